@@ -1,0 +1,220 @@
+package broker
+
+import "sort"
+
+// A consumer takes messages from one queue. Its fields below are guarded by
+// the queue's lock.
+type consumer struct {
+	q        *queue
+	sub      *Subscription
+	ack      AckMode
+	prefetch int
+
+	tag uint64 // of the newest delivery
+	// held are the deliveries, by tag, that are not settled, with settled ones
+	// between them.
+	held    deque[delivery]
+	settled int // of those in held
+	// outstanding counts the pending ones: what a transaction has
+	// acknowledged makes room for more at once, or a transaction longer than
+	// prefetch could never be committed.
+	outstanding int
+	claimed     int
+
+	blocked bool // the sink has no room
+	inLine  bool // it stands in q.line
+	closed  bool
+	// released says that the queue does not count it any more: it is closed
+	// and no transaction holds anything of it.
+	released bool
+}
+
+type delivery struct {
+	entry
+	tag   uint64
+	state deliveryState
+}
+
+type deliveryState uint8
+
+const (
+	pending deliveryState = iota
+	claimed               // by an open transaction
+	settled
+)
+
+// An outcome is what becomes of a delivery.
+type outcome uint8
+
+const (
+	acknowledged outcome = iota
+	requeued
+	rejected
+)
+
+// open registers the consumer and lets it have what waits.
+func (c *consumer) open() bool {
+	q := c.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.gone {
+		return false
+	}
+	q.consumers++
+	q.owner = c
+	c.lineUp()
+	q.pump()
+	return true
+}
+
+// ready tells whether it may have a message.
+func (c *consumer) ready() bool { return !c.closed && !c.blocked && c.outstanding < c.prefetch }
+
+// lineUp puts it at the end of the line, if it may have a message.
+func (c *consumer) lineUp() {
+	if !c.inLine && c.ready() {
+		c.inLine = true
+		c.q.line.pushBack(c)
+	}
+}
+
+func (c *consumer) deliver(e entry) bool {
+	if !c.sub.sink.Deliver(e.msg, c.tag+1, int(e.attempts)+1) {
+		c.blocked = true
+		return false
+	}
+	c.tag++
+	e.attempts++
+	c.held.pushBack(delivery{entry: e, tag: c.tag})
+	c.outstanding++
+	c.q.held++
+	c.q.stats.Delivered.Add(1)
+	return true
+}
+
+func (c *consumer) resume() {
+	c.q.mu.Lock()
+	defer c.q.mu.Unlock()
+	c.blocked = false
+	c.lineUp()
+	c.q.pump()
+}
+
+// close ends the consumer; what is pending goes back.
+func (c *consumer) close() {
+	q := c.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	c.closed = true
+	for i := range c.held.len() {
+		if d := c.held.at(i); d.state == pending {
+			c.finish(d, requeued)
+		}
+	}
+	c.release()
+	q.pump()
+}
+
+// settle gives the pending delivery with that tag its outcome, and if
+// cumulative all pending ones before it. It returns how many those were; 0 if
+// the one that was named is not pending.
+func (c *consumer) settle(tag uint64, cumulative bool, how outcome) int {
+	q := c.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	first, last := c.find(tag, cumulative)
+	var batch Batch
+	n := 0
+	for i := first; i < last; i++ {
+		d := c.held.at(i)
+		if d.state != pending {
+			continue
+		}
+		if q.store != nil && how != requeued {
+			batch = append(batch, Op{Kind: Delete, Queue: q.dest.Key(), Seq: d.seq})
+		}
+		c.finish(d, how)
+		n++
+	}
+	if n == 0 {
+		return 0
+	}
+	if batch != nil {
+		q.store.Apply(batch, nil)
+	}
+	c.tidy()
+	c.lineUp()
+	q.pump()
+	return n
+}
+
+// find gives the range of held in which the delivery with that tag, and if
+// cumulative all before it, are found; an empty one if it is not pending.
+func (c *consumer) find(tag uint64, cumulative bool) (first, last int) {
+	n := c.held.len()
+	i := c.search(tag)
+	if cumulative && c.ack == AckAuto {
+		if i < n && c.held.at(i).tag == tag {
+			i++
+		}
+		return 0, i
+	}
+	if i == n || c.held.at(i).tag != tag || c.held.at(i).state != pending {
+		return 0, 0
+	}
+	if cumulative {
+		return 0, i + 1
+	}
+	return i, i + 1
+}
+
+// search finds the first held delivery whose tag is not below tag.
+func (c *consumer) search(tag uint64) int {
+	n := c.held.len()
+	if n == 0 {
+		return 0
+	}
+	// Without a gap, which tidy leaves, the place follows from the tag.
+	if i := int(tag - c.held.at(0).tag); i >= 0 && i < n && c.held.at(i).tag == tag {
+		return i
+	}
+	return sort.Search(n, func(i int) bool { return c.held.at(i).tag >= tag })
+}
+
+// finish settles one delivery. The lock is held; the caller tidies up.
+func (c *consumer) finish(d *delivery, how outcome) {
+	q := c.q
+	if d.state == pending {
+		c.outstanding--
+	} else {
+		c.claimed--
+	}
+	d.state = settled
+	c.settled++
+	q.held--
+	switch how {
+	case requeued:
+		q.giveBack(d.entry)
+		q.stats.Requeued.Add(1)
+	case rejected:
+		q.stats.Dropped.Add(1)
+		q.size -= d.msg.Size()
+	case acknowledged:
+		q.stats.Acked.Add(1)
+		q.size -= d.msg.Size()
+	}
+	d.entry.msg = nil
+}
+
+// tidy forgets settled deliveries: those at the front at once, those behind an
+// old pending one when there are many.
+func (c *consumer) tidy() {
+	for c.held.len() > 0 && c.held.at(0).state == settled {
+		c.held.popFront()
+		c.settled--
+	}
+	if c.settled > 64 && c.settled > c.held.len()/2 {
+		c.held.keep(func(d *delivery) bool { return d.state != settled })
+		c.settled = 0
+	}
+}

@@ -1,0 +1,213 @@
+package broker
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// matches is what the tree is to do, pattern by pattern.
+func matches(pattern, name []string) bool {
+	switch {
+	case len(pattern) == 0:
+		return len(name) == 0
+	case pattern[0] == "**":
+		return matches(pattern[1:], name) || len(name) > 0 && matches(pattern, name[1:])
+	case len(name) == 0:
+		return false
+	}
+	return (pattern[0] == "*" || pattern[0] == name[0]) && matches(pattern[1:], name[1:])
+}
+
+func TestMatchTable(t *testing.T) {
+	tests := []struct {
+		pattern string
+		yes, no []string
+	}{
+		{"*", []string{"a", ""}, []string{"a.b", "."}},
+		{"**", []string{"a", "a.b", "a.b.c", "", "."}, nil},
+		{"a.*", []string{"a.b", "a."}, []string{"a", "a.b.c", "b.b"}},
+		{"a.**", []string{"a", "a.b", "a.b.c"}, []string{"b", "ab", "b.a"}},
+		{"**.a", []string{"a", "b.a", "a.a", "b.c.a"}, []string{"a.b", "ba"}},
+		{"a.**.b", []string{"a.b", "a.c.b", "a.b.b", "a.c.c.b"}, []string{"a", "b", "a.b.c"}},
+		{"**.**", []string{"a", "a.b"}, nil},
+		{"**.*", []string{"a", "a.b"}, nil},
+		{"*.**.*", []string{"a.b", "a.b.c"}, []string{"a"}},
+		{"*.*", []string{"a.b"}, []string{"a", "a.b.c"}},
+	}
+	for _, tt := range tests {
+		root := &node{}
+		root.insert(tt.pattern, &topic{})
+		for _, name := range tt.yes {
+			if n := len(root.match(name, nil)); n != 1 {
+				t.Errorf("%q against %q: found %d times, want once", tt.pattern, name, n)
+			}
+		}
+		for _, name := range tt.no {
+			if n := len(root.match(name, nil)); n != 0 {
+				t.Errorf("%q against %q: found %d times, want none", tt.pattern, name, n)
+			}
+		}
+	}
+}
+
+func randomName(r *rand.Rand, alphabet []string, most int) string {
+	segments := make([]string, 1+r.IntN(most))
+	for i := range segments {
+		segments[i] = alphabet[r.IntN(len(alphabet))]
+	}
+	return strings.Join(segments, ".")
+}
+
+// A forest is a tree of patterns and the plain list of them.
+type forest struct {
+	root     node
+	patterns map[string]*topic
+}
+
+func (f *forest) insert(pattern string) {
+	if f.patterns[pattern] == nil {
+		f.patterns[pattern] = &topic{dest: Destination{key: pattern}}
+		f.root.insert(pattern, f.patterns[pattern])
+	}
+}
+
+func (f *forest) remove(pattern string) {
+	if f.patterns[pattern] != nil {
+		f.root.remove(pattern)
+		delete(f.patterns, pattern)
+	}
+}
+
+func (f *forest) check(tb testing.TB, name string) {
+	tb.Helper()
+	var got, want []string
+	for _, t := range f.root.match(name, nil) {
+		got = append(got, t.dest.key)
+	}
+	for p := range f.patterns {
+		if matches(strings.Split(p, "."), strings.Split(name, ".")) {
+			want = append(want, p)
+		}
+		if f.root.find(p) != f.patterns[p] {
+			tb.Fatalf("%q is not found", p)
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		tb.Fatalf("%q matches %q, want %q", name, got, want)
+	}
+	if n := f.root.len(); n != len(f.patterns) {
+		tb.Fatalf("the tree has %d topics, want %d", n, len(f.patterns))
+	}
+}
+
+func TestMatchRandom(t *testing.T) {
+	literals := []string{"a", "b", "c"}
+	all := append([]string{"*", "**"}, literals...)
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		f := forest{patterns: make(map[string]*topic)}
+		for range 100 {
+			switch p := randomName(r, all, 5); r.IntN(3) {
+			case 0:
+				f.remove(p)
+			case 1:
+				for p := range f.patterns {
+					f.remove(p) // any of them
+					break
+				}
+			default:
+				f.insert(p)
+			}
+			f.check(t, randomName(r, literals, 6))
+		}
+		for p := range f.patterns {
+			f.remove(p)
+		}
+		if !f.root.empty() || f.root.len() != 0 {
+			t.Fatalf("seed %d: something is left in the tree", seed)
+		}
+	}
+}
+
+// TestMatchSteps counts states, not time: patterns with many ** must not cost
+// more than each place in the tree once for each place in the name.
+func TestMatchSteps(t *testing.T) {
+	name := strings.TrimSuffix(strings.Repeat("a.", 500), ".")
+	for _, pattern := range []string{
+		"**.a.**.a.**.a.**",
+		"**.a.**.a.**.a.**.b",
+		strings.Repeat("**.", 100) + "b",
+		strings.Repeat("**.*.", 100) + "b",
+		strings.Repeat("**.a.", 100) + "**",
+	} {
+		root := &node{}
+		root.insert(pattern, &topic{})
+		m := matcher{}
+		m.walk(root, name, true)
+		nodes, segments := strings.Count(pattern, ".")+2, 501
+		if most := nodes * (segments + 1); len(m.seen) > most {
+			t.Errorf("%.40q: %d states, want at most %d states", pattern, len(m.seen), most)
+		}
+	}
+}
+
+func FuzzMatch(f *testing.F) {
+	f.Add("**.a *.b a", "a.b")
+	f.Add("** **.** **.**.a a.**", "a.a.a")
+	f.Add("*.**.* **.a.**.a.**", "a.b.a.b.a")
+	f.Add("a..b *. .**", "a..b")
+	f.Fuzz(func(t *testing.T, patterns, name string) {
+		if len(patterns) > 100 || strings.Count(name, ".") > 12 {
+			return // the plain matcher takes exponential time
+		}
+		tree := forest{patterns: make(map[string]*topic)}
+		for p := range strings.FieldsSeq(patterns) {
+			if strings.Count(p, "**") < 6 {
+				tree.insert(p)
+			}
+		}
+		tree.check(t, name)
+		for p := range tree.patterns {
+			tree.remove(p)
+			tree.check(t, name)
+		}
+		if !tree.root.empty() {
+			t.Fatal("something is left in the tree")
+		}
+	})
+}
+
+// TestMatchSharedPrefixes: nodes that several patterns need stay until the
+// last of these goes.
+func TestMatchSharedPrefixes(t *testing.T) {
+	root := &node{}
+	patterns := []string{"a", "a.b", "a.b.*", "a.*", "a.*.c", "**", "**.a", "*.**"}
+	for i, p := range patterns {
+		root.insert(p, &topic{dest: Destination{key: p}})
+		if root.len() != i+1 {
+			t.Fatalf("%d topics after %d patterns", root.len(), i+1)
+		}
+	}
+	for i, p := range patterns {
+		root.remove(p)
+		for j, q := range patterns {
+			if found := root.find(q) != nil; found != (j > i) {
+				t.Errorf("after %q was removed, %q is found: %v", p, q, found)
+			}
+		}
+	}
+	if !root.empty() {
+		t.Error("something is left in the tree")
+	}
+}
+
+func ExampleNamespace_ForSubscribe() {
+	d, _ := DefaultNamespace().ForSubscribe("/topic/news/*/#", Owner{})
+	fmt.Println(d.Key(), d.Wild())
+	// Output: /topic/news.*.** true
+}

@@ -1,0 +1,159 @@
+package broker
+
+import (
+	"errors"
+	"sync/atomic"
+)
+
+// AckMode says how a subscriber acknowledges (STOMP 1.2, SUBSCRIBE ack Header).
+type AckMode uint8
+
+// The modes there are.
+const (
+	// AckAuto: a message is acknowledged when the sink says that it was
+	// written, by [Subscription.Written].
+	AckAuto AckMode = iota
+	// AckClient: an ACK or NACK means all messages up to the one it names.
+	AckClient
+	// AckClientIndividual: an ACK or NACK means the one it names.
+	AckClientIndividual
+)
+
+// ParseAckMode reads the ack header of a SUBSCRIBE; none means auto.
+func ParseAckMode(s string) (AckMode, bool) {
+	switch s {
+	case "", "auto":
+		return AckAuto, true
+	case "client":
+		return AckClient, true
+	case "client-individual":
+		return AckClientIndividual, true
+	}
+	return 0, false
+}
+
+// String is the inverse of ParseAckMode.
+func (m AckMode) String() string {
+	return [...]string{"auto", "client", "client-individual"}[m]
+}
+
+// A Sink is where a subscription's messages go. Its methods are called with
+// the broker's locks held, by any goroutine: they never block and never call
+// the broker back.
+type Sink interface {
+	// Deliver hands over a message. The tag identifies the delivery among
+	// those of the subscription and grows from one to the next; it is 0 where
+	// nothing is to be acknowledged. Attempt counts the deliveries of this
+	// message, this one included.
+	//
+	// False says that there is no room. A queue then keeps the message, and
+	// gives nothing more to this sink until [Subscription.Resume].
+	Deliver(m *Message, tag uint64, attempt int) bool
+
+	// Overrun says that the subscription's own backlog is full, and asks what
+	// to do with the newest message.
+	Overrun() Overflow
+}
+
+// Overflow is what happens to messages for which there is no room.
+type Overflow uint8
+
+// The ways there are.
+const (
+	Disconnect Overflow = iota // the sink ends; what its backlog holds is lost
+	DropNewest
+	DropOldest
+)
+
+// ErrUnknownDelivery: no such message waits for an acknowledgement. It was
+// acknowledged before, or never delivered, or given to another consumer since.
+var ErrUnknownDelivery = errors.New("no such message is waiting for an acknowledgement")
+
+// SubscribeOptions say what is subscribed to, and how.
+type SubscribeOptions struct {
+	Destination Destination
+	Ack         AckMode
+	// Prefetch is how many messages may be delivered and neither acknowledged
+	// nor, with AckAuto, written. At least 1. Topics with AckAuto have none.
+	Prefetch int
+	// Backlog bounds, in bytes, what is kept for a subscriber that has a queue
+	// of its own: of a topic with acknowledgement, or of a temporary queue.
+	Backlog int
+	Sink    Sink
+}
+
+// A Subscription is a subscriber's handle. Its methods may be called from any
+// goroutine that holds no lock which its Sink takes.
+type Subscription struct {
+	broker *Broker
+	dest   Destination
+	sink   Sink
+	closed atomic.Bool
+
+	topic    *topic    // if it is subscribed to a topic; set by topics.add
+	consumer *consumer // if it takes from a queue, a private one of a topic included
+}
+
+// take receives a message from a topic.
+func (s *Subscription) take(m *Message) {
+	if s.consumer == nil {
+		s.sink.Deliver(m, 0, 1)
+		return
+	}
+	s.consumer.q.push(m)
+}
+
+// Unsubscribe ends the subscription. Messages that were delivered and not
+// acknowledged go back to the head of their queue in their order; those that
+// an open transaction acknowledged stay with it. It may be called repeatedly.
+func (s *Subscription) Unsubscribe() {
+	if s.closed.Swap(true) {
+		return
+	}
+	if s.topic != nil {
+		s.broker.topics.remove(s)
+	}
+	if s.consumer != nil {
+		s.consumer.close()
+		s.broker.queues.vanish(s.consumer.q)
+	}
+}
+
+// Resume says that the sink has room again after it refused a message.
+func (s *Subscription) Resume() {
+	if s.consumer != nil {
+		s.consumer.resume()
+	}
+}
+
+// Written says that all deliveries up to and with tag were written to the
+// subscriber, which acknowledges them in mode auto.
+func (s *Subscription) Written(tag uint64) {
+	if c := s.consumer; c != nil && c.ack == AckAuto {
+		c.settle(tag, true, acknowledged)
+	}
+}
+
+// Ack acknowledges a delivery, and in mode client all before it. The error is
+// ErrUnknownDelivery if it is not pending.
+func (s *Subscription) Ack(tag uint64) error { return s.settle(tag, acknowledged) }
+
+// Nack gives a delivery back, and in mode client all before it: to the head of
+// its queue, or, if requeue is false, to nobody.
+func (s *Subscription) Nack(tag uint64, requeue bool) error {
+	if requeue {
+		return s.settle(tag, requeued)
+	}
+	return s.settle(tag, rejected)
+}
+
+func (s *Subscription) settle(tag uint64, how outcome) error {
+	c := s.consumer
+	if c == nil || c.ack == AckAuto {
+		return ErrUnknownDelivery
+	}
+	if c.settle(tag, c.ack == AckClient, how) == 0 {
+		return ErrUnknownDelivery
+	}
+	return nil
+}

@@ -1,0 +1,168 @@
+package broker
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// A topic is one pattern that somebody subscribed to, with or without
+// wildcards, and its subscribers.
+type topic struct {
+	dest Destination
+
+	// subs is replaced, never changed within its length, so that publishers
+	// read it without a lock. Written under the registry's lock. Subscribers
+	// that are gone stay in it, closed, until there are many of them.
+	subs atomic.Pointer[[]*Subscription]
+	gone int // closed ones in subs; guarded by the registry's lock
+}
+
+// topics is the registry of topics, and finds those that a destination matches.
+type topics struct {
+	mu     sync.RWMutex
+	exact  map[string]*topic // by key; guarded by mu
+	spaces map[string]*node  // patterns with wildcards, by space; guarded by mu
+
+	// generation changes whenever a topic comes or goes, so that a [route]
+	// knows when it is out of date. Written under mu.
+	generation atomic.Uint64
+}
+
+// A route is the topics that one destination matches.
+type route struct {
+	generation uint64
+	topics     []*topic
+}
+
+func newTopics() *topics {
+	return &topics{exact: make(map[string]*topic), spaces: make(map[string]*node)}
+}
+
+// add subscribes s to its destination.
+func (ts *topics) add(s *Subscription) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	t := ts.find(s.dest)
+	if t == nil {
+		t = &topic{dest: s.dest}
+		t.subs.Store(&[]*Subscription{})
+		ts.insert(t)
+	}
+	s.topic = t
+	// Readers hold the slice with its length of then, so that appending behind
+	// it is safe.
+	subs := append(*t.subs.Load(), s)
+	t.subs.Store(&subs)
+}
+
+// remove ends s; the topic vanishes with its last subscriber. It is called
+// once, after s was marked as closed.
+func (ts *topics) remove(s *Subscription) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	t := s.topic
+	t.gone++
+	subs := *t.subs.Load()
+	if t.gone == len(subs) {
+		ts.delete(t)
+		return
+	}
+	// Copying for each of thousands that leave together would take quadratic
+	// time; keeping many that left would keep their memory.
+	const few = 32
+	if len(subs) > few && t.gone < len(subs)/4 {
+		return
+	}
+	live := slices.DeleteFunc(slices.Clone(subs), func(s *Subscription) bool { return s.closed.Load() })
+	t.gone = 0
+	t.subs.Store(&live)
+	if len(live) == 0 {
+		// The others are closed and on their way here.
+		ts.delete(t)
+	}
+}
+
+func (ts *topics) find(d Destination) *topic {
+	if !d.wild {
+		return ts.exact[d.Key()]
+	}
+	if root := ts.spaces[d.space()]; root != nil {
+		return root.find(d.name())
+	}
+	return nil
+}
+
+func (ts *topics) insert(t *topic) {
+	ts.generation.Add(1)
+	if !t.dest.wild {
+		ts.exact[t.dest.Key()] = t
+		return
+	}
+	root := ts.spaces[t.dest.space()]
+	if root == nil {
+		root = &node{}
+		ts.spaces[t.dest.space()] = root
+	}
+	root.insert(t.dest.name(), t)
+}
+
+// delete forgets t if it is still registered.
+func (ts *topics) delete(t *topic) {
+	if ts.find(t.dest) != t {
+		return
+	}
+	ts.generation.Add(1)
+	if !t.dest.wild {
+		delete(ts.exact, t.dest.Key())
+		return
+	}
+	root := ts.spaces[t.dest.space()]
+	if root.remove(t.dest.name()); root.empty() {
+		delete(ts.spaces, t.dest.space())
+	}
+}
+
+// resolve finds the topics that a message to d goes to.
+func (ts *topics) resolve(d Destination) route {
+	ts.mu.RLock()
+	defer ts.mu.RUnlock()
+	r := route{generation: ts.generation.Load()}
+	if t := ts.exact[d.Key()]; t != nil {
+		r.topics = append(r.topics, t)
+	}
+	if root := ts.spaces[d.space()]; root != nil {
+		r.topics = root.match(d.name(), r.topics)
+	}
+	return r
+}
+
+// current tells whether no topic came or went since r was resolved.
+func (ts *topics) current(r route) bool { return r.generation == ts.generation.Load() }
+
+// publish gives m to every subscriber on the route and returns how many there
+// were.
+func (r route) publish(m *Message) int {
+	n := 0
+	for _, t := range r.topics {
+		for _, s := range *t.subs.Load() {
+			if s.closed.Load() {
+				continue
+			}
+			s.take(m)
+			n++
+		}
+	}
+	return n
+}
+
+// len is how many topics exist.
+func (ts *topics) len() int {
+	ts.mu.RLock()
+	defer ts.mu.RUnlock()
+	n := len(ts.exact)
+	for _, root := range ts.spaces {
+		n += root.len()
+	}
+	return n
+}

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+
+	"hoofbeat/internal/load"
+)
+
+// newBenchCommand returns the command that generates load for a STOMP broker
+// and measures it.
+func newBenchCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Generate load for a STOMP broker and measure it",
+		Long: `Generate load for any STOMP 1.2 broker and measure it.
+
+Every message is numbered; lost, late and double ones are counted, and make the
+command fail. How fast the broker is never does.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(
+		newBenchScenario(load.ScenarioFanout, "Publish to one topic with many subscribers", fanoutFlags),
+		newBenchScenario(load.ScenarioPairs, "Publish to several topics with one subscriber each", pairsFlags),
+		newBenchScenario(load.ScenarioQueue, "Publish to several queues with one consumer each", queueFlags),
+		newBenchScenario(load.ScenarioConnections, "Open many idle connections with one subscription each", connectionFlags),
+		newBenchCompareCommand(),
+	)
+	return cmd
+}
+
+// newBenchScenario returns the command of one scenario. own adds the flags that
+// only it has.
+func newBenchScenario(scenario, short string, own func(*pflag.FlagSet, *load.Options)) *cobra.Command {
+	options := load.DefaultOptions(scenario)
+	var asJSON, progress bool
+	cmd := &cobra.Command{
+		Use:   scenario,
+		Short: short,
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			var lines io.Writer
+			if progress || (!cmd.Flags().Changed("progress") && isTerminal(os.Stderr)) {
+				lines = cmd.ErrOrStderr()
+			}
+			result, err := load.Run(ctx, options, lines)
+			if err != nil {
+				return fmt.Errorf("bench %s: %w", scenario, err)
+			}
+			if err := writeResult(cmd.OutOrStdout(), result, asJSON); err != nil {
+				return err
+			}
+			return result.Err()
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&asJSON, "json", false, "write the result as one JSON object")
+	f.BoolVar(&progress, "progress", false, "write a line of progress each second to stderr (default: if that is a terminal)")
+	brokerFlags(f, &options)
+	if scenario != load.ScenarioConnections {
+		messageFlags(f, &options)
+	}
+	own(f, &options)
+	return cmd
+}
+
+// writeResult writes a result to standard output.
+func writeResult(w io.Writer, result *load.Result, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(w).Encode(result)
+	}
+	return result.Table(w)
+}
+
+// brokerFlags are those that say where the broker is and how to get in.
+func brokerFlags(f *pflag.FlagSet, o *load.Options) {
+	f.StringVar(&o.URL, "url", o.URL, "broker: ws, wss, tcp, stomp, tcps or stomps")
+	f.StringVar(&o.Name, "name", o.Name, "name of the result (default: made from the scenario)")
+	f.StringVar(&o.Host, "host", o.Host, "host header of CONNECT; RabbitMQ takes it as the virtual host (default: the URL's host)")
+	f.StringVar(&o.Login, "login", o.Login, "login header of CONNECT")
+	f.StringVar(&o.Passcode, "passcode", o.Passcode, "passcode header of CONNECT")
+	f.StringVar(&o.Token, "token", o.Token, "token, sent as Authorization: Bearer with CONNECT and the WebSocket handshake")
+	f.StringVar(&o.CAFile, "ca", o.CAFile, "PEM `file` of certificates to trust instead of the system's")
+	f.BoolVar(&o.Insecure, "insecure", o.Insecure, "accept any certificate")
+	f.StringVar(&o.TopicPrefix, "prefix-topic", o.TopicPrefix, "what names of topics begin with")
+	f.StringArrayVar(&o.SubscribeHeaders, "subscribe-header", nil, "`name:value` to add to every SUBSCRIBE, may be repeated")
+	f.StringVar(&o.Mask, "mask", o.Mask, "WebSocket masking keys: zero (costs the generator nothing) or random")
+	f.DurationVar(&o.Timeout, "timeout", o.Timeout, "longest time without any progress")
+	f.IntVar(&o.PID, "pid", o.PID, "process id of the broker, to measure its processor time and memory")
+	f.BoolVar(&o.PIDTree, "pid-tree", o.PIDTree, "count the descendants of --pid too")
+}
+
+// messageFlags are those of the scenarios in which messages go.
+func messageFlags(f *pflag.FlagSet, o *load.Options) {
+	f.IntVar(&o.Size, "size", o.Size, "size of a body in bytes, at least 32")
+	f.Float64Var(&o.Rate, "rate", o.Rate, "messages/s of each publisher, 0: as fast as possible")
+	f.IntVar(&o.Window, "window", o.Window, "messages a publisher may have outstanding at its slowest subscriber, or receipts (default: 1024, fewer of large ones)")
+	f.IntVar(&o.Batch, "batch", o.Batch, "messages in one write at most")
+	f.IntVar(&o.Sample, "sample", o.Sample, "time every how-manieth message (default: 16, at low rates 1)")
+	f.Uint64Var(&o.Count, "count", o.Count, "messages of each publisher; instead of --duration and --warmup")
+	f.DurationVar(&o.Duration, "duration", o.Duration, "how long to measure")
+	f.DurationVar(&o.Warmup, "warmup", o.Warmup, "how long to run before measuring")
+	f.StringVar(&o.Ack, "ack", o.Ack, "ack mode: auto, client or client-individual")
+	f.BoolVar(&o.Receipt, "receipt", o.Receipt, "ask for a receipt for every SEND")
+	f.StringArrayVar(&o.SendHeaders, "send-header", nil, "`name:value` to add to every SEND, may be repeated")
+}
+
+// fanoutFlags are those of bench fanout alone.
+func fanoutFlags(f *pflag.FlagSet, o *load.Options) {
+	f.IntVar(&o.Publishers, "publishers", o.Publishers, "number of publishers")
+	f.IntVar(&o.Subscribers, "subscribers", o.Subscribers, "number of subscribers")
+	f.IntVar(&o.Stalled, "stalled", o.Stalled, "number of subscribers more that never read")
+}
+
+// pairsFlags are those of bench pairs alone.
+func pairsFlags(f *pflag.FlagSet, o *load.Options) {
+	f.IntVar(&o.Pairs, "pairs", o.Pairs, "number of destinations, with one publisher and one subscriber each")
+}
+
+// queueFlags are those of bench queue alone.
+func queueFlags(f *pflag.FlagSet, o *load.Options) {
+	pairsFlags(f, o)
+	f.StringVar(&o.QueuePrefix, "prefix-queue", o.QueuePrefix, "what names of queues begin with")
+	f.IntVar(&o.Prefetch, "prefetch", o.Prefetch, "prefetch-count header of SUBSCRIBE (default: none)")
+	f.BoolVar(&o.Persistent, "persistent", o.Persistent, "add persistent:true to every SEND")
+}
+
+// connectionFlags are those of bench connections alone.
+func connectionFlags(f *pflag.FlagSet, o *load.Options) {
+	f.IntVar(&o.Connections, "connections", o.Connections, "number of connections")
+	f.IntVar(&o.Concurrency, "concurrency", o.Concurrency, "connections being made at a time")
+	f.DurationVar(&o.Hold, "hold", o.Hold, "how long to hold the connections")
+}
+
+// newBenchCompareCommand returns the command that sets two files of results
+// beside each other.
+func newBenchCompareCommand() *cobra.Command {
+	var first, other, out string
+	cmd := &cobra.Command{
+		Use:    "compare FIRST [OTHER]",
+		Short:  "Set the JSON results of two brokers beside each other",
+		Hidden: true,
+		Args:   cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			sides := make([][]*load.Result, 2)
+			for i, name := range args {
+				results, err := readResults(name)
+				if err != nil {
+					return err
+				}
+				sides[i] = results
+			}
+			rows := load.Compare(sides[0], sides[1])
+			if out != "" {
+				if err := writeRows(out, rows); err != nil {
+					return err
+				}
+			}
+			if err := load.WriteRows(cmd.OutOrStdout(), rows, first, other); err != nil {
+				return err
+			}
+			for i, name := range []string{first, other} {
+				for _, note := range load.StalledNotes(sides[i], name) {
+					if _, err := fmt.Fprintln(cmd.OutOrStdout(), note); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&first, "first", "hoofbeat", "name of the first broker")
+	cmd.Flags().StringVar(&other, "other", "rabbitmq", "name of the other broker")
+	cmd.Flags().StringVar(&out, "out", "", "`file` to write the comparison to as JSON")
+	return cmd
+}
+
+// readResults reads a file of results.
+func readResults(name string) ([]*load.Result, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close() //nolint:errcheck // only read
+	return load.ReadResults(file)
+}
+
+// writeRows writes a comparison as JSON.
+func writeRows(name string, rows []load.Row) error {
+	data, err := json.MarshalIndent(rows, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, append(data, '\n'), 0o644) //nolint:gosec // figures are no secret
+}
+
+// isTerminal tells whether a file is a terminal.
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"hoofbeat/config"
+)
+
+// exitFaults is the exit code for a configuration with faults.
+const exitFaults = 2
+
+func newConfigCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Check and show the configuration",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newConfigCheckCommand(), newConfigPrintCommand(), newConfigDefaultCommand())
+	return cmd
+}
+
+func newConfigCheckCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check FILE",
+		Short: "Report every fault of a configuration file, together with the environment",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			_, err := config.Load(config.Options{File: args[0], Environ: os.Environ()})
+			if err != nil {
+				return showFaults(cmd, err)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", args[0])
+			return err
+		},
+	}
+}
+
+func newConfigPrintCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "print",
+		Short: "Show every key with its value and where that came from",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), c.Effective())
+			}
+			return printTable(cmd.OutOrStdout(), c.Effective())
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array of objects with key, value and source")
+	config.Flags(cmd.Flags())
+	return cmd
+}
+
+func newConfigDefaultCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "default",
+		Short: "Write a commented file with every key and its default",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return config.WriteDefault(cmd.OutOrStdout())
+		},
+	}
+}
+
+// loadConfig loads what the command's flags, the environment and the file name
+// or the usual files say. Faults have been shown when it returns an exitError.
+func loadConfig(cmd *cobra.Command) (*config.Config, error) {
+	o := config.Options{Environ: os.Environ(), Flags: cmd.Flags()}
+	if cmd.Flags().Lookup("config") != nil {
+		file, err := cmd.Flags().GetString("config")
+		if err != nil {
+			return nil, err
+		}
+		o.File = file
+	}
+	c, err := config.Load(o)
+	if err != nil {
+		return nil, showFaults(cmd, err)
+	}
+	return c, nil
+}
+
+// showFaults prints the faults, one on a line, and keeps cobra from printing
+// them and the usage again.
+func showFaults(cmd *cobra.Command, err error) error {
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	_, failed := fmt.Fprintln(cmd.ErrOrStderr(), err)
+	return &exitError{code: exitFaults, err: errors.Join(err, failed)}
+}
+
+func printJSON(w io.Writer, settings []config.Setting) error {
+	out := json.NewEncoder(w)
+	out.SetIndent("", "  ")
+	return out.Encode(settings)
+}
+
+func printTable(w io.Writer, settings []config.Setting) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if _, err := fmt.Fprintln(table, "KEY\tVALUE\tSOURCE"); err != nil {
+		return err
+	}
+	for _, s := range settings {
+		value := s.Value
+		if value == "" {
+			value = `""`
+		}
+		if _, err := fmt.Fprintf(table, "%s\t%s\t%s\n", s.Key, value, s.Source); err != nil {
+			return err
+		}
+	}
+	return table.Flush()
+}

@@ -1,0 +1,23 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// newRootCommand returns the whole command line, ready for SetArgs and Execute. Errors are returned, not printed.
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "hoofbeat",
+		Short:         "A STOMP-over-WebSocket message broker",
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.PersistentFlags().String("config", "", "configuration `file` (default ./hoofbeat.yaml, then /etc/hoofbeat/hoofbeat.yaml)")
+	root.AddCommand(
+		newBenchCommand(),
+		newConfigCommand(),
+		newPubCommand(),
+		newSubCommand(),
+		newVersionCommand(),
+	)
+	return root
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"runtime/debug"
+	"strings"
+	"testing"
+)
+
+// result is what a run of the program left behind.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// runProgram runs the program with these arguments, as main does.
+func runProgram(ctx context.Context, stdin io.Reader, args ...string) result {
+	var stdout, stderr bytes.Buffer
+	root := newRootCommand()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(&stdout)
+	root.SetErr(&stderr)
+	code := report(&stderr, root.ExecuteContext(ctx))
+	return result{code, stdout.String(), stderr.String()}
+}
+
+func TestReport(t *testing.T) {
+	plain := errors.New("broken")
+	for name, tc := range map[string]struct {
+		err  error
+		code int
+		want string
+	}{
+		"none":     {nil, 0, ""},
+		"plain":    {plain, 1, "hoofbeat: broken\n"},
+		"shown":    {&exitError{2, plain}, 2, ""},
+		"not last": {errors.Join(&exitError{2, plain}, errors.New("more")), 2, "hoofbeat: broken\nmore\n"},
+	} {
+		var out bytes.Buffer
+		if code := report(&out, tc.err); code != tc.code || out.String() != tc.want {
+			t.Errorf("%s: code %d and %q, want %d and %q", name, code, out.String(), tc.code, tc.want)
+		}
+	}
+}
+
+func TestHelpNamesTheCommands(t *testing.T) {
+	r := runProgram(t.Context(), nil, "--help")
+	for _, name := range []string{"config", "pub", "sub", "version", "--config"} {
+		if !strings.Contains(r.stdout, name) {
+			t.Errorf("the help does not name %s:\n%s", name, r.stdout)
+		}
+	}
+	if r.code != 0 {
+		t.Errorf("exit code %d, want 0", r.code)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	if r := runProgram(t.Context(), nil, "version"); r.code != 0 || !strings.HasPrefix(r.stdout, "hoofbeat ") {
+		t.Errorf("got %+v", r)
+	}
+	var v buildVersion
+	if err := json.Unmarshal([]byte(runProgram(t.Context(), nil, "version", "--json").stdout), &v); err != nil || v.Go == "" {
+		t.Errorf("got %+v, %v", v, err)
+	}
+}
+
+func TestVersionIsReadFromTheBuild(t *testing.T) {
+	info := &debug.BuildInfo{GoVersion: "go1.26.8", Main: debug.Module{Version: "v1.0.0"}, Settings: []debug.BuildSetting{
+		{Key: "vcs.revision", Value: "3f2a91c"}, {Key: "vcs.modified", Value: "true"},
+	}}
+	var v buildVersion
+	v.read(info)
+	if got, want := v.String(), "hoofbeat v1.0.0 (3f2a91c, modified) go1.26.8"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

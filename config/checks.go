@@ -1,0 +1,179 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// check looks at a value that is already of its kind.
+type check func(value any) []complaint
+
+// complaint is what a check found. When part is set, it is the part of the
+// value that is wrong, such as one element of a list.
+type complaint struct {
+	part     *string
+	expected string
+}
+
+// single makes a check of a function that returns what is expected, or "".
+func single(f func(string) string) check {
+	return func(value any) []complaint {
+		if expected := f(value.(string)); expected != "" {
+			return []complaint{{expected: expected}}
+		}
+		return nil
+	}
+}
+
+// optional is single for a value that may be empty.
+func optional(f func(string) string) check {
+	return single(func(s string) string {
+		if s == "" {
+			return ""
+		}
+		return f(s)
+	})
+}
+
+// each is single for every element of a list.
+func each(f func(string) string) check {
+	return func(value any) []complaint {
+		var all []complaint
+		for _, item := range value.([]string) {
+			if expected := f(item); expected != "" {
+				all = append(all, complaint{part: &item, expected: expected})
+			}
+		}
+		return all
+	}
+}
+
+func positive(value any) []complaint {
+	if value.(int) < 1 {
+		return []complaint{{expected: "expected at least 1"}}
+	}
+	return nil
+}
+
+func atLeast(least time.Duration) check {
+	return func(value any) []complaint {
+		if value.(time.Duration) < least {
+			return []complaint{{expected: "expected at least " + formatDuration(least)}}
+		}
+		return nil
+	}
+}
+
+// checkAddress wants what can be listened on: a host that is an IP address, a
+// name or empty, and a port in digits.
+func checkAddress(address string) string {
+	const expected = "expected host:port with a port from 0 to 65535, such as 127.0.0.1:15674"
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || !isPort(port) {
+		return expected
+	}
+	if host != "" && !isIP(host) && !isHostName(host, false) {
+		return expected
+	}
+	return ""
+}
+
+// checkPath wants a path that a request can have, without escapes, and that
+// means nothing special to a request multiplexer.
+func checkPath(p string) string {
+	special := strings.ContainsFunc(p, func(r rune) bool {
+		return r <= ' ' || r > '~' || strings.ContainsRune(`?#%{}\`, r)
+	})
+	if special || path.Clean(p) != p || !strings.HasPrefix(p, "/") {
+		return "expected a plain path that begins with '/', such as /ws"
+	}
+	return ""
+}
+
+// checkOrigin takes an origin as a browser sends it (https://app.example.com,
+// http://localhost:3000), a host with or without a port, where * stands for
+// one whole label (*.example.com), with or without a scheme, or * alone.
+func checkOrigin(origin string) string {
+	if origin == "*" || isOriginHost(trimScheme(origin)) {
+		return ""
+	}
+	return "expected an origin such as https://app.example.com, a host such as *.example.com " +
+		"where * stands for one label, or * alone"
+}
+
+func trimScheme(origin string) string {
+	for _, scheme := range []string{"https://", "http://"} {
+		if rest, ok := strings.CutPrefix(origin, scheme); ok {
+			return rest
+		}
+	}
+	return origin
+}
+
+func isOriginHost(hostport string) bool {
+	if host, port, err := net.SplitHostPort(hostport); err == nil {
+		return isPort(port) && port != "0" && (isHostName(host, true) || isIP(host))
+	}
+	if inner, ok := strings.CutPrefix(hostport, "["); ok {
+		inner, ok = strings.CutSuffix(inner, "]")
+		return ok && isIP(inner)
+	}
+	return isHostName(hostport, true)
+}
+
+// checkPrefix wants a prefix that leaves the destinations with a meaning of
+// their own alone.
+func checkPrefix(prefix string) string {
+	odd := strings.ContainsFunc(prefix, func(r rune) bool {
+		return !strconv.IsPrint(r) || strings.ContainsRune("*>#{}, ", r)
+	})
+	if odd || len(prefix) < 3 || prefix[0] != '/' || prefix[len(prefix)-1] != '/' || strings.Contains(prefix, "//") {
+		return "expected a prefix that begins and ends with '/', without wildcards, such as /topic/"
+	}
+	for _, reserved := range reservedPrefixes() {
+		if strings.HasPrefix(prefix, reserved) {
+			return fmt.Sprintf("expected another prefix, as %s has a meaning of its own", reserved)
+		}
+	}
+	return ""
+}
+
+func reservedPrefixes() []string {
+	return []string{"/user/", "/temp-queue/", "/reply-queue/", "/hoofbeat/"}
+}
+
+func isPort(port string) bool {
+	n, ok := parseDigits(port)
+	return ok && n <= 65535
+}
+
+func isIP(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil
+}
+
+// isHostName wants labels of letters, digits, '-' and '_'. When wild is set, a
+// label may also be *.
+func isHostName(host string, wild bool) bool {
+	if host == "" || len(host) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(host, ".") {
+		if !isLabel(label) && (!wild || label != "*") {
+			return false
+		}
+	}
+	return true
+}
+
+func isLabel(label string) bool {
+	foreign := strings.ContainsFunc(label, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	})
+	return !foreign && label != "" && len(label) <= 63 && label[0] != '-' && label[len(label)-1] != '-'
+}

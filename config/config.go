@@ -1,0 +1,134 @@
+// Package config reads what an operator writes: one file in YAML, TOML or JSON,
+// environment variables over it, command line flags over those.
+//
+// One table of keys (schema.go) drives the defaults, the names of environment
+// variables and flags, the checks, the printed forms and the search for
+// misspelt keys. Nothing is coerced and nothing is ignored: a value of the
+// wrong type, a key that does not exist and a key whose feature does not exist
+// yet are all faults, and all faults are reported together.
+package config
+
+import (
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// Config is a complete and checked configuration. Get one from Load; every
+// number in it is within its range and every file it names could be read.
+type Config struct {
+	Listen    Listen
+	Auth      Auth
+	Prefixes  Prefixes
+	Limits    Limits
+	Heartbeat Heartbeat
+	Log       Log
+
+	// File is the path of the file that was read, "" when there was none.
+	File string
+
+	settings []Setting
+}
+
+// Listen says where connections are accepted. At least one address is set.
+type Listen struct {
+	WebSocket WebSocket
+	TCP       TCP
+}
+
+// WebSocket is the listener for STOMP over WebSocket.
+type WebSocket struct {
+	Address     string   // host:port; "" when the listener is off
+	Path        string   // begins with '/'
+	Origins     []string // see checkOrigin for the forms; empty means same origin only
+	Compression bool     // permessage-deflate
+	TLS         TLS
+}
+
+// TCP is the listener for plain STOMP.
+type TCP struct {
+	Address string // host:port; "" when the listener is off
+	TLS     TLS
+}
+
+// TLS names PEM files. Cert and Key are both set or both "", and ClientCA is
+// set only with them.
+type TLS struct {
+	Cert, Key, ClientCA string
+}
+
+// Auth says who may connect.
+type Auth struct {
+	Anonymous bool
+}
+
+// Prefixes say which destinations are topics and which are queues. Each begins
+// and ends with '/', and none is a prefix of another.
+type Prefixes struct {
+	Topic, Queue []string
+}
+
+// Limits bound what one client, and all of them together, may cost. Counts and
+// bytes are at least 1 except where 0 is said to mean no limit.
+type Limits struct {
+	Connections                   int
+	ConnectionsPerIP              int           // 0: no limit
+	ConnectRatePerIP              Rate          // 0 events: no limit
+	ConnectTimeout                time.Duration // until CONNECT is complete and accepted
+	FrameHeaderBytes              int
+	FrameHeaders                  int
+	FrameBodyBytes                int
+	FrameBytesBeforeConnect       int // at most FrameHeaderBytes+FrameBodyBytes
+	SubscriptionsPerConnection    int
+	TransactionsPerConnection     int
+	FramesPerTransaction          int
+	TransactionBytesPerConnection int
+	SendRatePerConnection         Rate // 0 events: no limit
+	OutboundBytesPerConnection    int
+	SlowConsumer                  string // disconnect, drop-newest or drop-oldest
+	Prefetch                      int
+	DrainTimeout                  time.Duration
+}
+
+// Heartbeat bounds STOMP heart-beats. 1ms <= Min <= Server.
+type Heartbeat struct {
+	Min    time.Duration // the shortest interval a client may ask for
+	Server time.Duration // the interval the server offers and asks for when it may choose
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  string // debug, info, warn or error
+	Format string // text or json
+}
+
+// Options says where Load looks. Nothing else is read: not the environment of
+// the process, nor any state of this package.
+type Options struct {
+	// File must exist when it is set. Otherwise the first of Search that
+	// exists is read, or none.
+	File string
+	// Search is DefaultSearch when nil; an empty list that is not nil means
+	// that no file is looked for.
+	Search []string
+	// Environ is in the form of os.Environ. Only names that begin with
+	// HOOFBEAT_ matter, and each of those must belong to a key.
+	Environ []string
+	// Flags that Flags registered and that were changed override everything
+	// else. Other flags in the set are left alone. May be nil.
+	Flags *pflag.FlagSet
+}
+
+// DefaultSearch lists the files that are tried, in order, when none is named.
+func DefaultSearch() []string {
+	return []string{"hoofbeat.yaml", "/etc/hoofbeat/hoofbeat.yaml"}
+}
+
+// Load reads, overlays and checks. The error, if any, is of type Faults and
+// holds every fault that was found; the Config is nil then.
+//
+// Each call reads afresh and shares nothing with another, so it may be called
+// from any goroutine.
+func Load(o Options) (*Config, error) {
+	return load(o, schema())
+}

@@ -1,0 +1,121 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// masked stands where the value of a secret would.
+const masked = "********"
+
+// Fault is one thing wrong with a configuration.
+type Fault struct {
+	// Key is the full key, in lower case, or the name of an environment
+	// variable that belongs to no key. It is "" for a fault of a whole file.
+	Key string
+	// Value is what was written, as it would be quoted in a message: strings
+	// in quotes, a secret as ********. It is "" for a fault of a whole file.
+	Value string
+	// Expected is the sentence that says what is wrong and what would be right.
+	Expected string
+	// Source is where the value came from: the path of the file (with :line
+	// for a fault of the whole file), "environment HOOFBEAT_X", "flag --x" or
+	// "default".
+	Source string
+}
+
+// Error is the fault on one line, such as
+//
+//	limits.connect_timeout: "ten" (hoofbeat.yaml): expected a duration such as 10s
+func (f Fault) Error() string {
+	if f.Key == "" {
+		return fmt.Sprintf("%s: %s", f.Source, f.Expected)
+	}
+	return fmt.Sprintf("%s: %s (%s): %s", f.Key, f.Value, f.Source, f.Expected)
+}
+
+// Faults is every fault of a configuration, sorted by key.
+type Faults []Fault
+
+// Error has one line for each fault, without a newline at the end.
+func (fs Faults) Error() string {
+	lines := make([]string, len(fs))
+	for i, f := range fs {
+		lines[i] = f.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (fs Faults) sorted() Faults {
+	out := slices.Clone(fs)
+	slices.SortFunc(out, func(a, b Fault) int {
+		return cmp.Or(
+			cmp.Compare(a.Key, b.Key),
+			cmp.Compare(a.Source, b.Source),
+			cmp.Compare(a.Expected, b.Expected),
+			cmp.Compare(a.Value, b.Value),
+		)
+	})
+	return slices.Compact(out)
+}
+
+// longestShown bounds how much of a value a fault repeats, in bytes, so that a
+// line stays readable when a whole file was pasted into a string.
+const longestShown = 120
+
+// show writes a value as a file would have it, on one line.
+func show(raw any) string {
+	return shorten(showWhole(raw))
+}
+
+func shorten(text string) string {
+	if len(text) <= longestShown {
+		return text
+	}
+	return strings.ToValidUTF8(text[:longestShown], "") + "..."
+}
+
+func showWhole(raw any) string {
+	switch v := raw.(type) {
+	case nil:
+		return "null"
+	case string:
+		return strconv.Quote(v)
+	case []any:
+		return "[" + strings.Join(showSome(v), ", ") + "]"
+	case map[string]any, map[any]any:
+		return "{...}"
+	}
+	return strings.Join(strings.Fields(fmt.Sprint(raw)), " ")
+}
+
+// showSome shows the first elements of a list: more than fit in a line are not
+// worth formatting.
+func showSome(list []any) []string {
+	const most = 16
+	var out []string
+	for _, item := range list[:min(len(list), most)] {
+		if _, nested := item.([]any); nested {
+			item = map[string]any{}
+		}
+		out = append(out, showWhole(item))
+	}
+	if len(list) > most {
+		out = append(out, "...")
+	}
+	return out
+}
+
+// showKey is key as it stands, unless it would spoil the line it is printed on.
+func showKey(key string) string {
+	plain := key != "" && !strings.ContainsFunc(key, func(r rune) bool {
+		return r == ' ' || !strconv.IsPrint(r)
+	})
+	if !plain {
+		return show(key)
+	}
+	return shorten(key)
+}

@@ -1,0 +1,198 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/viper"
+)
+
+// readFile finds the file and decodes it as its ending says. Keys are as they
+// were written. The path is "" when there is no file, and is set even when
+// there are faults.
+func readFile(o Options) (path string, tree map[string]any, faults Faults) {
+	path, data, err := findFile(o)
+	if err != nil {
+		return path, nil, Faults{{Source: path, Expected: "cannot be read: " + reason(err)}}
+	}
+	if path == "" {
+		return "", nil, nil
+	}
+	tree, faults = decode(path, data)
+	return path, tree, faults
+}
+
+// findFile reads the file that was named, or the first that exists. One that
+// exists but cannot be read is an error: the next one would be a surprise.
+func findFile(o Options) (path string, data []byte, err error) {
+	if o.File != "" {
+		data, err = os.ReadFile(o.File)
+		return o.File, data, err
+	}
+	search := o.Search
+	if search == nil {
+		search = DefaultSearch()
+	}
+	for _, path := range search {
+		data, err := os.ReadFile(path)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return path, data, err
+		}
+	}
+	return "", nil, nil
+}
+
+// reason leaves out the path, which the fault names already.
+func reason(err error) string {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+		return pathErr.Err.Error()
+	}
+	return err.Error()
+}
+
+func decode(path string, data []byte) (map[string]any, Faults) {
+	var syntax []syntaxError
+	tree := map[string]any{}
+	switch format := strings.ToLower(filepath.Ext(path)); format {
+	case ".yaml", ".yml":
+		syntax = decodeYAML(data, tree)
+	case ".toml":
+		syntax = decodeTOML(data, tree)
+	case ".json":
+		syntax = decodeJSON(data, tree)
+	default:
+		return nil, Faults{{Source: path, Expected: "expected a name that ends in .yaml, .yml, .toml or .json"}}
+	}
+	var faults Faults
+	for _, e := range syntax {
+		faults = append(faults, Fault{Source: fmt.Sprintf("%s:%d", path, e.line), Expected: e.text})
+	}
+	return tree, faults
+}
+
+// syntaxError is what is wrong with a file before any key is looked at.
+type syntaxError struct {
+	line int // from 1
+	text string
+}
+
+const notKeys = "expected keys with values, such as log: { level: info }"
+
+// codec decodes with viper's codec for the format. A viper instance is not
+// asked, because it folds keys that differ in case into one, takes null for
+// absent, and cannot say where a value came from. The registry is a new one
+// for every load.
+func codec(format string, data []byte, tree map[string]any) error {
+	decoder, err := viper.NewCodecRegistry().Decoder(format)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", format, err)
+	}
+	return decoder.Decode(data, tree)
+}
+
+func decodeYAML(data []byte, tree map[string]any) []syntaxError {
+	if line := secondDocument(data); line > 0 {
+		return []syntaxError{{line, "expected one document; what follows this line would be ignored"}}
+	}
+	err := codec("yaml", data, tree)
+	if err == nil {
+		return nil
+	}
+	// The decoder joins several errors into one text, most with their line.
+	located := regexp.MustCompile(`(?m)line (\d+): (.*)$`).FindAllStringSubmatch(err.Error(), -1)
+	if located == nil {
+		line := firstLine("yaml", data, func(other error) bool { return other.Error() == err.Error() })
+		return []syntaxError{{line, yamlText(strings.TrimPrefix(err.Error(), "yaml: "))}}
+	}
+	var all []syntaxError
+	for _, match := range located {
+		all = append(all, syntaxError{lineNumber(match[1]), yamlText(match[2])})
+	}
+	return all
+}
+
+// yamlText replaces the messages that speak of Go types and repeat values.
+func yamlText(message string) string {
+	switch {
+	case strings.HasPrefix(message, "cannot unmarshal"):
+		return notKeys
+	case strings.HasPrefix(message, "invalid map key"):
+		return "expected keys that are strings"
+	}
+	return message
+}
+
+// secondDocument is the line on which a second document starts, or 0. The decoder would read the first document only.
+func secondDocument(data []byte) int {
+	begun, ended := false, false
+	number := 0
+	for line := range strings.Lines(string(data)) {
+		number++
+		line = strings.TrimRight(line, " \t\r\n")
+		start, end := isMarker(line, "---"), isMarker(line, "...")
+		content := start || line != "" && line[0] != '#' && line[0] != '%' && !end
+		if begun && start || ended && content {
+			return number
+		}
+		begun, ended = begun || content, ended || begun && end
+	}
+	return 0
+}
+
+// isMarker is for a line without white space at its end.
+func isMarker(line, marker string) bool {
+	rest, ok := strings.CutPrefix(line, marker)
+	return ok && (rest == "" || rest[0] == ' ' || rest[0] == '\t')
+}
+
+func decodeTOML(data []byte, tree map[string]any) []syntaxError {
+	err := codec("toml", data, tree)
+	if err == nil {
+		return nil
+	}
+	text := strings.TrimPrefix(err.Error(), "toml: ")
+	if line, ok := tomlLine(err); ok {
+		return []syntaxError{{line, text}}
+	}
+	// An error about a key that was there before has no line.
+	line := firstLine("toml", data, func(other error) bool {
+		_, located := tomlLine(other)
+		return !located
+	})
+	return []syntaxError{{line, text}}
+}
+
+// firstLine finds the line of an error that does not say it: the first with
+// which the lines up to there have such an error.
+func firstLine(format string, data []byte, such func(error) bool) int {
+	lines := strings.SplitAfter(string(data), "\n")
+	return 1 + sort.Search(len(lines)-1, func(i int) bool {
+		err := codec(format, []byte(strings.Join(lines[:i+1], "")), map[string]any{})
+		return err != nil && such(err)
+	})
+}
+
+func tomlLine(err error) (int, bool) {
+	var located interface{ Position() (row, column int) }
+	if !errors.As(err, &located) {
+		return 0, false
+	}
+	row, _ := located.Position()
+	return row, true
+}
+
+// lineNumber is for digits that were matched by a pattern.
+func lineNumber(digits string) int {
+	n, err := strconv.Atoi(digits)
+	if err != nil {
+		return 1
+	}
+	return n
+}

@@ -1,0 +1,150 @@
+package config
+
+import (
+	"encoding/json"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// kind is what values a key has. A value comes typed from a file and as text
+// from the environment or a flag; both readings are strict and report false
+// for what does not belong. What they return has one Go type for each kind.
+type kind interface {
+	name() string     // one word, for the help of a flag
+	expected() string // what a fault says after "expected"
+	typed(raw any) (any, bool)
+	text(s string) (any, bool)
+	format(value any) string // what text reads again
+}
+
+// textKind is a string. Its values are of type string.
+type textKind struct{}
+
+func (textKind) name() string              { return "text" }
+func (textKind) expected() string          { return "a string" }
+func (textKind) text(s string) (any, bool) { return s, true }
+func (textKind) format(value any) string   { return value.(string) }
+func (textKind) typed(raw any) (any, bool) {
+	s, ok := raw.(string)
+	return s, ok
+}
+
+// choiceKind is one of a few words. Its values are of type string.
+type choiceKind []string
+
+func (choiceKind) name() string                { return "word" }
+func (c choiceKind) expected() string          { return "one of " + strings.Join(c, ", ") }
+func (c choiceKind) text(s string) (any, bool) { return s, slices.Contains(c, s) }
+func (choiceKind) format(value any) string     { return value.(string) }
+func (c choiceKind) typed(raw any) (any, bool) { return typedAsText(c, raw) }
+
+// boolKind is true or false, and no other word for them.
+type boolKind struct{}
+
+func (boolKind) name() string              { return "bool" }
+func (boolKind) expected() string          { return "true or false" }
+func (boolKind) text(s string) (any, bool) { return s == "true", s == "true" || s == "false" }
+func (boolKind) format(value any) string   { return strconv.FormatBool(value.(bool)) }
+func (boolKind) typed(raw any) (any, bool) {
+	b, ok := raw.(bool)
+	return b, ok
+}
+
+// countKind is a whole number, never below zero. Its values are of type int.
+type countKind struct{}
+
+func (countKind) name() string              { return "number" }
+func (countKind) expected() string          { return "a whole number such as 100, not negative" }
+func (countKind) format(value any) string   { return strconv.Itoa(value.(int)) }
+func (countKind) typed(raw any) (any, bool) { return wholeNumber(raw) }
+func (countKind) text(s string) (any, bool) { return parseDigits(s) }
+
+// sizeKind is a number of bytes. Its values are of type int.
+type sizeKind struct{}
+
+func (sizeKind) name() string              { return "size" }
+func (sizeKind) expected() string          { return "a size such as 64KiB, or a whole number of bytes" }
+func (sizeKind) format(value any) string   { return formatSize(value.(int)) }
+func (sizeKind) text(s string) (any, bool) { return parseSize(s) }
+func (k sizeKind) typed(raw any) (any, bool) {
+	if _, ok := raw.(string); ok {
+		return typedAsText(k, raw)
+	}
+	return wholeNumber(raw)
+}
+
+// durationKind is a time with its unit. Its values are of type time.Duration.
+type durationKind struct{}
+
+func (durationKind) name() string                { return "duration" }
+func (durationKind) expected() string            { return "a duration such as 10s" }
+func (durationKind) format(value any) string     { return formatDuration(value.(time.Duration)) }
+func (durationKind) text(s string) (any, bool)   { return parseDuration(s) }
+func (k durationKind) typed(raw any) (any, bool) { return typedAsText(k, raw) }
+
+// rateKind is a number of events in a time. Its values are of type Rate.
+type rateKind struct{}
+
+func (rateKind) name() string                { return "rate" }
+func (rateKind) expected() string            { return "a rate such as 5/s, 100/m or 1000/h" }
+func (rateKind) format(value any) string     { return value.(Rate).String() }
+func (rateKind) text(s string) (any, bool)   { return parseRate(s) }
+func (k rateKind) typed(raw any) (any, bool) { return typedAsText(k, raw) }
+
+// listKind is a list of strings; as text its elements are separated by commas.
+// Its values are of type []string, not nil. The checks of its keys let no
+// element with a comma pass, so every list has a form as text.
+type listKind struct{}
+
+func (listKind) name() string            { return "list" }
+func (listKind) expected() string        { return "a list of strings" }
+func (listKind) format(value any) string { return strings.Join(value.([]string), ",") }
+
+func (listKind) text(s string) (any, bool) {
+	list := []string{}
+	if strings.TrimSpace(s) == "" {
+		return list, true
+	}
+	for item := range strings.SplitSeq(s, ",") {
+		list = append(list, strings.TrimSpace(item))
+	}
+	return list, true
+}
+
+func (listKind) typed(raw any) (any, bool) {
+	items, ok := raw.([]any)
+	list := make([]string, 0, len(items))
+	for _, item := range items {
+		s, isText := item.(string)
+		ok = ok && isText
+		list = append(list, s)
+	}
+	return list, ok
+}
+
+// typedAsText is for the kinds that a file writes as a string.
+func typedAsText(k kind, raw any) (any, bool) {
+	s, ok := raw.(string)
+	if !ok {
+		return nil, false
+	}
+	return k.text(s)
+}
+
+// wholeNumber takes the integers of the three formats, from 0 to the largest int.
+func wholeNumber(raw any) (int, bool) {
+	switch n := raw.(type) {
+	case int:
+		return n, n >= 0
+	case int64:
+		return int(n), n >= 0 && n <= math.MaxInt
+	case uint64:
+		return int(n), n <= math.MaxInt
+	case json.Number:
+		return parseDigits(n.String())
+	}
+	return 0, false
+}

@@ -1,0 +1,279 @@
+package config
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// loader lays the sources over each other. It lives for one load.
+type loader struct {
+	table  []entry
+	names  names
+	values map[string]given
+	faults Faults
+}
+
+// given is the value of one key, as far as the sources were read.
+type given struct {
+	value  any    // of the entry's kind; meaningless when not sound
+	shown  string // as a fault shows it, masked when secret
+	source string // as Setting.Source
+	sound  bool
+}
+
+func load(o Options, table []entry) (*Config, error) {
+	l := &loader{table: table, names: newNames(table), values: map[string]given{}}
+	path, tree, unread := readFile(o)
+	l.faults = append(l.faults, unread...)
+	l.takeDefaults(path == "")
+	if unread == nil {
+		l.takeSection("", tree, "file "+path)
+	}
+	l.takeEnvironment(o.Environ)
+	l.takeFlags(o.Flags)
+	c := l.config(path)
+	if unread == nil {
+		l.checkRelations(c)
+	}
+	if len(l.faults) > 0 {
+		return nil, l.faults.sorted()
+	}
+	return c, nil
+}
+
+// takeDefaults offers the defaults like any other text, so that a default
+// which is not a value of its key is found by every test.
+func (l *loader) takeDefaults(alone bool) {
+	for i := range l.table {
+		e := &l.table[i]
+		text := e.fallback
+		if alone && e.alone != "" {
+			text = e.alone
+		}
+		value, ok := e.kind.text(text)
+		l.offer(e, value, ok, showDefault(e, value), "default")
+	}
+}
+
+func showDefault(e *entry, value any) string {
+	if e.secret {
+		return masked
+	}
+	switch v := value.(type) {
+	case string:
+		return show(v)
+	case []string:
+		return show(anyList(v))
+	}
+	return e.kind.format(value)
+}
+
+func anyList(list []string) []any {
+	out := make([]any, len(list))
+	for i, item := range list {
+		out[i] = item
+	}
+	return out
+}
+
+// takeSection walks the tree of a file. Keys are taken in order, for the
+// faults to be the same every time.
+func (l *loader) takeSection(prefix string, tree map[string]any, source string) {
+	for _, name := range slices.Sorted(maps.Keys(tree)) {
+		l.takeKey(prefix+strings.ToLower(name), tree[name], source)
+	}
+}
+
+func (l *loader) takeKey(key string, raw any, source string) {
+	tree, isSection := section(raw)
+	e, known := l.names.keys[key]
+	switch {
+	case known:
+		l.takeTyped(e, raw, source)
+	case isSection && (l.names.sections[key] || reserved(key) && len(tree) > 0):
+		l.takeSection(key+".", tree, source)
+	case l.names.sections[key]:
+		l.fault(key, show(raw), source, "expected keys below it")
+	case reserved(key):
+		l.fault(key, showUnknown(key, raw), source, notSupported)
+	default:
+		l.fault(key, showUnknown(key, raw), source, didYouMean(l.names.nearestKey(key, isSection || raw == nil)))
+	}
+}
+
+const notSupported = "not supported by this version"
+
+func didYouMean(name string) string { return "unknown key; did you mean " + name + "?" }
+
+func showUnknown(name string, raw any) string {
+	if soundsSecret(name) {
+		return masked
+	}
+	return show(raw)
+}
+
+// section is raw as a tree, if it is one. A format may allow keys that are
+// not strings; they are taken as they print.
+func section(raw any) (map[string]any, bool) {
+	switch tree := raw.(type) {
+	case map[string]any:
+		return tree, true
+	case map[any]any:
+		out := make(map[string]any, len(tree))
+		for key, value := range tree {
+			out[keyText(key)] = value
+		}
+		return out, true
+	}
+	return nil, false
+}
+
+func keyText(key any) string {
+	if s, ok := key.(string); ok {
+		return s
+	}
+	return show(key)
+}
+
+// takeTyped takes a value from a file.
+func (l *loader) takeTyped(e *entry, raw any, source string) {
+	if l.values[e.key].source == source {
+		l.fault(e.key, l.showRaw(e, raw), source, "expected once; it is given twice, in other letters or with dots")
+		return
+	}
+	value, ok := e.kind.typed(raw)
+	l.offer(e, value, ok, l.showRaw(e, raw), source)
+}
+
+func (l *loader) showRaw(e *entry, raw any) string {
+	if e.secret {
+		return masked
+	}
+	return show(raw)
+}
+
+// takeText takes a value from the environment or a flag.
+func (l *loader) takeText(e *entry, text, source string) {
+	value, ok := e.kind.text(text)
+	l.offer(e, value, ok, l.showRaw(e, text), source)
+}
+
+// offer puts a value over the one from the source before, if it is as its key
+// expects. Otherwise it becomes one fault or several.
+func (l *loader) offer(e *entry, value any, ok bool, shown, source string) {
+	found := []complaint{{expected: "expected " + e.kind.expected()}}
+	if ok {
+		found = e.complaints(value)
+	}
+	for _, c := range found {
+		part := shown
+		if c.part != nil && !e.secret {
+			part = show(*c.part)
+		}
+		l.fault(e.key, part, source, c.expected)
+	}
+	l.values[e.key] = given{value: value, shown: shown, source: source, sound: len(found) == 0}
+}
+
+func (e *entry) complaints(value any) []complaint {
+	if e.check == nil {
+		return nil
+	}
+	return e.check(value)
+}
+
+// takeEnvironment accepts variables in any order; of two with one name the
+// last counts, as it does for a process.
+func (l *loader) takeEnvironment(environ []string) {
+	variables := map[string]string{}
+	for _, pair := range environ {
+		if name, value, ok := strings.Cut(pair, "="); ok && strings.HasPrefix(name, envPrefix) {
+			variables[name] = value
+		}
+	}
+	for i := range l.table {
+		e := &l.table[i]
+		if text, ok := variables[e.envName()]; ok {
+			l.takeText(e, text, "environment "+e.envName())
+			delete(variables, e.envName())
+		}
+	}
+	for name, value := range variables {
+		l.strayVariable(name, value)
+	}
+}
+
+func (l *loader) strayVariable(name, value string) {
+	source := "environment " + name
+	if key := reservedVariable(name); key != "" {
+		l.fault(key, showUnknown(key, value), source, notSupported)
+		return
+	}
+	l.fault(name, showUnknown(name, value), "environment", didYouMean(l.names.nearestVariable(name)))
+}
+
+func (l *loader) takeFlags(flags *pflag.FlagSet) {
+	if flags == nil {
+		return
+	}
+	for i := range l.table {
+		e := &l.table[i]
+		if f := flags.Lookup(e.flagName()); f != nil && f.Changed {
+			l.takeText(e, f.Value.String(), "flag --"+e.flagName())
+		}
+	}
+}
+
+func (l *loader) fault(key, shown, source, expected string) {
+	l.faults = append(l.faults, Fault{
+		Key: showKey(key), Value: shown, Expected: expected, Source: strings.TrimPrefix(source, "file "),
+	})
+}
+
+// config fills in what is sound.
+func (l *loader) config(path string) *Config {
+	c := &Config{File: path}
+	for i := range l.table {
+		e := &l.table[i]
+		g := l.values[e.key]
+		if g.sound {
+			assign(e.field(c), g.value)
+		}
+		c.settings = append(c.settings, l.setting(e, g))
+	}
+	return c
+}
+
+func (l *loader) setting(e *entry, g given) Setting {
+	s := Setting{Key: e.key, Source: g.source}
+	switch {
+	case e.secret:
+		s.Value = masked
+	case g.sound:
+		s.Value = e.kind.format(g.value)
+	}
+	return s
+}
+
+// assign stores a value in a field of the same type. A test assigns every
+// default of the table, so there is no other case.
+func assign(field, value any) {
+	switch f := field.(type) {
+	case *string:
+		*f = value.(string)
+	case *bool:
+		*f = value.(bool)
+	case *int:
+		*f = value.(int)
+	case *time.Duration:
+		*f = value.(time.Duration)
+	case *Rate:
+		*f = value.(Rate)
+	case *[]string:
+		*f = slices.Clone(value.([]string))
+	}
+}

@@ -1,0 +1,272 @@
+package config
+
+import (
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func defaults() *Config {
+	return &Config{
+		Listen: Listen{
+			WebSocket: WebSocket{Address: "127.0.0.1:15674", Path: "/ws", Origins: []string{}},
+		},
+		Auth:     Auth{Anonymous: true},
+		Prefixes: Prefixes{Topic: []string{"/topic/"}, Queue: []string{"/queue/"}},
+		Limits: Limits{
+			Connections:                   100000,
+			ConnectRatePerIP:              Rate{Per: time.Second},
+			ConnectTimeout:                10 * time.Second,
+			FrameHeaderBytes:              64 << 10,
+			FrameHeaders:                  100,
+			FrameBodyBytes:                16 << 20,
+			FrameBytesBeforeConnect:       64 << 10,
+			SubscriptionsPerConnection:    1000,
+			TransactionsPerConnection:     16,
+			FramesPerTransaction:          10000,
+			TransactionBytesPerConnection: 64 << 20,
+			SendRatePerConnection:         Rate{Per: time.Second},
+			OutboundBytesPerConnection:    8 << 20,
+			SlowConsumer:                  "disconnect",
+			Prefetch:                      100,
+			DrainTimeout:                  10 * time.Second,
+		},
+		Heartbeat: Heartbeat{Min: time.Second, Server: 10 * time.Second},
+		Log:       Log{Level: "info", Format: "text"},
+	}
+}
+
+// same compares what Load promises, without where the values came from.
+func same(t *testing.T, got, want *Config) {
+	t.Helper()
+	g := *got
+	g.settings, g.File = nil, want.File
+	if !reflect.DeepEqual(&g, want) {
+		t.Errorf("got  %+v\nwant %+v", &g, want)
+	}
+}
+
+func TestLoadWithoutFile(t *testing.T) {
+	c, err := Load(Options{Search: []string{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, c, defaults())
+	if c.File != "" {
+		t.Errorf("file %q", c.File)
+	}
+}
+
+func TestLoadSearch(t *testing.T) {
+	dir := t.TempDir()
+	first, second := filepath.Join(dir, "first.yaml"), filepath.Join(dir, "second.yaml")
+	search := []string{first, second}
+	for _, path := range []string{"", second, first} {
+		if path != "" {
+			writeFile(t, path, open)
+		}
+		c, err := Load(Options{Search: search})
+		if err != nil || c.File != path {
+			t.Errorf("got %+v, %v, want file %q", c, err, path)
+		}
+	}
+	if got := strings.Join(DefaultSearch(), " "); got != "hoofbeat.yaml /etc/hoofbeat/hoofbeat.yaml" {
+		t.Errorf("default search %s", got)
+	}
+}
+
+// TestLoadDefaultSearch finds the file in the working directory.
+func TestLoadDefaultSearch(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFile(t, "hoofbeat.yaml", open)
+	c, err := Load(Options{})
+	if err != nil || c.File != "hoofbeat.yaml" {
+		t.Fatalf("got %+v, %v", c, err)
+	}
+	if got := settings(c)["auth.anonymous"].Source; got != "file hoofbeat.yaml" {
+		t.Errorf("source %q", got)
+	}
+}
+
+func changed() *Config {
+	c := defaults()
+	c.Listen.WebSocket.Origins = []string{"https://app.example.com", "*.example.com"}
+	c.Listen.WebSocket.Compression = true
+	c.Listen.TCP.Address = "127.0.0.1:61613"
+	c.Prefixes.Queue = []string{"/queue/", "/work/"}
+	c.Limits.Connections = 5
+	c.Limits.ConnectRatePerIP = Rate{Events: 100, Per: time.Minute}
+	c.Limits.FrameBodyBytes = 1 << 20
+	c.Limits.OutboundBytesPerConnection = 65536
+	c.Limits.SlowConsumer = "drop-oldest"
+	c.Heartbeat.Server = 90 * time.Second
+	return c
+}
+
+func TestLoadFormats(t *testing.T) {
+	for name, text := range map[string]string{
+		"a.yaml": `
+Listen:
+  websocket: { origins: ["https://app.example.com", "*.example.com"], Compression: true }
+  tcp: { address: "127.0.0.1:61613" }
+auth: { anonymous: true }
+prefixes: { queue: [/queue/, /work/] }
+limits:
+  connections: 5
+  connect_rate_per_ip: 100/m
+  frame_body_bytes: 1MiB
+  outbound_bytes_per_connection: 65536
+  SLOW_CONSUMER: drop-oldest
+heartbeat.server: 90s
+`,
+		"a.toml": `
+prefixes.queue = ["/queue/", "/work/"]
+auth.anonymous = true
+heartbeat = { server = "1m30s" }
+[listen.websocket]
+origins = ["https://app.example.com", "*.example.com"]
+compression = true
+[listen.tcp]
+address = "127.0.0.1:61613"
+[limits]
+connections = 5
+connect_rate_per_ip = "100/m"
+frame_body_bytes = "1MiB"
+outbound_bytes_per_connection = 65_536
+slow_consumer = "drop-oldest"
+`,
+		"a.JSON": `{
+"listen": {
+	"websocket": {"origins": ["https://app.example.com", "*.example.com"], "compression": true},
+	"tcp": {"address": "127.0.0.1:61613"}},
+"auth": {"anonymous": true},
+"prefixes": {"queue": ["/queue/", "/work/"]},
+"limits": {"connections": 5, "connect_rate_per_ip": "100/m", "frame_body_bytes": "1MiB",
+	"outbound_bytes_per_connection": 65536, "slow_consumer": "drop-oldest"},
+"heartbeat": {"server": "90s"}
+}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			same(t, trial{name: name, text: text}.mustLoad(t), changed())
+		})
+	}
+}
+
+// TestLoadDesignExample has the keys of the documented example that exist.
+func TestLoadDesignExample(t *testing.T) {
+	c := trial{text: `
+listen:
+  websocket:
+    address: 127.0.0.1:15674      # host:port; empty turns it off
+    path: /ws
+    origins: []
+    compression: false
+    tls: { cert: "", key: "", client_ca: "" }
+  tcp:
+    address: ""
+    tls: { cert: "", key: "", client_ca: "" }
+auth:
+  anonymous: true
+limits:
+  connections: 100000
+  connections_per_ip: 0
+  connect_rate_per_ip: 0/s
+  connect_timeout: 10s
+  frame_header_bytes: 64KiB
+  frame_headers: 100
+  frame_body_bytes: 16MiB
+  frame_bytes_before_connect: 64KiB
+  subscriptions_per_connection: 1000
+  transactions_per_connection: 16
+  frames_per_transaction: 10000
+  send_rate_per_connection: 0/s
+  outbound_bytes_per_connection: 8MiB
+  slow_consumer: disconnect
+heartbeat: { min: 1s, server: 10s }
+log: { level: info, format: text }
+`}.mustLoad(t)
+	same(t, c, defaults())
+}
+
+func TestLoadPrecedence(t *testing.T) {
+	const env, flag = "HOOFBEAT_LIMITS_PREFETCH=3", "--limits-prefetch=4"
+	for _, tt := range []struct {
+		trial  trial
+		want   int
+		source string
+	}{
+		{trial{text: open}, 100, "default"},
+		{trial{text: open + "limits: { prefetch: 2 }"}, 2, "file "},
+		{trial{text: open + "limits: { prefetch: 2 }", environ: []string{env}}, 3, "environment HOOFBEAT_LIMITS_PREFETCH"},
+		{trial{text: open + "limits: { prefetch: 2 }", environ: []string{env}, flags: []string{flag}}, 4, "flag --limits-prefetch"},
+		{trial{text: open, flags: []string{flag}}, 4, "flag --limits-prefetch"},
+	} {
+		c := tt.trial.mustLoad(t)
+		got := settings(c)["limits.prefetch"]
+		if c.Limits.Prefetch != tt.want || !strings.HasPrefix(got.Source, tt.source) {
+			t.Errorf("%+v: got %d from %q", tt.trial, c.Limits.Prefetch, got.Source)
+		}
+	}
+}
+
+func TestLoadEnvironment(t *testing.T) {
+	c := trial{text: open, environ: []string{
+		"PATH=/bin", "HOOFBEATS=4", "broken", "=C:=x",
+		"HOOFBEAT_LISTEN_WEBSOCKET_ADDRESS=",
+		"HOOFBEAT_LISTEN_TCP_ADDRESS=127.0.0.1:0",
+		"HOOFBEAT_LISTEN_WEBSOCKET_ORIGINS=https://a.example, *.b.example",
+		"HOOFBEAT_LISTEN_WEBSOCKET_COMPRESSION=true",
+		"HOOFBEAT_LIMITS_CONNECT_TIMEOUT=1m",
+		"HOOFBEAT_LIMITS_FRAME_BODY_BYTES=1MB",
+		"HOOFBEAT_LIMITS_SEND_RATE_PER_CONNECTION=5/h",
+		"HOOFBEAT_LOG_LEVEL=debug", "HOOFBEAT_LOG_LEVEL=error",
+	}}.mustLoad(t)
+	want := defaults()
+	want.Listen.WebSocket.Address = ""
+	want.Listen.TCP.Address = "127.0.0.1:0"
+	want.Listen.WebSocket.Origins = []string{"https://a.example", "*.b.example"}
+	want.Listen.WebSocket.Compression = true
+	want.Limits.ConnectTimeout = time.Minute
+	want.Limits.FrameBodyBytes = 1000000
+	want.Limits.SendRatePerConnection = Rate{5, time.Hour}
+	want.Log.Level = "error"
+	same(t, c, want)
+}
+
+func TestLoadEnvironmentEmptiesList(t *testing.T) {
+	c := trial{
+		text:    open + "listen: { websocket: { origins: ['*'] } }",
+		environ: []string{"HOOFBEAT_LISTEN_WEBSOCKET_ORIGINS="},
+	}.mustLoad(t)
+	if len(c.Listen.WebSocket.Origins) != 0 {
+		t.Errorf("origins %q", c.Listen.WebSocket.Origins)
+	}
+}
+
+func TestLoadFlags(t *testing.T) {
+	c := trial{text: "", flags: []string{
+		"--config=ignored", "--auth-anonymous", "--limits-connect-timeout=3s",
+		"--limits-frame_headers=9", "--prefixes-topic=/t/,/u/",
+	}}.mustLoad(t)
+	want := defaults()
+	want.Limits.ConnectTimeout = 3 * time.Second
+	want.Limits.FrameHeaders = 9
+	want.Prefixes.Topic = []string{"/t/", "/u/"}
+	same(t, c, want)
+	if got := settings(c)["auth.anonymous"]; got.Source != "flag --auth-anonymous" || got.Value != "true" {
+		t.Errorf("auth.anonymous: %+v", got)
+	}
+}
+
+// TestLoadsShareNothing changes what one load returned.
+func TestLoadsShareNothing(t *testing.T) {
+	first := trial{text: open}.mustLoad(t)
+	first.Prefixes.Topic[0] = "/changed/"
+	first.Effective()[0].Value = "changed"
+	if first.Effective()[0].Value == "changed" {
+		t.Error("Effective returned the settings themselves")
+	}
+	same(t, trial{text: open}.mustLoad(t), defaults())
+}

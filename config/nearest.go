@@ -1,0 +1,114 @@
+package config
+
+import (
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+)
+
+// names answers what a key that is not in the table could be.
+type names struct {
+	keys     map[string]*entry
+	sections map[string]bool
+	order    []string // keys and sections, in the order of the table
+}
+
+func newNames(table []entry) names {
+	n := names{keys: map[string]*entry{}, sections: map[string]bool{}}
+	for i := range table {
+		key := table[i].key
+		n.keys[key] = &table[i]
+		for at := range key {
+			if key[at] == '.' && !n.sections[key[:at]] {
+				n.sections[key[:at]] = true
+				n.order = append(n.order, key[:at])
+			}
+		}
+		n.order = append(n.order, key)
+	}
+	return n
+}
+
+// reserved reports whether the key belongs to a feature that does not exist yet.
+func reserved(key string) bool {
+	for _, section := range unsupported() {
+		if key == section || strings.HasPrefix(key, section+".") {
+			return true
+		}
+	}
+	return false
+}
+
+// reservedVariable is the reserved key that an environment variable stands
+// for, or "". Below a section its underscores stay, as the key cannot be known.
+func reservedVariable(variable string) string {
+	for _, section := range unsupported() {
+		rest, ok := strings.CutPrefix(variable, envName(section))
+		if ok && rest == "" {
+			return section
+		}
+		if ok && rest[0] == '_' && len(rest) > 1 {
+			return section + "." + strings.ToLower(rest[1:])
+		}
+	}
+	return ""
+}
+
+// nearestKey is the key that looks most like what was written, or the section
+// where sections is set. A last part that is right or nearly so counts more
+// than the rest: a key in the wrong section is as common as a misspelt one.
+func (n names) nearestKey(key string, sections bool) string {
+	var known []string
+	for _, name := range n.order {
+		if sections || !n.sections[name] {
+			known = append(known, name)
+		}
+	}
+	return nearest(known, func(known string) int {
+		whole := levenshtein.ComputeDistance(key, known)
+		last := levenshtein.ComputeDistance(lastPart(key), lastPart(known))
+		if last > len(lastPart(key))/3 {
+			last = whole
+		}
+		return 1000*min(whole, last+1) + min(whole, 999)
+	})
+}
+
+// nearestVariable is the environment variable that looks most like name.
+func (n names) nearestVariable(name string) string {
+	var variables []string
+	for _, known := range n.order {
+		if e := n.keys[known]; e != nil {
+			variables = append(variables, e.envName())
+		}
+	}
+	return nearest(variables, func(known string) int {
+		return levenshtein.ComputeDistance(name, known)
+	})
+}
+
+func nearest(known []string, distance func(string) int) string {
+	best, least := "", 0
+	for i, candidate := range known {
+		if d := distance(candidate); i == 0 || d < least {
+			best, least = candidate, d
+		}
+	}
+	return best
+}
+
+func lastPart(key string) string {
+	return key[strings.LastIndexByte(key, '.')+1:]
+}
+
+// soundsSecret is for names that are not in the table, so that a misspelt or
+// reserved secret is not repeated either.
+func soundsSecret(name string) bool {
+	name = strings.ToLower(name)
+	for _, word := range []string{"secret", "passw", "token", "key", "credential"} {
+		if strings.Contains(name, word) {
+			return true
+		}
+	}
+	return false
+}

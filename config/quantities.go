@@ -1,0 +1,111 @@
+package config
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+)
+
+// Rate is a number of events in a time. No events means no limit.
+type Rate struct {
+	Events int
+	Per    time.Duration
+}
+
+// String is the form that a configuration file has, such as 5/s or 100/m.
+func (r Rate) String() string {
+	unit := formatDuration(r.Per)
+	for letter, per := range rateUnits() {
+		if r.Per == per {
+			unit = letter
+		}
+	}
+	return strconv.Itoa(r.Events) + "/" + unit
+}
+
+func rateUnits() map[string]time.Duration {
+	return map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}
+}
+
+// parseRate reads 5/s, 100/m or 1000/h.
+func parseRate(text string) (Rate, bool) {
+	events, unit, _ := strings.Cut(text, "/")
+	per, known := rateUnits()[unit]
+	if !known {
+		return Rate{}, false
+	}
+	n, ok := parseDigits(events)
+	return Rate{Events: n, Per: per}, ok
+}
+
+// parseSize reads a whole number of bytes, alone or with a unit: 65536, 64KiB,
+// 64 kib. KB, MB, GB and TB are powers of 1000; KiB, MiB, GiB and TiB of 1024.
+func parseSize(text string) (int, bool) {
+	digits := strings.TrimRight(text, "BKMGTIbkmgti ")
+	if !allDigits(digits) || !isSizeUnit(text[len(digits):]) {
+		return 0, false
+	}
+	n, err := humanize.ParseBytes(text)
+	if err != nil || n > math.MaxInt {
+		return 0, false
+	}
+	return int(n), true
+}
+
+// isSizeUnit refuses what ParseBytes would take but a reader may take for
+// something else: a lone K or M, which means 1000 to some and 1024 to others.
+func isSizeUnit(text string) bool {
+	switch strings.ToLower(strings.TrimPrefix(text, " ")) {
+	case "b", "kb", "kib", "mb", "mib", "gb", "gib", "tb", "tib":
+		return true
+	}
+	return text == ""
+}
+
+// formatSize uses the largest binary unit that is exact.
+func formatSize(n int) string {
+	units := []string{"", "KiB", "MiB", "GiB", "TiB"}
+	unit := 0
+	for n != 0 && n%1024 == 0 && unit < len(units)-1 {
+		n /= 1024
+		unit++
+	}
+	return strconv.Itoa(n) + units[unit]
+}
+
+// parseDuration reads what time.ParseDuration reads, but always with a unit
+// and without a sign.
+func parseDuration(text string) (time.Duration, bool) {
+	if text == "0" || strings.HasPrefix(text, "-") || strings.HasPrefix(text, "+") {
+		return 0, false
+	}
+	d, err := time.ParseDuration(text)
+	return d, err == nil
+}
+
+// formatDuration is Duration.String without its trailing zeros: 1m, not 1m0s.
+func formatDuration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+func parseDigits(text string) (int, bool) {
+	if !allDigits(text) {
+		return 0, false
+	}
+	n, err := strconv.Atoi(text)
+	return n, err == nil
+}
+
+func allDigits(text string) bool {
+	return text != "" && strings.Trim(text, "0123456789") == ""
+}

@@ -1,0 +1,152 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+)
+
+// checkRelations looks at what one value alone cannot tell. A relation is
+// looked at only if each of its keys is sound, for one mistake not to be
+// reported twice.
+func (l *loader) checkRelations(c *Config) {
+	l.checkListeners(c)
+	l.checkTLS("listen.websocket.tls", c.Listen.WebSocket.TLS)
+	l.checkTLS("listen.tcp.tls", c.Listen.TCP.TLS)
+	l.checkAnonymous(c)
+	l.checkPrefixes(c)
+	l.checkFrames(c)
+	l.checkHeartbeat(c)
+}
+
+// sound reports whether every one of the keys is in the table with a value
+// that passed its own checks.
+func (l *loader) sound(keys ...string) bool {
+	for _, key := range keys {
+		if !l.values[key].sound {
+			return false
+		}
+	}
+	return true
+}
+
+// blame reports the value of a key as a fault.
+func (l *loader) blame(key, expected string) {
+	g := l.values[key]
+	l.fault(key, g.shown, g.source, expected)
+}
+
+func (l *loader) checkListeners(c *Config) {
+	const ws, tcp = "listen.websocket.address", "listen.tcp.address"
+	if !l.sound(ws, tcp) {
+		return
+	}
+	a, b := c.Listen.WebSocket.Address, c.Listen.TCP.Address
+	switch {
+	case a == "" && b == "":
+		l.blame(ws, "expected an address here or at "+tcp+", as nothing would be listened on")
+	case a != "" && b != "" && sameAddress(a, b):
+		l.blame(tcp, "expected another address than that of "+ws)
+	}
+}
+
+// sameAddress reports whether two listeners would collide for certain. Port 0
+// is another port each time.
+func sameAddress(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil {
+		return a == b
+	}
+	numberA, _ := parseDigits(portA)
+	numberB, _ := parseDigits(portB)
+	return numberA == numberB && numberA != 0 && plainHost(hostA) == plainHost(hostB)
+}
+
+// plainHost is the same for hosts that are written differently only.
+func plainHost(host string) string {
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case host == "" || err == nil && ip.IsUnspecified():
+		return ""
+	case err == nil:
+		return ip.Unmap().String()
+	}
+	return strings.ToLower(host)
+}
+
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return strings.EqualFold(host, "localhost")
+	}
+	return ip.Unmap().IsLoopback()
+}
+
+func (l *loader) checkAnonymous(c *Config) {
+	const key = "auth.anonymous"
+	if !l.sound(key) {
+		return
+	}
+	if !c.Auth.Anonymous {
+		l.blame(key, "no client could connect; expected true, as no other way to authenticate exists in this version")
+		return
+	}
+	if l.values[key].source != "default" {
+		return
+	}
+	for _, address := range []string{c.Listen.WebSocket.Address, c.Listen.TCP.Address} {
+		if address != "" && !isLoopback(address) {
+			l.blame(key, "anonymous access on "+address+", which is not loopback; "+
+				"expected auth.anonymous to be set to true on purpose, or a loopback address")
+		}
+	}
+}
+
+func (l *loader) checkPrefixes(c *Config) {
+	const topic, queue = "prefixes.topic", "prefixes.queue"
+	if !l.sound(topic, queue) {
+		return
+	}
+	if len(c.Prefixes.Topic)+len(c.Prefixes.Queue) == 0 {
+		l.blame(topic, "expected a prefix here or at "+queue+", as no destination would mean anything")
+	}
+	for i, prefix := range c.Prefixes.Topic {
+		l.blamePrefix(topic, prefix, c.Prefixes.Topic[:i])
+	}
+	for i, prefix := range c.Prefixes.Queue {
+		l.blamePrefix(queue, prefix, c.Prefixes.Topic)
+		l.blamePrefix(queue, prefix, c.Prefixes.Queue[:i])
+	}
+}
+
+func (l *loader) blamePrefix(key, prefix string, others []string) {
+	for _, other := range others {
+		if strings.HasPrefix(prefix, other) || strings.HasPrefix(other, prefix) {
+			l.fault(key, show(prefix), l.values[key].source,
+				fmt.Sprintf("expected no prefix of another; it and %q overlap", other))
+		}
+	}
+}
+
+func (l *loader) checkFrames(c *Config) {
+	const before, header, body = "limits.frame_bytes_before_connect", "limits.frame_header_bytes", "limits.frame_body_bytes"
+	if !l.sound(before, header, body) {
+		return
+	}
+	most := uint64(c.Limits.FrameHeaderBytes) + uint64(c.Limits.FrameBodyBytes)
+	if uint64(c.Limits.FrameBytesBeforeConnect) > most {
+		l.blame(before, "expected at most "+header+" and "+body+" together")
+	}
+}
+
+func (l *loader) checkHeartbeat(c *Config) {
+	if l.sound("heartbeat.min", "heartbeat.server") && c.Heartbeat.Min > c.Heartbeat.Server {
+		l.blame("heartbeat.min", "expected at most heartbeat.server, which is "+formatDuration(c.Heartbeat.Server))
+	}
+}

@@ -1,0 +1,188 @@
+package config
+
+import (
+	"strings"
+	"time"
+)
+
+// entry is one key. The table of them is the only place that knows a key.
+type entry struct {
+	key      string // lower case, dots between sections
+	kind     kind
+	fallback string // the default, as the environment would have it
+	alone    string // the default when there is no file, where that differs
+	doc      string // one line, for the help of a flag and the default file
+	check    check  // what else is expected of a value of this kind; may be nil
+	secret   bool   // never shown
+	handy    bool   // worth showing among the flags
+	field    func(*Config) any
+}
+
+// envName is the environment variable that overrides the key.
+func (e *entry) envName() string { return envName(e.key) }
+
+// flagName is the flag that overrides the key, without its dashes in front.
+func (e *entry) flagName() string {
+	return strings.NewReplacer(".", "-", "_", "-").Replace(e.key)
+}
+
+func envName(key string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+const envPrefix = "HOOFBEAT_"
+
+// unsupported lists the sections and keys that are reserved for features which
+// this version does not have. Everything below them is refused as well.
+func unsupported() []string {
+	return []string{"listen.admin", "auth.anonymous_roles", "auth.jwt", "acl", "destinations", "storage"}
+}
+
+// schema is the table, in the order in which a file is best read.
+func schema() []entry {
+	var all []entry
+	for _, part := range [][]entry{
+		webSocketKeys(), tcpKeys(), accessKeys(), connectionLimits(), frameLimits(), flowLimits(), otherKeys(),
+	} {
+		all = append(all, part...)
+	}
+	return all
+}
+
+func webSocketKeys() []entry {
+	keys := []entry{
+		{key: "listen.websocket.address", kind: textKind{}, fallback: "127.0.0.1:15674", check: optional(checkAddress), handy: true,
+			doc:   "host:port to accept STOMP over WebSocket on; empty turns it off",
+			field: func(c *Config) any { return &c.Listen.WebSocket.Address }},
+		{key: "listen.websocket.path", kind: textKind{}, fallback: "/ws", check: single(checkPath),
+			doc:   "path of the WebSocket endpoint",
+			field: func(c *Config) any { return &c.Listen.WebSocket.Path }},
+		{key: "listen.websocket.origins", kind: listKind{}, check: each(checkOrigin),
+			doc:   "browser origins allowed: https://host:port, or a host with * for a label, or * for all; empty: same origin only",
+			field: func(c *Config) any { return &c.Listen.WebSocket.Origins }},
+		{key: "listen.websocket.compression", kind: boolKind{}, fallback: "false",
+			doc:   "permessage-deflate, for clients that ask for it; costs memory for each connection",
+			field: func(c *Config) any { return &c.Listen.WebSocket.Compression }},
+	}
+	return append(keys, tlsKeys("listen.websocket.tls", func(c *Config) *TLS { return &c.Listen.WebSocket.TLS })...)
+}
+
+func tcpKeys() []entry {
+	keys := []entry{
+		{key: "listen.tcp.address", kind: textKind{}, check: optional(checkAddress), handy: true,
+			doc:   "host:port to accept STOMP over TCP on, such as 127.0.0.1:61613; empty turns it off",
+			field: func(c *Config) any { return &c.Listen.TCP.Address }},
+	}
+	return append(keys, tlsKeys("listen.tcp.tls", func(c *Config) *TLS { return &c.Listen.TCP.TLS })...)
+}
+
+func tlsKeys(section string, of func(*Config) *TLS) []entry {
+	return []entry{
+		{key: section + ".cert", kind: textKind{},
+			doc:   "PEM file of the certificate and its chain; empty: no TLS",
+			field: func(c *Config) any { return &of(c).Cert }},
+		{key: section + ".key", kind: textKind{},
+			doc:   "PEM file of the certificate's private key",
+			field: func(c *Config) any { return &of(c).Key }},
+		{key: section + ".client_ca", kind: textKind{},
+			doc:   "PEM file of the authorities that client certificates must come from; empty: none is asked for",
+			field: func(c *Config) any { return &of(c).ClientCA }},
+	}
+}
+
+func accessKeys() []entry {
+	return []entry{
+		{key: "auth.anonymous", kind: boolKind{}, fallback: "false", alone: "true", handy: true,
+			doc:   "whether CONNECT without credentials is accepted; this version has no other way to authenticate, so it must be true",
+			field: func(c *Config) any { return &c.Auth.Anonymous }},
+		{key: "prefixes.topic", kind: listKind{}, fallback: "/topic/", check: each(checkPrefix),
+			doc:   "destinations that begin so are topics: every subscriber gets every message",
+			field: func(c *Config) any { return &c.Prefixes.Topic }},
+		{key: "prefixes.queue", kind: listKind{}, fallback: "/queue/", check: each(checkPrefix),
+			doc:   "destinations that begin so are queues: each message goes to one subscriber",
+			field: func(c *Config) any { return &c.Prefixes.Queue }},
+	}
+}
+
+func connectionLimits() []entry {
+	return []entry{
+		{key: "limits.connections", kind: countKind{}, fallback: "100000", check: positive,
+			doc:   "connections at one time",
+			field: func(c *Config) any { return &c.Limits.Connections }},
+		{key: "limits.connections_per_ip", kind: countKind{}, fallback: "0",
+			doc:   "connections at one time from one address; 0: no limit",
+			field: func(c *Config) any { return &c.Limits.ConnectionsPerIP }},
+		{key: "limits.connect_rate_per_ip", kind: rateKind{}, fallback: "0/s",
+			doc:   "new connections from one address, such as 5/s or 100/m; 0/s: no limit",
+			field: func(c *Config) any { return &c.Limits.ConnectRatePerIP }},
+		{key: "limits.connect_timeout", kind: durationKind{}, fallback: "10s", check: atLeast(time.Millisecond),
+			doc:   "time until CONNECT must be complete and accepted",
+			field: func(c *Config) any { return &c.Limits.ConnectTimeout }},
+		{key: "limits.drain_timeout", kind: durationKind{}, fallback: "10s", check: atLeast(time.Millisecond),
+			doc:   "how long a shutdown waits for what is in flight",
+			field: func(c *Config) any { return &c.Limits.DrainTimeout }},
+	}
+}
+
+func frameLimits() []entry {
+	return []entry{
+		{key: "limits.frame_header_bytes", kind: sizeKind{}, fallback: "64KiB", check: positive,
+			doc:   "bytes of one frame's command and headers",
+			field: func(c *Config) any { return &c.Limits.FrameHeaderBytes }},
+		{key: "limits.frame_headers", kind: countKind{}, fallback: "100", check: positive,
+			doc:   "headers of one frame",
+			field: func(c *Config) any { return &c.Limits.FrameHeaders }},
+		{key: "limits.frame_body_bytes", kind: sizeKind{}, fallback: "16MiB", check: positive,
+			doc:   "bytes of one frame's body",
+			field: func(c *Config) any { return &c.Limits.FrameBodyBytes }},
+		{key: "limits.frame_bytes_before_connect", kind: sizeKind{}, fallback: "64KiB", check: positive,
+			doc:   "bytes that a client may send before it is connected",
+			field: func(c *Config) any { return &c.Limits.FrameBytesBeforeConnect }},
+		{key: "limits.subscriptions_per_connection", kind: countKind{}, fallback: "1000", check: positive,
+			doc:   "subscriptions of one connection",
+			field: func(c *Config) any { return &c.Limits.SubscriptionsPerConnection }},
+		{key: "limits.transactions_per_connection", kind: countKind{}, fallback: "16", check: positive,
+			doc:   "open transactions of one connection",
+			field: func(c *Config) any { return &c.Limits.TransactionsPerConnection }},
+		{key: "limits.frames_per_transaction", kind: countKind{}, fallback: "10000", check: positive,
+			doc:   "frames in one transaction",
+			field: func(c *Config) any { return &c.Limits.FramesPerTransaction }},
+		{key: "limits.transaction_bytes_per_connection", kind: sizeKind{}, fallback: "64MiB", check: positive,
+			doc:   "bytes in all open transactions of one connection",
+			field: func(c *Config) any { return &c.Limits.TransactionBytesPerConnection }},
+	}
+}
+
+func flowLimits() []entry {
+	return []entry{
+		{key: "limits.send_rate_per_connection", kind: rateKind{}, fallback: "0/s",
+			doc:   "SEND frames of one connection, such as 100/s; 0/s: no limit",
+			field: func(c *Config) any { return &c.Limits.SendRatePerConnection }},
+		{key: "limits.outbound_bytes_per_connection", kind: sizeKind{}, fallback: "8MiB", check: positive,
+			doc:   "bytes that may wait for a slow client before slow_consumer applies",
+			field: func(c *Config) any { return &c.Limits.OutboundBytesPerConnection }},
+		{key: "limits.slow_consumer", kind: choiceKind{"disconnect", "drop-newest", "drop-oldest"}, fallback: "disconnect",
+			doc:   "what happens to a topic subscriber that is too slow: disconnect, drop-newest or drop-oldest",
+			field: func(c *Config) any { return &c.Limits.SlowConsumer }},
+		{key: "limits.prefetch", kind: countKind{}, fallback: "100", check: positive,
+			doc:   "messages that a queue consumer may hold unacknowledged, unless it says otherwise",
+			field: func(c *Config) any { return &c.Limits.Prefetch }},
+	}
+}
+
+func otherKeys() []entry {
+	return []entry{
+		{key: "heartbeat.min", kind: durationKind{}, fallback: "1s", check: atLeast(time.Millisecond),
+			doc:   "the shortest heart-beat interval that a client gets, whatever it asks for",
+			field: func(c *Config) any { return &c.Heartbeat.Min }},
+		{key: "heartbeat.server", kind: durationKind{}, fallback: "10s", check: atLeast(time.Millisecond),
+			doc:   "the heart-beat interval that the server offers, and asks for, where it may choose",
+			field: func(c *Config) any { return &c.Heartbeat.Server }},
+		{key: "log.level", kind: choiceKind{"debug", "info", "warn", "error"}, fallback: "info", handy: true,
+			doc:   "debug, info, warn or error",
+			field: func(c *Config) any { return &c.Log.Level }},
+		{key: "log.format", kind: choiceKind{"text", "json"}, fallback: "text", handy: true,
+			doc:   "text or json",
+			field: func(c *Config) any { return &c.Log.Format }},
+	}
+}

@@ -1,0 +1,346 @@
+package frames
+
+import (
+	"bytes"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// A Decoder turns bytes that arrive in any pieces into frames. The caller
+// reads into [Decoder.Space], says with [Decoder.Commit] how much it read, and
+// then calls [Decoder.Next] until it returns no frame:
+//
+//	for {
+//		f, err := d.Next()
+//		if err != nil || f.Frame != nil {
+//			return f, err
+//		}
+//		n, err := conn.Read(d.Space())
+//		if err != nil {
+//			return f, err
+//		}
+//		d.Commit(n)
+//	}
+//
+// Memory is taken for what has arrived, never for what is announced, and a
+// Decoder without a partial frame holds no buffer at all. It is used by one
+// goroutine at a time.
+type Decoder struct {
+	limits  Limits
+	version Version
+	server  bool
+	failed  error
+
+	chunk *chunk // what buf is a slice of, if it came from the pool
+	buf   []byte
+	r, w  int // buf[r:w] has arrived and was not used yet
+
+	// Where the search for the end of the header stands, from r.
+	line, scan, lines int
+
+	cur  Inbound // its header was read, its body is being read
+	body []byte  // of cur, as far as it came
+	need int     // length of cur's body, -1: up to the first NUL
+}
+
+// chunkBytes is what one read can take at most: 16 KiB hold a hundred small
+// frames, so that a system call costs little for each, and are small enough
+// that thousands of connections in the middle of a frame do no harm.
+const chunkBytes = 16 << 10
+
+type chunk [chunkBytes]byte
+
+// chunks is shared by all decoders, so that an idle one holds nothing.
+var chunks = sync.Pool{New: func() any { return new(chunk) }}
+
+// NewDecoder returns a Decoder of what a client sends. Until
+// [Decoder.SetVersion] is called, the limits before CONNECT hold.
+func NewDecoder(l Limits) *Decoder { return &Decoder{limits: l} }
+
+// NewServerDecoder returns a Decoder of what a server sends, for clients and
+// for tests. It undoes the escapes of version v.
+func NewServerDecoder(l Limits, v Version) *Decoder {
+	return &Decoder{limits: l, version: v, server: true}
+}
+
+// SetVersion sets the version that was negotiated. It is called between two
+// frames; what has been buffered already is read by the new rules.
+func (d *Decoder) SetVersion(v Version) { d.version = v }
+
+// Space returns where to put the next bytes; it is never empty. Next must have
+// returned no frame since the last Commit.
+func (d *Decoder) Space() []byte {
+	switch {
+	case d.buf == nil:
+		d.chunk = chunks.Get().(*chunk)
+		d.buf = d.chunk[:]
+	case d.r > 0:
+		d.w = copy(d.buf, d.buf[d.r:d.w])
+		d.r = 0
+	case d.w == len(d.buf):
+		d.grow()
+	}
+	return d.buf[d.w:]
+}
+
+// Commit says that n bytes were put where Space said.
+func (d *Decoder) Commit(n int) { d.w += n }
+
+// Buffered gives the number of bytes that belong to a frame which is not
+// complete; 0 between frames.
+func (d *Decoder) Buffered() int { return d.w - d.r + len(d.body) }
+
+// Next returns the next frame, or a zero Inbound if more bytes are needed for
+// it. An error is an [*Error] and final: the stream cannot be trusted further.
+func (d *Decoder) Next() (Inbound, error) {
+	if d.failed != nil {
+		return Inbound{}, d.failed
+	}
+	f, err := d.next()
+	if err != nil {
+		d.failed = err
+		d.w = d.r
+		d.body = nil
+	}
+	if d.r == d.w {
+		d.Release()
+	}
+	return f, err
+}
+
+// Release gives the buffer back; partial frames are lost. It is called when
+// nothing more will be read.
+func (d *Decoder) Release() {
+	if d.chunk != nil {
+		chunks.Put(d.chunk)
+	}
+	d.chunk, d.buf, d.r, d.w = nil, nil, 0, 0
+}
+
+func (d *Decoder) next() (Inbound, error) {
+	if d.cur.Frame == nil {
+		d.skipLineEnds()
+		n, err := d.findHeader()
+		if n == 0 || err != nil {
+			return Inbound{}, err
+		}
+		if err := d.startFrame(d.buf[d.r : d.r+n]); err != nil {
+			return Inbound{}, err
+		}
+		d.r += n
+	}
+	done, err := d.readBody()
+	if !done || err != nil {
+		return Inbound{}, err
+	}
+	f := d.cur
+	f.Body = d.body
+	d.cur, d.body = Inbound{}, nil
+	return f, nil
+}
+
+// skipLineEnds passes over heart-beats and the line ends that may follow a
+// frame (STOMP 1.2, Augmented BNF).
+func (d *Decoder) skipLineEnds() {
+	if d.scan > 0 {
+		return
+	}
+	for d.r < d.w {
+		switch {
+		case d.buf[d.r] == '\n':
+			d.r++
+		case d.buf[d.r] == '\r' && d.r+1 < d.w && d.buf[d.r+1] == '\n':
+			d.r += 2
+		default:
+			return
+		}
+	}
+}
+
+// findHeader looks for the blank line and returns the length of all before
+// and with it, or 0 if it has not come yet. It goes on where it left off, so
+// that a frame which comes byte by byte is not searched over and over.
+func (d *Decoder) findHeader() (int, error) {
+	data := d.buf[d.r:d.w]
+	for {
+		i := bytes.IndexByte(data[d.scan:], '\n')
+		if i < 0 {
+			d.scan = len(data)
+			return 0, d.checkPartial(data)
+		}
+		end := d.scan + i
+		line := data[d.line:end]
+		d.scan, d.line = end+1, end+1
+		if len(line) == 0 || len(line) == 1 && line[0] == '\r' {
+			blank := d.lines == 0 // a CR LF between frames that came in two pieces
+			d.scan, d.line, d.lines = 0, 0, 0
+			if !blank {
+				return end + 1, d.checkHeaderBytes(data[:end+1])
+			}
+			d.r += end + 1
+			d.skipLineEnds()
+			data = d.buf[d.r:d.w]
+			continue
+		}
+		d.lines++
+		if err := d.checkLine(data, line); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (d *Decoder) checkLine(data, line []byte) error {
+	if d.lines == 1 {
+		_, err := d.command(line)
+		return err
+	}
+	if d.lines-1 > d.limits.Headers {
+		return d.blame(data, tooLarge("The frame has more than %d headers (limits.frame_headers).", d.limits.Headers))
+	}
+	return d.checkHeaderBytes(data[:d.line])
+}
+
+// checkPartial looks at a header whose end has not come: what is wrong already
+// need not be waited for.
+func (d *Decoder) checkPartial(data []byte) error {
+	if d.lines == 0 && len(data) > maxCommand {
+		return unknownCommand(data)
+	}
+	if bytes.IndexByte(data, 0) >= 0 {
+		return d.blame(data, errNULInHeader())
+	}
+	return d.checkHeaderBytes(data)
+}
+
+func (d *Decoder) checkHeaderBytes(data []byte) error {
+	limit, setting := d.bound(d.limits.HeaderBytes, "limits.frame_header_bytes")
+	if len(data) > limit {
+		return d.blame(data, tooLarge("The command and headers of the frame are longer than %d bytes (%s).", limit, setting))
+	}
+	return nil
+}
+
+// bound gives the limit that is in force, with the name of its setting.
+func (d *Decoder) bound(limit int, setting string) (int, string) {
+	if d.version == 0 && !d.server && d.limits.BytesBeforeConnect < limit {
+		return d.limits.BytesBeforeConnect, "limits.frame_bytes_before_connect, in force until CONNECT was accepted"
+	}
+	return limit, setting
+}
+
+// blame completes err with the receipt that the frame asked for, as far as
+// the header lines in data tell.
+func (d *Decoder) blame(data []byte, err *Error) *Error {
+	_, lines, _ := bytes.Cut(data, []byte{'\n'})
+	crlf := bytes.HasSuffix(data[:len(data)-len(lines)], []byte("\r\n"))
+	if i := bytes.LastIndexByte(lines, '\n'); i >= 0 {
+		err.Receipt = wireValue(string(lines[:i]), "receipt", crlf)
+	}
+	return err
+}
+
+func (d *Decoder) readBody() (done bool, err error) {
+	avail := d.buf[d.r:d.w]
+	if !hasBody(d.cur.Command) {
+		return d.readNoBody(avail)
+	}
+	if d.need < 0 {
+		return d.readToNUL(avail)
+	}
+	take := min(len(avail), d.need-len(d.body))
+	if d.body == nil || len(d.body)+take > cap(d.body) {
+		// At most twice what has come, and in the end exactly what is needed.
+		d.body = slices.Grow(d.body, min(d.need-len(d.body), max(take, len(d.body))))
+	}
+	d.body = append(d.body, avail[:take]...)
+	d.r += take
+	if take == len(avail) {
+		return false, nil
+	}
+	if avail[take] != 0 {
+		return false, d.blameCurrent(invalid("The byte after a body of content-length %d is not NUL: the body is longer or shorter than its content-length."+
+			" content-length counts bytes, not characters; was the frame split inside a character?", d.need))
+	}
+	d.r++
+	return true, nil
+}
+
+func (d *Decoder) readNoBody(avail []byte) (bool, error) {
+	if len(avail) == 0 {
+		return false, nil
+	}
+	if avail[0] != 0 {
+		return false, d.blameCurrent(invalid("%s has a body, or its NUL is missing; only SEND may have a body.", d.cur.Command))
+	}
+	d.r++
+	return true, nil
+}
+
+func (d *Decoder) readToNUL(avail []byte) (bool, error) {
+	i := bytes.IndexByte(avail, 0)
+	n := i
+	if i < 0 {
+		n = len(avail)
+	}
+	if limit, setting := d.bound(d.limits.BodyBytes, "limits.frame_body_bytes"); len(d.body)+n > limit {
+		return false, d.blameCurrent(errBodyTooLarge(limit, setting))
+	}
+	d.body = append(d.body, avail[:n]...)
+	d.r += n
+	if i < 0 {
+		return false, nil
+	}
+	d.r++
+	return true, nil
+}
+
+func (d *Decoder) blameCurrent(err *Error) *Error {
+	err.Receipt = d.cur.Wire("receipt")
+	return err
+}
+
+// grow doubles a buffer that is full with one header; checkHeaderBytes has
+// made sure that it is still within the limit.
+func (d *Decoder) grow() {
+	bigger := make([]byte, 2*len(d.buf))
+	copy(bigger, d.buf[:d.w])
+	r, w := d.r, d.w
+	d.Release()
+	d.buf, d.r, d.w = bigger, r, w
+}
+
+func errNULInHeader() *Error {
+	return invalid("There is a NUL among the headers: the blank line that ends them is missing.")
+}
+
+func errBodyTooLarge(limit int, setting string) *Error {
+	return tooLarge("The body is longer than %d bytes (%s).", limit, setting)
+}
+
+// contentLength parses a content-length header: digits only, so neither signs
+// nor fractions. A number too large for an int comes back as one that is over
+// every limit.
+func contentLength(s string) (int, *Error) {
+	s = strings.TrimSpace(s)
+	n := 0
+	for i := range len(s) {
+		c := s[i] - '0'
+		if c > 9 {
+			return 0, errContentLength(s)
+		}
+		if n > (math.MaxInt-9)/10 {
+			return math.MaxInt, nil
+		}
+		n = 10*n + int(c)
+	}
+	if s == "" {
+		return 0, errContentLength(s)
+	}
+	return n, nil
+}
+
+func errContentLength(s string) *Error {
+	return invalid("content-length is %q; expected the number of bytes in the body.", printable([]byte(s)))
+}

@@ -1,0 +1,162 @@
+package frames
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-stomp/stomp/v3/frame"
+)
+
+// startFrame parses a header block, which ends with its blank line, and makes
+// it the frame whose body is read next.
+func (d *Decoder) startFrame(data []byte) error {
+	first, lines, _ := bytes.Cut(data, []byte{'\n'})
+	p := headerParser{version: d.version, crlf: bytes.HasSuffix(first, []byte{'\r'})}
+	var err error
+	if p.command, err = d.command(first); err != nil {
+		return err
+	}
+	if bytes.IndexByte(lines, 0) >= 0 {
+		return d.blame(data, errNULInHeader())
+	}
+	if !utf8.Valid(lines) {
+		return d.blame(data, invalid("The headers of the %s are not valid UTF-8.", p.command))
+	}
+	block := string(bytes.TrimSuffix(bytes.TrimSuffix(lines, []byte{'\n'}), []byte{'\r'}))
+	header, bad := p.parse(block)
+	if bad != nil {
+		return d.blame(data, bad)
+	}
+	d.cur = Inbound{Frame: newFrame(p.command, header), block: block, crlf: p.crlf || p.version == V12}
+	return d.startBody()
+}
+
+// newFrame puts frame and header into one allocation.
+func newFrame(command string, h frame.Header) *frame.Frame {
+	f := &struct {
+		frame.Frame
+		h frame.Header
+	}{h: h}
+	f.Command, f.Header = command, &f.h
+	return &f.Frame
+}
+
+// startBody looks at content-length, which counts for frames that may have a
+// body; on the others it is ignored.
+func (d *Decoder) startBody() error {
+	d.need = -1
+	s, ok := d.cur.Header.Contains(frame.ContentLength)
+	if !ok || !hasBody(d.cur.Command) {
+		return nil
+	}
+	n, bad := contentLength(s)
+	if bad == nil {
+		if limit, setting := d.bound(d.limits.BodyBytes, "limits.frame_body_bytes"); n > limit {
+			bad = errBodyTooLarge(limit, setting)
+		}
+	}
+	if bad != nil {
+		return d.blameCurrent(bad)
+	}
+	d.need = n
+	return nil
+}
+
+func (d *Decoder) command(line []byte) (string, error) {
+	line = bytes.TrimSuffix(line, []byte{'\r'})
+	if d.server {
+		if c, ok := serverCommand(line); ok {
+			return c, nil
+		}
+		return "", unknownCommand(line)
+	}
+	if c, ok := clientCommand(line); ok {
+		return c, nil
+	}
+	if c, ok := serverCommand(line); ok {
+		return "", invalid("%s is a command that only a server sends.", c)
+	}
+	return "", unknownCommand(line)
+}
+
+func unknownCommand(line []byte) *Error {
+	line, _, _ = bytes.Cut(line, []byte{'\n'})
+	return invalid("%q is not a STOMP command; commands are upper case, such as CONNECT, SUBSCRIBE and SEND.", printable(line))
+}
+
+// A headerParser parses the lines of one frame's header.
+type headerParser struct {
+	version Version
+	command string
+	crlf    bool // the command's line ended in CR LF
+}
+
+// parse splits a block into header entries. The values are parts of block.
+//
+// Line ends: STOMP 1.2 allows CR LF. Earlier versions do not, but telnet and
+// several clients send it: there a CR is cut off if the command's line ended
+// in one, too, and else belongs to the value.
+func (p *headerParser) parse(block string) (frame.Header, *Error) {
+	var room [32]string // enough for 16 headers without a second allocation
+	entries := room[:0]
+	p.version = p.effectiveVersion(block)
+	unescapes := p.version >= V11 && escapes(p.command) && strings.IndexByte(block, '\\') >= 0
+	for rest := block; rest != ""; {
+		var line string
+		line, rest, _ = strings.Cut(rest, "\n")
+		if p.crlf || p.version == V12 {
+			line = strings.TrimSuffix(line, "\r")
+		}
+		name, value, bad := p.split(line)
+		if bad == nil && unescapes {
+			name, value, bad = p.unescape(name, value)
+		}
+		if bad != nil {
+			return frame.Header{}, bad
+		}
+		entries = append(entries, name, value)
+	}
+	return *frame.NewHeader(entries...), nil
+}
+
+// effectiveVersion is the version whose rules the header follows. Before one
+// is negotiated, a CONNECT without accept-version comes from a 1.0 client.
+func (p *headerParser) effectiveVersion(block string) Version {
+	if p.version != 0 {
+		return p.version
+	}
+	if strings.HasPrefix(block, "accept-version:") || strings.Contains(block, "\naccept-version:") {
+		return V12
+	}
+	return V10
+}
+
+func (p *headerParser) split(line string) (name, value string, bad *Error) {
+	i := strings.IndexByte(line, ':')
+	switch {
+	case i < 0:
+		return "", "", invalid("A header line of the %s has no colon.", p.command)
+	case i == 0:
+		return "", "", invalid("A header of the %s has no name.", p.command)
+	case p.version == V12 && strings.IndexByte(line, '\r') >= 0:
+		return "", "", invalid("The header %q of the %s holds a bare CR; STOMP 1.2 writes it as \\r.", printable([]byte(line[:i])), p.command)
+	case p.version == V10:
+		return strings.Trim(line[:i], " \t"), strings.Trim(line[i+1:], " \t"), nil
+	}
+	return line[:i], line[i+1:], nil
+}
+
+func (p *headerParser) unescape(name, value string) (string, string, *Error) {
+	n, ok1 := unescape(name, p.version)
+	v, ok2 := unescape(value, p.version)
+	if ok1 && ok2 {
+		return n, v, nil
+	}
+	defined := `\n, \c and \\`
+	if p.version == V12 {
+		defined = `\r, \n, \c and \\`
+	}
+	return "", "", invalid("The header %q of the %s holds an escape that STOMP %s does not define; defined are %s.",
+		printable([]byte(name)), p.command, p.version, defined)
+}

@@ -1,0 +1,99 @@
+package deps
+
+import (
+	"os"
+	"testing"
+)
+
+// Modules of others, by the paths their packages start with.
+const (
+	stompFrame   = "github.com/go-stomp/stomp/v3/frame"
+	stompClient  = "github.com/go-stomp/stomp/v3"
+	websocketLib = "github.com/coder/websocket"
+	goleak       = "go.uber.org/goleak"
+)
+
+// testLibs may be imported by the tests of every package: they check for leaked goroutines, and play the other side with
+// code that is not ours.
+var testLibs = []string{goleak, stompClient, websocketLib}
+
+// table is one row per package of the tree, in the order of the layers, lowest first. Tests are held to a laxer rule: they
+// may import any package of ours, and testLibs.
+var table = []rule{
+	{
+		pkg: "frames", third: []string{stompFrame}, without: []string{"net", "os"},
+		reason: "STOMP on the wire is bytes in, frames out; whoever owns the bytes imports it, never the other way",
+	},
+	{
+		pkg: "broker", own: []string{"frames"}, third: []string{stompFrame}, without: []string{"net", "os"},
+		reason: "routing must be testable and portable without sockets or files: subscribers and storage are interfaces; " +
+			"go-stomp's Frame and Header are data, the words in which frames speaks of a decoded frame",
+	},
+	{
+		pkg: "auth", third: []string{"github.com/golang-jwt/jwt", "github.com/MicahParks/keyfunc", "github.com/MicahParks/jwkset"}, planned: true,
+		reason: "who is this and may they, as values in and values out; the session asks through an interface of its own",
+	},
+	{
+		pkg: "config", third: []string{
+			"github.com/spf13/viper", "github.com/spf13/pflag", "github.com/go-viper/mapstructure/v2",
+			"github.com/dustin/go-humanize", "github.com/agnivade/levenshtein",
+		},
+		reason: "only cmd knows the operator's file and copies values into each package's Options, so viper stays here",
+	},
+	{
+		pkg: "session", planned: true, own: []string{"frames", "broker", "auth", "internal/timers"}, third: []string{stompFrame}, without: []string{"net"},
+		reason: "one connection's state machine over an interface: a new transport needs no change here; " +
+			"go-stomp's Frame and Header are data, the words in which frames speaks of a decoded frame",
+	},
+	{
+		pkg: "transport", planned: true, own: []string{"session", "frames", "internal/timers", "internal/tlsfiles"}, third: []string{websocketLib},
+		reason: "how bytes arrive; what they mean is the session's, so the broker is out of reach from here",
+	},
+	{
+		pkg: "store/pebble", own: []string{"broker", "frames"}, third: []string{"github.com/cockroachdb/pebble/v2"}, planned: true,
+		reason: "a broker.Store; another engine must be able to take its place, so nothing but cmd imports it",
+	},
+	{
+		pkg: "admin", own: []string{"broker", "session", "auth"}, third: []string{"github.com/prometheus/client_golang"}, planned: true,
+		reason: "operators look at the layers below; the layers below do not know that they are looked at",
+	},
+	{
+		pkg: "cmd/hoofbeat", own: []string{
+			"frames", "broker", "auth", "config", "session", "transport", "store/pebble", "admin",
+			"internal/client", "internal/load", "internal/tlsfiles", "internal/timers",
+		},
+		third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", stompClient, "golang.org/x/sys"},
+		reason: "the program: it alone puts the parts together; go-stomp is there for pub and sub, which are clients, " +
+			"x/sys to ask whether somebody is looking at a terminal",
+	},
+	{
+		pkg:    "internal/timers",
+		reason: "a timer structure, usable by any layer because it knows none",
+	},
+	{
+		pkg: "internal/tlsfiles", planned: true, third: []string{"github.com/fsnotify/fsnotify"},
+		reason: "certificates reloaded when their files change, for every listener",
+	},
+	{
+		pkg: "internal/load", third: []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys"},
+		reason: "a load generator shares no code with what it measures, and no library that could be its bottleneck",
+	},
+	{
+		pkg: "internal/client", third: []string{stompClient, websocketLib},
+		reason: "a client not written by us, so that it does not share our misreadings of STOMP; no package of ours for the same reason",
+	},
+	{
+		pkg: "internal/client/fakebroker", third: []string{stompClient, websocketLib},
+		reason: "the other side for tests of clients; as independent of the broker as the client is",
+	},
+	{
+		pkg:    "internal/deps",
+		reason: "this table",
+	},
+}
+
+func TestImports(t *testing.T) {
+	for _, fault := range check(os.DirFS("../.."), "hoofbeat", table, testLibs) {
+		t.Error(fault)
+	}
+}

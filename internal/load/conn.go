@@ -1,0 +1,215 @@
+package load
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// keepBytes is how much unfinished input a connection copies aside so that it
+// can give its read buffer back while it waits. With more it keeps the buffer.
+const keepBytes = 4 << 10
+
+// buffers is a pool of large read buffers and the clock of a run. A connection
+// has a buffer only while it has input, so that the few buffers in use stay in
+// the processor's cache, and idle connections need none.
+type buffers struct {
+	pool  sync.Pool
+	start time.Time
+}
+
+// newBuffers returns a pool of buffers of size bytes, and starts the clock.
+func newBuffers(size int) *buffers {
+	b := &buffers{start: time.Now()}
+	b.pool.New = func() any {
+		data := make([]byte, size)
+		return &data
+	}
+	return b
+}
+
+// now returns the time on the run's clock, in ns.
+func (b *buffers) now() int64 { return int64(time.Since(b.start)) }
+
+// Conn is a client's end of a connection to a broker. One goroutine may be in
+// Serve, others may Write.
+type Conn struct {
+	net     net.Conn
+	raw     syscall.RawConn // nil with TLS: then the socket cannot be read directly
+	buffers *buffers
+	timeout time.Duration
+	closing atomic.Bool
+
+	writing sync.Mutex // held during a write to net
+
+	// Owned by the goroutine in Serve.
+	decoder decoder
+	framer  framer  // for pongs
+	carry   []byte  // unfinished input, when no buffer is kept
+	kept    *[]byte // the buffer with the unfinished input, or nil
+	left    int     // length of the unfinished input in kept
+}
+
+// Write sends b, which may be many frames, within the connection's timeout.
+func (c *Conn) Write(b []byte) error { return c.write(b, c.timeout) }
+
+// write is Write within a time of its own.
+func (c *Conn) write(b []byte, timeout time.Duration) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if err := c.net.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+		return err
+	}
+	_, err := c.net.Write(b)
+	return err
+}
+
+// pong answers a WebSocket ping.
+func (c *Conn) pong(payload []byte) error {
+	return c.Write(c.framer.message(nil, opPong, payload))
+}
+
+// Close closes the connection. A Serve under way returns nil then.
+func (c *Conn) Close() {
+	c.closing.Store(true)
+	_ = c.net.Close() // what a socket says of its own end is of no use here
+}
+
+// Serve reads and hands frames to h until h returns an error or the connection
+// ends. It returns nil after errStop and after Close; then Serve may be called
+// again, and goes on with the next frame. A deadline of zero means none.
+func (c *Conn) Serve(h Handler, deadline time.Time) error {
+	if err := c.net.SetReadDeadline(deadline); err != nil {
+		return c.ended(err)
+	}
+	if c.raw == nil {
+		return c.ended(c.serveReader(h))
+	}
+	return c.ended(c.serveSocket(h))
+}
+
+// ended turns the reason why Serve ends into what it returns.
+func (c *Conn) ended(err error) error {
+	switch {
+	case errors.Is(err, errStop), err != nil && c.closing.Load():
+		return nil
+	case errors.Is(err, io.EOF):
+		return errors.New("the broker closed the connection")
+	}
+	return err
+}
+
+// serveReader is Serve through net.Conn's Read.
+func (c *Conn) serveReader(h Handler) error {
+	defer c.giveBack(c.acquire())
+	if err := c.consume(0, h); err != nil {
+		return err
+	}
+	for {
+		n, err := c.net.Read((*c.kept)[c.left:])
+		if n > 0 {
+			if err := c.consume(n, h); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// serveSocket is Serve through read calls of its own, with which a buffer is
+// only needed when there is input.
+func (c *Conn) serveSocket(h Handler) error {
+	var failure error
+	drained := false // the socket is known to be empty until the poller says otherwise
+	step := func(fd uintptr) bool {
+		drained, failure = c.drain(int(fd), h, drained)
+		return failure != nil
+	}
+	if err := c.raw.Read(step); err != nil && failure == nil {
+		failure = err
+	}
+	return failure
+}
+
+// drain reads until the socket is empty. short tells that a read that does not
+// fill the buffer proves that: the poller is edge-triggered and armed since the
+// socket was last found empty, so it will report whatever comes after.
+func (c *Conn) drain(fd int, h Handler, short bool) (bool, error) {
+	buf := c.acquire()
+	defer c.release(buf)
+	if !short {
+		if err := c.consume(0, h); err != nil {
+			return false, err
+		}
+	}
+	for {
+		room := (*buf)[c.left:]
+		n, err := syscall.Read(fd, room)
+		switch {
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case errors.Is(err, syscall.EAGAIN):
+			return true, nil
+		case err != nil:
+			return false, fmt.Errorf("read: %w", err)
+		case n == 0:
+			return false, io.EOF
+		}
+		if err := c.consume(n, h); err != nil {
+			return false, err
+		}
+		if short && n < len(room) {
+			return true, nil
+		}
+	}
+}
+
+// consume hands over the frames in the kept buffer, n bytes of which are new.
+func (c *Conn) consume(n int, h Handler) error {
+	if n == 0 && c.left == 0 {
+		return nil
+	}
+	buf := *c.kept
+	h.Begin(c.buffers.now())
+	var err error
+	c.left, err = c.decoder.decode(buf[:c.left+n], h)
+	if end := h.End(); err == nil {
+		err = end
+	}
+	if err == nil && c.left == len(buf) {
+		err = fmt.Errorf("%w: larger than the read buffer of %d bytes", errFrame, len(buf))
+	}
+	return err
+}
+
+// acquire makes sure that there is a kept buffer, with the unfinished input at
+// its start.
+func (c *Conn) acquire() *[]byte {
+	if c.kept == nil {
+		c.kept = c.buffers.pool.Get().(*[]byte)
+		c.left = copy(*c.kept, c.carry)
+		c.carry = c.carry[:0]
+	}
+	return c.kept
+}
+
+// release gives the buffer back unless much is in it.
+func (c *Conn) release(buf *[]byte) {
+	if c.left <= keepBytes {
+		c.giveBack(buf)
+	}
+}
+
+// giveBack gives the buffer back, after what is in it was copied aside.
+func (c *Conn) giveBack(buf *[]byte) {
+	c.carry = append(c.carry[:0], (*buf)[:c.left]...)
+	c.left, c.kept = 0, nil
+	c.buffers.pool.Put(buf)
+}

@@ -1,0 +1,165 @@
+package load
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// clockTicks is how many ticks /proc counts processor time in per second: the
+// kernel's USER_HZ, which is 100 on every architecture that Go runs on.
+const clockTicks = 100
+
+// process is a broker, seen through /proc.
+type process struct {
+	pid  int
+	tree bool // count its descendants too
+}
+
+// pids returns the process and, if asked for, its descendants.
+func (p process) pids() []int {
+	if !p.tree {
+		return []int{p.pid}
+	}
+	children := map[int][]int{}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return []int{p.pid}
+	}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		if fields, err := statFields(pid); err == nil {
+			parent, _ := strconv.Atoi(fields[1])
+			children[parent] = append(children[parent], pid)
+		}
+	}
+	all := []int{p.pid}
+	for i := 0; i < len(all); i++ {
+		for _, child := range children[all[i]] {
+			if !slices.Contains(all, child) {
+				all = append(all, child)
+			}
+		}
+	}
+	return all
+}
+
+// statFields returns the fields of /proc/PID/stat behind the name, so that the
+// first is the state (see proc_pid_stat(5)).
+func statFields(pid int) ([]string, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return nil, err
+	}
+	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+	if len(fields) < 22 {
+		return nil, fmt.Errorf("/proc/%d/stat: only %d fields", pid, len(fields))
+	}
+	return fields, nil
+}
+
+// cpu returns the processor time used so far, by user and system together.
+func (p process) cpu() (time.Duration, error) {
+	var ticks int64
+	for _, pid := range p.pids() {
+		fields, err := statFields(pid)
+		if err != nil {
+			if pid == p.pid {
+				return 0, fmt.Errorf("the broker's processor time: %w", err)
+			}
+			continue // a child that has ended
+		}
+		user, _ := strconv.ParseInt(fields[11], 10, 64)
+		system, _ := strconv.ParseInt(fields[12], 10, 64)
+		ticks += user + system
+	}
+	return time.Duration(ticks) * time.Second / clockTicks, nil
+}
+
+// resident returns the resident memory in bytes.
+func (p process) resident() (uint64, error) {
+	var total uint64
+	for _, pid := range p.pids() {
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+		if err != nil {
+			data, err = os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		}
+		if err != nil {
+			if pid == p.pid {
+				return 0, fmt.Errorf("the broker's memory: %w", err)
+			}
+			continue
+		}
+		total += residentKiB(string(data)) << 10
+	}
+	return total, nil
+}
+
+// residentKiB finds the resident memory in smaps_rollup or status.
+func residentKiB(text string) uint64 {
+	for line := range strings.SplitSeq(text, "\n") {
+		fields := strings.Fields(line)
+		if len(fields) == 3 && (fields[0] == "Rss:" || fields[0] == "VmRSS:") {
+			n, _ := strconv.ParseUint(fields[1], 10, 64)
+			return n
+		}
+	}
+	return 0
+}
+
+// residentFast is resident from a source that is cheap enough to be read ten
+// times a second; it may be off by some 100 KiB.
+func (p process) residentFast() uint64 {
+	var pages uint64
+	for _, pid := range p.pids() {
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+		if err != nil {
+			continue
+		}
+		if fields := strings.Fields(string(data)); len(fields) > 1 {
+			n, _ := strconv.ParseUint(fields[1], 10, 64)
+			pages += n
+		}
+	}
+	return pages * uint64(os.Getpagesize())
+}
+
+// ownCPU returns the processor time this process has used.
+func ownCPU() time.Duration {
+	var r unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err != nil {
+		return 0
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+
+// raiseFileLimit makes room for n open connections, and returns an error if the
+// hard limit does not allow them.
+func raiseFileLimit(n int) error {
+	const others = 64 // files that are not connections
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("limit of open files: %w", err)
+	}
+	want := uint64(n + others)
+	if limit.Cur >= want {
+		return nil
+	}
+	if limit.Max < want {
+		limit.Max = want // allowed to root
+	}
+	limit.Cur = want
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("%d connections need a limit of %d open files (ulimit -n): %w", n, want, err)
+	}
+	return nil
+}

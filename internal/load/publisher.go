@@ -1,0 +1,238 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// publisher sends stamped messages. Its fields are owned by the goroutine in
+// publish, but for receipts, which is owned by the one that serves its
+// connection, and those marked as shared.
+type publisher struct {
+	*session
+	number      int
+	destination string
+
+	clock    *buffers
+	messages template
+	batch    []byte
+	interval float64 // ns from one message to the next, 0: no rate was asked for
+	began    int64   // start of publish, on the run's clock in ns
+
+	gate     *gate // shared: opened by the subscribers
+	receipts *gate // shared: opened by receipts; nil if none were asked for
+	count    uint64
+	sent     atomic.Uint64 // shared: messages written
+
+	receipted atomic.Uint64 // shared: receipts received
+}
+
+// template is a SEND frame, ready for the wire but for what changes from one
+// message to the next.
+type template struct {
+	bytes   []byte
+	payload int // where the STOMP frame begins
+	receipt int // where the eight digits of the receipt id are, 0: none
+	body    int // where the body begins
+	framing framer
+}
+
+// newTemplate returns the SEND frames of one publisher.
+func newTemplate(o *Options, number int, destination string, framing framer) template {
+	var b strings.Builder
+	fmt.Fprintf(&b, "SEND\ndestination:%s\ncontent-length:%d\n", escape(destination), o.Size)
+	for _, h := range o.SendHeaders {
+		b.WriteString(h + "\n")
+	}
+	if o.Persistent {
+		b.WriteString("persistent:true\n")
+	}
+	t := template{framing: framing}
+	if o.Receipt {
+		t.receipt = b.Len() + len("receipt:")
+		b.WriteString("receipt:00000000\n")
+	}
+	b.WriteString("\n")
+	t.body = b.Len()
+	b.WriteString(strings.Repeat("x", o.Size) + "\x00")
+	t.bytes = framing.open(nil, opText, b.Len())
+	t.payload = len(t.bytes)
+	t.bytes = append(t.bytes, b.String()...)
+	t.body += t.payload
+	if o.Receipt {
+		t.receipt += t.payload
+	}
+	putHex(t.bytes[t.body:], uint32(number))
+	return t
+}
+
+// appendTo appends the message with a sequence number and a time of sending.
+func (t *template) appendTo(dst []byte, sequence uint32, at int64) []byte {
+	start := len(dst)
+	dst = append(dst, t.bytes...)
+	message := dst[start:]
+	putStamp(message[t.body:], sequence, at)
+	if t.receipt > 0 {
+		putHex(message[t.receipt:], sequence)
+	}
+	t.framing.seal(message, t.payload)
+	return dst
+}
+
+// newPublisher returns a publisher whose messages go to members subscribers.
+func newPublisher(s *session, o *Options, number int, destination string, clock *buffers, g *gate) *publisher {
+	p := &publisher{
+		session:     s,
+		number:      number,
+		destination: destination,
+		clock:       clock,
+		messages:    newTemplate(o, number, destination, newFramer(s.conn.framer.websocket, o.Mask)),
+		gate:        g,
+		count:       o.Count,
+	}
+	if o.Receipt {
+		p.receipts = newGate(o.Window, 1)
+	}
+	if o.Rate > 0 {
+		p.interval = 1e9 / o.Rate
+	}
+	return p
+}
+
+// publish sends until count messages are sent or stop is closed. batch is the
+// number of messages in one write at most. It returns an error if a write fails,
+// or if a full window of messages is outstanding and for timeout none arrives.
+func (p *publisher) publish(ctx context.Context, stop <-chan struct{}, batch int, timeout time.Duration) error {
+	p.began = p.clock.now()
+	idle := time.NewTimer(timeout)
+	defer idle.Stop()
+	for sent := uint64(0); p.count == 0 || sent < p.count; p.sent.Store(sent) {
+		select {
+		case <-stop:
+			return nil
+		case <-ctx.Done():
+			return nil // whoever cancelled knows why
+		default:
+		}
+		n, blocked := p.allowed(sent, batch)
+		if n == 0 {
+			if blocked == nil {
+				p.pause(sent)
+				continue
+			}
+			idle.Reset(timeout)
+			select {
+			case <-blocked.wake:
+			case <-stop:
+			case <-ctx.Done():
+			case <-idle.C:
+				return p.stuck(sent, blocked, timeout)
+			}
+			continue
+		}
+		if err := p.write(sent, n); err != nil {
+			return fmt.Errorf("SEND: %w", err)
+		}
+		sent += uint64(n)
+	}
+	return nil
+}
+
+// allowed returns how many messages may be sent now. If it is 0, blocked is the
+// gate that holds them back, or nil if it is the rate.
+func (p *publisher) allowed(sent uint64, batch int) (n int, blocked *gate) {
+	limit := uint64(batch)
+	if p.count > 0 {
+		limit = min(limit, p.count-sent)
+	}
+	if p.interval > 0 {
+		due := uint64(float64(p.clock.now()-p.began)/p.interval) + 1
+		if due <= sent {
+			return 0, nil
+		}
+		limit = min(limit, due-sent)
+	}
+	for _, g := range []*gate{p.gate, p.receipts} {
+		if g == nil {
+			continue
+		}
+		credit := g.credit(sent)
+		if credit == 0 {
+			return 0, g
+		}
+		limit = min(limit, credit)
+	}
+	return int(limit), nil
+}
+
+// write sends n messages in one write.
+func (p *publisher) write(sent uint64, n int) error {
+	at := p.clock.now()
+	p.batch = p.batch[:0]
+	for i := range uint64(n) {
+		if p.interval > 0 {
+			// Time counts from when the message was due, so that a broker that
+			// holds the publisher up does not look fast for it.
+			at = p.due(sent + i)
+		}
+		p.batch = p.messages.appendTo(p.batch, uint32(sent+i), at)
+	}
+	return p.conn.Write(p.batch)
+}
+
+// due returns when a message is to be sent, on the run's clock in ns.
+func (p *publisher) due(message uint64) int64 {
+	return p.began + int64(float64(message)*p.interval)
+}
+
+// pause waits until the next message is due, but for 10 ms at most, so that the
+// end of the run is noticed. The runtime's timers are too coarse for it: they
+// are late by up to 1 ms when nothing else goes on.
+func (p *publisher) pause(sent uint64) {
+	wait := min(p.due(sent)-p.clock.now(), int64(10*time.Millisecond))
+	if wait <= 0 {
+		return
+	}
+	ts := unix.NsecToTimespec(wait)
+	_ = unix.Nanosleep(&ts, nil) // a signal only makes the pause shorter
+}
+
+// stuck describes a window that does not open.
+func (p *publisher) stuck(sent uint64, blocked *gate, timeout time.Duration) error {
+	what := "subscribers"
+	if blocked == p.receipts {
+		what = "receipts"
+	}
+	return fmt.Errorf("%d messages sent, the %s stopped at %d and nothing came for %s: lost or stalled",
+		sent, what, blocked.open.Load(), timeout)
+}
+
+// Begin implements Handler.
+func (p *publisher) Begin(int64) {}
+
+// End implements Handler.
+func (p *publisher) End() error { return nil }
+
+// Frame implements Handler.
+func (p *publisher) Frame(f *Frame) error {
+	switch f.Command {
+	case CommandReceipt:
+		if p.receipts == nil {
+			return nil
+		}
+		n := p.receipted.Add(1)
+		if n%p.receipts.step == 0 {
+			p.receipts.pass(n)
+		}
+		return nil
+	case CommandError:
+		return brokerError(f)
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,133 @@
+package load
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// Run runs a scenario and returns its figures. The caller's context ends it
+// early: then the figures so far come back, marked as interrupted. progress, if
+// not nil, gets a line a second. An error means that the run could not be
+// carried through; lost messages are in the result, see Result.Err.
+func Run(ctx context.Context, options Options, progress io.Writer) (*Result, error) {
+	if err := options.Validate(); err != nil {
+		return nil, err
+	}
+	r, err := newRun(options.complete(), progress)
+	if err != nil {
+		return nil, err
+	}
+	if r.options.Scenario == ScenarioConnections {
+		return r.connections(ctx)
+	}
+	return r.flow(ctx)
+}
+
+// run is what the scenarios have in common. Static after construction, but for
+// the result, which is owned by the goroutine that called Run, and its broker's
+// memory during the measurement by the one that watches.
+type run struct {
+	options  Options
+	dialer   *Dialer
+	clock    *buffers
+	times    *latencies
+	broker   *process // nil if its process id is not known
+	progress io.Writer
+	suffix   string // makes destination names those of this run
+	result   *Result
+}
+
+// newRun prepares a run of complete options.
+func newRun(o Options, progress io.Writer) (*run, error) {
+	t, err := parseTarget(o.URL, o.CAFile, o.Insecure)
+	if err != nil {
+		return nil, err
+	}
+	id := make([]byte, 4)
+	if _, err := rand.Read(id); err != nil {
+		return nil, err
+	}
+	clock := newBuffers(o.frameLimit())
+	r := &run{
+		options:  o,
+		clock:    clock,
+		dialer:   &Dialer{target: t, buffers: clock, mask: o.Mask, token: o.Token, timeout: o.Timeout},
+		times:    newLatencies(),
+		progress: progress,
+		suffix:   hex.EncodeToString(id),
+		result:   &Result{Name: o.Name, Started: time.Now(), Options: o},
+	}
+	if o.PID > 0 {
+		r.broker = &process{pid: o.PID, tree: o.PIDTree}
+		start, err := r.broker.resident()
+		if err != nil {
+			return nil, err
+		}
+		r.result.Broker = &BrokerUsage{PID: o.PID, ResidentStart: start}
+	}
+	return r, nil
+}
+
+// destination names the n-th destination of the run. The name has no slashes,
+// which RabbitMQ would want to be encoded.
+func (r *run) destination(n int) string {
+	prefix := r.options.TopicPrefix
+	if r.options.Scenario == ScenarioQueue {
+		prefix = r.options.QueuePrefix
+	}
+	return fmt.Sprintf("%sbench.%s.%s.%d", prefix, r.suffix, r.options.Scenario, n)
+}
+
+// usage adds the processor times to a snapshot.
+func (r *run) usage(s *snapshot) {
+	s.ownCPU = ownCPU()
+	if r.broker != nil {
+		cpu, err := r.broker.cpu()
+		s.brokerCPU, s.brokerSeen = cpu, err == nil
+	}
+	s.at = r.clock.now()
+}
+
+// each calls do for 0 to n-1, limit of them at a time, and returns the first
+// error. It calls no more after an error or the end of ctx.
+func each(ctx context.Context, n, limit int, do func(ctx context.Context, i int) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	indices := make(chan int)
+	var workers sync.WaitGroup
+	for range min(n, limit) {
+		workers.Go(func() {
+			for i := range indices {
+				if err := do(ctx, i); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+feed:
+	for i := range n {
+		select {
+		case indices <- i:
+		case <-ctx.Done():
+			break feed
+		}
+	}
+	close(indices)
+	workers.Wait()
+	return context.Cause(ctx)
+}
+
+// sleep waits for d, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

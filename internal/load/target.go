@@ -1,0 +1,81 @@
+package load
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+)
+
+// target is where a broker listens and how bytes get there. It is static after
+// construction and shared by all connections.
+type target struct {
+	address   string // host:port
+	host      string // as the URL has it, with its port if it has one
+	path      string // of the WebSocket endpoint, with its query
+	websocket bool
+	tls       *tls.Config // nil without TLS
+}
+
+// schemes maps each URL scheme to what it means.
+var schemes = map[string]struct {
+	websocket, tls bool
+	port           string
+}{
+	"ws":     {true, false, "80"},
+	"wss":    {true, true, "443"},
+	"tcp":    {false, false, "61613"},
+	"stomp":  {false, false, "61613"},
+	"tcps":   {false, true, "61614"},
+	"stomps": {false, true, "61614"},
+}
+
+// parseTarget reads a broker's URL. caFile is a PEM file of certificates to
+// trust instead of the system's, or ""; insecure accepts any certificate.
+func parseTarget(raw, caFile string, insecure bool) (*target, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, fmt.Errorf("url: %w", err)
+	}
+	scheme, ok := schemes[u.Scheme]
+	if !ok || u.Hostname() == "" {
+		return nil, fmt.Errorf("url %q: want ws, wss, tcp, stomp, tcps or stomps, then ://host:port", raw)
+	}
+	port := u.Port()
+	if port == "" {
+		port = scheme.port
+	}
+	t := &target{
+		address:   net.JoinHostPort(u.Hostname(), port),
+		host:      u.Host,
+		path:      u.RequestURI(),
+		websocket: scheme.websocket,
+	}
+	if scheme.tls {
+		t.tls = &tls.Config{ServerName: u.Hostname(), InsecureSkipVerify: insecure, MinVersion: tls.VersionTLS12}
+		if t.tls.RootCAs, err = readRoots(caFile); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+// readRoots returns the certificates in a PEM file, or nil, which stands for
+// the system's, if file is "".
+func readRoots(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("certificates to trust: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errors.New("certificates to trust: no certificate in " + file)
+	}
+	return pool, nil
+}

@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# Sets up what the tests need and runs all of them. What cannot be set up is skipped and listed at the end; with CI=true
+# a skip is a failure. FUZZ=0 leaves out fuzzing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+skipped=()
+skip() { skipped+=("$*"); }
+
+# Last of all: the list of what was skipped.
+finish() {
+  local code=$? what
+  for what in ${skipped[@]+"${skipped[@]}"}; do
+    echo "SKIPPED: $what"
+  done
+  if [ "$code" = 0 ] && [ "${CI:-}" = true ] && [ ${#skipped[@]} -gt 0 ]; then
+    echo 'With CI=true nothing may be skipped.'
+    code=1
+  fi
+  exit "$code"
+}
+trap finish EXIT
+
+# missing_packages prints the Debian packages that the tests want and that are not there.
+missing_packages() {
+  local program
+  for program in chromium rabbitmq-server; do
+    PATH=$PATH:/usr/sbin command -v "$program" >/dev/null || echo "$program"
+  done
+}
+
+# apt_install PACKAGE... installs without starting any service.
+apt_install() {
+  local policy=/usr/sbin/policy-rc.d ours=
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy" && ours=yes
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -q && apt-get install -q -y --no-install-recommends "$@" || true # what is missing then, is reported
+  [ -z "$ours" ] || rm -f "$policy"
+}
+
+setup_packages() {
+  local missing package
+  missing=$(missing_packages)
+  if [ -n "$missing" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    # shellcheck disable=SC2086 # one word per package
+    apt_install $missing </dev/null
+  fi
+  for package in $(missing_packages); do
+    skip "tests with $package, which is not installed; installing it takes root and apt-get"
+  done
+}
+
+setup_interop() {
+  [ -f interop/package-lock.json ] || return 0
+  if ! command -v npm >/dev/null; then
+    skip 'interop tests: node and npm are not installed'
+  elif ! (cd interop && npm ci --no-audit --no-fund); then
+    skip 'interop tests: npm ci failed, see above'
+  else
+    interop=yes
+  fi
+}
+
+# folders prints those of the arguments that hold Go files.
+folders() {
+  local folder
+  for folder; do
+    ! compgen -G "$folder/*.go" >/dev/null || echo "./$folder/..."
+  done
+}
+
+echo '== setup'
+interop=
+go mod download
+setup_packages
+setup_interop
+
+bash scripts/lint.sh || {
+  code=$?
+  [ "$code" = 3 ] || exit "$code"
+  skip 'staticcheck: it could not be fetched'
+}
+
+echo '== build'
+go build ./...
+make build
+
+if [ "${FUZZ:-1}" = 0 ]; then
+  skip 'fuzzing: FUZZ=0'
+else
+  FUZZTIME=5s bash scripts/fuzz.sh
+fi
+
+echo '== go test, with the race detector'
+go test -race -count=1 ./...
+
+echo '== go test, with the race detector, on one processor'
+mapfile -t concurrent < <(folders broker session transport)
+GOMAXPROCS=1 go test -race -count=1 "${concurrent[@]}"
+
+if [ -n "$interop" ]; then
+  echo '== interop'
+  (cd interop && npm test)
+fi
