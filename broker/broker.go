@@ -93,6 +93,7 @@ func (b *Broker) reply(m *Message) {
 // Subscribe starts a subscription; messages may be delivered before it
 // returns. The caller ends it with Unsubscribe.
 func (b *Broker) Subscribe(o SubscribeOptions) *Subscription {
+	o.Destination, _ = o.Destination.apart(o.Destination.Key())
 	s := &Subscription{broker: b, dest: o.Destination, sink: o.Sink}
 	switch o.Destination.Kind {
 	case Topic, User:

@@ -78,6 +78,22 @@ func (c *consumer) lineUp() {
 	}
 }
 
+// leaveLine is called when it closes. Where nothing is delivered, those that
+// left would stand in line for ever; they go when they are many, because one
+// at a time would take quadratic time for thousands that leave together.
+func (c *consumer) leaveLine() {
+	if !c.inLine {
+		return
+	}
+	q := c.q
+	const few = 32
+	if q.left++; q.left <= few || q.left <= q.line.len()/2 {
+		return
+	}
+	q.line.keep(func(c **consumer) bool { return !(*c).closed })
+	q.left = 0
+}
+
 func (c *consumer) deliver(e entry) bool {
 	if !c.sub.sink.Deliver(e.msg, c.tag+1, int(e.attempts)+1) {
 		c.blocked = true
@@ -106,6 +122,10 @@ func (c *consumer) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	c.closed = true
+	c.leaveLine()
+	if q.owner == c {
+		q.owner = nil
+	}
 	for i := range c.held.len() {
 		if d := c.held.at(i); d.state == pending {
 			c.finish(d, requeued)

@@ -54,6 +54,17 @@ func (d Destination) name() string  { return d.key[d.spaceSize:] }
 // Wild tells whether the destination is a pattern.
 func (d Destination) Wild() bool { return d.wild }
 
+// apart returns d and the text that it was read from without sharing memory
+// with the frame that held the text, which may be much longer and, in a queue,
+// would be kept as long.
+func (d Destination) apart(text string) (Destination, string) {
+	text = strings.Clone(text)
+	if d.key == text {
+		d.key = text
+	}
+	return d, text
+}
+
 // A DestinationError says why a text names no destination.
 type DestinationError struct {
 	// Unknown is set if the prefix is not known, and not set if the name

@@ -20,6 +20,8 @@ type Message struct {
 	// other versions write it differently, else nil.
 	tail   []byte
 	header *frame.Header
+	// headerSize is about what header takes.
+	headerSize int
 	// bodyLen tells where in tail the body is.
 	bodyLen int
 	utf8    bool
@@ -30,19 +32,25 @@ type Message struct {
 // left out, and a reply-to that is not empty takes the place of the sender's.
 // The frame is not kept, and not changed.
 func NewMessage(to Destination, f *frame.Frame, replyTo string) *Message {
-	m := &Message{to: to, text: f.Header.Get(frame.Destination), bodyLen: len(f.Body), utf8: utf8.Valid(f.Body)}
+	m := &Message{bodyLen: len(f.Body), utf8: utf8.Valid(f.Body)}
+	m.to, m.text = to.apart(f.Header.Get(frame.Destination))
 	if replyTo != "" {
 		f = &frame.Frame{Command: f.Command, Header: f.Header.Clone(), Body: f.Body}
 		f.Header.Set("reply-to", replyTo)
 	}
-	size := len("content-length:16777216\n\n\x00") + len(f.Body)
+	size, all := len("content-length:16777216\n\n\x00")+len(f.Body), 0
 	for i := range f.Header.Len() {
 		k, v := f.Header.GetAt(i)
-		size += len(k) + len(v) + len(":\n")
+		n := len(k) + len(v) + len(":\n")
+		all += n
+		if !reserved(k) {
+			size += n
+		}
 	}
 	m.tail = appendTail(make([]byte, 0, size), f.Header, f.Body, frames.V12)
 	if frames.NeedsEscape(f.Header) {
 		m.header = f.Header.Clone()
+		m.headerSize = all + f.Header.Len()*headerOverhead
 	}
 	return m
 }
@@ -94,8 +102,11 @@ func (m *Message) Text() bool { return m.utf8 }
 
 // Size is what the message counts as, in bytes, wherever bytes are limited:
 // what it takes on the wire, and about what it takes in memory.
-func (m *Message) Size() int { return len(m.tail) + messageOverhead }
+func (m *Message) Size() int { return len(m.tail) + m.headerSize + messageOverhead }
 
 // messageOverhead covers the MESSAGE line, the server's headers and the
 // places in queues that a message takes.
 const messageOverhead = 128
+
+// headerOverhead is the size of the two strings of a header.
+const headerOverhead = 32

@@ -29,6 +29,7 @@ type queue struct {
 	held     int          // delivered and not settled
 	// line holds the consumers with credit, whose turn is in this order.
 	line      deque[*consumer]
+	left      int       // closed ones that still stand in line
 	consumers int       // open ones, and closed ones with messages in a transaction
 	owner     *consumer // the newest one; asked what to do if backlog is full
 	gone      bool
@@ -123,6 +124,9 @@ func (q *queue) pump() {
 		}
 		c := q.line.popFront()
 		c.inLine = false
+		if c.closed {
+			q.left--
+		}
 		if !c.ready() || !c.deliver(e) {
 			q.giveBack(e)
 			continue

@@ -91,6 +91,7 @@ type Subscription struct {
 	closed atomic.Bool
 
 	topic    *topic    // if it is subscribed to a topic; set by topics.add
+	left     bool      // it does not count for topic any more; guarded by the registry's lock
 	consumer *consumer // if it takes from a queue, a private one of a topic included
 }
 

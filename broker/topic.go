@@ -15,7 +15,7 @@ type topic struct {
 	// read it without a lock. Written under the registry's lock. Subscribers
 	// that are gone stay in it, closed, until there are many of them.
 	subs atomic.Pointer[[]*Subscription]
-	gone int // closed ones in subs; guarded by the registry's lock
+	gone int // of those in subs; guarded by the registry's lock
 }
 
 // topics is the registry of topics, and finds those that a destination matches.
@@ -62,6 +62,7 @@ func (ts *topics) remove(s *Subscription) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	t := s.topic
+	s.left = true
 	t.gone++
 	subs := *t.subs.Load()
 	if t.gone == len(subs) {
@@ -74,13 +75,11 @@ func (ts *topics) remove(s *Subscription) {
 	if len(subs) > few && t.gone < len(subs)/4 {
 		return
 	}
-	live := slices.DeleteFunc(slices.Clone(subs), func(s *Subscription) bool { return s.closed.Load() })
+	// One that is closed and on its way here stays, or it would count as gone
+	// and not be there.
+	live := slices.DeleteFunc(slices.Clone(subs), func(s *Subscription) bool { return s.left })
 	t.gone = 0
 	t.subs.Store(&live)
-	if len(live) == 0 {
-		// The others are closed and on their way here.
-		ts.delete(t)
-	}
 }
 
 func (ts *topics) find(d Destination) *topic {
@@ -107,12 +106,11 @@ func (ts *topics) insert(t *topic) {
 	root.insert(t.dest.name(), t)
 }
 
-// delete forgets t if it is still registered.
+// delete forgets t, whose subscribers are all gone.
 func (ts *topics) delete(t *topic) {
-	if ts.find(t.dest) != t {
-		return
-	}
 	ts.generation.Add(1)
+	// A Publisher may remember t for as long as it sends nothing.
+	t.subs.Store(&[]*Subscription{})
 	if !t.dest.wild {
 		delete(ts.exact, t.dest.Key())
 		return

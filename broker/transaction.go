@@ -63,27 +63,34 @@ func (t *Transaction) claim(s *Subscription, tag uint64, how outcome) error {
 // Abort drops the messages; what was acknowledged is pending again, with the
 // consumer that has it.
 func (t *Transaction) Abort() {
+	t.messages = nil
+	queues, _ := t.queues()
+	lockAll(queues) // none has vanished: it has what was claimed
 	for _, c := range t.claims {
 		c.consumer.unclaim(c.tags)
-		t.publisher.broker.queues.vanish(c.consumer.q)
 	}
-	t.messages, t.claims = nil, nil
+	// Only now, so that what goes back to a queue leaves it in order.
+	for _, q := range queues {
+		q.pump()
+		q.mu.Unlock()
+	}
+	t.finish(queues)
 }
 
 // Commit makes all of it happen. Nobody sees a part: the queues are locked
 // together, and a Store gets one batch. done is called as by
 // [Publisher.Send], for all of it.
 func (t *Transaction) Commit(done func(error)) {
-	var queues []*queue
+	var queues, targets []*queue
 	locked := false
 	for !locked {
-		queues = t.queues()
+		queues, targets = t.queues()
 		locked = lockAll(queues)
 	}
 	var batch Batch
-	for _, m := range t.messages {
-		if m.to.Kind == Queue {
-			batch = find(queues, m.to).commit(m, batch)
+	for i, m := range t.messages {
+		if q := targets[i]; q != nil {
+			batch = q.commit(m, batch)
 		}
 	}
 	for _, c := range t.claims {
@@ -120,19 +127,21 @@ func (t *Transaction) finish(queues []*queue) {
 }
 
 // queues gives those that the transaction changes, each once, in the order in
-// which they are locked.
-func (t *Transaction) queues() []*queue {
-	var qs []*queue
-	for _, m := range t.messages {
+// which they are locked; and for each message the one it goes to, nil if it
+// goes to a topic or as a reply.
+func (t *Transaction) queues() (qs, targets []*queue) {
+	targets = make([]*queue, len(t.messages))
+	for i, m := range t.messages {
 		if m.to.Kind == Queue {
-			qs = append(qs, t.publisher.broker.queues.get(m.to))
+			targets[i] = t.publisher.broker.queues.get(m.to)
+			qs = append(qs, targets[i])
 		}
 	}
 	for _, c := range t.claims {
 		qs = append(qs, c.consumer.q)
 	}
 	slices.SortFunc(qs, func(a, b *queue) int { return cmp.Compare(a.id, b.id) })
-	return slices.Compact(qs)
+	return slices.Compact(qs), targets
 }
 
 // lockAll locks queues in their order; false, and none locked, if one that
@@ -148,11 +157,6 @@ func lockAll(queues []*queue) bool {
 		}
 	}
 	return true
-}
-
-func find(queues []*queue, d Destination) *queue {
-	i := slices.IndexFunc(queues, func(q *queue) bool { return !q.private && q.dest == d })
-	return queues[i]
 }
 
 // commit puts a message in as part of a batch. The lock is held.
@@ -185,10 +189,8 @@ func (c *consumer) claim(tag uint64) []uint64 {
 }
 
 // unclaim makes claimed deliveries pending again, or gives them back if the
-// consumer has closed since.
+// consumer has closed since. The lock is held.
 func (c *consumer) unclaim(tags []uint64) {
-	c.q.mu.Lock()
-	defer c.q.mu.Unlock()
 	for _, tag := range tags {
 		i := c.search(tag)
 		d := c.held.at(i)
@@ -201,7 +203,6 @@ func (c *consumer) unclaim(tags []uint64) {
 		c.outstanding++
 	}
 	c.release()
-	c.q.pump()
 }
 
 // commit settles what a transaction claimed. The lock is held.

@@ -16,6 +16,7 @@ func newRootCommand() *cobra.Command {
 		newBenchCommand(),
 		newConfigCommand(),
 		newPubCommand(),
+		newServeCommand(),
 		newSubCommand(),
 		newVersionCommand(),
 	)

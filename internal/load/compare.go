@@ -144,7 +144,7 @@ func StalledNotes(results []*Result, broker string) []string {
 	for _, with := range results {
 		for _, without := range results {
 			a, b := with.Options, without.Options
-			same := a.Scenario == b.Scenario && a.Subscribers == b.Subscribers && a.Publishers == b.Publishers && a.Size == b.Size
+			same := a.Scenario == b.Scenario && a.Subscribers == b.Subscribers && a.Publishers == b.Publishers && a.Size == b.Size && a.Rate == b.Rate
 			if with.Stalled == nil || without.Stalled != nil || !same || without.DeliveredRate == 0 {
 				continue
 			}

@@ -100,6 +100,8 @@ func (c *Conn) ended(err error) error {
 		return nil
 	case errors.Is(err, io.EOF):
 		return errors.New("the broker closed the connection")
+	case errors.Is(err, syscall.ECONNRESET):
+		return fmt.Errorf("the broker closed the connection: %w", err)
 	}
 	return err
 }

@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -33,7 +32,7 @@ func (r *run) connections(ctx context.Context) (*Result, error) {
 		d.hold(ctx)
 	}
 	d.close()
-	if err != nil && !errors.Is(err, context.Canceled) {
+	if err != nil && ctx.Err() == nil {
 		return nil, err
 	}
 	r.result.Interrupted = ctx.Err() != nil

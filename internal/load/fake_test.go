@@ -24,13 +24,15 @@ type faults struct {
 	fail               int // a message answered with ERROR
 	hangUp             int // a message after which the publisher is disconnected
 	refuse             bool
-	acceptBytes        int // outgoing bytes a subscriber may be behind, 0: no limit
+	told               func(n int) // called with the number of each SEND
+	acceptBytes        int         // outgoing bytes a subscriber may be behind, 0: no limit
 }
 
 // fakeBroker is a broker that can do just what the tests need.
 type fakeBroker struct {
-	faults faults
-	work   sync.WaitGroup
+	faults   faults
+	work     sync.WaitGroup
+	listener net.Listener // nil behind an HTTP server
 
 	mu          sync.Mutex
 	subscribers map[string][]*fakeClient
@@ -54,11 +56,11 @@ type fakeClient struct {
 // startTCP starts a fake broker on TCP and returns its URL.
 func startTCP(t testing.TB, f faults) (*fakeBroker, string) {
 	t.Helper()
-	b := &fakeBroker{faults: f, subscribers: map[string][]*fakeClient{}, clients: map[*fakeClient]bool{}}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	b := newFakeBroker(f, l)
 	b.work.Go(func() {
 		for {
 			conn, err := l.Accept()
@@ -68,10 +70,7 @@ func startTCP(t testing.TB, f faults) (*fakeBroker, string) {
 			b.work.Go(func() { b.serve(conn) })
 		}
 	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		b.stop()
-	})
+	t.Cleanup(b.stop)
 	return b, "tcp://" + l.Addr().String()
 }
 
@@ -79,7 +78,7 @@ func startTCP(t testing.TB, f faults) (*fakeBroker, string) {
 // without, and returns its URL and the server for its certificate.
 func startWebSocket(t testing.TB, f faults, secure bool) (*fakeBroker, string, *httptest.Server) {
 	t.Helper()
-	b := &fakeBroker{faults: f, subscribers: map[string][]*fakeClient{}, clients: map[*fakeClient]bool{}}
+	b := newFakeBroker(f, nil)
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"v12.stomp"}})
 		if err != nil {
@@ -99,8 +98,16 @@ func startWebSocket(t testing.TB, f faults, secure bool) (*fakeBroker, string, *
 	return b, "ws" + strings.TrimPrefix(s.URL, "http") + "/ws", s
 }
 
-// stop ends all connections and waits.
+// newFakeBroker returns a broker that serves nobody yet.
+func newFakeBroker(f faults, l net.Listener) *fakeBroker {
+	return &fakeBroker{faults: f, listener: l, subscribers: map[string][]*fakeClient{}, clients: map[*fakeClient]bool{}}
+}
+
+// stop ends all connections and waits. It may be called twice.
 func (b *fakeBroker) stop() {
+	if b.listener != nil {
+		_ = b.listener.Close()
+	}
 	b.mu.Lock()
 	for c := range b.clients {
 		c.close()
@@ -205,6 +212,9 @@ func (b *fakeBroker) route(from *fakeClient, destination string, body []byte) bo
 	defer b.mu.Unlock()
 	b.sends++
 	f, n := b.faults, b.sends
+	if f.told != nil {
+		f.told(n)
+	}
 	deliver := func() {
 		tail := fmt.Sprintf("destination:%s\ncontent-length:%d\n\n%s\x00", destination, len(body), body)
 		for _, c := range b.subscribers[destination] {

@@ -122,7 +122,10 @@ func (f *flow) serve() {
 		f.readers.Go(func() { f.failed(s.name, s.conn.Serve(s, time.Time{})) })
 	}
 	for _, p := range f.publishers {
-		f.readers.Go(func() { f.failed(p.name, p.conn.Serve(p, time.Time{})) })
+		f.readers.Go(func() {
+			defer close(p.ended)
+			f.failed(p.name, p.conn.Serve(p, time.Time{}))
+		})
 	}
 	f.result.Server = f.subscribers[0].server
 }
@@ -139,7 +142,11 @@ func (f *flow) publish(running context.Context) {
 	o := &f.options
 	for _, p := range f.publishers {
 		f.senders.Go(func() {
-			f.failed(p.name, p.publish(running, f.stop, o.Batch, o.Timeout))
+			err := p.publish(running, f.stop, o.Batch, o.Timeout)
+			if err != nil {
+				p.hear()
+			}
+			f.failed(p.name, err)
 		})
 	}
 }

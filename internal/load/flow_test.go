@@ -181,16 +181,29 @@ func TestStalledSubscriber(t *testing.T) {
 }
 
 func TestInterrupt(t *testing.T) {
-	_, url := startTCP(t, faults{})
-	for _, scenario := range []string{ScenarioFanout, ScenarioConnections} {
-		o := quick(scenario, url)
-		o.Count, o.Duration, o.Hold, o.Connections = 0, time.Hour, time.Hour, 5
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-		r, err := Run(ctx, o, nil)
-		cancel()
-		if err != nil || !r.Interrupted || r.Err() != nil {
-			t.Errorf("%s: %v, %+v", scenario, err, r)
+	ctx, cancel := context.WithCancel(t.Context())
+	_, url := startTCP(t, faults{told: func(n int) {
+		if n == 500 {
+			cancel()
 		}
+	}})
+	o := quick(ScenarioFanout, url)
+	o.Count, o.Duration = 0, time.Hour
+	r, err := Run(ctx, o, nil)
+	if err != nil || !r.Interrupted || r.Err() != nil || r.Sent < 500 {
+		t.Errorf("%v, %+v", err, r)
+	}
+}
+
+func TestInterruptConnections(t *testing.T) {
+	_, url := startTCP(t, faults{})
+	o := quick(ScenarioConnections, url)
+	o.Connections, o.Hold = 5, time.Hour
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	r, err := Run(ctx, o, nil)
+	if err != nil || !r.Interrupted || r.Err() != nil {
+		t.Errorf("%v, %+v", err, r)
 	}
 }
 

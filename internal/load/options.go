@@ -130,9 +130,7 @@ func (o Options) complete() Options {
 		o.Host = u.Hostname()
 	}
 	if o.Window == 0 {
-		// At most 1 MiB outstanding per subscriber, which is far from where a
-		// broker should drop a consumer as slow.
-		o.Window = min(1024, max(16, 1<<20/(o.Size+256)))
+		o.Window = o.defaultWindow()
 	}
 	if o.Sample == 0 {
 		o.Sample = 16
@@ -146,6 +144,18 @@ func (o Options) complete() Options {
 	return o
 }
 
+// defaultWindow returns a window that is wide enough to keep a broker busy that
+// gathers what it writes, and that a slow one can still work off in seconds.
+func (o *Options) defaultWindow() int {
+	window := 1024
+	if o.Scenario == ScenarioFanout {
+		window = min(1024, max(256, 65536/o.Subscribers))
+	}
+	// At most 1 MiB outstanding per subscriber is far from where a broker should
+	// drop a consumer as slow.
+	return min(window, max(16, 1<<20/(o.Size+256)))
+}
+
 // defaultName tells scenarios apart that differ in what shapes their figures.
 func (o *Options) defaultName() string {
 	var parts []string
@@ -156,6 +166,9 @@ func (o *Options) defaultName() string {
 		return fmt.Sprintf("connections %d", o.Connections)
 	default:
 		parts = append(parts, fmt.Sprintf("%s %d", o.Scenario, o.Pairs))
+	}
+	if o.Rate > 0 {
+		parts = append(parts, count(o.Rate)+" messages/s")
 	}
 	if o.Stalled > 0 {
 		parts = append(parts, fmt.Sprintf("%d stalled", o.Stalled))

@@ -30,6 +30,7 @@ type publisher struct {
 	sent     atomic.Uint64 // shared: messages written
 
 	receipted atomic.Uint64 // shared: receipts received
+	ended     chan struct{} // shared: closed when its connection is served no more
 }
 
 // template is a SEND frame, ready for the wire but for what changes from one
@@ -93,6 +94,7 @@ func newPublisher(s *session, o *Options, number int, destination string, clock 
 		clock:       clock,
 		messages:    newTemplate(o, number, destination, newFramer(s.conn.framer.websocket, o.Mask)),
 		gate:        g,
+		ended:       make(chan struct{}),
 		count:       o.Count,
 	}
 	if o.Receipt {
@@ -210,6 +212,18 @@ func (p *publisher) stuck(sent uint64, blocked *gate, timeout time.Duration) err
 	}
 	return fmt.Errorf("%d messages sent, the %s stopped at %d and nothing came for %s: lost or stalled",
 		sent, what, blocked.open.Load(), timeout)
+}
+
+// hear waits a moment after a failed write for what the broker has to say: its
+// ERROR frame explains the failure better.
+func (p *publisher) hear() {
+	const moment = time.Second
+	timer := time.NewTimer(moment)
+	defer timer.Stop()
+	select {
+	case <-p.ended:
+	case <-timer.C:
+	}
 }
 
 // Begin implements Handler.

@@ -3,6 +3,7 @@ package load
 import (
 	"errors"
 	"fmt"
+	"os"
 	"sync/atomic"
 )
 
@@ -163,8 +164,10 @@ func (s *subscriber) End() error {
 	}
 	err := s.conn.Write(s.acks)
 	s.acks = s.acks[:0]
-	if err != nil {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("ACK: %w", err)
 	}
+	// After any other failure the connection is at its end, and the next read
+	// tells why, perhaps in an ERROR frame.
 	return nil
 }

@@ -1,0 +1,130 @@
+package broker
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/go-stomp/stomp/v3/frame"
+)
+
+func BenchmarkMatch10000(b *testing.B) {
+	root := &node{}
+	for i := range 10000 {
+		pattern := [...]string{"room.%d.*", "*.%d.typing", "user.%d.**", "**.%d.alert"}[i%4]
+		root.insert(fmt.Sprintf(pattern, i/4), &topic{})
+	}
+	for _, name := range []string{"room.77.typing", "user.42.a.b.c", "nothing.of.that"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			var found []*topic
+			for b.Loop() {
+				found = root.match(name, found[:0])
+			}
+		})
+	}
+}
+
+// BenchmarkMatchHostile: the longest name against a pattern with many **.
+func BenchmarkMatchHostile(b *testing.B) {
+	root := &node{}
+	root.insert(strings.Repeat("**.", 300)+"b", &topic{})
+	name := strings.TrimSuffix(strings.Repeat("a.", 500), ".")
+	for b.Loop() {
+		root.match(name, nil)
+	}
+}
+
+// acker acknowledges each delivery after the call that brought it.
+type acker struct{ tag uint64 }
+
+func (a *acker) Deliver(_ *Message, tag uint64, _ int) bool { a.tag = tag; return true }
+func (a *acker) Overrun() Overflow                          { return DropNewest }
+
+func BenchmarkQueuePushAck(b *testing.B) {
+	for _, kept := range []bool{false, true} {
+		b.Run(fmt.Sprintf("stored=%v", kept), func(b *testing.B) {
+			x := newTester(b, nil)
+			if kept {
+				x = newTester(b, &Memory{})
+			}
+			var sink acker
+			s := x.b.Subscribe(SubscribeOptions{Destination: readDestination(b, "/queue/q", alice), Ack: AckClientIndividual, Prefetch: 10, Sink: &sink})
+			m := x.message("/queue/q", "hello")
+			b.ReportAllocs()
+			for b.Loop() {
+				x.p.Send(m, nil)
+				if err := s.Ack(sink.tag); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkQueueBehindOld is the same behind a message that nobody
+// acknowledges, and with 100 consumers.
+func BenchmarkQueueBehindOld(b *testing.B) {
+	x := newTester(b, nil)
+	var sinks [100]acker
+	var subs [100]*Subscription
+	for i := range subs {
+		subs[i] = x.b.Subscribe(SubscribeOptions{Destination: readDestination(b, "/queue/q", alice), Ack: AckClientIndividual, Prefetch: 10, Sink: &sinks[i]})
+	}
+	m := x.message("/queue/q", "hello")
+	for range subs {
+		x.p.Send(m, nil)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i = (i + 1) % len(subs) {
+		x.p.Send(m, nil)
+		if err := subs[i].Ack(sinks[i].tag); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkPublish50(b *testing.B) {
+	for _, moving := range []bool{false, true} {
+		b.Run(fmt.Sprintf("topics-come-and-go=%v", moving), func(b *testing.B) {
+			x := newTester(b, nil)
+			d := readDestination(b, "/topic/t", alice)
+			for range 50 {
+				x.b.Subscribe(SubscribeOptions{Destination: d, Sink: discard{}})
+			}
+			m := x.message("/topic/t", "hello")
+			other := readDestination(b, "/topic/other", alice)
+			b.ReportAllocs()
+			for b.Loop() {
+				if moving {
+					x.b.Subscribe(SubscribeOptions{Destination: other, Sink: discard{}}).Unsubscribe()
+				}
+				x.p.Send(m, nil)
+			}
+		})
+	}
+}
+
+func BenchmarkSendNewMessage(b *testing.B) {
+	d := readDestination(b, "/topic/prices.eur", alice)
+	f := frame.New(frame.SEND, frame.Destination, "/topic/prices.eur", "content-type", "application/json", "content-length", "128", "priority", "4")
+	f.Body = make([]byte, 128)
+	b.ReportAllocs()
+	for b.Loop() {
+		NewMessage(d, f, "")
+	}
+}
+
+func BenchmarkForSend(b *testing.B) {
+	n := DefaultNamespace()
+	for _, text := range []string{"/topic/prices.eur", "/topic/prices/eur", "/user/bob/queue/inbox", "/temp-queue/r"} {
+		b.Run(text, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := n.ForSend(text, alice); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

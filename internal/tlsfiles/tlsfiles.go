@@ -1,0 +1,116 @@
+// Package tlsfiles makes a TLS configuration of files, and notices when they
+// change, so that a renewed certificate is used without a restart.
+package tlsfiles
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+)
+
+// Files names the files, all in PEM.
+type Files struct {
+	Cert     string // the certificate, with those between it and the authority's
+	Key      string
+	ClientCA string // authorities of client certificates, which are then required; empty: none are asked for
+}
+
+// checkEvery bounds how often the files are looked at. Handshakes drive it:
+// nothing happens on a listener that nobody connects to.
+const checkEvery = time.Second
+
+// New loads the files and returns a configuration for a listener. The files
+// are loaded again when one has changed, be it in place, by a rename or by a
+// symbolic link's new target; while they cannot be, the last good ones are
+// used and log says so.
+func New(f Files, log *slog.Logger) (*tls.Config, error) {
+	s := &source{files: f, log: log}
+	if err := s.load(); err != nil {
+		return nil, err
+	}
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.current(), nil },
+	}, nil
+}
+
+// A source holds what was loaded last.
+type source struct {
+	files Files
+	log   *slog.Logger
+
+	mu      sync.Mutex // guards what follows
+	config  *tls.Config
+	stamps  [3]stamp
+	checked time.Time
+}
+
+// A stamp tells whether a file is still the one that was read.
+type stamp struct {
+	modified time.Time
+	size     int64
+}
+
+func (s *source) current() *tls.Config {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := time.Now(); now.Sub(s.checked) >= checkEvery {
+		s.checked = now
+		if s.look() != s.stamps {
+			s.reload()
+		}
+	}
+	return s.config
+}
+
+func (s *source) reload() {
+	if err := s.load(); err != nil {
+		s.log.Error("the TLS files have changed and cannot be used; the old ones stay in force", "error", err)
+		s.stamps = s.look() // once for each change
+		return
+	}
+	s.log.Info("the TLS files have changed and were loaded again", "certificate", s.files.Cert)
+}
+
+func (s *source) look() (stamps [3]stamp) {
+	for i, name := range []string{s.files.Cert, s.files.Key, s.files.ClientCA} {
+		if fi, err := os.Stat(name); name != "" && err == nil {
+			stamps[i] = stamp{fi.ModTime(), fi.Size()}
+		}
+	}
+	return stamps
+}
+
+func (s *source) load() error {
+	stamps := s.look()
+	cert, err := tls.LoadX509KeyPair(s.files.Cert, s.files.Key)
+	if err != nil {
+		return fmt.Errorf("certificate %s with key %s: %w", s.files.Cert, s.files.Key, err)
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, NextProtos: []string{"http/1.1"}}
+	if s.files.ClientCA != "" {
+		if config.ClientCAs, err = pool(s.files.ClientCA); err != nil {
+			return err
+		}
+		config.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+	s.config, s.stamps = config, stamps
+	return nil
+}
+
+func pool(name string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	p := x509.NewCertPool()
+	if !p.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("client CA %s: %w", name, errors.New("no certificate in it"))
+	}
+	return p, nil
+}

@@ -1,0 +1,186 @@
+#!/usr/bin/env bash
+# Measures hoofbeat and Debian's RabbitMQ with its Web STOMP plugin in turn, on
+# the same scenarios and the same machine, and prints one table with the ratios.
+# Each scenario gets a freshly started broker, so that none inherits another's
+# memory. It fails if hoofbeat loses or misorders messages, never on timing.
+#
+#   BENCH_DURATION  how long each scenario is measured (5s)
+#   BENCH_WARMUP    how long each runs before that (2s)
+#   BENCH_CONNECTIONS  how many idle connections are opened (5000)
+#   BENCH_PORT      first of the five ports on loopback that are used (25700)
+#   BENCH_OUT       file to write the comparison to, as JSON
+#   BENCH_RABBITMQ  path of rabbitmq-server, or "none" to leave RabbitMQ out
+#   BENCH_SERVE     more arguments for hoofbeat serve
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+
+duration=${BENCH_DURATION:-5s}
+warmup=${BENCH_WARMUP:-2s}
+connections=${BENCH_CONNECTIONS:-5000}
+port=${BENCH_PORT:-25700}
+out=${BENCH_OUT:-}
+case $out in '' | /*) ;; *) out=$root/$out ;; esac
+
+hoofbeat_port=$port rabbit_port=$((port + 1)) stomp_port=$((port + 2)) dist_port=$((port + 3)) epmd_port=$((port + 4))
+
+work=$(mktemp -d)
+broker=       # process id of the shell's child that is the broker, or ends it
+broker_pid=   # process id of the broker itself
+epmd_pid=
+failed=0
+
+cleanup() {
+	stop_broker
+	if [ -n "$epmd_pid" ]; then
+		kill "$epmd_pid" 2>/dev/null || true
+		wait "$epmd_pid" 2>/dev/null || true
+	fi
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# stop_broker ends the running broker and waits for it.
+stop_broker() {
+	[ -n "$broker" ] || return 0
+	kill -TERM "$broker" 2>/dev/null || true
+	for _ in $(seq 100); do
+		kill -0 "$broker" 2>/dev/null || break
+		sleep 0.1
+	done
+	kill -KILL "$broker" ${broker_pid:+"$broker_pid"} 2>/dev/null || true
+	wait "$broker" 2>/dev/null || true
+	broker= broker_pid=
+}
+
+# listening tells whether something listens on a port.
+listening() {
+	(exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
+# await_port waits until the broker listens on a port.
+await_port() {
+	for _ in $(seq 600); do
+		listening "$1" && return 0
+		if ! kill -0 "$broker" 2>/dev/null; then
+			echo "bench: the broker ended before it listened on port $1:" >&2
+			tail -n 20 "$work/broker.log" >&2
+			return 1
+		fi
+		sleep 0.1
+	done
+	echo "bench: nothing listens on port $1 after a minute" >&2
+	return 1
+}
+
+start_hoofbeat() {
+	mkdir -p "$work/hoofbeat"
+	# The empty directory keeps a configuration file of the caller's out of it.
+	# shellcheck disable=SC2086 # BENCH_SERVE is several arguments
+	(cd "$work/hoofbeat" && exec "$root/bin/hoofbeat" serve \
+		--listen-websocket-address "127.0.0.1:$hoofbeat_port" ${BENCH_SERVE:-}) >"$work/broker.log" 2>&1 &
+	broker=$! broker_pid=$!
+	await_port "$hoofbeat_port"
+}
+
+# find_rabbitmq prints the path of rabbitmq-server. Debian's script in sbin
+# changes to another user and forgets the environment, so it comes last.
+find_rabbitmq() {
+	[ "${BENCH_RABBITMQ:-}" != none ] || return 1
+	for candidate in "${BENCH_RABBITMQ:-}" /usr/lib/rabbitmq/bin/rabbitmq-server /usr/sbin/rabbitmq-server; do
+		if [ -x "$candidate" ]; then
+			echo "$candidate"
+			return 0
+		fi
+	done
+	return 1
+}
+
+# prepare_rabbitmq writes its configuration and starts a port mapper daemon for
+# it that is ours to end.
+prepare_rabbitmq() {
+	local dir=$work/rabbitmq
+	mkdir -p "$dir/home" "$dir/log" "$dir/mnesia"
+	cat >"$dir/rabbitmq.conf" <<-END
+		listeners.tcp = none
+		web_stomp.tcp.ip = 127.0.0.1
+		web_stomp.tcp.port = $rabbit_port
+		stomp.listeners.tcp.1 = 127.0.0.1:$stomp_port
+		log.file.level = warning
+		log.console = false
+	END
+	echo '[rabbitmq_web_stomp,rabbitmq_stomp].' >"$dir/enabled_plugins"
+	epmd -port "$epmd_port" -address 127.0.0.1 >/dev/null 2>&1 &
+	epmd_pid=$!
+}
+
+start_rabbitmq() {
+	local dir=$work/rabbitmq
+	rm -f "$dir/pid"
+	HOME=$dir/home ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT=$epmd_port \
+		RABBITMQ_NODENAME=hoofbeat-bench-$$@localhost RABBITMQ_DIST_PORT=$dist_port \
+		RABBITMQ_MNESIA_BASE=$dir/mnesia RABBITMQ_LOG_BASE=$dir/log RABBITMQ_PID_FILE=$dir/pid \
+		RABBITMQ_CONF_ENV_FILE=/dev/null RABBITMQ_CONFIG_FILE=$dir/rabbitmq \
+		RABBITMQ_ENABLED_PLUGINS_FILE=$dir/enabled_plugins \
+		RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-start_epmd false -kernel inet_dist_use_interface {127,0,0,1}" \
+		"$rabbitmq" >"$work/broker.log" 2>&1 </dev/null &
+	broker=$!
+	await_port "$rabbit_port" || return 1
+	broker_pid=$(cat "$dir/pid")
+}
+
+# measure runs one scenario against the broker that listens on a port and adds
+# the result to a file.
+measure() {
+	local file=$1 target=$2
+	shift 2
+	"$root/bin/hoofbeat" bench "$@" --url "ws://127.0.0.1:$target/ws" --pid "$broker_pid" --json >>"$file"
+}
+
+# both runs one scenario against each broker.
+both() {
+	echo "bench: $*" >&2
+	if ! { start_hoofbeat && measure "$work/hoofbeat.json" "$hoofbeat_port" "$@"; }; then
+		echo "bench: hoofbeat failed in: $*" >&2
+		failed=1
+	fi
+	stop_broker
+	[ -n "$rabbitmq" ] || return 0
+	if ! { start_rabbitmq && measure "$work/rabbitmq.json" "$rabbit_port" "$@" "${guest[@]}"; }; then
+		echo "bench: RabbitMQ failed in: $*" >&2
+	fi
+	stop_broker
+}
+
+go build -o bin/hoofbeat ./cmd/hoofbeat
+for p in $(seq "$port" $((port + 4))); do
+	if listening "$p"; then
+		echo "bench: port $p is in use, set BENCH_PORT" >&2
+		exit 1
+	fi
+done
+touch "$work/hoofbeat.json" "$work/rabbitmq.json"
+rabbitmq=$(find_rabbitmq) || rabbitmq=
+if [ -z "$rabbitmq" ]; then
+	echo "bench: RabbitMQ is not installed (Debian: apt install rabbitmq-server) and is skipped; hoofbeat is measured alone" >&2
+else
+	prepare_rabbitmq
+fi
+
+guest=(--host / --login guest --passcode guest) # RabbitMQ takes the host as the name of a virtual host
+timing=(--warmup "$warmup" --duration "$duration" --timeout 60s)
+both fanout --subscribers 50 "${timing[@]}"
+both fanout --subscribers 50 --stalled 1 "${timing[@]}"
+both fanout --subscribers 500 "${timing[@]}"
+both fanout --subscribers 50 --rate 200 "${timing[@]}"
+both pairs --pairs 4 "${timing[@]}"
+both queue --pairs 4 --ack client-individual "${timing[@]}"
+both connections --connections "$connections" --timeout 60s
+
+echo "$(nproc) processors shared by broker and generator, $duration each, bodies of 128 bytes; us is the broker's processor time per delivery or connection"
+files=("$work/hoofbeat.json")
+[ -z "$rabbitmq" ] || files+=("$work/rabbitmq.json")
+"$root/bin/hoofbeat" bench compare ${out:+--out "$out"} "${files[@]}"
+exit "$failed"

@@ -1,0 +1,66 @@
+package session
+
+import (
+	"time"
+
+	"hoofbeat/frames"
+)
+
+// A Conn is what a session needs of a transport.
+type Conn interface {
+	// ReadFrame returns the next frame, waiting for it. The error is a
+	// *frames.Error if what came is no frame that may come, and any other if
+	// the connection has ended. It is called by one goroutine only.
+	ReadFrame() (frames.Inbound, error)
+
+	// Negotiated says which version's rules hold for frames read from now on.
+	// It is called by the goroutine that calls ReadFrame.
+	Negotiated(v frames.Version)
+
+	// WriteFrame takes one encoded frame, as one message where the transport
+	// has messages, and as text if text says that it is valid UTF-8. It may
+	// keep the bytes back until Flush, but does not keep p. WriteFrame and
+	// Flush are called by one goroutine at a time.
+	WriteFrame(p []byte, text bool) error
+
+	// Flush sends what is kept back.
+	Flush() error
+
+	// SetWriteDeadline bounds the writes that are under way and all later
+	// ones. It may be called at any time.
+	SetWriteDeadline(t time.Time)
+
+	// LastRead is when bytes of any kind last came. It may be called at any
+	// time.
+	LastRead() time.Time
+
+	// Close ends the connection in an orderly way: it tells the peer the
+	// reason where the transport can, and gives it a moment to read what was
+	// flushed. ReadFrame then fails, at the latest when Close returns. It may
+	// be called from any goroutine, and repeatedly.
+	Close(code CloseCode, reason string)
+
+	// Info describes the connection.
+	Info() Info
+}
+
+// Info describes a connection.
+type Info struct {
+	Transport string         // ws, wss, tcp or tls
+	Remote    string         // the client's address
+	Version   frames.Version // negotiated as a WebSocket subprotocol; 0: none
+}
+
+// A CloseCode says why a connection is closed, in WebSocket's numbers
+// (RFC 6455, 7.4.1).
+type CloseCode int
+
+// The codes that are used.
+const (
+	CloseNormal    CloseCode = 1000
+	CloseGoingAway CloseCode = 1001
+	CloseProtocol  CloseCode = 1002
+	ClosePolicy    CloseCode = 1008
+	CloseTooBig    CloseCode = 1009
+	CloseTryLater  CloseCode = 1013
+)

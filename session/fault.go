@@ -1,0 +1,87 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+
+	"hoofbeat/broker"
+	"hoofbeat/frames"
+)
+
+// The words that a session puts into an ERROR's message header, besides those
+// of package frames. docs/protocol.md explains each.
+const (
+	NotConnected          = "not-connected"
+	AlreadyConnected      = "already-connected"
+	UnsupportedVersion    = "unsupported-version"
+	AuthenticationFailed  = "authentication-failed"
+	AccessDenied          = "access-denied"
+	ConnectTimeout        = "connect-timeout"
+	InvalidHeartBeat      = "invalid-heart-beat"
+	HeartBeatTimeout      = "heart-beat-timeout"
+	MissingHeader         = "missing-header"
+	InvalidHeader         = "invalid-header"
+	NotSupported          = "not-supported"
+	UnknownDestination    = "unknown-destination"
+	InvalidDestination    = "invalid-destination"
+	DuplicateSubscription = "duplicate-subscription"
+	UnknownSubscription   = "unknown-subscription"
+	UnknownAck            = "unknown-ack-id"
+	UnknownTransaction    = "unknown-transaction"
+	DuplicateTransaction  = "duplicate-transaction"
+	TransactionTooLarge   = "transaction-too-large"
+	TooManySubscriptions  = "too-many-subscriptions"
+	TooManyTransactions   = "too-many-transactions"
+	RateLimited           = "rate-limited"
+	SlowConsumer          = "slow-consumer"
+	StorageFailed         = "storage-failed"
+	GoingAway             = "going-away"
+)
+
+// A Fault is why a session ends: what the client is told.
+type Fault struct {
+	Word    string // the ERROR's message header
+	Text    string // its body
+	Receipt string // its receipt-id, as on the wire; empty: none
+}
+
+// Error implements error.
+func (f *Fault) Error() string { return f.Word + ": " + f.Text }
+
+func fault(word, format string, a ...any) *Fault {
+	return &Fault{Word: word, Text: fmt.Sprintf(format, a...)}
+}
+
+// closeCode is the WebSocket close code that goes with a fault.
+func (f *Fault) closeCode() CloseCode {
+	switch f.Word {
+	case frames.FrameTooLarge, TransactionTooLarge:
+		return CloseTooBig
+	case StorageFailed:
+		return CloseTryLater
+	case GoingAway:
+		return CloseGoingAway
+	case AuthenticationFailed, AccessDenied, ConnectTimeout, HeartBeatTimeout, RateLimited, SlowConsumer,
+		TooManySubscriptions, TooManyTransactions:
+		return ClosePolicy
+	}
+	return CloseProtocol
+}
+
+// asFault makes a Fault of an error of the packages below. ok is false if the
+// client is not to blame, and so not to be told.
+func asFault(err error) (f *Fault, ok bool) {
+	if errors.As(err, &f) {
+		return f, true
+	}
+	if e := (*frames.Error)(nil); errors.As(err, &e) {
+		return &Fault{Word: e.Word, Text: e.Text, Receipt: e.Receipt}, true
+	}
+	if e := (*broker.DestinationError)(nil); errors.As(err, &e) {
+		if e.Unknown {
+			return &Fault{Word: UnknownDestination, Text: e.Text}, true
+		}
+		return &Fault{Word: InvalidDestination, Text: e.Text}, true
+	}
+	return nil, false
+}

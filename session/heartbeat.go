@@ -1,0 +1,111 @@
+package session
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"hoofbeat/frames"
+)
+
+// heartBeat is what was negotiated, 0 for none (STOMP 1.2, Heart-beating).
+type heartBeat struct {
+	send    time.Duration // at least this often, something is written
+	receive time.Duration // at least this often, something is expected
+
+	offered, wanted time.Duration // as CONNECTED says: what send and receive come from
+}
+
+// negotiate reads the heart-beat header of a CONNECT. What a client asks for
+// is granted within the bounds. 1.0 has no heart-beats.
+func (b HeartBeat) negotiate(header string, v frames.Version) (heartBeat, error) {
+	if header == "" || v == frames.V10 {
+		return heartBeat{}, nil
+	}
+	can, wants, ok := strings.Cut(header, ",")
+	cx, err1 := milliseconds(can)
+	cy, err2 := milliseconds(wants)
+	if !ok || err1 != nil || err2 != nil {
+		return heartBeat{}, fault(InvalidHeartBeat, "The heart-beat header must be two numbers of milliseconds such as 10000,10000.")
+	}
+	h := heartBeat{offered: b.clamp(cy), wanted: b.clamp(cx)}
+	h.send = h.offered
+	if cx > 0 {
+		h.receive = max(cx, h.wanted)
+	}
+	return h, nil
+}
+
+// clamp brings an interval that a client named within the bounds; 0, which
+// means none, stays.
+func (b HeartBeat) clamp(d time.Duration) time.Duration {
+	if d == 0 {
+		return 0
+	}
+	return max(b.Min, min(d, b.Server))
+}
+
+func milliseconds(s string) (time.Duration, error) {
+	n, err := strconv.ParseUint(strings.Trim(s, " "), 10, 31)
+	return time.Duration(n) * time.Millisecond, err
+}
+
+// header is the heart-beat header of CONNECTED.
+func (h heartBeat) header() string {
+	return fmt.Sprintf("%d,%d", h.offered.Milliseconds(), h.wanted.Milliseconds())
+}
+
+const (
+	// Heart-beats are sent when this part of the interval has passed, in
+	// tenths: clients measure, and networks delay.
+	early = 8
+	// A client is given up after this many intervals without a byte from it.
+	tolerance = 2
+)
+
+// pause is the longest time between two writes.
+func (h heartBeat) pause() time.Duration { return h.send * early / 10 }
+
+// first is when to look first after now, zero for never.
+func (h heartBeat) first(now time.Time) time.Time {
+	return h.next(now, now, now)
+}
+
+// next is when to look again, given when something was last written and read.
+func (h heartBeat) next(now, written, read time.Time) time.Time {
+	var at time.Time
+	if h.send > 0 {
+		at = written.Add(h.pause())
+		if !at.After(now) {
+			at = now.Add(h.pause())
+		}
+	}
+	if h.receive > 0 {
+		if dead := read.Add(tolerance * h.receive); at.IsZero() || dead.Before(at) {
+			at = dead
+		}
+	}
+	return at
+}
+
+// tick is the session's timer: first the time limit for CONNECT, then
+// heart-beats both ways. It runs on the timers' goroutine.
+func (s *Session) tick(now time.Time) time.Time {
+	if !s.connected.Load() {
+		s.End(fault(ConnectTimeout, "No CONNECT was accepted within %v (limits.connect_timeout).", s.options.ConnectTimeout))
+		return time.Time{}
+	}
+	read := s.conn.LastRead()
+	if h := s.beat; h.receive > 0 && now.Sub(read) >= tolerance*h.receive {
+		s.End(fault(HeartBeatTimeout, "Nothing came for %v; the client had agreed to send something at least every %v.",
+			now.Sub(read).Round(time.Millisecond), h.receive))
+		return time.Time{}
+	}
+	written, idle := s.out.idleSince()
+	if h := s.beat; h.send > 0 && idle && now.Sub(written) >= h.pause() {
+		s.out.control([]byte{'\n'})
+		written = now
+	}
+	return s.beat.next(now, written, read)
+}

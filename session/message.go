@@ -1,0 +1,94 @@
+package session
+
+import (
+	"strconv"
+
+	"github.com/go-stomp/stomp/v3/frame"
+
+	"hoofbeat/broker"
+	"hoofbeat/frames"
+)
+
+// Deliver implements broker.Sink.
+func (sub *subscription) Deliver(m *broker.Message, tag uint64, attempt int) bool {
+	return sub.session.out.deliver(item{sub: sub, msg: m, tag: tag, attempt: attempt})
+}
+
+// Overrun implements broker.Sink: the backlog of a subscription with a queue
+// of its own is full, which the slow-consumer policy decides as well.
+func (sub *subscription) Overrun() broker.Overflow {
+	o := sub.session.out
+	switch o.slow {
+	case DropNewest:
+		return broker.DropNewest
+	case DropOldest:
+		return broker.DropOldest
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.state == open {
+		o.endSlow()
+	}
+	return broker.Disconnect
+}
+
+// resume tells the broker that there is room again.
+func (sub *subscription) resume() {
+	sub.handle.Resume()
+}
+
+// written tells the broker that everything up to a delivery was written.
+func (sub *subscription) written(tag uint64) {
+	if sub.ack == broker.AckAuto {
+		sub.handle.Written(tag)
+	}
+}
+
+// makeHead encodes what all MESSAGEs of the subscription begin with. The
+// client reads its own spelling of the destination; where that is a pattern,
+// the one that the message was sent to.
+func (sub *subscription) makeHead() {
+	dst := []byte(frame.MESSAGE + "\n")
+	if sub.hasID {
+		dst = frames.AppendRawHeader(dst, frame.Subscription, sub.wireID)
+	}
+	if !sub.dest.Wild() {
+		dst = frames.AppendRawHeader(dst, frame.Destination, sub.wireDestination)
+	}
+	dst = append(dst, frame.MessageId+":"...)
+	sub.idAt = len(dst)
+	sub.head = append(dst, sub.session.messageID(sub.number)...)
+}
+
+// encodeItem appends the MESSAGE of an item to dst (STOMP 1.2, MESSAGE). It
+// appends nothing if the subscription has ended meanwhile.
+func (s *Session) encodeItem(dst []byte, it *item) (_ []byte, text bool) {
+	sub := it.sub
+	if sub.ended.Load() {
+		return dst, true
+	}
+	start := len(dst) + sub.idAt
+	dst = append(dst, sub.head...)
+	if it.tag != 0 {
+		dst = strconv.AppendUint(dst, it.tag, 36)
+	} else {
+		sub.sent++
+		dst = strconv.AppendUint(dst, sub.sent, 36)
+	}
+	end := len(dst)
+	dst = append(dst, '\n')
+	if sub.ack != broker.AckAuto {
+		dst = append(dst, frame.Ack+":"...)
+		dst = append(dst, dst[start:end]...)
+		dst = append(dst, '\n')
+	}
+	if sub.dest.Wild() {
+		dst = frames.AppendHeader(dst, frame.Destination, it.msg.Destination(), s.version)
+	}
+	if it.attempt > 1 {
+		dst = append(dst, "redelivered:true\ndelivery-count:"...)
+		dst = strconv.AppendInt(dst, int64(it.attempt), 10)
+		dst = append(dst, '\n')
+	}
+	return it.msg.AppendTail(dst, s.version), it.msg.Text()
+}

@@ -1,0 +1,77 @@
+package session
+
+import (
+	"log/slog"
+	"time"
+
+	"hoofbeat/auth"
+	"hoofbeat/broker"
+	"hoofbeat/frames"
+	"hoofbeat/internal/timers"
+)
+
+// An Authenticator says who a client is. An error refuses it; the client is
+// told only that it was refused.
+type Authenticator interface {
+	Authenticate(r auth.Request) (*auth.Identity, error)
+}
+
+// Options are what all sessions of a server have in common. [DefaultOptions]
+// fills in everything but the broker.
+type Options struct {
+	Broker        *broker.Broker
+	Namespace     broker.Namespace
+	Authenticator Authenticator
+	Timers        *timers.Queue // runs heart-beats and time limits
+	Log           *slog.Logger
+	Server        string // of CONNECTED: name/version
+
+	ConnectTimeout time.Duration // from the start until CONNECT was accepted
+	CloseTimeout   time.Duration // for the last frames of a session, such as ERROR
+	Limits         Limits
+	HeartBeat      HeartBeat
+}
+
+// Limits bound what one session may cost.
+type Limits struct {
+	Subscriptions     int        // at a time
+	Transactions      int        // open ones
+	TransactionFrames int        // in one transaction
+	TransactionBytes  int        // in all open ones together
+	Outbound          int        // bytes that wait to be written
+	SlowConsumer      SlowPolicy // what happens to topic messages beyond it
+	Prefetch          int        // of a queue subscription that asks for none
+	SendRate          int        // SEND frames in SendRatePer; 0: no limit
+	SendRatePer       time.Duration
+	frames.Limits     // of the frames that are read
+}
+
+// HeartBeat bounds the intervals of heart-beats, which clients ask for.
+type HeartBeat struct {
+	Min    time.Duration // a client that asks for a shorter one gets this
+	Server time.Duration // a client that asks for a longer one gets this
+}
+
+// DefaultOptions are those of a configuration that says nothing.
+func DefaultOptions(b *broker.Broker) Options {
+	return Options{
+		Broker:         b,
+		Namespace:      broker.DefaultNamespace(),
+		Authenticator:  auth.Anonymous{},
+		Timers:         timers.New(),
+		Log:            slog.New(slog.DiscardHandler),
+		Server:         "hoofbeat",
+		ConnectTimeout: 10 * time.Second,
+		CloseTimeout:   5 * time.Second,
+		HeartBeat:      HeartBeat{Min: time.Second, Server: 10 * time.Second},
+		Limits: Limits{
+			Subscriptions:     1000,
+			Transactions:      16,
+			TransactionFrames: 10_000,
+			TransactionBytes:  64 << 20,
+			Outbound:          8 << 20,
+			Prefetch:          100,
+			Limits:            frames.DefaultLimits(),
+		},
+	}
+}

@@ -1,0 +1,352 @@
+package session
+
+import (
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"hoofbeat/broker"
+)
+
+// An outbox is the bounded queue of what a session has to write, and the
+// goroutine that writes it, which exists only while there is something.
+type outbox struct {
+	conn  Conn
+	limit int // bytes, queued and being written
+	slow  SlowPolicy
+	// encode turns an item into a frame behind dst, and says whether it is
+	// text; an empty frame is not written. It is called by the writer.
+	encode func(dst []byte, it *item) (frame []byte, text bool)
+	// onSlow is called, once, when the slow-consumer policy ends the session.
+	onSlow func(*Fault)
+
+	mu    sync.Mutex // guards what follows
+	items []item
+	bytes int
+	state outboxState
+	// held keeps the writer from taking more, so that what is put in next
+	// follows in one piece with what was put in last.
+	held    bool
+	writing bool // the writer exists
+	refused []*subscription
+	code    CloseCode
+	reason  string
+	lastOut time.Time // when something was last written
+	dropped int64     // messages of topics for which there was no room
+	stats   written
+
+	done chan struct{} // closed when the connection is
+}
+
+type outboxState uint8
+
+const (
+	open     outboxState = iota
+	draining             // nothing more is taken; what is there is written
+	finished
+)
+
+// An item is one frame to be written: either a message for a subscription, or
+// a control frame that is encoded already.
+type item struct {
+	sub     *subscription
+	msg     *broker.Message
+	control []byte
+	tag     uint64
+	attempt int
+}
+
+// written counts what went out.
+type written struct {
+	frames, messages, bytes int64
+}
+
+// controlOverhead is what a control frame counts as beyond its bytes.
+const controlOverhead = 64
+
+func newOutbox(conn Conn, l Limits) *outbox {
+	return &outbox{conn: conn, limit: l.Outbound, slow: l.SlowConsumer, lastOut: time.Now(), done: make(chan struct{})}
+}
+
+// deliver takes a message for a subscription; see broker.Sink.
+func (o *outbox) deliver(it item) bool {
+	size := it.msg.Size()
+	o.mu.Lock()
+	if o.state != open {
+		o.mu.Unlock()
+		return it.tag == 0
+	}
+	if it.tag != 0 {
+		// A queue keeps its messages until there is room, and fills only half
+		// of it, so that it does not push out the messages of topics.
+		if o.bytes > 0 && o.bytes+size > o.limit/2 {
+			o.refuse(it.sub)
+			o.mu.Unlock()
+			return false
+		}
+	} else if o.bytes > 0 && o.bytes+size > o.limit && !o.overflow(size) {
+		o.mu.Unlock()
+		return true
+	}
+	o.add(it, size)
+	return true
+}
+
+// control takes a frame of the session's own; false says that the outbox is
+// closed, or was full and closes now.
+func (o *outbox) control(frame []byte) bool {
+	o.mu.Lock()
+	if o.state != open {
+		o.mu.Unlock()
+		return false
+	}
+	size := len(frame) + controlOverhead
+	if o.bytes > 0 && o.bytes+size > o.limit {
+		o.endSlow()
+		o.mu.Unlock()
+		return false
+	}
+	o.add(item{control: frame}, size)
+	return true
+}
+
+// add queues an item and starts the writer; it unlocks.
+func (o *outbox) add(it item, size int) {
+	if o.items == nil {
+		o.items = takeItems()
+	}
+	o.items = append(o.items, it)
+	o.bytes += size
+	o.startAndUnlock()
+}
+
+func (o *outbox) startAndUnlock() {
+	start := !o.writing && !o.held
+	o.writing = o.writing || start
+	o.mu.Unlock()
+	if start {
+		go o.write()
+	}
+}
+
+func (o *outbox) refuse(sub *subscription) {
+	if !sub.refused {
+		sub.refused = true
+		o.refused = append(o.refused, sub)
+	}
+}
+
+// hold keeps what is put in from being written until release.
+func (o *outbox) hold() {
+	o.mu.Lock()
+	o.held = true
+	o.mu.Unlock()
+}
+
+func (o *outbox) release() {
+	o.mu.Lock()
+	o.held = false
+	if len(o.items) == 0 && len(o.refused) == 0 && o.state == open {
+		o.mu.Unlock()
+		return
+	}
+	o.startAndUnlock()
+}
+
+// close writes what is queued, then last, and then ends the connection, all
+// within the timeout. With discard, what is queued is not written. Only the
+// first call counts.
+func (o *outbox) close(last []byte, code CloseCode, reason string, timeout time.Duration, discard bool) {
+	o.mu.Lock()
+	if o.state != open {
+		o.mu.Unlock()
+		return
+	}
+	o.drain(last, code, reason, timeout, discard)
+	o.startAndUnlock()
+}
+
+// drain is close with the lock held; the caller starts the writer.
+func (o *outbox) drain(last []byte, code CloseCode, reason string, timeout time.Duration, discard bool) {
+	o.state, o.code, o.reason, o.held = draining, code, reason, false
+	if discard {
+		clear(o.items)
+		o.items = o.items[:0]
+	}
+	if last != nil {
+		o.items = append(o.items, item{control: last})
+	}
+	o.conn.SetWriteDeadline(time.Now().Add(timeout))
+}
+
+// closing tells whether close was called.
+func (o *outbox) closing() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.state != open
+}
+
+// write is the writer: it takes all that is queued at a time, and flushes
+// when nothing is left.
+func (o *outbox) write() {
+	buf := takeBuffer()
+	var batch []item
+	size := 0
+	for {
+		var more bool
+		batch, more = o.next(batch, size)
+		if !more {
+			break
+		}
+		var err error
+		if size, err = o.writeBatch(buf, batch); err != nil {
+			o.fail()
+			break
+		}
+		settle(batch)
+	}
+	giveItems(batch)
+	giveBuffer(buf)
+}
+
+// next gives the next batch, in exchange for the last one, whose bytes are
+// not queued any more. It returns false, and the writer is none any more, if
+// there is nothing to do.
+func (o *outbox) next(last []item, size int) ([]item, bool) {
+	clear(last)
+	o.mu.Lock()
+	o.bytes -= size
+	if len(o.refused) > 0 && o.state == open && !o.held && o.bytes <= o.limit/4 {
+		o.resumeUnlocked()
+	}
+	switch {
+	case len(o.items) > 0 && !o.held:
+		batch := o.items
+		if last == nil {
+			last = takeItems()
+		}
+		o.items = last[:0]
+		o.mu.Unlock()
+		return batch, true
+	case len(o.items) == 0 && o.state == draining:
+		o.finishAndUnlock()
+		return last, false
+	}
+	var spare []item
+	if len(o.items) == 0 {
+		spare, o.items = o.items, nil
+	}
+	o.writing = false
+	o.mu.Unlock()
+	giveItems(spare)
+	return last, false
+}
+
+// resumeUnlocked tells the queues that were refused that there is room; they
+// deliver at once, so the lock is not held meanwhile.
+func (o *outbox) resumeUnlocked() {
+	subs := o.refused
+	o.refused = nil
+	for _, s := range subs {
+		s.refused = false
+	}
+	o.mu.Unlock()
+	for _, s := range subs {
+		s.resume()
+	}
+	o.mu.Lock()
+}
+
+// writeBatch encodes and writes a batch and flushes it. It returns how many
+// bytes of the limit the batch had taken.
+func (o *outbox) writeBatch(buf *[]byte, batch []item) (size int, err error) {
+	var w written
+	for i := range batch {
+		it := &batch[i]
+		frame, text := it.control, true
+		if it.msg != nil {
+			size += it.msg.Size()
+			*buf, text = o.encode((*buf)[:0], it)
+			frame = *buf
+			w.messages++
+		} else {
+			size += len(it.control) + controlOverhead
+			text = utf8.Valid(frame)
+		}
+		if len(frame) == 0 {
+			continue
+		}
+		w.frames++
+		w.bytes += int64(len(frame))
+		if err := o.conn.WriteFrame(frame, text); err != nil {
+			return size, err
+		}
+	}
+	if err := o.conn.Flush(); err != nil {
+		return size, err
+	}
+	o.count(w)
+	return size, nil
+}
+
+func (o *outbox) count(w written) {
+	now := time.Now()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.lastOut = now
+	o.stats.frames += w.frames
+	o.stats.messages += w.messages
+	o.stats.bytes += w.bytes
+}
+
+// settle acknowledges what was written to subscriptions in mode auto.
+func settle(batch []item) {
+	for i := range batch {
+		it := &batch[i]
+		if it.tag == 0 || i+1 < len(batch) && batch[i+1].sub == it.sub && batch[i+1].tag != 0 {
+			continue // the last of several in a row stands for all
+		}
+		it.sub.written(it.tag)
+	}
+}
+
+// fail ends the outbox after a write went wrong.
+func (o *outbox) fail() {
+	o.mu.Lock()
+	if o.state == open {
+		o.code, o.reason = ClosePolicy, "the client does not take what is written to it"
+	}
+	o.finishAndUnlock()
+}
+
+// finishAndUnlock closes the connection, which lets the reader go on.
+func (o *outbox) finishAndUnlock() {
+	o.state, o.items, o.refused, o.writing = finished, nil, nil, false
+	code, reason := o.code, o.reason
+	o.mu.Unlock()
+	o.conn.Close(code, reason)
+	close(o.done)
+}
+
+// abandon ends the outbox without writing anything more: the peer is gone.
+func (o *outbox) abandon() {
+	o.mu.Lock()
+	switch o.state {
+	case finished:
+		o.mu.Unlock()
+		return
+	case open:
+		o.drain(nil, CloseNormal, "", 0, true)
+	case draining:
+		o.conn.SetWriteDeadline(time.Now())
+	}
+	o.startAndUnlock()
+}
+
+// idleSince tells since when nothing was written; ok is false while something
+// waits to be.
+func (o *outbox) idleSince() (t time.Time, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.lastOut, len(o.items) == 0
+}

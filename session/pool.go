@@ -1,0 +1,39 @@
+package session
+
+import "sync"
+
+// What writers work with is pooled, so that an idle session holds none of it.
+var (
+	itemPool   = sync.Pool{New: func() any { return new([]item) }}
+	bufferPool = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
+)
+
+// Larger ones are not kept: they would stay as long as the program.
+const (
+	maxPooledItems  = 4096
+	maxPooledBuffer = 64 << 10
+)
+
+func takeItems() []item {
+	p := itemPool.Get().(*[]item)
+	if cap(*p) == 0 {
+		*p = make([]item, 0, 16)
+	}
+	return (*p)[:0]
+}
+
+func giveItems(s []item) {
+	if cap(s) == 0 || cap(s) > maxPooledItems {
+		return
+	}
+	s = s[:0]
+	itemPool.Put(&s)
+}
+
+func takeBuffer() *[]byte { return bufferPool.Get().(*[]byte) }
+
+func giveBuffer(b *[]byte) {
+	if cap(*b) <= maxPooledBuffer {
+		bufferPool.Put(b)
+	}
+}

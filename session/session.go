@@ -1,0 +1,282 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-stomp/stomp/v3/frame"
+
+	"hoofbeat/auth"
+	"hoofbeat/broker"
+	"hoofbeat/frames"
+	"hoofbeat/internal/timers"
+)
+
+// A Session serves one connection. [Session.Run] owns all fields below, if
+// nothing else is said of them.
+type Session struct {
+	options *Options // shared, and not changed
+	conn    Conn
+	info    Info
+	id      string
+	started time.Time
+	out     *outbox // locks for itself
+
+	version   frames.Version // set once, before anything is delivered
+	identity  *auth.Identity
+	publisher *broker.Publisher
+	beat      heartBeat
+	timer     *timers.Timer
+	rate      bucket
+	received  int64
+
+	// connected is set when CONNECT was accepted; read by the timer, too.
+	connected atomic.Bool
+	// ended is why the session ends, the first reason there was; set by
+	// anybody.
+	ended atomic.Pointer[Fault]
+
+	subs      map[string]*subscription // by id, or by destination where 1.0 has no id
+	byNumber  map[uint64]*subscription
+	numbers   uint64
+	temporary []broker.Destination
+	secret    string // names its temporary queues; made when needed
+	txs       map[string]*transaction
+	txBytes   int
+	sendTo    sendCache
+	sendDone  func(error) // of a SEND that wants no receipt
+}
+
+// New makes the session of a connection. id names it in logs, in CONNECTED and
+// in message ids, and must be unique as long as any of these is remembered; it
+// consists of letters and digits.
+func New(conn Conn, o *Options, id string) *Session {
+	s := &Session{
+		options: o, conn: conn, info: conn.Info(), id: id, started: time.Now(),
+		out:       newOutbox(conn, o.Limits),
+		publisher: o.Broker.NewPublisher(),
+		rate:      newBucket(o.Limits.SendRate, o.Limits.SendRatePer),
+	}
+	s.out.encode = s.encodeItem
+	s.out.onSlow = func(f *Fault) { s.ended.CompareAndSwap(nil, f) }
+	s.sendDone = func(err error) {
+		if err != nil {
+			s.storageFailed("", err)
+		}
+	}
+	return s
+}
+
+// Run serves the connection until it has ended and is closed. What the session
+// had in the broker is gone then: unacknowledged messages are back in their
+// queues, open transactions are aborted.
+func (s *Session) Run() {
+	s.timer = s.options.Timers.Add(s.started.Add(s.options.ConnectTimeout), s.tick)
+	err := s.serve()
+	s.leave()
+	if err != nil {
+		s.refuse(err)
+	}
+	s.timer.Stop()
+	<-s.out.done
+	s.logClosed()
+}
+
+// serve handles frames until one ends the session. The error is what the
+// client is told; nil if it has gone, or is on its way.
+func (s *Session) serve() error {
+	for {
+		f, err := s.conn.ReadFrame()
+		if err != nil {
+			return s.readFailed(err)
+		}
+		if s.out.closing() {
+			continue // it was told already, and may not have read it yet
+		}
+		s.received++
+		last, err := s.handle(f)
+		if err != nil {
+			return withReceipt(err, f)
+		}
+		if last {
+			return nil
+		}
+	}
+}
+
+// readFailed tells a frame that cannot be read from a connection that ended.
+func (s *Session) readFailed(err error) error {
+	if e := (*frames.Error)(nil); errors.As(err, &e) && !s.out.closing() {
+		return err
+	}
+	s.out.abandon()
+	return nil
+}
+
+// withReceipt completes a fault with the receipt that its frame asked for.
+func withReceipt(err error, f frames.Inbound) error {
+	if e, ok := asFault(err); ok {
+		if e.Receipt == "" {
+			e.Receipt = f.Wire(frame.Receipt)
+		}
+		return e
+	}
+	return err
+}
+
+// handle handles one frame; last says that nothing may follow it.
+func (s *Session) handle(f frames.Inbound) (last bool, err error) {
+	if s.version == 0 {
+		return false, s.connect(f)
+	}
+	switch f.Command {
+	case frame.SEND:
+		return false, s.send(f)
+	case frame.ACK, frame.NACK:
+		return false, s.ack(f)
+	case frame.SUBSCRIBE:
+		return false, s.subscribe(f)
+	case frame.UNSUBSCRIBE:
+		return false, s.unsubscribe(f)
+	case frame.BEGIN:
+		return false, s.begin(f)
+	case frame.COMMIT:
+		return false, s.commit(f)
+	case frame.ABORT:
+		return false, s.abort(f)
+	case frame.DISCONNECT:
+		s.disconnect(f)
+		return true, nil
+	}
+	return false, fault(AlreadyConnected, "%s came after the session was connected; it may come once.", f.Command)
+}
+
+// disconnect ends the session as its client wishes (STOMP 1.2, DISCONNECT).
+func (s *Session) disconnect(f frames.Inbound) {
+	s.leave()
+	var last []byte
+	if receipt := f.Wire(frame.Receipt); receipt != "" {
+		last = receiptFrame(receipt)
+	}
+	s.out.close(last, CloseNormal, "", s.options.CloseTimeout, false)
+}
+
+// refuse tells the client why the session ends, and ends it.
+func (s *Session) refuse(err error) {
+	f, ok := asFault(err)
+	if !ok {
+		f = fault("internal-error", "The broker failed; its log says why.")
+		s.options.Log.Error("session failed", "session", s.id, "error", err)
+	}
+	s.End(f)
+}
+
+// End ends the session with an ERROR for the client. What was queued for it is
+// written before. It may be called from any goroutine.
+func (s *Session) End(f *Fault) {
+	s.ended.CompareAndSwap(nil, f)
+	s.out.close(errorFrame(f, s.version), f.closeCode(), f.Word, s.options.CloseTimeout, false)
+}
+
+// Shutdown ends the session because the server stops: without an ERROR, as the
+// client did nothing wrong, but with a close code that says so. What is queued
+// is written before, within the timeout. It may be called from any goroutine.
+func (s *Session) Shutdown(timeout time.Duration) {
+	s.ended.CompareAndSwap(nil, &Fault{Word: GoingAway, Text: "the broker stops"})
+	s.out.close(nil, CloseGoingAway, GoingAway, timeout, false)
+}
+
+// Kill ends the session without waiting for its client. It may be called from
+// any goroutine.
+func (s *Session) Kill() { s.out.abandon() }
+
+// leave takes everything of the session out of the broker. It may be called
+// repeatedly.
+func (s *Session) leave() {
+	for _, sub := range s.byNumber {
+		sub.end()
+	}
+	for id, tx := range s.txs {
+		tx.Abort()
+		delete(s.txs, id)
+	}
+	for _, d := range s.temporary {
+		s.options.Broker.DropTemporary(d)
+	}
+	clear(s.subs)
+	clear(s.byNumber)
+	s.temporary = nil
+}
+
+// receipt answers a frame that asked for one: what it wanted is done.
+func (s *Session) receipt(f frames.Inbound) {
+	if _, ok := f.Header.Contains(frame.Receipt); ok {
+		s.out.control(receiptFrame(f.Wire(frame.Receipt)))
+	}
+}
+
+// storageFailed ends a session whose message could not be kept. It may be
+// called from any goroutine.
+func (s *Session) storageFailed(receipt string, err error) {
+	s.options.Log.Error("a message could not be stored", "session", s.id, "error", err)
+	f := fault(StorageFailed, "The message could not be stored and may be lost; send it again later.")
+	f.Receipt = receipt
+	s.End(f)
+}
+
+// owner is on whose behalf destinations are read.
+func (s *Session) owner() broker.Owner {
+	return broker.Owner{User: s.identity.User, Connection: s.secret}
+}
+
+// ownerOf is owner for a text that may need the secret.
+func (s *Session) ownerOf(destination string) broker.Owner {
+	if s.secret == "" && strings.HasPrefix(destination, broker.TempPrefix) {
+		s.secret = newSecret()
+	}
+	return s.owner()
+}
+
+// newSecret makes what nobody can guess who was not told: it is part of the
+// reply destinations that clients hand out.
+func newSecret() string {
+	var b [15]byte
+	rand.Read(b[:]) // never fails, see its documentation
+	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+}
+
+func (s *Session) logClosed() {
+	reason, level := "client disconnected", slog.LevelInfo
+	detail := ""
+	if f := s.ended.Load(); f != nil {
+		reason, detail = f.Word, f.Text
+	} else if !s.connected.Load() {
+		reason = "client left before CONNECT"
+	}
+	o := s.out
+	o.mu.Lock()
+	w, dropped := o.stats, o.dropped
+	o.mu.Unlock()
+	s.options.Log.Log(context.Background(), level, "connection closed", "session", s.id, "user", s.user(), "remote", s.info.Remote,
+		"transport", s.info.Transport, "reason", reason, "detail", detail, "duration", time.Since(s.started).Round(time.Millisecond),
+		"framesIn", s.received, "framesOut", w.frames, "messagesOut", w.messages, "bytesOut", w.bytes, "dropped", dropped)
+}
+
+func (s *Session) user() string {
+	if s.identity == nil {
+		return ""
+	}
+	return s.identity.User
+}
+
+// messageID is the part of message ids that one subscription's have in common.
+func (s *Session) messageID(number uint64) string {
+	return s.id + "-" + strconv.FormatUint(number, 36) + "-"
+}

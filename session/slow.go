@@ -1,0 +1,71 @@
+package session
+
+import "time"
+
+// A SlowPolicy is what happens when more waits to be written to a client than
+// Limits.Outbound allows. It concerns the messages of topics: queues keep
+// theirs until there is room. A client that does not even take RECEIPTs is
+// always disconnected.
+type SlowPolicy uint8
+
+// The policies there are.
+const (
+	Disconnect SlowPolicy = iota // with ERROR slow-consumer
+	DropNewest                   // the message that finds no room
+	DropOldest                   // those that have waited longest
+)
+
+// overflow is the slow-consumer policy: it makes room for a topic's message of
+// that size, or returns false if it is to be dropped. The lock is held.
+func (o *outbox) overflow(size int) bool {
+	switch o.slow {
+	case DropNewest:
+		o.dropped++
+		return false
+	case DropOldest:
+		return o.dropOldest(size)
+	}
+	o.endSlow()
+	return false
+}
+
+// dropOldest drops messages of topics, the oldest first, and tells whether
+// there is room then. It frees a quarter of the limit at a time: doing it
+// message by message would move the whole queue for each, on the time of
+// whoever publishes. What the writer has taken already cannot be dropped.
+func (o *outbox) dropOldest(size int) bool {
+	target := o.limit - o.limit/4
+	kept := o.items[:0]
+	for _, it := range o.items {
+		if o.bytes+size > target && it.msg != nil && it.tag == 0 {
+			o.bytes -= it.msg.Size()
+			o.dropped++
+			continue
+		}
+		kept = append(kept, it)
+	}
+	clear(o.items[len(kept):])
+	o.items = kept
+	if o.bytes+size > o.limit {
+		o.dropped++
+		return false
+	}
+	return true
+}
+
+// endSlow disconnects a client that does not read, with little patience: its
+// socket is full already. The lock is held.
+func (o *outbox) endSlow() {
+	f := fault(SlowConsumer, "More than %d bytes wait to be written to this connection (limits.outbound_bytes_per_connection), "+
+		"and limits.slow_consumer is disconnect. Read faster, subscribe to less, or use a queue with prefetch-count.", o.limit)
+	o.drain(errorFrame(f, 0), f.closeCode(), f.Word, slowPatience, true)
+	o.onSlow(f)
+	if !o.writing {
+		o.writing = true
+		go o.write()
+	}
+}
+
+// slowPatience is how long a slow consumer has to take the ERROR that ends
+// its session.
+const slowPatience = 2 * time.Second

@@ -1,0 +1,232 @@
+package session
+
+import (
+	"slices"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/go-stomp/stomp/v3/frame"
+
+	"hoofbeat/broker"
+	"hoofbeat/frames"
+)
+
+// A subscription is one SUBSCRIBE of a client, and the broker.Sink of what it
+// receives. Run owns its fields, but for those of the outbox; after start they
+// do not change.
+type subscription struct {
+	session         *Session
+	number          uint64
+	key             string // in Session.subs
+	hasID           bool
+	wireID          string // the id as the client wrote it
+	wireDestination string
+	text            string // the destination, unescaped
+	dest            broker.Destination
+	ack             broker.AckMode
+	prefetch        int
+	implicit        bool // made by a reply-to, not by SUBSCRIBE
+
+	handle *broker.Subscription
+	// head is what each MESSAGE begins with, up to the number of the delivery;
+	// idAt is where in it the message's id begins.
+	head []byte
+	idAt int
+
+	ended   atomic.Bool
+	refused bool   // guarded by the outbox's lock
+	sent    uint64 // numbers messages that need no ack; owned by the writer
+}
+
+const (
+	// autoPrefetch is how many messages of a queue may be on their way to a
+	// client that acknowledges none: written ones count no longer.
+	autoPrefetch = 1000
+	// maxPrefetch bounds what a client may ask for, as RabbitMQ does.
+	maxPrefetch = 65535
+)
+
+// unsupportedInSubscribe are headers that change what a subscription means.
+var unsupportedInSubscribe = [...]string{
+	"selector", "durable", "persistent", "durable-subscription-name", "durable-subscriber-name", "activemq.subscriptionName",
+	"browser", "no-local", "activemq.noLocal", "exclusive", "activemq.exclusive", "activemq.retroactive", "x-queue-name",
+}
+
+// subscribe handles SUBSCRIBE (STOMP 1.2, SUBSCRIBE).
+func (s *Session) subscribe(f frames.Inbound) error {
+	sub, err := s.readSubscribe(f)
+	if err != nil {
+		return err
+	}
+	if other := s.subs[sub.key]; other != nil {
+		if other.text != sub.text {
+			return fault(DuplicateSubscription, "The connection has a subscription of the same id to another destination.")
+		}
+		s.receipt(f)
+		return nil
+	}
+	// The RECEIPT comes before the first MESSAGE, and is not written before
+	// the subscription is in force.
+	s.out.hold()
+	defer s.out.release()
+	if err := s.checkStart(); err != nil {
+		return err
+	}
+	s.receipt(f)
+	return s.start(sub)
+}
+
+func (s *Session) readSubscribe(f frames.Inbound) (*subscription, error) {
+	for _, name := range unsupportedInSubscribe {
+		if v := f.Header.Get(name); v != "" && v != "false" {
+			return nil, notSupported(name, frame.SUBSCRIBE)
+		}
+	}
+	sub := &subscription{text: f.Header.Get(frame.Destination), wireID: f.Wire(frame.Id), wireDestination: f.Wire(frame.Destination)}
+	if sub.text == "" {
+		return nil, missing(frame.Destination, frame.SUBSCRIBE)
+	}
+	var err error
+	if sub.key, sub.hasID, err = s.subscriptionKey(f); err != nil {
+		return nil, err
+	}
+	if sub.dest, err = s.options.Namespace.ForSubscribe(sub.text, s.ownerOf(sub.text)); err != nil {
+		return nil, err
+	}
+	ok := false
+	if sub.ack, ok = broker.ParseAckMode(f.Header.Get(frame.Ack)); !ok {
+		return nil, fault(InvalidHeader, "The ack header of SUBSCRIBE must be auto, client or client-individual.")
+	}
+	sub.prefetch, err = s.prefetch(f.Header, sub.ack)
+	return sub, err
+}
+
+// subscriptionKey is under what name a subscription is known to the client:
+// its id, or, as STOMP 1.0 allows, its destination.
+func (s *Session) subscriptionKey(f frames.Inbound) (key string, hasID bool, err error) {
+	if id := f.Header.Get(frame.Id); id != "" {
+		return id, true, nil
+	}
+	if s.version != frames.V10 {
+		return "", false, missing(frame.Id, f.Command)
+	}
+	d := f.Header.Get(frame.Destination)
+	if d == "" {
+		return "", false, missing(frame.Destination, f.Command)
+	}
+	return "\x00" + d, false, nil
+}
+
+// prefetch reads how many messages may be unacknowledged, by RabbitMQ's
+// header or ActiveMQ's. 0 means what the client may have at most.
+func (s *Session) prefetch(h *frame.Header, mode broker.AckMode) (int, error) {
+	for _, name := range [...]string{"prefetch-count", "activemq.prefetchSize"} {
+		v, ok := h.Contains(name)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseUint(v, 10, 31)
+		if err != nil {
+			return 0, fault(InvalidHeader, "The header %q of SUBSCRIBE must be a number of messages.", name)
+		}
+		if n == 0 {
+			return maxPrefetch, nil
+		}
+		return min(int(n), maxPrefetch), nil
+	}
+	if mode == broker.AckAuto {
+		return autoPrefetch, nil
+	}
+	return s.options.Limits.Prefetch, nil
+}
+
+func (s *Session) checkStart() error {
+	if limit := s.options.Limits.Subscriptions; len(s.byNumber) >= limit {
+		return fault(TooManySubscriptions, "The connection has %d subscriptions, which is the most it may have (limits.subscriptions_per_connection).", limit)
+	}
+	return nil
+}
+
+// start registers a subscription with the session and the broker. The outbox
+// is held: nothing is written for the subscription before its handle is set.
+func (s *Session) start(sub *subscription) error {
+	if err := s.checkStart(); err != nil {
+		return err
+	}
+	s.numbers++
+	sub.session, sub.number = s, s.numbers
+	sub.makeHead()
+	if s.subs == nil {
+		s.subs, s.byNumber = make(map[string]*subscription), make(map[uint64]*subscription)
+	}
+	if sub.dest.Kind == broker.TempQueue {
+		if err := s.makeTemporary(sub); err != nil {
+			return err
+		}
+	}
+	s.subs[sub.key], s.byNumber[sub.number] = sub, sub
+	sub.handle = s.options.Broker.Subscribe(broker.SubscribeOptions{
+		Destination: sub.dest, Ack: sub.ack, Prefetch: sub.prefetch, Backlog: s.options.Limits.Outbound, Sink: sub,
+	})
+	return nil
+}
+
+// makeTemporary makes the queue of a subscription to /temp-queue/NAME, which
+// exists as long as the session. A subscription to it that a reply-to made
+// gives way to the client's own.
+func (s *Session) makeTemporary(sub *subscription) error {
+	for _, other := range s.byNumber {
+		if other.implicit && other.dest == sub.dest {
+			s.stop(other)
+		}
+	}
+	if slices.Contains(s.temporary, sub.dest) {
+		return nil
+	}
+	if limit := s.options.Limits.Subscriptions; len(s.temporary) >= limit {
+		return fault(TooManySubscriptions, "The connection has %d temporary queues, which is the most it may have (limits.subscriptions_per_connection).", limit)
+	}
+	s.options.Broker.MakeTemporary(sub.dest, s.options.Limits.Outbound)
+	s.temporary = append(s.temporary, sub.dest)
+	return nil
+}
+
+func (s *Session) hasSubscription(d broker.Destination) bool {
+	for _, sub := range s.byNumber {
+		if sub.dest == d {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Session) stop(sub *subscription) {
+	delete(s.subs, sub.key)
+	delete(s.byNumber, sub.number)
+	sub.end()
+}
+
+// unsubscribe handles UNSUBSCRIBE (STOMP 1.2, UNSUBSCRIBE).
+func (s *Session) unsubscribe(f frames.Inbound) error {
+	key, hasID, err := s.subscriptionKey(f)
+	if err != nil {
+		return err
+	}
+	sub := s.subs[key]
+	if sub == nil {
+		what := "id"
+		if !hasID {
+			what = "destination"
+		}
+		return fault(UnknownSubscription, "The connection has no subscription of that %s.", what)
+	}
+	s.stop(sub)
+	s.receipt(f)
+	return nil
+}
+
+// end stops deliveries, and gives back what was not acknowledged.
+func (sub *subscription) end() {
+	sub.ended.Store(true)
+	sub.handle.Unsubscribe()
+}

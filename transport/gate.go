@@ -1,0 +1,131 @@
+package transport
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"hoofbeat/session"
+)
+
+// A gate counts connections, all and by address, and says which may come in.
+type gate struct {
+	limits Limits
+
+	mu      sync.Mutex // guards what follows
+	total   int
+	clients map[netip.Addr]*visitor
+	swept   time.Time
+}
+
+// A visitor is one address: how many connections it has, and how many it may
+// open now.
+type visitor struct {
+	open    int
+	allowed float64
+	at      time.Time // when allowed was right
+}
+
+func newGate(l Limits) *gate {
+	if l.ConnectRatePer <= 0 {
+		l.ConnectRatePer = time.Second
+	}
+	return &gate{limits: l, clients: make(map[netip.Addr]*visitor)}
+}
+
+// admit asks for a place for one more connection. Either the refusal says why
+// there is none, or release gives it back.
+func (s *Server) admit(a net.Addr) (release func(), refusal *session.Fault) {
+	ip := ipOf(a)
+	if f := s.gate.enter(ip, time.Now()); f != nil {
+		return nil, f
+	}
+	return func() { s.gate.leave(ip) }, nil
+}
+
+// TooManyConnections is the word of an ERROR that refuses a connection.
+const TooManyConnections = "too-many-connections"
+
+func (g *gate) enter(ip netip.Addr, now time.Time) *session.Fault {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.sweep(now)
+	l := g.limits
+	if l.Connections > 0 && g.total >= l.Connections {
+		return refusal("The broker has %d connections, which is the most it takes (limits.connections).", l.Connections)
+	}
+	v := g.clients[ip]
+	if v == nil {
+		v = &visitor{allowed: float64(l.ConnectRate), at: now}
+		g.clients[ip] = v
+	}
+	if l.PerAddress > 0 && v.open >= l.PerAddress {
+		return refusal("This address has %d connections, which is the most it may have (limits.connections_per_ip).", l.PerAddress)
+	}
+	if l.ConnectRate > 0 && !v.take(l, now) {
+		return &session.Fault{Word: session.RateLimited, Text: fmt.Sprintf("This address connects more than %d times in %v (limits.connect_rate_per_ip).", l.ConnectRate, l.ConnectRatePer)}
+	}
+	g.total++
+	v.open++
+	return nil
+}
+
+func refusal(format string, n int) *session.Fault {
+	return &session.Fault{Word: TooManyConnections, Text: fmt.Sprintf(format, n)}
+}
+
+func (g *gate) leave(ip netip.Addr) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.total--
+	v := g.clients[ip]
+	if v.open--; v.open == 0 && g.limits.ConnectRate == 0 {
+		delete(g.clients, ip)
+	}
+}
+
+// sweep forgets addresses that have no connection and their full allowance.
+func (g *gate) sweep(now time.Time) {
+	if now.Sub(g.swept) < g.limits.ConnectRatePer {
+		return
+	}
+	g.swept = now
+	for ip, v := range g.clients {
+		if v.open == 0 && now.Sub(v.at) >= g.limits.ConnectRatePer {
+			delete(g.clients, ip)
+		}
+	}
+}
+
+// take uses one of the connections that the rate allows.
+func (v *visitor) take(l Limits, now time.Time) bool {
+	most := float64(l.ConnectRate)
+	v.allowed = min(most, v.allowed+most*float64(now.Sub(v.at))/float64(l.ConnectRatePer))
+	v.at = now
+	if v.allowed < 1 {
+		return false
+	}
+	v.allowed--
+	return true
+}
+
+// ipOf gives the address without port and zone; the zero Addr for what is no
+// IP address, such as a pipe.
+func ipOf(a net.Addr) netip.Addr {
+	ap, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap().WithZone("")
+}
+
+// addr is the net.Addr of a request.
+type addr string
+
+// Network implements net.Addr.
+func (addr) Network() string { return "tcp" }
+
+// String implements net.Addr.
+func (a addr) String() string { return string(a) }

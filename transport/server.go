@@ -1,0 +1,194 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"crypto/rand"
+
+	"hoofbeat/session"
+)
+
+// ErrServerClosed is returned by the Serve methods after Shutdown.
+var ErrServerClosed = errors.New("the server is closed")
+
+// Options for [NewServer].
+type Options struct {
+	// Session is what all sessions have in common.
+	Session session.Options
+	// Origins are the pages that may connect, besides those of the broker's
+	// own host: patterns such as https://*.example.com, or * for all.
+	Origins []string
+	// Compression offers permessage-deflate to WebSocket clients.
+	Compression bool
+	Limits      Limits
+	Log         *slog.Logger
+}
+
+// Limits bound what connections a server accepts; 0 means no limit.
+type Limits struct {
+	Connections    int
+	PerAddress     int           // of one IP address
+	ConnectRate    int           // connections of one IP address in ConnectRatePer
+	ConnectRatePer time.Duration // 0: a second
+}
+
+// A Server gives connections to sessions. It does not listen: listeners are
+// given to it, or requests, through its Handler.
+type Server struct {
+	options Options
+	origins origins
+	gate    *gate
+	prefix  string // of session ids, different at each start
+	number  atomic.Uint64
+	context context.Context // ends when the server does
+	cancel  context.CancelFunc
+	wait    sync.WaitGroup // for every connection
+
+	mu        sync.Mutex // guards what follows
+	closed    bool
+	listeners map[net.Listener]struct{}
+	sessions  map[*session.Session]struct{}
+}
+
+// NewServer returns a Server. [Server.Shutdown] ends it.
+func NewServer(o Options) *Server {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Server{
+		options: o, origins: o.Origins, gate: newGate(o.Limits), prefix: newPrefix(), context: ctx, cancel: cancel,
+		listeners: make(map[net.Listener]struct{}), sessions: make(map[*session.Session]struct{}),
+	}
+}
+
+// newPrefix tells the sessions of one run of the program from those of others,
+// whose ids some log or client may still hold.
+func newPrefix() string {
+	const alphabet = "bcdfghjkmnpqrstvwxyz"
+	var b [4]byte
+	rand.Read(b[:]) // never fails, see its documentation
+	for i := range b {
+		b[i] = alphabet[int(b[i])%len(alphabet)]
+	}
+	return string(b[:])
+}
+
+// run serves one connection until it has ended.
+func (s *Server) run(c session.Conn) {
+	id := s.prefix + strconv.FormatUint(s.number.Add(1), 36)
+	ses := session.New(c, &s.options.Session, id)
+	if !s.addSession(ses) {
+		ses.Shutdown(s.options.Session.CloseTimeout)
+	}
+	defer s.removeSession(ses)
+	ses.Run()
+}
+
+// Serve serves one connection that is a stream, such as one end of a net.Pipe,
+// until it has ended.
+func (s *Server) Serve(c net.Conn, info session.Info) {
+	s.wait.Go(func() { s.run(newTCPConn(c, s.options.Session.Limits.Limits, info)) })
+}
+
+// Sessions is how many there are.
+func (s *Server) Sessions() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sessions)
+}
+
+// Shutdown stops accepting, tells every client that the server goes away, and
+// waits until what was queued for them is written and all connections have
+// ended, or the context has. What is left then is cut off.
+func (s *Server) Shutdown(ctx context.Context) error {
+	grace := s.options.Session.CloseTimeout
+	if end, ok := ctx.Deadline(); ok {
+		grace = time.Until(end)
+	}
+	for _, ses := range s.close() {
+		ses.Shutdown(grace)
+	}
+	done := make(chan struct{})
+	go func() {
+		s.wait.Wait()
+		close(done)
+	}()
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = ctx.Err()
+		for _, ses := range s.close() {
+			ses.Kill()
+		}
+		<-done
+	}
+	s.cancel()
+	return err
+}
+
+// close closes the listeners and returns the sessions.
+func (s *Server) close() []*session.Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for l := range s.listeners {
+		// Only Accept notices, and returns the error.
+		_ = l.Close()
+	}
+	all := make([]*session.Session, 0, len(s.sessions))
+	for ses := range s.sessions {
+		all = append(all, ses)
+	}
+	return all
+}
+
+func (s *Server) closing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// pause waits, or until the server is cancelled.
+func (s *Server) pause(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-s.context.Done():
+	}
+}
+
+func (s *Server) addListener(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.listeners[l] = struct{}{}
+	return true
+}
+
+func (s *Server) removeListener(l net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, l)
+}
+
+func (s *Server) addSession(ses *session.Session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sessions[ses] = struct{}{}
+	return !s.closed
+}
+
+func (s *Server) removeSession(ses *session.Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, ses)
+}

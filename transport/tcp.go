@@ -1,0 +1,183 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"hoofbeat/frames"
+	"hoofbeat/session"
+)
+
+// A tcpConn is STOMP on a stream: TCP, TLS, or anything else that is a
+// net.Conn. It implements session.Conn.
+type tcpConn struct {
+	*gatherer
+	decoder *frames.Decoder
+	info    session.Info
+	once    sync.Once
+	corked  bool // owned by the writer
+
+	// small is what the first bytes of a frame are read into, so that a
+	// connection that waits for them needs no larger buffer.
+	small [256]byte
+}
+
+func newTCPConn(c net.Conn, l frames.Limits, info session.Info) *tcpConn {
+	return &tcpConn{gatherer: newGatherer(c, nil), decoder: frames.NewDecoder(l), info: info}
+}
+
+// ReadFrame implements session.Conn.
+func (c *tcpConn) ReadFrame() (frames.Inbound, error) {
+	for {
+		f, err := c.decoder.Next()
+		if err != nil || f.Frame != nil {
+			return f, err
+		}
+		if err := c.fill(); err != nil {
+			c.decoder.Release()
+			return frames.Inbound{}, err
+		}
+	}
+}
+
+func (c *tcpConn) fill() error {
+	if c.decoder.Buffered() > 0 {
+		n, err := c.Read(c.decoder.Space())
+		c.decoder.Commit(n)
+		return err
+	}
+	n, err := c.Read(c.small[:])
+	if n > 0 {
+		c.decoder.Commit(copy(c.decoder.Space(), c.small[:n]))
+		return nil
+	}
+	return err
+}
+
+// Negotiated implements session.Conn.
+func (c *tcpConn) Negotiated(v frames.Version) { c.decoder.SetVersion(v) }
+
+// WriteFrame implements session.Conn.
+func (c *tcpConn) WriteFrame(p []byte, _ bool) error {
+	if !c.corked {
+		c.corked = true
+		c.cork()
+	}
+	_, err := c.Write(p)
+	return err
+}
+
+// Flush implements session.Conn.
+func (c *tcpConn) Flush() error {
+	c.corked = false
+	return c.flush()
+}
+
+// SetWriteDeadline implements session.Conn.
+func (c *tcpConn) SetWriteDeadline(t time.Time) { _ = c.Conn.SetWriteDeadline(t) }
+
+// Info implements session.Conn.
+func (c *tcpConn) Info() session.Info { return c.info }
+
+const (
+	// linger is how long a peer has to read the last frames. A socket that is
+	// closed with unread bytes in it is reset, and what was written is lost.
+	linger = 2 * time.Second
+	// lingerBytes bounds what is read and thrown away meanwhile.
+	lingerBytes = 1 << 20
+)
+
+// Close implements session.Conn. TCP has no way to tell the reason.
+func (c *tcpConn) Close(session.CloseCode, string) {
+	c.once.Do(func() {
+		// Each step may fail because the peer has gone, which is what they
+		// are for; the last one frees the socket whatever happened.
+		_ = c.Conn.SetReadDeadline(time.Now().Add(linger))
+		if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+			_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
+		}
+		_ = c.Conn.Close()
+	})
+}
+
+// ServeTCP serves STOMP on the connections of a listener until that is closed,
+// or the server is shut down; then it returns nil. A tls.Config makes it TLS.
+func (s *Server) ServeTCP(l net.Listener, config *tls.Config) error {
+	if !s.addListener(l) {
+		return ErrServerClosed
+	}
+	defer s.removeListener(l)
+	return s.acceptLoop(l, func(c net.Conn) { s.serveTCP(c, config) })
+}
+
+// acceptLoop accepts until the listener is closed. Running out of file
+// descriptors is no reason to stop: some connection will end.
+func (s *Server) acceptLoop(l net.Listener, serve func(net.Conn)) error {
+	for {
+		c, err := l.Accept()
+		switch {
+		case err == nil:
+			s.wait.Go(func() { serve(c) })
+		case s.closing():
+			return nil
+		case isTemporary(err):
+			s.options.Log.Warn("a connection could not be accepted", "error", err)
+			s.pause(acceptPause)
+		default:
+			return err
+		}
+	}
+}
+
+const acceptPause = 100 * time.Millisecond
+
+func isTemporary(err error) bool {
+	t, ok := err.(interface{ Temporary() bool })
+	return ok && t.Temporary()
+}
+
+func (s *Server) serveTCP(c net.Conn, config *tls.Config) {
+	release, refusal := s.admit(c.RemoteAddr())
+	if refusal != nil {
+		s.turnAway(c, config, refusal)
+		return
+	}
+	defer release()
+	info := session.Info{Transport: "tcp", Remote: c.RemoteAddr().String()}
+	if config != nil {
+		info.Transport = "tls"
+		t, err := s.handshake(c, config)
+		if err != nil {
+			s.options.Log.Info("TLS handshake failed", "remote", info.Remote, "error", err)
+			return
+		}
+		c = t
+	}
+	s.run(newTCPConn(c, s.options.Session.Limits.Limits, info))
+}
+
+// handshake does it within the time that a client has for CONNECT.
+func (s *Server) handshake(c net.Conn, config *tls.Config) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(s.context, s.options.Session.ConnectTimeout)
+	defer cancel()
+	t := tls.Server(c, config)
+	if err := t.HandshakeContext(ctx); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// turnAway tells a client why it is refused, if that costs nothing.
+func (s *Server) turnAway(c net.Conn, config *tls.Config, f *session.Fault) {
+	s.options.Log.Warn("connection refused", "remote", c.RemoteAddr().String(), "reason", f.Word, "detail", f.Text)
+	if config == nil {
+		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = c.Write(session.Refusal(f))
+	}
+	_ = c.Close()
+}

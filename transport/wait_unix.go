@@ -1,0 +1,44 @@
+//go:build unix
+
+package transport
+
+import (
+	"net"
+	"syscall"
+)
+
+// waiter returns how to wait for a TCP connection without a buffer: the
+// runtime calls the function when the socket may be readable, and only then
+// memory is taken. nil if c is no plain TCP connection.
+func waiter(c net.Conn, g *gatherer) (syscall.RawConn, func(uintptr) bool) {
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		return nil, nil
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return nil, nil
+	}
+	return raw, g.readReady
+}
+
+// readReady reads what has come; false means that nothing has.
+func (g *gatherer) readReady(fd uintptr) bool {
+	chunk := readChunks.Get().(*readChunk)
+	for {
+		n, err := syscall.Read(int(fd), chunk[:])
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err == syscall.EAGAIN:
+			readChunks.Put(chunk)
+			return false
+		case err != nil || n == 0:
+			readChunks.Put(chunk)
+			g.inErr = err
+			return true
+		}
+		g.in, g.inChunk = chunk[:n], chunk
+		return true
+	}
+}

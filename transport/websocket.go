@@ -1,0 +1,259 @@
+package transport
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"crypto/tls"
+
+	"github.com/coder/websocket"
+
+	"hoofbeat/frames"
+	"hoofbeat/session"
+)
+
+// subprotocols are those of STOMP, the best first: whatever the order in which
+// a client offers them, the first one here that it offers is chosen.
+var subprotocols = []string{"v12.stomp", "v11.stomp", "v10.stomp"}
+
+// Handler returns the WebSocket endpoint, for use in any http.Server. It
+// answers requests that are no WebSocket handshake, or that may not be one,
+// with a status and a sentence.
+func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.upgrade) }
+
+// ServeWebSocket serves the endpoint at a path on the connections of a
+// listener until that is closed, or the server is shut down; then it returns
+// nil. A tls.Config makes it wss.
+func (s *Server) ServeWebSocket(l net.Listener, path string, config *tls.Config) error {
+	if !s.addListener(l) {
+		return ErrServerClosed
+	}
+	defer s.removeListener(l)
+	if config != nil {
+		l = tls.NewListener(l, config)
+	}
+	mux := http.NewServeMux()
+	mux.Handle(path, s.Handler())
+	timeout := s.options.Session.ConnectTimeout
+	hs := &http.Server{
+		Handler: mux, ReadHeaderTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: timeout,
+		MaxHeaderBytes: 32 << 10,
+		ErrorLog:       slog.NewLogLogger(s.options.Log.Handler(), slog.LevelDebug),
+		BaseContext:    func(net.Listener) context.Context { return s.context },
+	}
+	defer hs.Close()
+	if err := hs.Serve(l); err != nil && !s.closing() {
+		return err
+	}
+	return nil
+}
+
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
+	if s.closing() {
+		refuseHTTP(w, http.StatusServiceUnavailable, "The broker stops; come back later.")
+		return
+	}
+	if !s.origins.allow(r) {
+		s.options.Log.Warn("connection refused", "remote", r.RemoteAddr, "reason", "origin", "origin", strconv.QuoteToASCII(r.Header.Get("Origin")))
+		http.Error(w, "The Origin of this page may not connect (listen.websocket.origins).", http.StatusForbidden)
+		return
+	}
+	release, refusal := s.admit(addr(r.RemoteAddr))
+	if refusal != nil {
+		s.options.Log.Warn("connection refused", "remote", r.RemoteAddr, "reason", refusal.Word, "detail", refusal.Text)
+		refuseHTTP(w, http.StatusServiceUnavailable, refusal.Text)
+		return
+	}
+	c, err := s.accept(w, r)
+	if err != nil {
+		release() // Accept has answered
+		s.options.Log.Info("WebSocket handshake failed", "remote", r.RemoteAddr, "error", err)
+		return
+	}
+	// The handler returns, so that all that net/http holds for the request
+	// can go.
+	s.wait.Go(func() {
+		defer release()
+		s.run(c)
+	})
+}
+
+func refuseHTTP(w http.ResponseWriter, status int, why string) {
+	w.Header().Set("Retry-After", "5")
+	http.Error(w, why, status)
+}
+
+func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*wsConn, error) {
+	mode := websocket.CompressionDisabled
+	if s.options.Compression {
+		// Without a dictionary that stays, which would be 64 KiB for each
+		// connection.
+		mode = websocket.CompressionNoContextTakeover
+	}
+	h := &hijacker{ResponseWriter: w}
+	ws, err := websocket.Accept(h, r, &websocket.AcceptOptions{
+		Subprotocols:       subprotocols,
+		InsecureSkipVerify: true, // the origin was checked, with rules of ours
+		CompressionMode:    mode,
+	})
+	if err != nil {
+		return nil, err
+	}
+	info := session.Info{Transport: "ws", Remote: r.RemoteAddr, Version: versionOf(ws.Subprotocol())}
+	if r.TLS != nil {
+		info.Transport = "wss"
+	}
+	return newWSConn(ws, h.conn, s.options.Session.Limits.Limits, info), nil
+}
+
+func versionOf(subprotocol string) frames.Version {
+	for i, p := range subprotocols {
+		if p == subprotocol {
+			return frames.V12 - frames.Version(i)
+		}
+	}
+	return 0
+}
+
+// A hijacker gives the WebSocket library a connection that gathers writes, and
+// buffers that are small: thousands of connections wait for something to do.
+type hijacker struct {
+	http.ResponseWriter
+	conn *gatherer
+}
+
+const (
+	wsReadBuffer  = 256 // headers of WebSocket frames; what is behind them is read past it
+	wsWriteBuffer = 128 // a control frame in one piece
+)
+
+// Hijack implements http.Hijacker.
+func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := c.SetDeadline(time.Time{}); err != nil {
+		return nil, nil, errors.Join(err, c.Close())
+	}
+	first, err := rw.Reader.Peek(rw.Reader.Buffered())
+	if err != nil {
+		return nil, nil, errors.Join(err, c.Close())
+	}
+	h.conn = newGatherer(c, append([]byte(nil), first...))
+	return h.conn, bufio.NewReadWriter(bufio.NewReaderSize(h.conn, wsReadBuffer), bufio.NewWriterSize(h.conn, wsWriteBuffer)), nil
+}
+
+// A wsConn is STOMP on a WebSocket. It implements session.Conn.
+type wsConn struct {
+	*gatherer
+	ws      *websocket.Conn
+	decoder *frames.Decoder
+	limits  frames.Limits
+	info    session.Info
+	corked  bool // owned by the writer
+
+	// Owned by the reader.
+	message    io.Reader // what is left of the message being read, nil between two
+	read       int       // of that message
+	negotiated bool
+}
+
+func newWSConn(ws *websocket.Conn, g *gatherer, l frames.Limits, info session.Info) *wsConn {
+	ws.SetReadLimit(-1) // ReadFrame has its own, and answers with an ERROR
+	return &wsConn{gatherer: g, ws: ws, decoder: frames.NewDecoder(l), limits: l, info: info}
+}
+
+// ReadFrame implements session.Conn. A frame may come in several messages, and
+// several frames in one.
+func (c *wsConn) ReadFrame() (frames.Inbound, error) {
+	for {
+		f, err := c.decoder.Next()
+		if err != nil || f.Frame != nil {
+			return f, err
+		}
+		if err := c.fill(); err != nil {
+			c.decoder.Release()
+			return frames.Inbound{}, err
+		}
+	}
+}
+
+// fill reads a part of a message. The context has no end: deadlines are the
+// connection's, and cost nothing per message.
+func (c *wsConn) fill() error {
+	if c.message == nil {
+		_, r, err := c.ws.Reader(context.Background())
+		if err != nil {
+			return err
+		}
+		c.message, c.read = r, 0
+	}
+	n, err := c.message.Read(c.decoder.Space())
+	c.decoder.Commit(n)
+	if errors.Is(err, io.EOF) {
+		c.message = nil
+		return nil
+	}
+	if c.read += n; c.read > c.messageLimit() {
+		return &frames.Error{Word: frames.FrameTooLarge, Text: "The WebSocket message is longer than " + strconv.Itoa(c.messageLimit()) +
+			" bytes, after decompression (limits.frame_header_bytes and limits.frame_body_bytes together, or limits.frame_bytes_before_connect)."}
+	}
+	return err
+}
+
+// messageLimit is what one message may have: a frame as large as may be, with
+// heart-beats around it.
+func (c *wsConn) messageLimit() int {
+	const around = 1024
+	if !c.negotiated {
+		return c.limits.BytesBeforeConnect + around
+	}
+	return c.limits.HeaderBytes + c.limits.BodyBytes + around
+}
+
+// Negotiated implements session.Conn.
+func (c *wsConn) Negotiated(v frames.Version) {
+	c.negotiated = true
+	c.decoder.SetVersion(v)
+}
+
+// WriteFrame implements session.Conn: one frame is one message.
+func (c *wsConn) WriteFrame(p []byte, text bool) error {
+	if !c.corked {
+		c.corked = true
+		c.cork()
+	}
+	typ := websocket.MessageBinary
+	if text {
+		typ = websocket.MessageText
+	}
+	return c.ws.Write(context.Background(), typ, p)
+}
+
+// Flush implements session.Conn.
+func (c *wsConn) Flush() error {
+	c.corked = false
+	return c.flush()
+}
+
+// SetWriteDeadline implements session.Conn.
+func (c *wsConn) SetWriteDeadline(t time.Time) { _ = c.Conn.SetWriteDeadline(t) }
+
+// Info implements session.Conn.
+func (c *wsConn) Info() session.Info { return c.info }
+
+// Close implements session.Conn: the closing handshake, which the library
+// bounds to seconds.
+func (c *wsConn) Close(code session.CloseCode, reason string) {
+	// It fails if the peer has gone or does not answer; the socket is closed
+	// in any case.
+	_ = c.ws.Close(websocket.StatusCode(code), reason)
+}
