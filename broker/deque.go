@@ -41,15 +41,6 @@ func (d *deque[T]) popFront() T {
 	return v
 }
 
-func (d *deque[T]) popBack() T {
-	var zero T
-	p := d.at(d.n - 1)
-	v := *p
-	*p = zero
-	d.n--
-	return v
-}
-
 func (d *deque[T]) resize(size int) {
 	ring := make([]T, size)
 	for i := range d.n {

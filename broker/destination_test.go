@@ -221,7 +221,31 @@ func FuzzDestination(f *testing.F) {
 				checkDestination(t, text, mine, yours, user == other)
 			}
 		}
+		if user != other {
+			checkReach(t, text, me, you)
+		}
 	})
+}
+
+// checkReach: what you write never means what is mine, unless you SEND to a
+// name that says so.
+func checkReach(t *testing.T, text string, me, you Owner) {
+	n := DefaultNamespace()
+	mine := map[string]string{tempSpace(me.Connection): ReplyPrefix + me.Connection + "."}
+	for _, kind := range userKinds {
+		mine[userSpace(me.User, kind)] = UserPrefix + me.User + "/"
+	}
+	if d, err := n.ForSubscribe(text, you); err == nil {
+		if _, reached := mine[d.space()]; reached {
+			t.Fatalf("SUBSCRIBE to %q reaches %q", text, d.Key())
+		}
+	}
+	if d, err := n.ForSend(text, you); err == nil {
+		says, reached := mine[d.space()]
+		if reached && !strings.HasPrefix(strings.ReplaceAll(text, "%2F", "/"), says) {
+			t.Fatalf("SEND to %q reaches %q", text, d.Key())
+		}
+	}
 }
 
 func checkDestination(t *testing.T, text string, mine, yours Destination, same bool) {

@@ -326,7 +326,7 @@ func (m *model) drain(seed uint64) {
 }
 
 func TestModel(t *testing.T) {
-	seeds, steps := uint64(20), 10000
+	seeds, steps := uint64(14), 10000
 	if testing.Short() {
 		seeds = 4
 	}

@@ -175,10 +175,13 @@ type queues struct {
 	stats *Stats
 	ids   atomic.Uint64
 
-	// mu guards byKey. A queue whose connection owns it (private) is made and
-	// dropped by that connection and does not vanish by itself.
+	// mu guards what follows. A queue whose connection owns it (private) is
+	// made and dropped by that connection and does not vanish by itself.
 	mu    sync.RWMutex
 	byKey map[string]*queue
+	// seq is the highest number in a queue that vanished; new queues go on
+	// from it, so that no number comes twice if one is made again.
+	seq uint64
 }
 
 // get returns the queue of that name, and makes it if there is none.
@@ -194,6 +197,7 @@ func (qs *queues) get(d Destination) *queue {
 	defer qs.mu.Unlock()
 	if q = qs.byKey[key]; q == nil {
 		q = qs.make(d)
+		q.seq = qs.seq
 		qs.byKey[key] = q
 	}
 	return q
@@ -232,6 +236,7 @@ func (qs *queues) vanish(q *queue) {
 	defer q.mu.Unlock()
 	if q.empty() && !q.gone {
 		q.gone = true
+		qs.seq = max(qs.seq, q.seq)
 		delete(qs.byKey, q.dest.Key())
 	}
 }

@@ -331,6 +331,33 @@ func TestSendIsDoneWhenStored(t *testing.T) {
 	}
 }
 
+// TestNumbersAreNew: a queue that vanished and comes again does not begin
+// with the numbers that it had.
+func TestNumbersAreNew(t *testing.T) {
+	s := &slowStore{}
+	x := newTester(t, s)
+	seen := make(map[place]bool)
+	for range 3 {
+		for _, q := range []string{"/queue/a", "/queue/b"} {
+			x.send(q, "1 2")
+			p := x.subscribe(q, AckClient, 9)
+			p.ack("2")
+			p.sub.Unsubscribe()
+		}
+		x.wantSize(0, 0)
+		for _, w := range s.waiting {
+			for _, op := range w.batch {
+				p := place{op.Queue, op.Seq}
+				if op.Kind == Put && seen[p] {
+					t.Errorf("%v was used twice", p)
+				}
+				seen[p] = true
+			}
+		}
+		s.finish(nil)
+	}
+}
+
 func TestLoadFails(t *testing.T) {
 	broken := errors.New("disk broken")
 	if _, err := New(Options{Store: &slowStore{loading: broken}}); !errors.Is(err, broken) {

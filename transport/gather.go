@@ -127,16 +127,40 @@ func (g *gatherer) Write(p []byte) (int, error) {
 		}
 		return g.Conn.Write(p)
 	}
-	if g.out == nil {
-		g.out = writeBuffers.Get().(*[]byte)
-	}
-	*g.out = append(*g.out, p...)
+	g.gather(p)
 	if len(*g.out) >= gatherBytes {
 		if err := g.send(); err != nil {
 			return 0, err
 		}
 	}
 	return len(p), nil
+}
+
+// writeFrame writes a header and what it is of, with nothing between them.
+func (g *gatherer) writeFrame(header, payload []byte) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.gather(header)
+	if len(payload) > gatherBytes {
+		if err := g.send(); err != nil {
+			return err
+		}
+		_, err := g.Conn.Write(payload)
+		return err
+	}
+	g.gather(payload)
+	if !g.corked || len(*g.out) >= gatherBytes {
+		return g.send()
+	}
+	return nil
+}
+
+// gather keeps bytes back. The lock is held.
+func (g *gatherer) gather(p []byte) {
+	if g.out == nil {
+		g.out = writeBuffers.Get().(*[]byte)
+	}
+	*g.out = append(*g.out, p...)
 }
 
 // send writes what was gathered. The lock is held.

@@ -110,7 +110,8 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*wsConn, error)
 	if r.TLS != nil {
 		info.Transport = "wss"
 	}
-	return newWSConn(ws, h.conn, s.options.Session.Limits.Limits, info), nil
+	compressed := h.Header().Get("Sec-WebSocket-Extensions") != ""
+	return newWSConn(ws, h.conn, compressed, s.options.Session.Limits.Limits, info), nil
 }
 
 func versionOf(subprotocol string) frames.Version {
@@ -158,7 +159,10 @@ type wsConn struct {
 	decoder *frames.Decoder
 	limits  frames.Limits
 	info    session.Info
-	corked  bool // owned by the writer
+	// compressed says that messages go through the library, which compresses
+	// them. Others are framed here; see docs/adr.
+	compressed bool
+	corked     bool // owned by the writer
 
 	// Owned by the reader.
 	message    io.Reader // what is left of the message being read, nil between two
@@ -166,9 +170,9 @@ type wsConn struct {
 	negotiated bool
 }
 
-func newWSConn(ws *websocket.Conn, g *gatherer, l frames.Limits, info session.Info) *wsConn {
+func newWSConn(ws *websocket.Conn, g *gatherer, compressed bool, l frames.Limits, info session.Info) *wsConn {
 	ws.SetReadLimit(-1) // ReadFrame has its own, and answers with an ERROR
-	return &wsConn{gatherer: g, ws: ws, decoder: frames.NewDecoder(l), limits: l, info: info}
+	return &wsConn{gatherer: g, ws: ws, decoder: frames.NewDecoder(l), compressed: compressed, limits: l, info: info}
 }
 
 // ReadFrame implements session.Conn. A frame may come in several messages, and
@@ -231,11 +235,15 @@ func (c *wsConn) WriteFrame(p []byte, text bool) error {
 		c.corked = true
 		c.cork()
 	}
-	typ := websocket.MessageBinary
-	if text {
-		typ = websocket.MessageText
+	if c.compressed {
+		typ := websocket.MessageBinary
+		if text {
+			typ = websocket.MessageText
+		}
+		return c.ws.Write(context.Background(), typ, p)
 	}
-	return c.ws.Write(context.Background(), typ, p)
+	var room [maxFrameHeader]byte
+	return c.writeFrame(appendFrameHeader(room[:0], text, len(p)), p)
 }
 
 // Flush implements session.Conn.

@@ -5,8 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
+	"runtime"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -43,18 +42,18 @@ command fail. How fast the broker is never does.`,
 func newBenchScenario(scenario, short string, own func(*pflag.FlagSet, *load.Options)) *cobra.Command {
 	options := load.DefaultOptions(scenario)
 	var asJSON, progress bool
+	var processors int
 	cmd := &cobra.Command{
 		Use:   scenario,
 		Short: short,
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(processors))
 			var lines io.Writer
 			if progress || (!cmd.Flags().Changed("progress") && isTerminal(os.Stderr)) {
 				lines = cmd.ErrOrStderr()
 			}
-			result, err := load.Run(ctx, options, lines)
+			result, err := load.Run(cmd.Context(), options, lines)
 			if err != nil {
 				return fmt.Errorf("bench %s: %w", scenario, err)
 			}
@@ -67,6 +66,9 @@ func newBenchScenario(scenario, short string, own func(*pflag.FlagSet, *load.Opt
 	f := cmd.Flags()
 	f.BoolVar(&asJSON, "json", false, "write the result as one JSON object")
 	f.BoolVar(&progress, "progress", false, "write a line of progress each second to stderr (default: if that is a terminal)")
+	// One goroutine scheduler is cheaper than two that look for work, and what it
+	// does not use is the broker's.
+	f.IntVar(&processors, "processors", max(1, runtime.NumCPU()/2), "processors that the generator may use at a time")
 	brokerFlags(f, &options)
 	if scenario != load.ScenarioConnections {
 		messageFlags(f, &options)
@@ -143,47 +145,56 @@ func connectionFlags(f *pflag.FlagSet, o *load.Options) {
 	f.DurationVar(&o.Hold, "hold", o.Hold, "how long to hold the connections")
 }
 
+// comparison is what bench compare is told.
+type comparison struct {
+	names [2]string // of the brokers
+	out   string    // file for the comparison as JSON, or ""
+}
+
 // newBenchCompareCommand returns the command that sets two files of results
 // beside each other.
 func newBenchCompareCommand() *cobra.Command {
-	var first, other, out string
+	var c comparison
 	cmd := &cobra.Command{
 		Use:    "compare FIRST [OTHER]",
 		Short:  "Set the JSON results of two brokers beside each other",
 		Hidden: true,
 		Args:   cobra.RangeArgs(1, 2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			sides := make([][]*load.Result, 2)
-			for i, name := range args {
-				results, err := readResults(name)
-				if err != nil {
-					return err
-				}
-				sides[i] = results
-			}
-			rows := load.Compare(sides[0], sides[1])
-			if out != "" {
-				if err := writeRows(out, rows); err != nil {
-					return err
-				}
-			}
-			if err := load.WriteRows(cmd.OutOrStdout(), rows, first, other); err != nil {
+		RunE:   func(cmd *cobra.Command, files []string) error { return c.write(cmd.OutOrStdout(), files) },
+	}
+	cmd.Flags().StringVar(&c.names[0], "first", "hoofbeat", "name of the first broker")
+	cmd.Flags().StringVar(&c.names[1], "other", "rabbitmq", "name of the other broker")
+	cmd.Flags().StringVar(&c.out, "out", "", "`file` to write the comparison to as JSON")
+	return cmd
+}
+
+// write reads one or two files of results and writes the comparison.
+func (c *comparison) write(w io.Writer, files []string) error {
+	var sides [2][]*load.Result
+	for i, name := range files {
+		results, err := readResults(name)
+		if err != nil {
+			return err
+		}
+		sides[i] = results
+	}
+	rows := load.Compare(sides[0], sides[1])
+	if c.out != "" {
+		if err := writeRows(c.out, rows); err != nil {
+			return err
+		}
+	}
+	if err := load.WriteRows(w, rows, c.names[0], c.names[1]); err != nil {
+		return err
+	}
+	for i, name := range c.names {
+		for _, note := range load.StalledNotes(sides[i], name) {
+			if _, err := fmt.Fprintln(w, note); err != nil {
 				return err
 			}
-			for i, name := range []string{first, other} {
-				for _, note := range load.StalledNotes(sides[i], name) {
-					if _, err := fmt.Fprintln(cmd.OutOrStdout(), note); err != nil {
-						return err
-					}
-				}
-			}
-			return nil
-		},
+		}
 	}
-	cmd.Flags().StringVar(&first, "first", "hoofbeat", "name of the first broker")
-	cmd.Flags().StringVar(&other, "other", "rabbitmq", "name of the other broker")
-	cmd.Flags().StringVar(&out, "out", "", "`file` to write the comparison to as JSON")
-	return cmd
+	return nil
 }
 
 // readResults reads a file of results.

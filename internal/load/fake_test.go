@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -86,6 +87,7 @@ func startWebSocket(t testing.TB, f faults, secure bool) (*fakeBroker, string, *
 		}
 		b.serve(websocket.NetConn(context.Background(), c, websocket.MessageText))
 	}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // refused certificates are part of a test
 	if secure {
 		s.StartTLS()
 	} else {

@@ -67,6 +67,9 @@ func (f *Frame) Header(name string) string {
 
 // unescape undoes the escapes of STOMP 1.2, "Value Encoding".
 func unescape(value string) string {
+	if !strings.Contains(value, `\`) {
+		return value
+	}
 	return strings.NewReplacer(`\r`, "\r", `\n`, "\n", `\c`, ":", `\\`, `\`).Replace(value)
 }
 

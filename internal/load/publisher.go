@@ -15,9 +15,6 @@ import (
 // connection, and those marked as shared.
 type publisher struct {
 	*session
-	number      int
-	destination string
-
 	clock    *buffers
 	messages template
 	batch    []byte
@@ -85,17 +82,15 @@ func (t *template) appendTo(dst []byte, sequence uint32, at int64) []byte {
 	return dst
 }
 
-// newPublisher returns a publisher whose messages go to members subscribers.
+// newPublisher returns a publisher that is held back by a gate.
 func newPublisher(s *session, o *Options, number int, destination string, clock *buffers, g *gate) *publisher {
 	p := &publisher{
-		session:     s,
-		number:      number,
-		destination: destination,
-		clock:       clock,
-		messages:    newTemplate(o, number, destination, newFramer(s.conn.framer.websocket, o.Mask)),
-		gate:        g,
-		ended:       make(chan struct{}),
-		count:       o.Count,
+		session:  s,
+		clock:    clock,
+		messages: newTemplate(o, number, destination, newFramer(s.conn.framer.websocket, o.Mask)),
+		gate:     g,
+		ended:    make(chan struct{}),
+		count:    o.Count,
 	}
 	if o.Receipt {
 		p.receipts = newGate(o.Window, 1)

@@ -23,8 +23,7 @@ type track struct {
 // read when that has ended.
 type subscriber struct {
 	*session
-	destination string
-	ack         string
+	ack string
 
 	first  uint32  // number of the first of its publishers
 	tracks []track // by publisher

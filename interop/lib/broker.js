@@ -1,0 +1,157 @@
+// The broker as a child process.
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+
+import { within } from './wait.js';
+
+const root = path.resolve(import.meta.dirname, '..', '..');
+
+/** Builds the broker into a folder and gives the path of the program. */
+export async function buildBroker(folder) {
+  const program = path.join(folder, 'hoofbeat');
+  await promisify(execFile)('go', ['build', '-o', program, './cmd/hoofbeat'], { cwd: root });
+  return program;
+}
+
+// What must not outlive this process, however it ends.
+const children = new Set();
+const folders = new Set();
+
+process.on('exit', () => {
+  for (const child of children) {
+    child.kill('SIGKILL');
+  }
+  for (const folder of folders) {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+for (const [signal, number] of [['SIGINT', 2], ['SIGTERM', 15]]) {
+  process.on(signal, () => process.exit(128 + number));
+}
+
+function temporaryFolder() {
+  const folder = mkdtempSync(path.join(tmpdir(), 'hoofbeat-broker-'));
+  folders.add(folder);
+  return folder;
+}
+
+let built;
+
+/** The program that was named by BROKER_BIN, or else one that is built now. */
+function programPath() {
+  built ??= process.env.BROKER_BIN ? Promise.resolve(path.resolve(process.env.BROKER_BIN)) : buildBroker(temporaryFolder());
+  return built;
+}
+
+/** The environment without the broker's configuration keys. */
+function environment() {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('HOOFBEAT_')));
+}
+
+/** A broker that listens on a port of its own, with a folder of its own. */
+export class Broker {
+  #program;
+  #flags;
+  #folder = temporaryFolder();
+  #child;
+  #ended; // resolves to [code, signal]
+
+  /** The address of its WebSocket endpoint. */
+  url;
+  /** What it has logged, over all its starts. */
+  log = '';
+
+  /** Starts one. The flags are those of `hoofbeat serve`, without dashes in front. */
+  static async start(flags = {}) {
+    const broker = new Broker();
+    broker.#program = await programPath();
+    broker.#flags = flags;
+    // In its folder it finds this file and none of the machine's.
+    writeFileSync(path.join(broker.#folder, 'hoofbeat.yaml'), 'auth:\n  anonymous: true\n');
+    await broker.launch(0);
+    return broker;
+  }
+
+  get port() {
+    return Number(new URL(this.url).port);
+  }
+
+  /** Starts the process and waits until it accepts connections. */
+  async launch(port = this.port) {
+    const flags = { 'listen-websocket-address': `127.0.0.1:${port}`, ...this.#flags };
+    const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
+    const child = spawn(this.#program, ['serve', ...args], {
+      cwd: this.#folder,
+      env: environment(),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    children.add(child);
+    this.#child = child;
+    this.#ended = once(child, 'exit').finally(() => children.delete(child));
+    child.stderr.setEncoding('utf8').on('data', (text) => (this.log += text));
+    this.url = await within(Promise.race([this.#printedURL(child), this.#died()]), 'the broker prints its URL');
+  }
+
+  async #printedURL(child) {
+    for await (const line of createInterface({ input: child.stdout })) {
+      const found = /^hoofbeat accepts STOMP on (ws:\S+)$/.exec(line);
+      if (found) {
+        child.stdout.resume();
+        return found[1];
+      }
+    }
+    return this.#died();
+  }
+
+  async #died() {
+    const [code, signal] = await this.#ended;
+    throw new Error(`the broker ended with ${code ?? signal}:\n${this.log}`);
+  }
+
+  /** Ends it by SIGTERM, in good order: it must exit with 0 and have logged no error. */
+  async stop() {
+    if (!children.has(this.#child)) {
+      return;
+    }
+    this.signal('SIGCONT');
+    this.signal('SIGTERM');
+    let end;
+    try {
+      end = await within(this.#ended, 'the broker ends after SIGTERM');
+    } catch (error) {
+      this.signal('SIGKILL');
+      throw error;
+    }
+    assert.deepEqual(end, [0, null], `exit code and signal of the broker:\n${this.log}`);
+    assert.doesNotMatch(this.log, /level=ERROR|panic:/);
+  }
+
+  /** Starts it again on the same port. */
+  async restart() {
+    await this.stop();
+    await this.launch();
+  }
+
+  signal(name) {
+    this.#child.kill(name);
+  }
+
+  /** The most memory that the process has had, in bytes. */
+  peakMemory() {
+    const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8');
+    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)[1]) * 1024;
+  }
+}
+
+/** Starts a broker that ends with a test, or with the suite if t is one. */
+export async function startBroker(t, flags) {
+  const broker = await Broker.start(flags);
+  t.after(() => broker.stop());
+  return broker;
+}

@@ -1,0 +1,153 @@
+// @stomp/stompjs in Node, with promises.
+import assert from 'node:assert/strict';
+
+import { Client, Versions } from '@stomp/stompjs';
+import WebSocket from 'ws';
+
+import { assertOneFrame } from './wire.js';
+import { Inbox, patience, within } from './wait.js';
+
+// The clients expect it where browsers have it. That of newer versions of Node
+// would do as well; one for all makes results comparable.
+globalThis.WebSocket = WebSocket;
+
+let count = 0;
+
+/** A name that no other test uses. */
+export function unique(prefix) {
+  count++;
+  return `${prefix}${process.pid}-${count}`;
+}
+
+export function onlyVersion(version) {
+  return new Versions([version]);
+}
+
+/** One client. What its callbacks are called with waits in inboxes. */
+export class Connection {
+  connected = new Inbox('CONNECTED');
+  errors = new Inbox('ERROR');
+  closed = new Inbox('the end of the connection');
+  disconnected = new Inbox('the RECEIPT of DISCONNECT');
+  unhandledMessages = new Inbox('a MESSAGE without a subscription');
+  heartBeats = new Inbox('a heart-beat');
+  heartBeatsLost = 0;
+  /** WebSocket messages that came, as text. */
+  messagesIn = [];
+  /** What the client sent, as text. */
+  messagesOut = [];
+  #dataCame = false;
+
+  constructor(url, options = {}) {
+    const { onConnect, ...others } = options;
+    this.client = new Client({
+      brokerURL: url,
+      reconnectDelay: 0,
+      connectionTimeout: patience,
+      logRawCommunication: true,
+      debug: (line) => this.#record(line),
+      onConnect: (f) => {
+        onConnect?.(f);
+        this.connected.put(f);
+      },
+      onStompError: (f) => this.errors.put(f),
+      onWebSocketClose: (event) => this.closed.put(event),
+      onDisconnect: (f) => this.disconnected.put(f),
+      onUnhandledMessage: (m) => this.unhandledMessages.put(m),
+      onHeartbeatReceived: () => this.heartBeats.put(),
+      onHeartbeatLost: () => this.heartBeatsLost++,
+      ...others,
+    });
+  }
+
+  // With logRawCommunication, the client announces each WebSocket message and
+  // then shows it.
+  #record(line) {
+    if (this.#dataCame) {
+      this.messagesIn.push(line.slice('<<< '.length));
+    } else if (line.startsWith('>>> ')) {
+      this.messagesOut.push(line.slice('>>> '.length));
+    }
+    this.#dataCame = line === 'Received data';
+  }
+
+  /** Frames that came with one command, as text. */
+  framesIn(command) {
+    return this.messagesIn.filter((m) => m.startsWith(`${command}\n`));
+  }
+
+  send(destination, body, headers) {
+    this.client.publish({ destination, body, headers });
+  }
+
+  sendBinary(destination, binaryBody, headers) {
+    this.client.publish({ destination, binaryBody, headers });
+  }
+
+  /** Does something with a receipt header, and waits for the RECEIPT. */
+  async receipt(action, ms = patience) {
+    const id = unique('receipt-');
+    const came = new Promise((resolve) => this.client.watchForReceipt(id, resolve));
+    action({ receipt: id });
+    return within(came, `RECEIPT ${id}`, ms);
+  }
+
+  sendWithReceipt(destination, body, headers) {
+    return this.receipt((r) => this.send(destination, body, { ...headers, ...r }));
+  }
+
+  /** Subscribes, and waits until that is done. The messages wait in the inbox that is returned. */
+  async subscribe(destination, headers) {
+    const inbox = new Inbox(`a MESSAGE from ${destination}`);
+    await this.receipt((r) => {
+      const subscription = this.client.subscribe(destination, (m) => inbox.put(m), { ...headers, ...r });
+      inbox.id = subscription.id;
+      inbox.unsubscribe = (h) => subscription.unsubscribe(h);
+    });
+    return inbox;
+  }
+
+  /**
+   * Waits for a message of its own to come back. What the broker wrote to this
+   * client before has been received then.
+   */
+  async fence() {
+    const topic = unique('/topic/fence.');
+    const inbox = await this.subscribe(topic);
+    this.send(topic, '');
+    await inbox.next();
+    await this.receipt((r) => inbox.unsubscribe(r));
+  }
+
+  /** Ends in good order, and checks everything that ever came. */
+  async end() {
+    await within(this.client.deactivate(), 'deactivate').catch(async (error) => {
+      await this.client.deactivate({ force: true });
+      throw error;
+    });
+    for (const message of this.messagesIn) {
+      assertOneFrame(message);
+    }
+  }
+}
+
+/** Makes a client that ends with the test, and waits until it is connected. */
+export async function connect(t, url, options) {
+  const c = new Connection(url, options);
+  t.after(() => c.end());
+  c.client.activate();
+  c.opened = await c.connected.next();
+  return c;
+}
+
+/** Asserts that a connection ends with an ERROR and a close code, and gives the ERROR. */
+export async function endsWithError(c, word, code) {
+  const error = await c.errors.next();
+  assert.equal(error.headers.message, word);
+  assert.equal(error.headers['content-type'], 'text/plain');
+  assert.ok(error.headers.version, 'ERROR has a version header');
+  assert.ok(error.body.length > 0, 'ERROR has a body');
+  const close = await c.closed.next();
+  assert.equal(close.code, code, `close code after ${word}`);
+  return error;
+}
