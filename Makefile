@@ -1,10 +1,10 @@
 .PHONY: run build test bench lint fuzz interop
 
 run:
-	go run ./cmd/hoofbeat serve
+	go run ./cmd/hoofbeat serve $(ARGS)
 
 build:
-	go build -trimpath -o bin/hoofbeat ./cmd/hoofbeat
+	CGO_ENABLED=0 go build -trimpath -o bin/hoofbeat ./cmd/hoofbeat
 
 test:
 	bash scripts/test.sh

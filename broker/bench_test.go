@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"hoofbeat/frames"
+
 	"fmt"
 	"strings"
 	"testing"
@@ -111,7 +113,7 @@ func BenchmarkSendNewMessage(b *testing.B) {
 	f.Body = make([]byte, 128)
 	b.ReportAllocs()
 	for b.Loop() {
-		NewMessage(d, f, "")
+		NewMessage(d, frames.Inbound{Frame: f}, "")
 	}
 }
 

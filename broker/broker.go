@@ -93,7 +93,6 @@ func (b *Broker) reply(m *Message) {
 // Subscribe starts a subscription; messages may be delivered before it
 // returns. The caller ends it with Unsubscribe.
 func (b *Broker) Subscribe(o SubscribeOptions) *Subscription {
-	o.Destination, _ = o.Destination.apart(o.Destination.Key())
 	s := &Subscription{broker: b, dest: o.Destination, sink: o.Sink}
 	switch o.Destination.Kind {
 	case Topic, User:
@@ -116,7 +115,7 @@ func (b *Broker) consume(s *Subscription, q *queue, o SubscribeOptions) bool {
 }
 
 // MakeTemporary makes the temporary queue of that name, which keeps at most
-// backlog bytes and exists until [Broker.DropTemporary]. It reports whether
+// backlog bytes (0: any number) and exists until [Broker.DropTemporary]. It reports whether
 // there was none.
 func (b *Broker) MakeTemporary(d Destination, backlog int) bool {
 	return b.queues.makeTemporary(d, backlog)

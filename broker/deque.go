@@ -1,14 +1,14 @@
 package broker
 
-// A deque is a ring of values that grows as needed and shrinks when it has
-// emptied. The zero value is ready.
+// A deque is a ring of values that grows and shrinks as needed. The zero value
+// is ready.
 type deque[T any] struct {
 	ring []T // its length is 0 or a power of two
 	head int
 	n    int
 }
 
-// dequeKeep is the capacity that an empty deque keeps.
+// dequeKeep is the capacity below which a deque does not shrink.
 const dequeKeep = 64
 
 func (d *deque[T]) len() int { return d.n }
@@ -32,11 +32,8 @@ func (d *deque[T]) popFront() T {
 	*p = zero
 	d.head = (d.head + 1) & (len(d.ring) - 1)
 	d.n--
-	if d.n == 0 {
-		d.head = 0
-		if len(d.ring) > dequeKeep {
-			d.ring = nil
-		}
+	if len(d.ring) > dequeKeep && d.n <= len(d.ring)/4 {
+		d.resize(len(d.ring) / 2)
 	}
 	return v
 }

@@ -25,11 +25,16 @@ const (
 	UserPrefix  = "/user/"
 )
 
+// maxSegments bounds how many segments a name has. What a message costs that
+// matches patterns with several ** grows with the product of the two lengths.
+const maxSegments = 32
+
 // maxName bounds a destination's text, in bytes. RabbitMQ stops at 255;
 // JMS-style names with two user ids in them are longer.
 const maxName = 1024
 
-// A Destination says where a message goes or comes from.
+// A Destination says where a message goes or comes from. Compare keys: the
+// same one may be spelt differently.
 //
 // A name is a list of segments, between which a dot or a slash stands; the two
 // mean the same, so /topic/a.b and /topic/a/b are one topic. In a pattern, a
@@ -43,6 +48,9 @@ type Destination struct {
 	spaceSize int
 	// wild says that the name is a pattern with a wildcard.
 	wild bool
+	// text is the destination as it was written. It shares no memory with the
+	// frame that it comes from, which may be long and is not to be kept.
+	text string
 }
 
 // Key identifies the destination: equal keys, equal destinations.
@@ -53,17 +61,6 @@ func (d Destination) name() string  { return d.key[d.spaceSize:] }
 
 // Wild tells whether the destination is a pattern.
 func (d Destination) Wild() bool { return d.wild }
-
-// apart returns d and the text that it was read from without sharing memory
-// with the frame that held the text, which may be much longer and, in a queue,
-// would be kept as long.
-func (d Destination) apart(text string) (Destination, string) {
-	text = strings.Clone(text)
-	if d.key == text {
-		d.key = text
-	}
-	return d, text
-}
 
 // A DestinationError says why a text names no destination.
 type DestinationError struct {
@@ -205,6 +202,9 @@ func finish(kind Kind, space, name, text string, pattern bool) (Destination, err
 		return d, unusable("The destination %q has no name behind its prefix.", text)
 	}
 	name = strings.ReplaceAll(name, "/", ".")
+	if strings.Count(name, ".") >= maxSegments {
+		return d, unusable("The destination %q has more than %d segments.", text, maxSegments)
+	}
 	if strings.ContainsAny(name, "*#>") {
 		var err error
 		if name, d.wild, err = canonical(name, text); err != nil {
@@ -214,7 +214,8 @@ func finish(kind Kind, space, name, text string, pattern bool) (Destination, err
 	if d.wild && !pattern {
 		return d, unusable("The destination %q holds a wildcard; wildcards are for SUBSCRIBE to topics.", text)
 	}
-	if d.key = text; len(text) != len(space)+len(name) || text[:len(space)] != space || text[len(space):] != name {
+	d.text = strings.Clone(text)
+	if d.key = d.text; len(text) != len(space)+len(name) || text[:len(space)] != space || text[len(space):] != name {
 		d.key = space + name
 	}
 	return d, nil

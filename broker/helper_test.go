@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"hoofbeat/frames"
+
 	"errors"
 	"fmt"
 	"strings"
@@ -93,7 +95,7 @@ func readDestination(tb testing.TB, text string, o Owner) Destination {
 func makeMessage(d Destination, text, body string, headers ...string) *Message {
 	f := frame.New(frame.SEND, append([]string{frame.Destination, text}, headers...)...)
 	f.Body = []byte(body)
-	return NewMessage(d, f, "")
+	return NewMessage(d, frames.Inbound{Frame: f}, "")
 }
 
 // A tester has a conversation with a Broker on behalf of alice.

@@ -12,8 +12,7 @@ import (
 // A Message is what a SEND left behind. It does not change after [NewMessage],
 // and all subscribers share it.
 type Message struct {
-	to   Destination
-	text string // the destination as its sender wrote it
+	to Destination
 
 	// tail is what every MESSAGE of it ends with, from the first of the
 	// sender's headers to the NUL, as STOMP 1.2 writes it. header is kept if
@@ -27,37 +26,42 @@ type Message struct {
 	utf8    bool
 }
 
-// NewMessage makes a message out of a SEND: its destination, as read and as
-// written, its headers and its body. Headers that are the server's to set are
-// left out, and a reply-to that is not empty takes the place of the sender's.
-// The frame is not kept, and not changed.
-func NewMessage(to Destination, f *frame.Frame, replyTo string) *Message {
-	m := &Message{bodyLen: len(f.Body), utf8: utf8.Valid(f.Body)}
-	m.to, m.text = to.apart(f.Header.Get(frame.Destination))
+// NewMessage makes a message out of a SEND: its destination, as read, its
+// headers and its body. Headers that are the server's to set are left out, and
+// a reply-to that is not empty takes the place of the sender's. The frame is
+// not kept, and not changed.
+func NewMessage(to Destination, f frames.Inbound, replyTo string) *Message {
+	m := &Message{to: to, bodyLen: len(f.Body), utf8: utf8.Valid(f.Body)}
+	h, plain := f.Header, f.Plain()
 	if replyTo != "" {
-		f = &frame.Frame{Command: f.Command, Header: f.Header.Clone(), Body: f.Body}
-		f.Header.Set("reply-to", replyTo)
+		h = h.Clone()
+		h.Set("reply-to", replyTo)
 	}
 	size, all := len("content-length:16777216\n\n\x00")+len(f.Body), 0
-	for i := range f.Header.Len() {
-		k, v := f.Header.GetAt(i)
+	for i := range h.Len() {
+		k, v := h.GetAt(i)
 		n := len(k) + len(v) + len(":\n")
 		all += n
 		if !reserved(k) {
 			size += n
 		}
 	}
-	m.tail = appendTail(make([]byte, 0, size), f.Header, f.Body, frames.V12)
-	if frames.NeedsEscape(f.Header) {
-		m.header = f.Header.Clone()
-		m.headerSize = all + f.Header.Len()*headerOverhead
+	m.tail = appendTail(make([]byte, 0, size), h, f.Body, frames.V12, plain)
+	if !plain {
+		m.header = h.Clone()
+		m.headerSize = all + h.Len()*headerOverhead
 	}
 	return m
 }
 
-func appendTail(dst []byte, h *frame.Header, body []byte, v frames.Version) []byte {
+func appendTail(dst []byte, h *frame.Header, body []byte, v frames.Version, plain bool) []byte {
 	for i := range h.Len() {
-		if k, val := h.GetAt(i); !reserved(k) {
+		k, val := h.GetAt(i)
+		switch {
+		case reserved(k):
+		case plain:
+			dst = frames.AppendRawHeader(dst, k, val)
+		default:
 			dst = frames.AppendHeader(dst, k, val, v)
 		}
 	}
@@ -81,7 +85,7 @@ func (m *Message) AppendTail(dst []byte, v frames.Version) []byte {
 	if m.header == nil || v == frames.V12 {
 		return append(dst, m.tail...)
 	}
-	return appendTail(dst, m.header, m.Body(), v)
+	return appendTail(dst, m.header, m.Body(), v, false)
 }
 
 // Body is the message's body; it is not to be changed.
@@ -94,7 +98,7 @@ func (m *Message) Destination() string {
 		_, own, _ := strings.Cut(m.to.space(), "\x00/")
 		return UserPrefix + own + m.to.name()
 	}
-	return m.text
+	return m.to.text
 }
 
 // Text tells whether the message is valid UTF-8 and may travel as text.

@@ -1,6 +1,9 @@
 package broker
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // A node is a place in the tree of patterns: the topics whose patterns begin
 // with the segments on the way to it. The segments of a name are followed down
@@ -99,72 +102,88 @@ func (n *node) len() int {
 
 // match appends the topics whose patterns match a name, each once.
 func (n *node) match(name string, found []*topic) []*topic {
-	m := matcher{found: found}
-	m.walk(n, name, true)
-	return m.found
-}
-
-// A matcher collects topics. Patterns with several ** can be reached on
-// several ways and in exponentially many steps, so each state is visited once
-// if the tree below a ** is entered at all.
-type matcher struct {
-	found []*topic
-	seen  map[state]struct{} // nil until the first **
-}
-
-type state struct {
-	n    *node
-	rest int // length of what is left of the name, -1: nothing
-}
-
-// walk matches what is left of a name; more says that there is at least one
-// more segment. It returns false if that was done before.
-func (m *matcher) walk(n *node, rest string, more bool) bool {
-	if m.seen != nil && !m.visit(n, rest, more) {
-		return false
+	var m matcher
+	m.add(n)
+	for segment := range strings.SplitSeq(name, ".") {
+		m.step(segment)
 	}
-	if n.anyDepth != nil {
-		m.deep(n.anyDepth, rest, more)
-	}
-	if !more {
+	for _, n := range m.places {
 		if n.topic != nil {
-			m.found = append(m.found, n.topic)
+			found = append(found, n.topic)
 		}
-		return true
 	}
-	segment, rest, more := strings.Cut(rest, ".")
+	for _, n := range m.depths {
+		if n.topic != nil {
+			found = append(found, n.topic)
+		}
+	}
+	return found
+}
+
+// A matcher follows a name down the tree on all ways at once: it knows the
+// places that the segments so far lead to. The cost of a segment is bounded by
+// the number of nodes, whatever the patterns are.
+type matcher struct {
+	// places are nodes not behind a **. Each has one parent and so is reached
+	// once in a step.
+	places []*node
+	// depths are nodes right behind a **, which take any segment and stay.
+	depths []*node
+	known  map[*node]struct{} // of depths; nil while there are few
+
+	steps int // how many nodes were looked at, for tests
+}
+
+// add enters a node, and what a ** behind it leads to without a segment.
+func (m *matcher) add(n *node) {
+	m.places = append(m.places, n)
+	if n.anyDepth != nil {
+		m.addDepth(n.anyDepth)
+	}
+}
+
+func (m *matcher) addDepth(n *node) {
+	for ; n != nil && !m.knows(n); n = n.anyDepth {
+		m.depths = append(m.depths, n)
+	}
+}
+
+func (m *matcher) knows(n *node) bool {
+	const few = 8
+	if m.known == nil {
+		if len(m.depths) < few {
+			return slices.Contains(m.depths, n)
+		}
+		m.known = make(map[*node]struct{})
+		for _, d := range m.depths {
+			m.known[d] = struct{}{}
+		}
+	}
+	_, known := m.known[n]
+	if !known {
+		m.known[n] = struct{}{}
+	}
+	return known
+}
+
+// step takes one segment of the name.
+func (m *matcher) step(segment string) {
+	from, depths := m.places, m.depths
+	m.places = nil
+	for _, n := range from {
+		m.follow(n, segment)
+	}
+	for _, n := range depths {
+		m.follow(n, segment)
+	}
+}
+
+func (m *matcher) follow(n *node, segment string) {
+	m.steps++
 	if c := n.literal[segment]; c != nil {
-		m.walk(c, rest, more)
+		m.add(c)
 	}
 	if n.any != nil {
-		m.walk(n.any, rest, more)
+		m.add(n.any)
 	}
-	return true
-}
-
-// deep matches behind a **, which takes none or more segments. Where it was
-// before with as much of the name, it was with all that is shorter.
-func (m *matcher) deep(n *node, rest string, more bool) {
-	if m.seen == nil {
-		m.seen = make(map[state]struct{})
-	}
-	if len(n.literal) == 0 && n.any == nil && n.anyDepth == nil {
-		m.walk(n, "", false) // ** at the end takes all
-		return
-	}
-	for m.walk(n, rest, more) && more {
-		_, rest, more = strings.Cut(rest, ".")
-	}
-}
-
-func (m *matcher) visit(n *node, rest string, more bool) bool {
-	s := state{n, len(rest)}
-	if !more {
-		s.rest = -1
-	}
-	if _, again := m.seen[s]; again {
-		return false
-	}
-	m.seen[s] = struct{}{}
-	return true
 }

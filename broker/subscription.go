@@ -46,6 +46,9 @@ type Sink interface {
 	// nothing is to be acknowledged. Attempt counts the deliveries of this
 	// message, this one included.
 	//
+	// It may still be called for a moment after Unsubscribe has returned, by a
+	// publisher that was under way.
+	//
 	// False says that there is no room. A queue then keeps the message, and
 	// gives nothing more to this sink until [Subscription.Resume].
 	Deliver(m *Message, tag uint64, attempt int) bool
@@ -77,7 +80,8 @@ type SubscribeOptions struct {
 	// nor, with AckAuto, written. At least 1. Topics with AckAuto have none.
 	Prefetch int
 	// Backlog bounds, in bytes, what is kept for a subscriber that has a queue
-	// of its own: of a topic with acknowledgement, or of a temporary queue.
+	// of its own, because it acknowledges what it gets from a topic. 0 means
+	// no bound.
 	Backlog int
 	Sink    Sink
 }

@@ -26,6 +26,16 @@ func (f Inbound) Wire(name string) string {
 	return f.Header.Get(name)
 }
 
+// Plain tells that no name and no value of the header is written differently
+// by any version, so that none needs to be looked at when they are written.
+func (f Inbound) Plain() bool {
+	if f.block == "" {
+		return !NeedsEscape(f.Header)
+	}
+	// One colon for each line is the one behind its name.
+	return strings.Count(f.block, ":") == f.Header.Len() && strings.IndexByte(f.block, '\\') < 0 && strings.IndexByte(f.block, '\r') < 0
+}
+
 func wireValue(block, name string, crlf bool) string {
 	for rest := block; rest != ""; {
 		var line string

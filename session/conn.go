@@ -62,5 +62,6 @@ const (
 	CloseProtocol  CloseCode = 1002
 	ClosePolicy    CloseCode = 1008
 	CloseTooBig    CloseCode = 1009
+	CloseInternal  CloseCode = 1011
 	CloseTryLater  CloseCode = 1013
 )

@@ -36,6 +36,7 @@ const (
 	SlowConsumer          = "slow-consumer"
 	StorageFailed         = "storage-failed"
 	GoingAway             = "going-away"
+	InternalError         = "internal-error"
 )
 
 // A Fault is why a session ends: what the client is told.
@@ -59,6 +60,8 @@ func (f *Fault) closeCode() CloseCode {
 		return CloseTooBig
 	case StorageFailed:
 		return CloseTryLater
+	case InternalError:
+		return CloseInternal
 	case GoingAway:
 		return CloseGoingAway
 	case AuthenticationFailed, AccessDenied, ConnectTimeout, HeartBeatTimeout, RateLimited, SlowConsumer,

@@ -11,6 +11,9 @@ import (
 
 // Deliver implements broker.Sink.
 func (sub *subscription) Deliver(m *broker.Message, tag uint64, attempt int) bool {
+	if sub.ended.Load() {
+		return false
+	}
 	return sub.session.out.deliver(item{sub: sub, msg: m, tag: tag, attempt: attempt})
 }
 

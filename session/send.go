@@ -75,7 +75,7 @@ func (s *Session) send(f frames.Inbound) error {
 	if err != nil {
 		return err
 	}
-	m := broker.NewMessage(to, f.Frame, replyTo)
+	m := broker.NewMessage(to, f, replyTo)
 	if h.inTransaction {
 		return s.sendInTransaction(m, f)
 	}
@@ -110,7 +110,7 @@ func (s *Session) destination(text string) (broker.Destination, error) {
 	if err != nil {
 		return d, err
 	}
-	s.sendTo = sendCache{text: text, dest: d}
+	s.sendTo = sendCache{text: strings.Clone(text), dest: d}
 	return d, nil
 }
 

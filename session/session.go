@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -101,7 +103,7 @@ func (s *Session) serve() error {
 			continue // it was told already, and may not have read it yet
 		}
 		s.received++
-		last, err := s.handle(f)
+		last, err := s.handleSafely(f)
 		if err != nil {
 			return withReceipt(err, f)
 		}
@@ -122,13 +124,25 @@ func (s *Session) readFailed(err error) error {
 
 // withReceipt completes a fault with the receipt that its frame asked for.
 func withReceipt(err error, f frames.Inbound) error {
-	if e, ok := asFault(err); ok {
-		if e.Receipt == "" {
-			e.Receipt = f.Wire(frame.Receipt)
-		}
-		return e
+	e, ok := asFault(err)
+	if !ok {
+		return err
 	}
-	return err
+	if e.Receipt == "" {
+		e.Receipt = f.Wire(frame.Receipt)
+	}
+	return e
+}
+
+// handleSafely turns a panic into the end of this session alone: nothing that
+// a client sends may end the process.
+func (s *Session) handleSafely(f frames.Inbound) (last bool, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic while handling %s: %v\n%s", f.Command, r, debug.Stack())
+		}
+	}()
+	return s.handle(f)
 }
 
 // handle handles one frame; last says that nothing may follow it.
@@ -172,7 +186,7 @@ func (s *Session) disconnect(f frames.Inbound) {
 func (s *Session) refuse(err error) {
 	f, ok := asFault(err)
 	if !ok {
-		f = fault("internal-error", "The broker failed; its log says why.")
+		f = fault(InternalError, "The broker failed to handle the frame; its log says why.")
 		s.options.Log.Error("session failed", "session", s.id, "error", err)
 	}
 	s.End(f)
@@ -201,11 +215,15 @@ func (s *Session) Kill() { s.out.abandon() }
 // repeatedly.
 func (s *Session) leave() {
 	for _, sub := range s.byNumber {
-		sub.end()
+		sub.ended.Store(true) // all, before one's messages could go to another
 	}
+	// What transactions hold goes back before anything younger is delivered.
 	for id, tx := range s.txs {
 		tx.Abort()
 		delete(s.txs, id)
+	}
+	for _, sub := range s.byNumber {
+		sub.end()
 	}
 	for _, d := range s.temporary {
 		s.options.Broker.DropTemporary(d)

@@ -3,6 +3,7 @@ package session
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/go-stomp/stomp/v3/frame"
@@ -82,7 +83,11 @@ func (s *Session) readSubscribe(f frames.Inbound) (*subscription, error) {
 			return nil, notSupported(name, frame.SUBSCRIBE)
 		}
 	}
-	sub := &subscription{text: f.Header.Get(frame.Destination), wireID: f.Wire(frame.Id), wireDestination: f.Wire(frame.Destination)}
+	// Copies: these strings are parts of the whole header, which is not kept.
+	sub := &subscription{
+		text: strings.Clone(f.Header.Get(frame.Destination)), wireID: strings.Clone(f.Wire(frame.Id)),
+		wireDestination: strings.Clone(f.Wire(frame.Destination)),
+	}
 	if sub.text == "" {
 		return nil, missing(frame.Destination, frame.SUBSCRIBE)
 	}
@@ -105,7 +110,7 @@ func (s *Session) readSubscribe(f frames.Inbound) (*subscription, error) {
 // its id, or, as STOMP 1.0 allows, its destination.
 func (s *Session) subscriptionKey(f frames.Inbound) (key string, hasID bool, err error) {
 	if id := f.Header.Get(frame.Id); id != "" {
-		return id, true, nil
+		return strings.Clone(id), true, nil
 	}
 	if s.version != frames.V10 {
 		return "", false, missing(frame.Id, f.Command)
@@ -176,11 +181,11 @@ func (s *Session) start(sub *subscription) error {
 // gives way to the client's own.
 func (s *Session) makeTemporary(sub *subscription) error {
 	for _, other := range s.byNumber {
-		if other.implicit && other.dest == sub.dest {
+		if other.implicit && other.dest.Key() == sub.dest.Key() {
 			s.stop(other)
 		}
 	}
-	if slices.Contains(s.temporary, sub.dest) {
+	if slices.ContainsFunc(s.temporary, func(d broker.Destination) bool { return d.Key() == sub.dest.Key() }) {
 		return nil
 	}
 	if limit := s.options.Limits.Subscriptions; len(s.temporary) >= limit {
@@ -193,7 +198,7 @@ func (s *Session) makeTemporary(sub *subscription) error {
 
 func (s *Session) hasSubscription(d broker.Destination) bool {
 	for _, sub := range s.byNumber {
-		if sub.dest == d {
+		if sub.dest.Key() == d.Key() {
 			return true
 		}
 	}

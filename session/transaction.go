@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/go-stomp/stomp/v3/frame"
 
@@ -33,7 +34,7 @@ func (s *Session) begin(f frames.Inbound) error {
 	if s.txs == nil {
 		s.txs = make(map[string]*transaction)
 	}
-	s.txs[id] = &transaction{Transaction: s.publisher.Begin()}
+	s.txs[strings.Clone(id)] = &transaction{Transaction: s.publisher.Begin()}
 	s.receipt(f)
 	return nil
 }
@@ -140,7 +141,7 @@ func (s *Session) grow(tx *transaction, size int, f frames.Inbound) error {
 	tx.bytes += size
 	s.txBytes += size
 	if r := f.Wire(frame.Receipt); r != "" {
-		tx.receipts = append(tx.receipts, r)
+		tx.receipts = append(tx.receipts, strings.Clone(r))
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ type Options struct {
 	// Compression offers permessage-deflate to WebSocket clients.
 	Compression bool
 	Limits      Limits
-	Log         *slog.Logger
+	Log         *slog.Logger // nil: that of Session
 }
 
 // Limits bound what connections a server accepts; 0 means no limit.
@@ -60,6 +60,9 @@ type Server struct {
 // NewServer returns a Server. [Server.Shutdown] ends it.
 func NewServer(o Options) *Server {
 	ctx, cancel := context.WithCancel(context.Background())
+	if o.Log == nil {
+		o.Log = o.Session.Log
+	}
 	return &Server{
 		options: o, origins: o.Origins, gate: newGate(o.Limits), prefix: newPrefix(), context: ctx, cancel: cancel,
 		listeners: make(map[net.Listener]struct{}), sessions: make(map[*session.Session]struct{}),

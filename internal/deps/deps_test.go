@@ -87,6 +87,10 @@ var table = []rule{
 		reason: "the other side for tests of clients; as independent of the broker as the client is",
 	},
 	{
+		pkg: "internal/stomptest", own: []string{"frames"}, third: []string{stompFrame},
+		reason: "the client's side in tests of every layer above frames, so it may know none of them",
+	},
+	{
 		pkg:    "internal/deps",
 		reason: "this table",
 	},

@@ -105,7 +105,13 @@ func newFakeBroker(f faults, l net.Listener) *fakeBroker {
 	return &fakeBroker{faults: f, listener: l, subscribers: map[string][]*fakeClient{}, clients: map[*fakeClient]bool{}}
 }
 
-// stop ends all connections and waits. It may be called twice.
+// wait takes no more connections and waits for the clients to leave.
+func (b *fakeBroker) wait() {
+	_ = b.listener.Close()
+	b.work.Wait()
+}
+
+// stop ends all connections and waits. It may be called after wait.
 func (b *fakeBroker) stop() {
 	if b.listener != nil {
 		_ = b.listener.Close()

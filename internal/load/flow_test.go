@@ -116,7 +116,7 @@ func TestQueue(t *testing.T) {
 			if r.Receipts != 9000 {
 				t.Errorf("%d receipts", r.Receipts)
 			}
-			b.stop()
+			b.wait()
 			if got := b.acks; (ack == "auto" && got != 0) || (ack == "client" && got == 0) || (ack == "client-individual" && got != 9000) {
 				t.Errorf("%d ACK frames", got)
 			}

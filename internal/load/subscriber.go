@@ -152,7 +152,8 @@ func (s *subscriber) acknowledge(f *Frame) error {
 
 // End implements Handler.
 func (s *subscriber) End() error {
-	s.received.Store(s.count)
+	// Whoever sees the count may close the connection, so the ACK frames go first.
+	defer s.received.Store(s.count)
 	if len(s.ackID) > 0 {
 		// In mode client an ACK covers everything before it.
 		s.acks = s.framing.ack(s.acks, s.ackID)

@@ -47,7 +47,7 @@ export class Connection {
       logRawCommunication: true,
       debug: (line) => this.#record(line),
       onConnect: (f) => {
-        onConnect?.(f);
+        onConnect?.(this.client);
         this.connected.put(f);
       },
       onStompError: (f) => this.errors.put(f),

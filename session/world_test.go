@@ -1,0 +1,166 @@
+package session_test
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"hoofbeat/broker"
+	"hoofbeat/internal/stomptest"
+	"hoofbeat/session"
+	"hoofbeat/transport"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A world is a broker with its server, in a bubble with its own time.
+type world struct {
+	t       testing.TB
+	broker  *broker.Broker
+	options session.Options
+	server  *transport.Server
+	log     logbook
+	clients []*stomptest.Client
+}
+
+// socketBytes is what the buffers between client and server hold.
+const socketBytes = 64 << 10
+
+// converse runs a test in a bubble. When it ends, so do all sessions; then
+// nothing may be left of them but messages in queues.
+func converse(t *testing.T, f func(w *world), edit ...func(*session.Options)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, broker.Options{}, edit...)
+		f(w)
+		w.end()
+	})
+}
+
+func newWorld(t testing.TB, bo broker.Options, edit ...func(*session.Options)) *world {
+	b, err := broker.New(bo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, broker: b, options: session.DefaultOptions(b)}
+	w.options.Log = slog.New(&w.log)
+	for _, e := range edit {
+		e(&w.options)
+	}
+	w.server = transport.NewServer(transport.Options{Session: w.options, Log: w.options.Log})
+	return w
+}
+
+// dial opens a connection on which nothing was said.
+func (w *world) dial() *stomptest.Client { return w.dialInfo(session.Info{Transport: "test", Remote: "test"}) }
+
+func (w *world) dialInfo(info session.Info) *stomptest.Client {
+	here, there := stomptest.Pipe(socketBytes)
+	w.server.Serve(there, info)
+	c := stomptest.New(w.t, here)
+	w.clients = append(w.clients, c)
+	return c
+}
+
+// connect opens a connection of STOMP 1.2.
+func (w *world) connect(headers ...string) *stomptest.Client {
+	w.t.Helper()
+	c := w.dial()
+	c.Connect("1.2", headers...)
+	return c
+}
+
+// end leaves, stops the server, and looks at what is left.
+func (w *world) end() {
+	w.t.Helper()
+	for _, c := range w.clients {
+		c.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := w.server.Shutdown(ctx); err != nil {
+		w.t.Errorf("sessions did not end with their connections: %v", err)
+	}
+	w.options.Timers.Close()
+	if n := w.server.Sessions(); n != 0 {
+		w.t.Errorf("%d sessions are left", n)
+	}
+	if topics, _ := w.broker.Size(); topics != 0 {
+		w.t.Errorf("%d topics are left", topics)
+	}
+	w.drain()
+	if topics, queues := w.broker.Size(); topics != 0 || queues != 0 {
+		w.t.Errorf("%d topics and %d queues are left when all messages were taken", topics, queues)
+	}
+}
+
+// drain takes what the queues hold that tests use.
+func (w *world) drain() {
+	for _, name := range []string{"a", "b", "c", "d"} {
+		if d := w.destination("/queue/" + name); w.depth("/queue/"+name) != (broker.Depth{}) {
+			w.broker.Subscribe(broker.SubscribeOptions{Destination: d, Prefetch: 1, Sink: &sink{}})
+			w.t.Logf("/queue/%s held messages", name)
+		}
+	}
+}
+
+func (w *world) destination(text string) broker.Destination {
+	w.t.Helper()
+	d, err := w.options.Namespace.ForSubscribe(text, broker.Owner{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return d
+}
+
+func (w *world) depth(text string) broker.Depth {
+	w.t.Helper()
+	d, _ := w.broker.Depth(w.destination(text))
+	return d
+}
+
+// wantDepth waits until the bubble is quiet, and compares.
+func (w *world) wantDepth(text string, ready, unacked int) {
+	w.t.Helper()
+	synctest.Wait()
+	if d := w.depth(text); d != (broker.Depth{Ready: ready, Unacked: unacked}) {
+		w.t.Fatalf("%s holds %+v, want %d ready and %d unacked", text, d, ready, unacked)
+	}
+}
+
+// A logbook keeps the records of the log.
+type logbook struct {
+	mu      sync.Mutex
+	records []slog.Record
+}
+
+func (l *logbook) Enabled(context.Context, slog.Level) bool { return true }
+func (l *logbook) WithAttrs([]slog.Attr) slog.Handler       { return l }
+func (l *logbook) WithGroup(string) slog.Handler            { return l }
+
+// Handle implements slog.Handler.
+func (l *logbook) Handle(_ context.Context, r slog.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.records = append(l.records, r)
+	return nil
+}
+
+// last gives the attributes of the last record with that message.
+func (l *logbook) last(message string) map[string]slog.Value {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := len(l.records) - 1; i >= 0; i-- {
+		if l.records[i].Message == message {
+			attrs := map[string]slog.Value{}
+			l.records[i].Attrs(func(a slog.Attr) bool { attrs[a.Key] = a.Value; return true })
+			return attrs
+		}
+	}
+	return nil
+}
