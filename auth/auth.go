@@ -1,11 +1,26 @@
 // Package auth says who a client is and what it may do.
 package auth
 
-// An Identity is whom a session acts for.
+import "time"
+
+// An Identity is whom a session acts for. It is not changed once it was
+// handed out: a refreshed token makes another one.
 type Identity struct {
 	// User is the name under which the session is known: in /user/
 	// destinations, in logs, and in CONNECTED.
 	User string
+	// Roles are the names that permissions are granted to, without
+	// duplicates, in the order of their source.
+	Roles []string
+	// Claims is the payload of the token, nil without one. Read only.
+	Claims map[string]any
+	// TokenID is the claim jti of the token, empty without one.
+	TokenID string
+	// Expires is when the token ends, and with it the session; zero: never.
+	Expires time.Time
+	// Method tells how the client proved itself: one of the Method
+	// constants. For logs and metrics.
+	Method string
 }
 
 // A Request is what a client offers as proof of who it is.

@@ -11,7 +11,7 @@ import { buildBroker } from './lib/broker.js';
 
 // Two files at a time, for two processors. The time limit is for one test or
 // one file, so it is what the slowest file may take.
-const flags = ['--test', '--test-concurrency=2', '--test-timeout=80000', '--test-reporter=spec'];
+const flags = ['--test', '--test-concurrency=2', '--test-timeout=60000', '--test-reporter=spec'];
 
 const folder = await mkdtemp(path.join(tmpdir(), 'hoofbeat-interop-'));
 let node;

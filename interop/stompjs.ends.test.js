@@ -1,19 +1,16 @@
 // @stomp/stompjs: how connections end, and begin again.
 import assert from 'node:assert/strict';
-import { before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 
-import { startBroker } from './lib/broker.js';
+import { startBroker, suiteBroker } from './lib/broker.js';
 import { Connection, connect, endsWithError, unique } from './lib/stompjs.js';
 import { Inbox } from './lib/wait.js';
 
 describe('stompjs and errors', { concurrency: 4 }, () => {
-  let url;
-  before(async (t) => {
-    url = (await startBroker(t, { 'limits-frame-body-bytes': '64KiB' })).url;
-  });
+  const suite = suiteBroker({ 'limits-frame-body-bytes': '64KiB' });
 
   test('an unknown destination in SEND', async (t) => {
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     c.send('/nowhere/x', 'body', { receipt: 'r:1' });
     const error = await endsWithError(c, 'unknown-destination', 1002);
     assert.equal(error.headers['receipt-id'], 'r:1');
@@ -23,14 +20,14 @@ describe('stompjs and errors', { concurrency: 4 }, () => {
   });
 
   test('an unknown destination in SUBSCRIBE', async (t) => {
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     c.client.subscribe('/nowhere/x', () => {}, { receipt: 'r2' });
     const error = await endsWithError(c, 'unknown-destination', 1002);
     assert.equal(error.headers['receipt-id'], 'r2');
   });
 
   test('an ack id that nobody knows', async (t) => {
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     c.client.ack('never-given', 'sub-0', { receipt: 'r3' });
     const error = await endsWithError(c, 'unknown-ack-id', 1002);
     assert.equal(error.headers['receipt-id'], 'r3');
@@ -38,7 +35,7 @@ describe('stompjs and errors', { concurrency: 4 }, () => {
   });
 
   test('a second ACK of a message; no other message is lost by it', async (t) => {
-    const [c, other] = [await connect(t, url), await connect(t, url)];
+    const [c, other] = [await connect(t, suite.url), await connect(t, suite.url)];
     const queue = unique('/queue/twice.');
     const inbox = await c.subscribe(queue, { ack: 'client-individual' });
     c.send(queue, '1');
@@ -54,7 +51,7 @@ describe('stompjs and errors', { concurrency: 4 }, () => {
 
   for (const destination of ['/topic/a.*', '/topic/**', '/topic/a.#', '/topic/a.>', '/queue/*']) {
     test(`a wildcard in SEND: ${destination}`, async (t) => {
-      const c = await connect(t, url);
+      const c = await connect(t, suite.url);
       c.send(destination, '', { receipt: 'w' });
       const error = await endsWithError(c, 'invalid-destination', 1002);
       assert.equal(error.headers['receipt-id'], 'w');
@@ -64,7 +61,7 @@ describe('stompjs and errors', { concurrency: 4 }, () => {
 
   for (const splitLargeFrames of [false, true]) {
     test(`a body beyond the limit, ${splitLargeFrames ? '' : 'not '}split`, async (t) => {
-      const c = await connect(t, url, { splitLargeFrames });
+      const c = await connect(t, suite.url, { splitLargeFrames });
       c.send('/topic/x', 'x'.repeat(65537), { receipt: 'large' });
       const error = await endsWithError(c, 'frame-too-large', 1009);
       assert.equal(error.headers['receipt-id'], 'large');
@@ -74,12 +71,12 @@ describe('stompjs and errors', { concurrency: 4 }, () => {
   }
 
   test('a body of just the limit', async (t) => {
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     await c.sendWithReceipt(unique('/topic/x'), 'x'.repeat(65536));
   });
 
   test('a frame that the client split inside a character', async (t) => {
-    const c = await connect(t, url, { splitLargeFrames: true, maxWebSocketChunkSize: 61 });
+    const c = await connect(t, suite.url, { splitLargeFrames: true, maxWebSocketChunkSize: 61 });
     c.send('/topic/split', '😀'.repeat(50), { receipt: 's' });
     const cut = c.messagesOut.at(-1).slice(0, 61);
     assert.match(cut, /[\ud800-\udbff]$/, 'the first part ends in the middle of a character');
@@ -90,14 +87,14 @@ describe('stompjs and errors', { concurrency: 4 }, () => {
   });
 
   test('an ack mode that does not exist', async (t) => {
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     c.client.subscribe('/queue/x', () => {}, { ack: 'sometimes' });
     const error = await endsWithError(c, 'invalid-header', 1002);
     assert.match(error.body, /client-individual/);
   });
 
   test('the same subscription id: accepted for the same destination, refused for another', async (t) => {
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     const topic = unique('/topic/same.');
     const first = await c.subscribe(topic, { id: 'one' });
     const second = await c.subscribe(topic, { id: 'one' });
@@ -116,40 +113,39 @@ describe('stompjs and errors', { concurrency: 4 }, () => {
     ['SEND', (c) => c.send('/topic/x', '', { transaction: 'none' })],
   ]) {
     test(`${what} of an unknown transaction`, async (t) => {
-      const c = await connect(t, url);
+      const c = await connect(t, suite.url);
       action(c);
       assert.match((await endsWithError(c, 'unknown-transaction', 1002)).body, new RegExp(what));
     });
   }
 
   test('BEGIN twice', async (t) => {
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     c.client.begin('tx');
     c.client.begin('tx');
     await endsWithError(c, 'duplicate-transaction', 1002);
   });
 
-  test('what was queued before an ERROR arrives before it', async (t) => {
-    const c = await connect(t, url);
-    const topic = unique('/topic/before.');
-    const inbox = await c.subscribe(topic);
-    for (let i = 0; i < 100; i++) {
-      c.send(topic, String(i));
+  test('what was asked before an ERROR is answered before it', async (t) => {
+    const c = await connect(t, suite.url);
+    const receipts = Array.from({ length: 50 }, (_, i) => `receipt-${i}`);
+    for (const receipt of receipts) {
+      c.send(unique('/queue/before.'), '', { receipt });
     }
     c.send('/nowhere/x', '');
+    c.send('/topic/after', '', { receipt: 'after' });
     await endsWithError(c, 'unknown-destination', 1002);
-    assert.equal(inbox.size, 100);
+    const ids = c.framesIn('RECEIPT').map((m) => /^receipt-id:(.*)$/m.exec(m)[1]);
+    assert.deepEqual(ids, receipts);
+    assert.match(c.messagesIn.at(-1), /^ERROR\n/);
   });
 });
 
 describe('stompjs and the end of the broker', { concurrency: 4 }, () => {
-  let url;
-  before(async (t) => {
-    url = (await startBroker(t)).url;
-  });
+  const suite = suiteBroker();
 
   test('deactivating gets a RECEIPT and close code 1000', async (t) => {
-    const c = await connect(t, url, { disconnectHeaders: { receipt: 'bye:1' } });
+    const c = await connect(t, suite.url, { disconnectHeaders: { receipt: 'bye:1' } });
     c.send('/topic/x', 'last words');
     await c.client.deactivate();
     assert.equal((await c.disconnected.next()).headers['receipt-id'], 'bye:1');
@@ -160,7 +156,7 @@ describe('stompjs and the end of the broker', { concurrency: 4 }, () => {
   });
 
   test('a client that gives itself a new connection', async (t) => {
-    const c = await connect(t, url, { reconnectDelay: 10 });
+    const c = await connect(t, suite.url, { reconnectDelay: 10 });
     c.client.forceDisconnect();
     await c.closed.next();
     await c.connected.next();

@@ -1,23 +1,20 @@
 // @stomp/stompjs: queues, acknowledgements and transactions.
 import assert from 'node:assert/strict';
-import { before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 
 import { Versions } from '@stomp/stompjs';
 
-import { startBroker } from './lib/broker.js';
+import { suiteBroker } from './lib/broker.js';
 import { connect, onlyVersion, unique } from './lib/stompjs.js';
 
 const bodies = (messages) => messages.map((m) => m.body);
 
 describe('stompjs and queues', { concurrency: 4 }, () => {
-  let url;
-  before(async (t) => {
-    url = (await startBroker(t)).url;
-  });
+  const suite = suiteBroker();
 
   /** Makes a queue that holds messages with these bodies. */
   async function filled(t, ...list) {
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     const queue = unique('/queue/filled.');
     for (const body of list.slice(0, -1)) {
       c.send(queue, body);
@@ -28,7 +25,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
 
   /** What a queue holds, in its order, with its headers. The messages stay there. */
   async function contents(t, queue, n) {
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     const inbox = await c.subscribe(queue, { ack: 'client' });
     const messages = await inbox.take(n);
     await c.fence();
@@ -39,7 +36,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
 
   test('auto: what was delivered is gone', async (t) => {
     const queue = await filled(t, '1', '2', '3');
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     const inbox = await c.subscribe(queue);
     const got = await inbox.take(3);
     assert.deepEqual(bodies(got), ['1', '2', '3']);
@@ -52,7 +49,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
   for (const version of [Versions.V1_1, Versions.V1_2]) {
     test(`client: ACK is for all before it, with ${version}`, async (t) => {
       const queue = await filled(t, '1', '2', '3', '4');
-      const c = await connect(t, url, { stompVersions: onlyVersion(version) });
+      const c = await connect(t, suite.url, { stompVersions: onlyVersion(version) });
       const inbox = await c.subscribe(queue, { ack: 'client' });
       const got = await inbox.take(4);
       await c.receipt((r) => got[1].ack(r));
@@ -63,7 +60,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
 
   test('client: ACK is for its subscription only', async (t) => {
     const [one, two] = [await filled(t, 'one'), await filled(t, 'two')];
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     const inboxes = [await c.subscribe(one, { ack: 'client' }), await c.subscribe(two, { ack: 'client' })];
     await inboxes[0].next();
     const second = await inboxes[1].next();
@@ -75,7 +72,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
 
   test('client-individual: ACK is for one', async (t) => {
     const queue = await filled(t, '1', '2', '3', '4');
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     const inbox = await c.subscribe(queue, { ack: 'client-individual' });
     const got = await inbox.take(4);
     got[2].ack();
@@ -86,7 +83,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
 
   test('NACK redelivers, and counts', async (t) => {
     const queue = await filled(t, 'again');
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     const inbox = await c.subscribe(queue, { ack: 'client-individual' });
     const first = await inbox.next();
     assert.equal(first.headers.redelivered, undefined);
@@ -106,7 +103,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
 
   test('NACK with requeue:false does not come back', async (t) => {
     const queue = await filled(t, 'bad', 'good');
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     const inbox = await c.subscribe(queue, { ack: 'client-individual' });
     const [bad] = await inbox.take(2);
     await c.receipt((r) => bad.nack({ requeue: 'false', ...r }));
@@ -117,7 +114,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
   for (const header of ['prefetch-count', 'activemq.prefetchSize']) {
     test(`${header} bounds what is unacknowledged`, async (t) => {
       const queue = await filled(t, '1', '2', '3', '4', '5');
-      const c = await connect(t, url);
+      const c = await connect(t, suite.url);
       const inbox = await c.subscribe(queue, { ack: 'client-individual', [header]: '2' });
       const [one, two] = await inbox.take(2);
       await c.fence();
@@ -134,7 +131,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
 
   test('the RECEIPT of SUBSCRIBE comes before its first MESSAGE', async (t) => {
     const queue = await filled(t, '1', '2', '3');
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     const inbox = await c.subscribe(queue);
     await inbox.take(3);
     const commands = c.messagesIn.map((m) => m.split('\n', 1)[0]);
@@ -143,7 +140,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
 
   test('two consumers share the work', async (t) => {
     const queue = unique('/queue/shared.');
-    const [a, b, sender] = [await connect(t, url), await connect(t, url), await connect(t, url)];
+    const [a, b, sender] = [await connect(t, suite.url), await connect(t, suite.url), await connect(t, suite.url)];
     const [ofA, ofB] = [await a.subscribe(queue), await b.subscribe(queue)];
     const sent = Array.from({ length: 60 }, (_, i) => String(i));
     sent.forEach((body) => sender.send(queue, body));
@@ -159,7 +156,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
 
   test('a consumer with its hands full leaves the rest to others', async (t) => {
     const queue = await filled(t, '1', '2', '3');
-    const [slow, quick] = [await connect(t, url), await connect(t, url)];
+    const [slow, quick] = [await connect(t, suite.url), await connect(t, suite.url)];
     const kept = await slow.subscribe(queue, { ack: 'client', 'prefetch-count': '1' });
     await kept.next();
     const rest = await quick.subscribe(queue);
@@ -170,10 +167,11 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
 
   test('disconnecting gives back what was not acknowledged, in order', async (t) => {
     const queue = await filled(t, '1', '2', '3', '4', '5');
-    const c = await connect(t, url);
-    const inbox = await c.subscribe(queue, { ack: 'client-individual', 'prefetch-count': '4' });
-    const got = await inbox.take(4);
-    await c.receipt((r) => got[1].ack(r));
+    const c = await connect(t, suite.url);
+    const inbox = await c.subscribe(queue, { ack: 'client-individual', 'prefetch-count': '3' });
+    const [, two] = await inbox.take(3);
+    two.ack();
+    assert.equal((await inbox.next()).body, '4');
     await c.client.deactivate();
     const left = await contents(t, queue, 4);
     assert.deepEqual(bodies(left), ['1', '3', '4', '5']);
@@ -182,8 +180,8 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
 
   test('a lost connection gives them back, too', async (t) => {
     const queue = await filled(t, '1', '2', '3');
-    const waiting = await connect(t, url);
-    const c = await connect(t, url);
+    const waiting = await connect(t, suite.url);
+    const c = await connect(t, suite.url);
     await (await c.subscribe(queue, { ack: 'client' })).take(3);
     const inbox = await waiting.subscribe(queue);
     await c.client.deactivate({ force: true });
@@ -194,7 +192,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
 
   test('unsubscribing gives them back, too', async (t) => {
     const queue = await filled(t, '1', '2', '3');
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     const first = await c.subscribe(queue, { ack: 'client' });
     await first.take(3);
     first.unsubscribe();
@@ -203,7 +201,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
   });
 
   test('a transaction is published by COMMIT', async (t) => {
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     const [queue, topic] = [unique('/queue/tx.'), unique('/topic/tx.')];
     const inboxes = [await c.subscribe(queue), await c.subscribe(topic)];
     const tx = c.client.begin();
@@ -220,7 +218,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
   });
 
   test('RECEIPTs in a transaction come after COMMIT', async (t) => {
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     const receipts = [];
     c.client.onUnhandledReceipt = (f) => receipts.push(f.headers['receipt-id']);
     const tx = c.client.begin();
@@ -233,7 +231,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
   });
 
   test('ABORT drops what was sent', async (t) => {
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     const queue = unique('/queue/tx.');
     const inbox = await c.subscribe(queue);
     const tx = c.client.begin();
@@ -245,7 +243,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
   });
 
   test('a dropped connection aborts', async (t) => {
-    const [c, other] = [await connect(t, url), await connect(t, url)];
+    const [c, other] = [await connect(t, suite.url), await connect(t, suite.url)];
     const queue = unique('/queue/tx.');
     const tx = c.client.begin();
     await c.sendWithReceipt(unique('/topic/none.'), '');
@@ -258,7 +256,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
 
   test('ACK in a transaction counts with COMMIT', async (t) => {
     const queue = await filled(t, '1', '2');
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     const inbox = await c.subscribe(queue, { ack: 'client-individual' });
     const [one, two] = await inbox.take(2);
     const tx = c.client.begin();
@@ -273,7 +271,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
 
   test('after ABORT, what was acknowledged in it is still with the consumer', async (t) => {
     const queue = await filled(t, '1', '2');
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     const inbox = await c.subscribe(queue, { ack: 'client-individual' });
     const [one] = await inbox.take(2);
     const tx = c.client.begin();

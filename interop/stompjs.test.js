@@ -1,23 +1,20 @@
 // @stomp/stompjs: connecting, heart-beats, destinations, bodies and headers.
 import assert from 'node:assert/strict';
-import { before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 
 import { Versions } from '@stomp/stompjs';
 
-import { startBroker } from './lib/broker.js';
+import { suiteBroker } from './lib/broker.js';
 import { connect, onlyVersion, unique } from './lib/stompjs.js';
 
 const mebibyte = 1 << 20;
 
 describe('stompjs', { concurrency: 4 }, () => {
-  let url;
-  before(async (t) => {
-    url = (await startBroker(t)).url;
-  });
+  const suite = suiteBroker();
 
   for (const version of [Versions.V1_0, Versions.V1_1, Versions.V1_2]) {
     test(`connects with ${version}, sends, receives and acknowledges`, async (t) => {
-      const c = await connect(t, url, { stompVersions: onlyVersion(version) });
+      const c = await connect(t, suite.url, { stompVersions: onlyVersion(version) });
       assert.equal(c.opened.headers.version, version);
       assert.equal(c.client.connectedVersion, version);
       assert.equal(c.client.webSocket.protocol, `v${version.replace('.', '')}.stomp`);
@@ -45,19 +42,19 @@ describe('stompjs', { concurrency: 4 }, () => {
   }
 
   test('picks the highest version of those that it offers', async (t) => {
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     assert.equal(c.opened.headers.version, '1.2');
     assert.equal(c.client.webSocket.protocol, 'v12.stomp');
   });
 
   test('connects over a WebSocket without a subprotocol', async (t) => {
-    const c = await connect(t, url, { webSocketFactory: () => new WebSocket(url) });
+    const c = await connect(t, suite.url, { webSocketFactory: () => new WebSocket(suite.url) });
     assert.equal(c.client.webSocket.protocol, '');
     assert.equal(c.opened.headers.version, '1.2');
   });
 
   test('CONNECTED says what it must, and nothing that breaks a client', async (t) => {
-    const c = await connect(t, url, { connectHeaders: { login: 'somebody', passcode: 'any', host: 'here' } });
+    const c = await connect(t, suite.url, { connectHeaders: { login: 'somebody', passcode: 'any', host: 'here' } });
     const { headers, body } = c.opened;
     assert.match(headers.server, /^hoofbeat\/[^\s:]+$/);
     assert.match(headers.session, /^[^\s:]+$/);
@@ -71,24 +68,24 @@ describe('stompjs', { concurrency: 4 }, () => {
   });
 
   test('heart-beats of 0,0 are honoured', async (t) => {
-    const c = await connect(t, url, { heartbeatIncoming: 0, heartbeatOutgoing: 0 });
+    const c = await connect(t, suite.url, { heartbeatIncoming: 0, heartbeatOutgoing: 0 });
     assert.equal(c.opened.headers['heart-beat'], '0,0');
   });
 
   test('heart-beats in one direction are honoured', async (t) => {
-    const out = await connect(t, url, { heartbeatIncoming: 0, heartbeatOutgoing: 5000 });
+    const out = await connect(t, suite.url, { heartbeatIncoming: 0, heartbeatOutgoing: 5000 });
     assert.equal(out.opened.headers['heart-beat'], '0,5000');
-    const back = await connect(t, url, { heartbeatIncoming: 5000, heartbeatOutgoing: 0 });
+    const back = await connect(t, suite.url, { heartbeatIncoming: 5000, heartbeatOutgoing: 0 });
     assert.equal(back.opened.headers['heart-beat'], '5000,0');
   });
 
   test('1.0 has no heart-beats', async (t) => {
-    const c = await connect(t, url, { stompVersions: onlyVersion(Versions.V1_0), heartbeatIncoming: 1000, heartbeatOutgoing: 1000 });
+    const c = await connect(t, suite.url, { stompVersions: onlyVersion(Versions.V1_0), heartbeatIncoming: 1000, heartbeatOutgoing: 1000 });
     assert.match(c.opened.headers['heart-beat'] ?? '0,0', /^0,0$/);
   });
 
   test('heart-beats of 1000,1000 keep an idle connection alive', async (t) => {
-    const c = await connect(t, url, { heartbeatIncoming: 1000, heartbeatOutgoing: 1000 });
+    const c = await connect(t, suite.url, { heartbeatIncoming: 1000, heartbeatOutgoing: 1000 });
     assert.equal(c.opened.headers['heart-beat'], '1000,1000');
     // Longer than either side waits before it gives up.
     const start = Date.now();
@@ -103,7 +100,7 @@ describe('stompjs', { concurrency: 4 }, () => {
   });
 
   test('topics: every subscriber gets a copy, and only of its topic', async (t) => {
-    const [a, b] = [await connect(t, url), await connect(t, url)];
+    const [a, b] = [await connect(t, suite.url), await connect(t, suite.url)];
     const topic = unique('/topic/copies.');
     const [ofA, ofB, twice, other] = [
       await a.subscribe(topic), await b.subscribe(topic), await b.subscribe(topic), await b.subscribe(unique('/topic/other.')),
@@ -119,7 +116,7 @@ describe('stompjs', { concurrency: 4 }, () => {
   });
 
   test('topics: patterns', async (t) => {
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     const base = unique('/topic/p');
     const patterns = {
       [`${base}.*.c`]: ['.b.c', '/b/c'],
@@ -145,21 +142,21 @@ describe('stompjs', { concurrency: 4 }, () => {
   });
 
   test('unsubscribing stops delivery at once', async (t) => {
-    const [c, sender] = [await connect(t, url), await connect(t, url)];
+    const [c, sender] = [await connect(t, suite.url), await connect(t, suite.url)];
     const topic = unique('/topic/until.');
     const inbox = await c.subscribe(topic);
     c.send(topic, 'before');
+    assert.equal((await inbox.next()).body, 'before');
     inbox.unsubscribe();
     c.send(topic, 'after');
     await c.fence();
     await sender.sendWithReceipt(topic, 'after, by another');
     await c.fence();
-    assert.deepEqual(inbox.drain().map((m) => m.body), ['before']);
-    assert.equal(c.unhandledMessages.size, 0);
+    assert.equal(inbox.size + c.unhandledMessages.size, 0);
   });
 
-  test('RECEIPT answers SEND, UNSUBSCRIBE, BEGIN-less frames with any id', async (t) => {
-    const c = await connect(t, url);
+  test('RECEIPT repeats whatever id was asked for', async (t) => {
+    const c = await connect(t, suite.url);
     const receipts = [];
     c.client.onUnhandledReceipt = (f) => receipts.push(f.headers['receipt-id']);
     for (const id of ['1', 'a b', 'x:y', 'ä€', 'back\\slash']) {
@@ -170,7 +167,7 @@ describe('stompjs', { concurrency: 4 }, () => {
   });
 
   test('text bodies: empty, NUL, line ends, characters of one to four bytes', async (t) => {
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     const topic = unique('/topic/text.');
     const inbox = await c.subscribe(topic);
     const bodies = ['', 'a\0b\0', '\n\n', 'line\r\nline\n', 'aä€😀', '😀'.repeat(5000), '\ufeffmark', '\0'];
@@ -179,13 +176,14 @@ describe('stompjs', { concurrency: 4 }, () => {
     }
     for (const body of bodies) {
       const m = await inbox.next();
-      assert.equal(m.body, body);
+      assert.equal(Buffer.from(m.binaryBody).toString(), body);
+      assert.equal(m.body, body.replace('\ufeff', '')); // the client's decoder takes it for a byte order mark
       assert.equal(m.headers['content-length'], String(Buffer.byteLength(body)));
     }
   });
 
   test('text without content-length ends with the NUL', async (t) => {
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     const topic = unique('/topic/unmeasured.');
     const inbox = await c.subscribe(topic);
     c.client.publish({ destination: topic, body: 'aä€😀', skipContentLengthHeader: true });
@@ -195,7 +193,7 @@ describe('stompjs', { concurrency: 4 }, () => {
   });
 
   test('binary bodies', async (t) => {
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     const topic = unique('/topic/binary.');
     const inbox = await c.subscribe(topic);
     const bodies = [
@@ -217,7 +215,7 @@ describe('stompjs', { concurrency: 4 }, () => {
   });
 
   test('headers: colon, line feed, carriage return, backslash, unknown ones, in order', async (t) => {
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     const topic = unique('/topic/headers.');
     const inbox = await c.subscribe(topic);
     const headers = {
@@ -240,7 +238,7 @@ describe('stompjs', { concurrency: 4 }, () => {
   });
 
   test('headers of the broker cannot be set by a sender', async (t) => {
-    const c = await connect(t, url);
+    const c = await connect(t, suite.url);
     const topic = unique('/topic/forged.');
     const inbox = await c.subscribe(topic);
     const forged = { 'message-id': 'x', subscription: 'y', ack: 'z', redelivered: 'true', 'delivery-count': '9', user: 'root' };
@@ -256,7 +254,7 @@ describe('stompjs', { concurrency: 4 }, () => {
 
   for (const splitLargeFrames of [false, true]) {
     test(`bodies of 1 MiB, ${splitLargeFrames ? '' : 'not '}split by the client`, async (t) => {
-      const c = await connect(t, url, { splitLargeFrames });
+      const c = await connect(t, suite.url, { splitLargeFrames });
       const topic = unique('/topic/large.');
       const inbox = await c.subscribe(topic);
       const bodies = ['x'.repeat(mebibyte), 'é\0'.repeat(mebibyte / 3), 'small'];
@@ -272,7 +270,7 @@ describe('stompjs', { concurrency: 4 }, () => {
   }
 
   test('forceBinaryWSFrames', async (t) => {
-    const c = await connect(t, url, { forceBinaryWSFrames: true });
+    const c = await connect(t, suite.url, { forceBinaryWSFrames: true });
     const topic = unique('/topic/forced.');
     const inbox = await c.subscribe(topic);
     c.send(topic, 'aä\0€😀');
@@ -280,7 +278,7 @@ describe('stompjs', { concurrency: 4 }, () => {
   });
 
   test('appendMissingNULLonIncoming', async (t) => {
-    const c = await connect(t, url, { appendMissingNULLonIncoming: true });
+    const c = await connect(t, suite.url, { appendMissingNULLonIncoming: true });
     const topic = unique('/topic/append.');
     const inbox = await c.subscribe(topic);
     for (const body of ['one', '', 'x'.repeat(100_000), 'four']) {
@@ -290,7 +288,7 @@ describe('stompjs', { concurrency: 4 }, () => {
   });
 
   test('a request with reply-to: /temp-queue/ is answered', async (t) => {
-    const [asking, answering] = [await connect(t, url), await connect(t, url)];
+    const [asking, answering] = [await connect(t, suite.url), await connect(t, suite.url)];
     const service = unique('/queue/service.');
     const requests = await answering.subscribe(service);
     const replies = await asking.subscribe('/temp-queue/replies');
@@ -305,7 +303,7 @@ describe('stompjs', { concurrency: 4 }, () => {
   });
 
   test('two connections have a /temp-queue/ of the same name each', async (t) => {
-    const [a, b] = [await connect(t, url), await connect(t, url)];
+    const [a, b] = [await connect(t, suite.url), await connect(t, suite.url)];
     const [ofA, ofB] = [await a.subscribe('/temp-queue/mine'), await b.subscribe('/temp-queue/mine')];
     a.send('/temp-queue/mine', 'of a');
     b.send('/temp-queue/mine', 'of b');
@@ -317,7 +315,7 @@ describe('stompjs', { concurrency: 4 }, () => {
 
   test('/user/queue/ and /user/topic/ reach all connections of one user', async (t) => {
     const user = unique('user');
-    const as = (login) => connect(t, url, { connectHeaders: { login } });
+    const as = (login) => connect(t, suite.url, { connectHeaders: { login } });
     const [desk, phone, other] = [await as(user), await as(user), await as(unique('other'))];
     const at = async (c) => [await c.subscribe('/user/queue/mail'), await c.subscribe('/user/topic/mail')];
     const inboxes = [await at(desk), await at(phone), await at(other)];

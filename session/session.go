@@ -31,7 +31,7 @@ type Session struct {
 	started time.Time
 	out     *outbox // locks for itself
 
-	version   frames.Version // set once, before anything is delivered
+	version   frames.Version // set once, before connected and before anything is delivered
 	identity  *auth.Identity
 	publisher *broker.Publisher
 	beat      heartBeat
@@ -196,7 +196,11 @@ func (s *Session) refuse(err error) {
 // written before. It may be called from any goroutine.
 func (s *Session) End(f *Fault) {
 	s.ended.CompareAndSwap(nil, f)
-	s.out.close(errorFrame(f, s.version), f.closeCode(), f.Word, s.options.CloseTimeout, false)
+	var version frames.Version
+	if s.connected.Load() { // before, it is being set
+		version = s.version
+	}
+	s.out.close(errorFrame(f, version), f.closeCode(), f.Word, s.options.CloseTimeout, false)
 }
 
 // Shutdown ends the session because the server stops: without an ERROR, as the

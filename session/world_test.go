@@ -8,9 +8,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/go-stomp/stomp/v3/frame"
 	"go.uber.org/goleak"
 
 	"hoofbeat/broker"
+	"hoofbeat/frames"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
 	"hoofbeat/transport"
@@ -57,7 +59,9 @@ func newWorld(t testing.TB, bo broker.Options, edit ...func(*session.Options)) *
 }
 
 // dial opens a connection on which nothing was said.
-func (w *world) dial() *stomptest.Client { return w.dialInfo(session.Info{Transport: "test", Remote: "test"}) }
+func (w *world) dial() *stomptest.Client {
+	return w.dialInfo(session.Info{Transport: "test", Remote: "test"})
+}
 
 func (w *world) dialInfo(info session.Info) *stomptest.Client {
 	here, there := stomptest.Pipe(socketBytes)
@@ -102,12 +106,24 @@ func (w *world) end() {
 // drain takes what the queues hold that tests use.
 func (w *world) drain() {
 	for _, name := range []string{"a", "b", "c", "d"} {
-		if d := w.destination("/queue/" + name); w.depth("/queue/"+name) != (broker.Depth{}) {
-			w.broker.Subscribe(broker.SubscribeOptions{Destination: d, Prefetch: 1, Sink: &sink{}})
-			w.t.Logf("/queue/%s held messages", name)
-		}
+		k := &sink{}
+		sub := w.broker.Subscribe(broker.SubscribeOptions{Destination: w.destination("/queue/" + name), Prefetch: 1 << 20, Sink: k})
+		sub.Written(k.tag)
+		sub.Unsubscribe()
 	}
 }
+
+// A sink takes everything.
+type sink struct{ tag uint64 }
+
+// Deliver implements broker.Sink.
+func (k *sink) Deliver(_ *broker.Message, tag uint64, _ int) bool {
+	k.tag = tag
+	return true
+}
+
+// Overrun implements broker.Sink.
+func (k *sink) Overrun() broker.Overflow { return broker.DropNewest }
 
 func (w *world) destination(text string) broker.Destination {
 	w.t.Helper()
@@ -163,4 +179,21 @@ func (l *logbook) last(message string) map[string]slog.Value {
 		}
 	}
 	return nil
+}
+
+// message makes one as a SEND would.
+func message(to, body string, headers ...string) *broker.Message {
+	d, err := broker.DefaultNamespace().ForSend(to, broker.Owner{})
+	if err != nil {
+		panic(err)
+	}
+	f := frame.New(frame.SEND, append([]string{frame.Destination, to}, headers...)...)
+	f.Body = []byte(body)
+	return broker.NewMessage(d, frames.Inbound{Frame: f}, "")
+}
+
+// depthOf is how many messages a queue holds; topics hold none.
+func (w *world) depthOf(d broker.Destination) int {
+	depth, _ := w.broker.Depth(d)
+	return depth.Ready + depth.Unacked
 }

@@ -112,7 +112,7 @@ func (r *Result) cells() []string {
 	var each float64
 	if b := r.Broker; b != nil {
 		each = b.CPUPerDelivery
-		cells[3] = "+" + size(float64(b.ResidentIncrement))
+		cells[3] = "+" + size(float64(max(0, b.ResidentIncrement)))
 	}
 	if c := r.Connections; c != nil {
 		each = c.BrokerCPUMicros

@@ -61,11 +61,20 @@ func (r *Result) Table(w io.Writer) error {
 		r.flowRows(row)
 	}
 	if b := r.Broker; b != nil {
-		row("broker cpu", "%.0f %% of one processor, %.3f us per delivery", b.CPUPercent, b.CPUPerDelivery)
+		row("broker cpu", "%s", share(b.CPUPercent, b.CPUPerDelivery))
 		row("broker memory", "%s at the start, %s at the peak", size(float64(b.ResidentStart)), size(float64(b.ResidentPeak)))
 	}
-	row("generator cpu", "%.0f %% of one processor, %.3f us per delivery", r.Generator.CPUPercent, r.Generator.CPUPerDelivery)
+	row("generator cpu", "%s", share(r.Generator.CPUPercent, r.Generator.CPUPerDelivery))
 	return t.Flush()
+}
+
+// share writes a processor share, and what a delivery took if there were any.
+func share(percent, each float64) string {
+	text := fmt.Sprintf("%.0f %% of one processor", percent)
+	if each > 0 {
+		text += fmt.Sprintf(", %.3f us per delivery", each)
+	}
+	return text
 }
 
 // flowRows writes the rows of a run in which messages went.

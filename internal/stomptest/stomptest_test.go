@@ -57,7 +57,7 @@ func TestClient(t *testing.T) {
 		"extra header":   {message, func(c *Client) { c.Want("MESSAGE", "!a") }, "a should be missing"},
 		"body":           {message, func(c *Client) { c.Want("MESSAGE", "", "other") }, "another body"},
 		"no frame":       {"rubbish\n", func(c *Client) { c.Next() }, "not a frame"},
-		"silence":        {"", func(c *Client) { c.Next() }, "deadline"},
+		"silence":        {"", func(c *Client) { c.Next() }, "timeout"},
 		"beat":           {"\n" + message, func(c *Client) { c.WantBeat(); c.Want("MESSAGE") }, ""},
 		"beat behind":    {message + "\n\n", func(c *Client) { c.Next(); c.WantBeat(); c.WantBeat() }, ""},
 		"no beat":        {message, func(c *Client) { c.WantBeat() }, "want a heart-beat"},

@@ -162,17 +162,24 @@ func (c *Client) WantBeat() {
 }
 
 // Barrier returns when everything that was sent before has been handled: a
-// message to a topic that nobody reads has got its RECEIPT. What came before
+// message to a user that does not exist has got its RECEIPT. What came before
 // that is kept for Want.
 func (c *Client) Barrier() {
 	c.t.Helper()
 	c.barrier++
 	id := fmt.Sprintf("stomptest-barrier-%d", c.barrier)
-	c.Send("SEND", "destination:/topic/stomptest.barrier", "receipt:"+id)
+	c.Send("SEND", "destination:/user/stomptest/queue/barrier", "receipt:"+id)
+	c.AwaitReceipt(id)
+}
+
+// AwaitReceipt is WantReceipt where other frames may come before; they are
+// kept for Want.
+func (c *Client) AwaitReceipt(id string) {
+	c.t.Helper()
 	for {
 		f, err := c.read()
 		if err != nil {
-			c.Fatalf("the barrier was not reached: %v", err)
+			c.Fatalf("the RECEIPT %q did not come: %v", id, err)
 		}
 		if f.Command == "RECEIPT" && f.Get("receipt-id") == id {
 			return

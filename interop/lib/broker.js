@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { after, before } from 'node:test';
 import { promisify } from 'node:util';
 
 import { within } from './wait.js';
@@ -149,9 +150,20 @@ export class Broker {
   }
 }
 
-/** Starts a broker that ends with a test, or with the suite if t is one. */
+/** Starts a broker that ends with a test. */
 export async function startBroker(t, flags) {
   const broker = await Broker.start(flags);
   t.after(() => broker.stop());
   return broker;
+}
+
+/** Within describe: a broker for all its tests. Its url is there once they run. */
+export function suiteBroker(flags) {
+  const suite = {};
+  before(async () => {
+    suite.broker = await Broker.start(flags);
+    suite.url = suite.broker.url;
+  });
+  after(() => suite.broker?.stop());
+  return suite;
 }

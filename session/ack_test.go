@@ -1,0 +1,236 @@
+package session_test
+
+import (
+	"fmt"
+	"strconv"
+	"testing"
+
+	"hoofbeat/internal/stomptest"
+)
+
+// fill sends n messages to /queue/a, with their numbers as bodies.
+func fill(c *stomptest.Client, n int) {
+	for i := range n {
+		c.Send("SEND", "destination:/queue/a", "", strconv.Itoa(i))
+	}
+}
+
+// take wants the MESSAGEs with these bodies and returns them.
+func take(t *testing.T, c *stomptest.Client, bodies ...string) []stomptest.Frame {
+	t.Helper()
+	var all []stomptest.Frame
+	for _, b := range bodies {
+		all = append(all, c.Want("MESSAGE", "", b))
+	}
+	return all
+}
+
+// How each version names the message in ACK and NACK.
+var ackIDs = map[string]func(f stomptest.Frame) []string{
+	"1.0": func(f stomptest.Frame) []string { return []string{"message-id:" + f.Get("message-id")} },
+	"1.1": func(f stomptest.Frame) []string {
+		return []string{"subscription:" + f.Get("subscription"), "message-id:" + f.Get("message-id")}
+	},
+	"1.2": func(f stomptest.Frame) []string { return []string{"id:" + f.Get("ack")} },
+}
+
+func TestAck(t *testing.T) {
+	for version, ackID := range ackIDs {
+		for _, tc := range []struct {
+			mode, command string
+			ready         int // of 5, after the third was named and the consumer has left
+		}{
+			{"client", "ACK", 2},
+			{"client-individual", "ACK", 4},
+			{"client", "NACK", 5},
+			{"client-individual", "NACK", 5},
+		} {
+			t.Run(version+tc.mode+tc.command, func(t *testing.T) {
+				converse(t, func(w *world) {
+					c := w.dial()
+					c.Connect(version)
+					fill(c, 5)
+					c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:"+tc.mode)
+					all := take(t, c, "0", "1", "2", "3", "4")
+					for _, f := range all {
+						if f.Get("ack") != f.Get("message-id") {
+							t.Errorf("ack and message-id differ: %q", f.Raw)
+						}
+					}
+					c.Send(tc.command, append(ackID(all[2]), "receipt:r")...)
+					c.AwaitReceipt("r")
+					c.Send("UNSUBSCRIBE", "id:1")
+					w.wantDepth("/queue/a", tc.ready, 0)
+				})
+			})
+		}
+	}
+}
+
+func TestNackComesBack(t *testing.T) {
+	converse(t, func(w *world) {
+		c := w.connect()
+		fill(c, 3)
+		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client-individual", "prefetch-count:2")
+		all := take(t, c, "0", "1")
+		c.Send("NACK", "id:"+all[0].Get("ack"))
+		again := c.Want("MESSAGE", "redelivered:true", "delivery-count:2", "", "0")
+		if again.Get("ack") == all[0].Get("ack") {
+			t.Error("two deliveries have one id")
+		}
+		c.Send("NACK", "id:"+again.Get("ack"), "receipt:r")
+		c.AwaitReceipt("r")
+		again = c.Want("MESSAGE", "redelivered:true", "delivery-count:3", "", "0")
+		c.Send("NACK", "id:"+again.Get("ack"), "requeue:false")
+		c.Want("MESSAGE", "!redelivered", "!delivery-count", "", "2")
+		w.wantDepth("/queue/a", 0, 2)
+	})
+}
+
+// Cumulative ACKs concern one subscription only.
+func TestClientAckIsPerSubscription(t *testing.T) {
+	converse(t, func(w *world) {
+		c := w.connect()
+		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client")
+		c.Send("SUBSCRIBE", "id:2", "destination:/queue/a", "ack:client")
+		fill(c, 4)
+		all := take(t, c, "0", "1", "2", "3")
+		c.Send("ACK", "id:"+all[3].Get("ack"))
+		c.Barrier()
+		w.wantDepth("/queue/a", 0, 2)
+	})
+}
+
+// 25 of 50, and then the rest in their order.
+func TestUnackedComeBackInOrder(t *testing.T) {
+	for name, leave := range map[string]func(c *stomptest.Client){
+		"unsubscribe": func(c *stomptest.Client) { c.Send("UNSUBSCRIBE", "id:1", "receipt:u"); c.WantReceipt("u") },
+		"disconnect":  func(c *stomptest.Client) { c.Send("DISCONNECT", "receipt:d"); c.WantReceipt("d"); c.WantClosed() },
+		"close":       func(c *stomptest.Client) { c.Close() },
+		"error":       func(c *stomptest.Client) { c.Write("rubbish\n"); c.WantError("invalid-frame", ""); c.WantClosed() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			converse(t, func(w *world) {
+				c, other := w.connect(), w.connect()
+				fill(c, 50)
+				c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client-individual")
+				for i := range 50 {
+					f := c.Want("MESSAGE", "!redelivered", "", strconv.Itoa(i))
+					if i%2 == 0 {
+						c.Send("ACK", "id:"+f.Get("ack"))
+					}
+				}
+				c.Barrier()
+				leave(c)
+				w.wantDepth("/queue/a", 25, 0)
+				other.Send("SEND", "destination:/queue/a", "", "new")
+				other.Send("SUBSCRIBE", "id:1", "destination:/queue/a")
+				for i := 1; i < 50; i += 2 {
+					other.Want("MESSAGE", "redelivered:true", "delivery-count:2", "", strconv.Itoa(i))
+				}
+				other.Want("MESSAGE", "!redelivered", "!delivery-count", "", "new")
+			})
+		})
+	}
+}
+
+// An ACK just before the end of the connection counts.
+func TestAckThenClose(t *testing.T) {
+	converse(t, func(w *world) {
+		c := w.connect()
+		fill(c, 1)
+		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client")
+		f := take(t, c, "0")[0]
+		c.Send("ACK", "id:"+f.Get("ack"))
+		c.Send("DISCONNECT")
+		c.Close()
+		w.wantDepth("/queue/a", 0, 0)
+	})
+}
+
+// Each of these names nothing that waits; no message is lost by it.
+func TestUnknownAck(t *testing.T) {
+	for name, frame := range map[string]func(f stomptest.Frame) []string{
+		"other":              func(stomptest.Frame) []string { return []string{"id:x"} },
+		"number":             func(stomptest.Frame) []string { return []string{"id:1"} },
+		"past the end":       func(f stomptest.Frame) []string { return []string{"id:" + f.Get("ack") + "zzzzzz"} },
+		"zero":               func(f stomptest.Frame) []string { return []string{"id:" + cutLast(f.Get("ack")) + "0"} },
+		"huge":               func(f stomptest.Frame) []string { return []string{"id:" + cutLast(f.Get("ack")) + "3w5e11264sgsf"} },
+		"too huge":           func(f stomptest.Frame) []string { return []string{"id:" + cutLast(f.Get("ack")) + "zzzzzzzzzzzzzz"} },
+		"negative":           func(f stomptest.Frame) []string { return []string{"id:" + cutLast(f.Get("ack")) + "-1"} },
+		"other subscription": func(f stomptest.Frame) []string { return []string{"id:" + f.Get("ack"), "subscription:2"} },
+		"automatic": func(f stomptest.Frame) []string {
+			return []string{"id:" + f.Get("session") + "-2-1"}
+		},
+	} {
+		for _, command := range []string{"ACK", "NACK"} {
+			t.Run(name+command, func(t *testing.T) {
+				converse(t, func(w *world) {
+					c := w.connect()
+					fill(c, 3)
+					c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client")
+					all := take(t, c, "0", "1", "2")
+					c.Send("SUBSCRIBE", "id:2", "destination:/queue/b")
+					c.Send(command, append(frame(all[1]), "receipt:r")...)
+					c.WantError("unknown-ack-id", "r", command)
+					c.WantClosed()
+					w.wantDepth("/queue/a", 3, 0)
+				})
+			})
+		}
+	}
+}
+
+// cutLast takes the number of the delivery off a message id.
+func cutLast(id string) string {
+	for i := len(id) - 1; ; i-- {
+		if id[i] == '-' {
+			return id[:i+1]
+		}
+	}
+}
+
+// A second ACK, and one for what went to somebody else, are unknown as well.
+func TestAckTwice(t *testing.T) {
+	converse(t, func(w *world) {
+		c, other := w.connect(), w.connect()
+		fill(c, 1)
+		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client-individual")
+		f := take(t, c, "0")[0]
+		other.Send("ACK", "id:"+f.Get("ack"), "receipt:r")
+		other.WantError("unknown-ack-id", "r")
+		c.Send("ACK", "id:"+f.Get("ack"))
+		c.Send("ACK", "id:"+f.Get("ack"))
+		c.WantError("unknown-ack-id", "")
+		w.wantDepth("/queue/a", 0, 0)
+	})
+}
+
+// Message ids are made of characters that no client escapes or splits at.
+func TestMessageIDs(t *testing.T) {
+	converse(t, func(w *world) {
+		c := w.connect()
+		seen := map[string]bool{}
+		for i, mode := range []string{"auto", "client", "client-individual"} {
+			for _, to := range []string{"/topic/a", "/queue/a"} {
+				c.Send("SUBSCRIBE", fmt.Sprintf("id:%d%s", i, to), "destination:"+to, "ack:"+mode)
+			}
+		}
+		for range 100 {
+			c.Send("SEND", "destination:/topic/a")
+			c.Send("SEND", "destination:/queue/a")
+		}
+		for range 400 {
+			id := c.Want("MESSAGE").Get("message-id")
+			if seen[id] {
+				t.Fatalf("message-id %q came twice", id)
+			}
+			seen[id] = true
+			for _, r := range id {
+				if !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '-' || r == '_' || r == '.' || r == '@') {
+					t.Fatalf("message-id is %q", id)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,186 @@
+package session_test
+
+import (
+	"fmt"
+	"testing"
+
+	"hoofbeat/session"
+)
+
+func TestCommit(t *testing.T) {
+	for _, version := range []string{"1.0", "1.1", "1.2"} {
+		t.Run(version, func(t *testing.T) {
+			converse(t, func(w *world) {
+				c, other := w.dial(), w.connect()
+				c.Connect(version)
+				other.Send("SUBSCRIBE", "id:t", "destination:/topic/a")
+				other.Send("SUBSCRIBE", "id:q", "destination:/queue/a")
+				other.Barrier()
+				c.Send("BEGIN", "transaction:t1", "receipt:b")
+				c.WantReceipt("b")
+				c.Send("SEND", "destination:/queue/a", "transaction:t1", "", "1")
+				c.Send("SEND", "destination:/topic/a", "transaction:t1", "", "2")
+				c.Barrier()
+				other.WantNothing()
+				c.Send("COMMIT", "transaction:t1", "receipt:c")
+				c.WantReceipt("c")
+				other.Barrier()
+				bodies := string(other.Want("MESSAGE", "!transaction").Body) + string(other.Want("MESSAGE").Body)
+				if bodies != "12" && bodies != "21" {
+					t.Errorf("got %q", bodies)
+				}
+				// The name may be used again.
+				c.Send("BEGIN", "transaction:t1")
+				c.Send("COMMIT", "transaction:t1", "receipt:c2")
+				c.WantReceipt("c2")
+			})
+		})
+	}
+}
+
+// RECEIPTs of frames in a transaction come when they are done, which is after
+// COMMIT, and in their order.
+func TestReceiptsInTransaction(t *testing.T) {
+	converse(t, func(w *world) {
+		c := w.connect()
+		c.Send("BEGIN", "transaction:t", "receipt:1")
+		c.WantReceipt("1")
+		c.Send("SEND", "destination:/queue/a", "transaction:t", "receipt:2")
+		c.Send("SEND", "destination:/queue/b", "transaction:t", "receipt:3")
+		c.WantNothing()
+		c.Send("COMMIT", "transaction:t", "receipt:4")
+		c.WantReceipt("2")
+		c.WantReceipt("3")
+		c.WantReceipt("4")
+	})
+}
+
+func TestAbort(t *testing.T) {
+	converse(t, func(w *world) {
+		c := w.connect()
+		fill(c, 2)
+		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client-individual")
+		all := take(t, c, "0", "1")
+		c.Send("BEGIN", "transaction:t")
+		c.Send("SEND", "destination:/queue/b", "transaction:t")
+		c.Send("ACK", "id:"+all[0].Get("ack"), "transaction:t")
+		c.Send("NACK", "id:"+all[1].Get("ack"), "transaction:t")
+		c.Send("ABORT", "transaction:t", "receipt:r")
+		c.WantReceipt("r")
+		c.WantNothing() // they stay with this consumer, and do not come again
+		w.wantDepth("/queue/a", 0, 2)
+		w.wantDepth("/queue/b", 0, 0)
+		c.Send("ACK", "id:"+all[0].Get("ack"))
+		c.Send("NACK", "id:"+all[1].Get("ack"))
+		c.Want("MESSAGE", "redelivered:true", "", "1")
+		w.wantDepth("/queue/a", 0, 1)
+	})
+}
+
+// A transaction's ACKs make room for more at once, so that one longer than
+// prefetch can be committed.
+func TestAckInTransactions(t *testing.T) {
+	converse(t, func(w *world) {
+		c := w.connect()
+		fill(c, 50)
+		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client-individual", "prefetch-count:1")
+		for i := range 10 {
+			tx := fmt.Sprintf("transaction:%d", i%2)
+			c.Send("BEGIN", tx)
+			for range 5 {
+				c.Send("ACK", "id:"+c.Want("MESSAGE", "!redelivered").Get("ack"), tx)
+			}
+			c.Send("COMMIT", tx)
+		}
+		c.WantNothing()
+		w.wantDepth("/queue/a", 0, 0)
+	})
+}
+
+// What an open transaction has acknowledged is neither delivered again nor
+// acknowledged twice; the end of the connection aborts it.
+func TestTransactionHoldsItsMessages(t *testing.T) {
+	converse(t, func(w *world) {
+		c, other := w.connect(), w.connect()
+		fill(c, 3)
+		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client")
+		all := take(t, c, "0", "1", "2")
+		c.Send("BEGIN", "transaction:t")
+		c.Send("ACK", "id:"+all[1].Get("ack"), "transaction:t")
+		c.Send("UNSUBSCRIBE", "id:1")
+		c.Barrier()
+		w.wantDepth("/queue/a", 1, 2)
+		other.Send("SUBSCRIBE", "id:1", "destination:/queue/a")
+		other.Want("MESSAGE", "redelivered:true", "", "2")
+		other.WantNothing()
+		c.Close()
+		other.Want("MESSAGE", "redelivered:true", "", "0")
+		other.Want("MESSAGE", "redelivered:true", "", "1")
+	})
+}
+
+func TestClaimedIsUnknown(t *testing.T) {
+	converse(t, func(w *world) {
+		c := w.connect()
+		fill(c, 1)
+		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client")
+		f := take(t, c, "0")[0]
+		c.Send("BEGIN", "transaction:t")
+		c.Send("ACK", "id:"+f.Get("ack"), "transaction:t")
+		c.Send("ACK", "id:"+f.Get("ack"), "receipt:r")
+		c.WantError("unknown-ack-id", "r")
+		c.WantClosed()
+		w.wantDepth("/queue/a", 1, 0)
+	})
+}
+
+// Frames of other transactions, and of none, pass an open one by.
+func TestInterleavedTransactions(t *testing.T) {
+	converse(t, func(w *world) {
+		c := w.connect()
+		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a")
+		c.Send("BEGIN", "transaction:a")
+		c.Send("BEGIN", "transaction:b")
+		c.Send("SEND", "destination:/queue/a", "transaction:a", "", "a1")
+		c.Send("SEND", "destination:/queue/a", "transaction:b", "", "b1")
+		c.Send("SEND", "destination:/queue/a", "", "plain")
+		c.Send("SEND", "destination:/queue/a", "transaction:a", "", "a2")
+		c.Send("COMMIT", "transaction:b")
+		c.Send("COMMIT", "transaction:a")
+		take(t, c, "plain", "b1", "a1", "a2")
+	})
+}
+
+func TestTransactionLimits(t *testing.T) {
+	limits := func(o *session.Options) { o.Limits.TransactionFrames, o.Limits.TransactionBytes = 3, 10_000 }
+	for name, tc := range map[string]struct {
+		size int
+		want string
+	}{
+		"frames": {10, "limits.frames_per_transaction"},
+		"bytes":  {6000, "limits.transaction_bytes_per_connection"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			converse(t, func(w *world) {
+				c := w.connect()
+				for _, tx := range []string{"a", "b"} { // what is over does not count
+					c.Send("BEGIN", "transaction:"+tx)
+					c.Send("SEND", "destination:/queue/a", "transaction:"+tx, "", string(make([]byte, 0)))
+					c.Send("ABORT", "transaction:"+tx)
+				}
+				c.Send("BEGIN", "transaction:t")
+				body := fmt.Sprintf("%0*d", tc.size, 0)
+				for range 3 {
+					c.Send("SEND", "destination:/queue/a", "transaction:t", "", body)
+				}
+				_ = c.TryWrite("SEND\ndestination:/queue/a\ntransaction:t\nreceipt:r\n\n\x00")
+				f := c.Want("ERROR", "message:transaction-too-large")
+				if tc.size < 100 && f.Get("receipt-id") != "r" {
+					t.Errorf("got %q", f.Raw)
+				}
+				c.WantClosed()
+				w.wantDepth("/queue/a", 0, 0)
+			}, limits)
+		})
+	}
+}
