@@ -137,7 +137,7 @@ func (p *headerParser) split(line string) (name, value string, bad *Error) {
 	switch {
 	case i < 0:
 		return "", "", invalid("A header line of the %s has no colon.", p.command)
-	case i == 0:
+	case i == 0, p.version == V10 && strings.Trim(line[:i], " \t") == "":
 		return "", "", invalid("A header of the %s has no name.", p.command)
 	case p.version == V12 && strings.IndexByte(line, '\r') >= 0:
 		return "", "", invalid("The header %q of the %s holds a bare CR; STOMP 1.2 writes it as \\r.", printable([]byte(line[:i])), p.command)

@@ -27,6 +27,9 @@ try {
   });
   const [code] = await once(node, 'exit');
   process.exitCode = code ?? 1;
+} catch (error) {
+  console.error(error.stderr || error); // what the compiler says, if it is that
+  process.exitCode = 1;
 } finally {
   await rm(folder, { recursive: true, force: true });
 }

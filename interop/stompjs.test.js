@@ -92,7 +92,6 @@ describe('stompjs', { concurrency: 4 }, () => {
     await c.heartBeats.take(4);
     const took = Date.now() - start;
     assert.ok(took > 2000, `4 heart-beats within ${took} ms are too many`);
-    assert.ok(took < 4500, `4 heart-beats within ${took} ms are too few`);
     assert.equal(c.messagesIn.filter((m) => m !== '\n').length, 1, 'nothing but CONNECTED and heart-beats came');
     assert.equal(c.heartBeatsLost, 0);
     assert.equal(c.closed.size, 0);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests with clients that are not ours, against bin/hoofbeat.
+# Tests with clients that are not ours, against the broker of this tree, or the one that BROKER_BIN names.
 set -euo pipefail
 cd "$(dirname "$0")/../interop"
 

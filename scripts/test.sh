@@ -100,6 +100,9 @@ echo '== go test, with the race detector, on one processor'
 mapfile -t concurrent < <(folders broker session transport)
 GOMAXPROCS=1 go test -race -count=1 "${concurrent[@]}"
 
+echo '== bench, too short to tell anything but that nothing is lost'
+BENCH_DURATION=1s BENCH_WARMUP=1s BENCH_CONNECTIONS=500 bash scripts/bench.sh </dev/null
+
 if [ -n "$interop" ]; then
   echo '== interop'
   (cd interop && npm test)

@@ -46,7 +46,7 @@ func TestAck(t *testing.T) {
 			{"client-individual", "NACK", 5},
 		} {
 			t.Run(version+tc.mode+tc.command, func(t *testing.T) {
-				converse(t, func(w *world) {
+				converse(t, func(t *testing.T, w *world) {
 					c := w.dial()
 					c.Connect(version)
 					fill(c, 5)
@@ -68,7 +68,7 @@ func TestAck(t *testing.T) {
 }
 
 func TestNackComesBack(t *testing.T) {
-	converse(t, func(w *world) {
+	converse(t, func(t *testing.T, w *world) {
 		c := w.connect()
 		fill(c, 3)
 		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client-individual", "prefetch-count:2")
@@ -89,7 +89,7 @@ func TestNackComesBack(t *testing.T) {
 
 // Cumulative ACKs concern one subscription only.
 func TestClientAckIsPerSubscription(t *testing.T) {
-	converse(t, func(w *world) {
+	converse(t, func(t *testing.T, w *world) {
 		c := w.connect()
 		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client")
 		c.Send("SUBSCRIBE", "id:2", "destination:/queue/a", "ack:client")
@@ -110,7 +110,7 @@ func TestUnackedComeBackInOrder(t *testing.T) {
 		"error":       func(c *stomptest.Client) { c.Write("rubbish\n"); c.WantError("invalid-frame", ""); c.WantClosed() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			converse(t, func(w *world) {
+			converse(t, func(t *testing.T, w *world) {
 				c, other := w.connect(), w.connect()
 				fill(c, 50)
 				c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client-individual")
@@ -136,7 +136,7 @@ func TestUnackedComeBackInOrder(t *testing.T) {
 
 // An ACK just before the end of the connection counts.
 func TestAckThenClose(t *testing.T) {
-	converse(t, func(w *world) {
+	converse(t, func(t *testing.T, w *world) {
 		c := w.connect()
 		fill(c, 1)
 		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client")
@@ -165,7 +165,7 @@ func TestUnknownAck(t *testing.T) {
 	} {
 		for _, command := range []string{"ACK", "NACK"} {
 			t.Run(name+command, func(t *testing.T) {
-				converse(t, func(w *world) {
+				converse(t, func(t *testing.T, w *world) {
 					c := w.connect()
 					fill(c, 3)
 					c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client")
@@ -192,7 +192,7 @@ func cutLast(id string) string {
 
 // A second ACK, and one for what went to somebody else, are unknown as well.
 func TestAckTwice(t *testing.T) {
-	converse(t, func(w *world) {
+	converse(t, func(t *testing.T, w *world) {
 		c, other := w.connect(), w.connect()
 		fill(c, 1)
 		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client-individual")
@@ -208,7 +208,7 @@ func TestAckTwice(t *testing.T) {
 
 // Message ids are made of characters that no client escapes or splits at.
 func TestMessageIDs(t *testing.T) {
-	converse(t, func(w *world) {
+	converse(t, func(t *testing.T, w *world) {
 		c := w.connect()
 		seen := map[string]bool{}
 		for i, mode := range []string{"auto", "client", "client-individual"} {

@@ -96,6 +96,10 @@ func (s *Session) tick(now time.Time) time.Time {
 		s.End(fault(ConnectTimeout, "No CONNECT was accepted within %v (limits.connect_timeout).", s.options.ConnectTimeout))
 		return time.Time{}
 	}
+	if s.leaving.Load() {
+		s.End(fault(StorageFailed, "What was sent before DISCONNECT could not be stored within %v.", s.options.CloseTimeout))
+		return time.Time{}
+	}
 	read := s.conn.LastRead()
 	if h := s.beat; h.receive > 0 && now.Sub(read) >= tolerance*h.receive {
 		s.End(fault(HeartBeatTimeout, "Nothing came for %v; the client had agreed to send something at least every %v.",

@@ -166,9 +166,10 @@ func (o *outbox) close(last []byte, code CloseCode, reason string, timeout time.
 	o.startAndUnlock()
 }
 
-// drain is close with the lock held; the caller starts the writer.
+// drain is close with the lock held; the caller starts the writer. If the
+// outbox is held, the goroutine that holds it lets go soon.
 func (o *outbox) drain(last []byte, code CloseCode, reason string, timeout time.Duration, discard bool) {
-	o.state, o.code, o.reason, o.held = draining, code, reason, false
+	o.state, o.code, o.reason = draining, code, reason
 	if discard {
 		clear(o.items)
 		o.items = o.items[:0]

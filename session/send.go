@@ -18,13 +18,14 @@ type sendHeaders struct {
 
 // readSend reads the headers in one pass; the first of repeated ones counts.
 func readSend(h *frame.Header) (out sendHeaders, err error) {
+	var hasDestination, hasReplyTo bool
 	for i := range h.Len() {
 		k, v := h.GetAt(i)
 		switch k {
 		case frame.Destination:
-			first(&out.destination, v)
+			first(&out.destination, &hasDestination, v)
 		case "reply-to":
-			first(&out.replyTo, v)
+			first(&out.replyTo, &hasReplyTo, v)
 		case frame.Transaction:
 			out.inTransaction = true
 		case frame.Receipt:
@@ -38,9 +39,9 @@ func readSend(h *frame.Header) (out sendHeaders, err error) {
 	return out, nil
 }
 
-func first(dst *string, v string) {
-	if *dst == "" {
-		*dst = v
+func first(dst *string, has *bool, v string) {
+	if !*has {
+		*dst, *has = v, true
 	}
 }
 
@@ -83,6 +84,7 @@ func (s *Session) send(f frames.Inbound) error {
 	if h.wantsReceipt {
 		done = s.receiptWhenDone(f.Wire(frame.Receipt))
 	}
+	s.unfinished.Add(1)
 	s.publisher.Send(m, done)
 	return nil
 }
@@ -93,9 +95,10 @@ func (s *Session) receiptWhenDone(receipt string) func(error) {
 	return func(err error) {
 		if err != nil {
 			s.storageFailed(receipt, err)
-			return
+		} else {
+			s.out.control(receiptFrame(receipt))
 		}
-		s.out.control(receiptFrame(receipt))
+		s.finish()
 	}
 }
 
@@ -126,11 +129,15 @@ func (s *Session) replyTo(text string) (string, error) {
 		return "", err
 	}
 	if !s.hasSubscription(d) {
-		s.out.hold()
-		defer s.out.release()
-		if err := s.start(&subscription{key: text, wireID: text, wireDestination: text, hasID: true, dest: d, prefetch: autoPrefetch, implicit: true}); err != nil {
+		text := strings.Clone(text)
+		// The key is one that no client's subscription can have.
+		sub := &subscription{key: "\x00reply " + text, wireID: text, wireDestination: text, hasID: true, dest: d, prefetch: autoPrefetch, implicit: true}
+		if err := s.checkStart(sub); err != nil {
 			return "", err
 		}
+		s.out.hold()
+		defer s.out.release()
+		s.start(sub)
 	}
 	return broker.ReplyTo(d), nil
 }

@@ -41,6 +41,12 @@ type Session struct {
 
 	// connected is set when CONNECT was accepted; read by the timer, too.
 	connected atomic.Bool
+	// leaving is set by DISCONNECT, after farewell, its RECEIPT.
+	leaving  atomic.Bool
+	farewell []byte
+	// unfinished counts the SENDs and COMMITs that the broker is not done
+	// with, and 1 for the session until DISCONNECT.
+	unfinished atomic.Int64
 	// ended is why the session ends, the first reason there was; set by
 	// anybody.
 	ended atomic.Pointer[Fault]
@@ -72,7 +78,9 @@ func New(conn Conn, o *Options, id string) *Session {
 		if err != nil {
 			s.storageFailed("", err)
 		}
+		s.finish()
 	}
+	s.unfinished.Store(1)
 	return s
 }
 
@@ -172,14 +180,24 @@ func (s *Session) handle(f frames.Inbound) (last bool, err error) {
 	return false, fault(AlreadyConnected, "%s came after the session was connected; it may come once.", f.Command)
 }
 
-// disconnect ends the session as its client wishes (STOMP 1.2, DISCONNECT).
+// disconnect ends the session as its client wishes (STOMP 1.2, DISCONNECT),
+// once all that it sent is done: its receipt says so.
 func (s *Session) disconnect(f frames.Inbound) {
 	s.leave()
-	var last []byte
 	if receipt := f.Wire(frame.Receipt); receipt != "" {
-		last = receiptFrame(receipt)
+		s.farewell = receiptFrame(receipt)
 	}
-	s.out.close(last, CloseNormal, "", s.options.CloseTimeout, false)
+	s.leaving.Store(true)
+	s.timer.Reset(time.Now().Add(s.options.CloseTimeout))
+	s.finish()
+}
+
+// finish counts off one SEND or COMMIT that is done, or the session itself,
+// which DISCONNECT has ended. The last one says farewell.
+func (s *Session) finish() {
+	if s.unfinished.Add(-1) == 0 {
+		s.out.close(s.farewell, CloseNormal, "", s.options.CloseTimeout, false)
+	}
 }
 
 // refuse tells the client why the session ends, and ends it.

@@ -60,7 +60,7 @@ func (o *outbox) endSlow() {
 		"and limits.slow_consumer is disconnect. Read faster, subscribe to less, or use a queue with prefetch-count.", o.limit)
 	o.drain(errorFrame(f, 0), f.closeCode(), f.Word, slowPatience, true)
 	o.onSlow(f)
-	if !o.writing {
+	if !o.writing && !o.held {
 		o.writing = true
 		go o.write()
 	}

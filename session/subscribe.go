@@ -70,11 +70,12 @@ func (s *Session) subscribe(f frames.Inbound) error {
 	// the subscription is in force.
 	s.out.hold()
 	defer s.out.release()
-	if err := s.checkStart(); err != nil {
+	if err := s.checkStart(sub); err != nil {
 		return err
 	}
 	s.receipt(f)
-	return s.start(sub)
+	s.start(sub)
+	return nil
 }
 
 func (s *Session) readSubscribe(f frames.Inbound) (*subscription, error) {
@@ -145,19 +146,26 @@ func (s *Session) prefetch(h *frame.Header, mode broker.AckMode) (int, error) {
 	return s.options.Limits.Prefetch, nil
 }
 
-func (s *Session) checkStart() error {
-	if limit := s.options.Limits.Subscriptions; len(s.byNumber) >= limit {
+// checkStart tells whether the connection may have one more subscription.
+func (s *Session) checkStart(sub *subscription) error {
+	limit := s.options.Limits.Subscriptions
+	if len(s.byNumber) >= limit {
 		return fault(TooManySubscriptions, "The connection has %d subscriptions, which is the most it may have (limits.subscriptions_per_connection).", limit)
+	}
+	if sub.dest.Kind == broker.TempQueue && !s.hasTemporary(sub.dest) && len(s.temporary) >= limit {
+		return fault(TooManySubscriptions, "The connection has %d temporary queues, which is the most it may have (limits.subscriptions_per_connection).", limit)
 	}
 	return nil
 }
 
-// start registers a subscription with the session and the broker. The outbox
-// is held: nothing is written for the subscription before its handle is set.
-func (s *Session) start(sub *subscription) error {
-	if err := s.checkStart(); err != nil {
-		return err
-	}
+func (s *Session) hasTemporary(d broker.Destination) bool {
+	return slices.ContainsFunc(s.temporary, func(t broker.Destination) bool { return t.Key() == d.Key() })
+}
+
+// start registers a subscription, which checkStart has let pass, with the
+// session and the broker. The outbox is held: nothing is written for the
+// subscription before its handle is set.
+func (s *Session) start(sub *subscription) {
 	s.numbers++
 	sub.session, sub.number = s, s.numbers
 	sub.makeHead()
@@ -165,35 +173,27 @@ func (s *Session) start(sub *subscription) error {
 		s.subs, s.byNumber = make(map[string]*subscription), make(map[uint64]*subscription)
 	}
 	if sub.dest.Kind == broker.TempQueue {
-		if err := s.makeTemporary(sub); err != nil {
-			return err
-		}
+		s.makeTemporary(sub)
 	}
 	s.subs[sub.key], s.byNumber[sub.number] = sub, sub
 	sub.handle = s.options.Broker.Subscribe(broker.SubscribeOptions{
 		Destination: sub.dest, Ack: sub.ack, Prefetch: sub.prefetch, Backlog: s.options.Limits.Outbound, Sink: sub,
 	})
-	return nil
 }
 
 // makeTemporary makes the queue of a subscription to /temp-queue/NAME, which
 // exists as long as the session. A subscription to it that a reply-to made
 // gives way to the client's own.
-func (s *Session) makeTemporary(sub *subscription) error {
+func (s *Session) makeTemporary(sub *subscription) {
 	for _, other := range s.byNumber {
 		if other.implicit && other.dest.Key() == sub.dest.Key() {
 			s.stop(other)
 		}
 	}
-	if slices.ContainsFunc(s.temporary, func(d broker.Destination) bool { return d.Key() == sub.dest.Key() }) {
-		return nil
+	if !s.hasTemporary(sub.dest) {
+		s.options.Broker.MakeTemporary(sub.dest, s.options.Limits.Outbound)
+		s.temporary = append(s.temporary, sub.dest)
 	}
-	if limit := s.options.Limits.Subscriptions; len(s.temporary) >= limit {
-		return fault(TooManySubscriptions, "The connection has %d temporary queues, which is the most it may have (limits.subscriptions_per_connection).", limit)
-	}
-	s.options.Broker.MakeTemporary(sub.dest, s.options.Limits.Outbound)
-	s.temporary = append(s.temporary, sub.dest)
-	return nil
 }
 
 func (s *Session) hasSubscription(d broker.Destination) bool {

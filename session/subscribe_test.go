@@ -12,7 +12,7 @@ import (
 func TestSubscribeTopic(t *testing.T) {
 	for _, version := range []string{"1.0", "1.1", "1.2"} {
 		t.Run(version, func(t *testing.T) {
-			converse(t, func(w *world) {
+			converse(t, func(t *testing.T, w *world) {
 				c, p := w.dial(), w.connect()
 				c.Connect(version)
 				c.Send("SUBSCRIBE", "id:7", "destination:/topic/a", "receipt:r")
@@ -30,7 +30,7 @@ func TestSubscribeTopic(t *testing.T) {
 }
 
 func TestSubscribe10WithoutID(t *testing.T) {
-	converse(t, func(w *world) {
+	converse(t, func(t *testing.T, w *world) {
 		c := w.dial()
 		c.ConnectAs()
 		c.Send("SUBSCRIBE", "destination:/queue/a", "receipt:r1", "ack:client")
@@ -51,7 +51,7 @@ func TestSubscribe10WithoutID(t *testing.T) {
 
 // STOMP 1.0 has no escapes and its header values are trimmed.
 func TestHeaders10(t *testing.T) {
-	converse(t, func(w *world) {
+	converse(t, func(t *testing.T, w *world) {
 		c := w.dial()
 		c.Connect("1.0")
 		c.Send("SUBSCRIBE", `id: a\nb:c `, "destination: /queue/a ")
@@ -69,7 +69,7 @@ func TestHeaders10(t *testing.T) {
 func TestEchoIsRaw(t *testing.T) {
 	for _, id := range []string{"a:b", `a\cb`, `a\\b\n`, " a ", "ä", "sub-0"} {
 		t.Run(id, func(t *testing.T) {
-			converse(t, func(w *world) {
+			converse(t, func(t *testing.T, w *world) {
 				c := w.connect()
 				c.Send("SUBSCRIBE", "id:"+id, `destination:/queue/a`, "receipt:"+id)
 				if f := c.Want("RECEIPT"); f.Wire("receipt-id") != id {
@@ -104,20 +104,21 @@ func TestDestinationIsEchoed(t *testing.T) {
 		"/queue/a.b/c:d": `/queue/a.b.c\cd`,
 	} {
 		t.Run(wanted, func(t *testing.T) {
-			converse(t, func(w *world) {
+			converse(t, func(t *testing.T, w *world) {
 				c := w.connect()
 				c.Send("SUBSCRIBE", "id:1", "destination:"+wanted)
 				c.Send("SEND", "destination:"+sent)
 				if f := c.Want("MESSAGE"); f.Wire("destination") != wanted {
 					t.Errorf("destination is %q", f.Wire("destination"))
 				}
+				synctest.Wait() // until it is acknowledged
 			})
 		})
 	}
 }
 
 func TestWildcards(t *testing.T) {
-	converse(t, func(w *world) {
+	converse(t, func(t *testing.T, w *world) {
 		c, p := w.connect(), w.connect()
 		for _, pattern := range []string{"*.b", "**", "#", ">", "a.**", "a.*.>"} {
 			c.Send("SUBSCRIBE", "id:"+pattern, "destination:/topic/"+pattern)
@@ -147,7 +148,7 @@ func TestWildcards(t *testing.T) {
 }
 
 func TestSameSubscriptionTwice(t *testing.T) {
-	converse(t, func(w *world) {
+	converse(t, func(t *testing.T, w *world) {
 		c := w.connect()
 		c.Send("SUBSCRIBE", "id:1", "destination:/topic/a")
 		c.Send("SUBSCRIBE", "id:1", "destination:/topic/a", "receipt:r")
@@ -164,7 +165,7 @@ func TestSameSubscriptionTwice(t *testing.T) {
 // One connection may subscribe to the same destination twice; each has its
 // own message ids.
 func TestTwoSubscriptions(t *testing.T) {
-	converse(t, func(w *world) {
+	converse(t, func(t *testing.T, w *world) {
 		c := w.connect()
 		c.Send("SUBSCRIBE", "id:1", "destination:/topic/a")
 		c.Send("SUBSCRIBE", "id:2", "destination:/topic/a", "ack:client")
@@ -184,7 +185,7 @@ func TestTwoSubscriptions(t *testing.T) {
 func TestReceiptBeforeFirstMessage(t *testing.T) {
 	for _, kind := range []string{"topic", "queue"} {
 		t.Run(kind, func(t *testing.T) {
-			converse(t, func(w *world) {
+			converse(t, func(t *testing.T, w *world) {
 				c := w.connect()
 				stop, stopped := make(chan struct{}), make(chan struct{})
 				go func() {
@@ -229,7 +230,7 @@ func publish(w *world, to string, stop chan struct{}) {
 }
 
 func TestSubscriptionLimit(t *testing.T) {
-	converse(t, func(w *world) {
+	converse(t, func(t *testing.T, w *world) {
 		c := w.connect()
 		for range 3 {
 			c.Send("SUBSCRIBE", "id:1", "destination:/topic/a")
@@ -243,7 +244,7 @@ func TestSubscriptionLimit(t *testing.T) {
 
 // A subscription that is refused was not made, so its RECEIPT may not come.
 func TestRefusedTemporaryQueueHasNoReceipt(t *testing.T) {
-	converse(t, func(w *world) {
+	converse(t, func(t *testing.T, w *world) {
 		c := w.connect()
 		for _, name := range []string{"a", "b"} {
 			c.Send("SUBSCRIBE", "id:1", "destination:/temp-queue/"+name)
@@ -258,7 +259,7 @@ func TestRefusedTemporaryQueueHasNoReceipt(t *testing.T) {
 func TestPrefetch(t *testing.T) {
 	for _, header := range []string{"prefetch-count:2", "activemq.prefetchSize:2"} {
 		t.Run(header, func(t *testing.T) {
-			converse(t, func(w *world) {
+			converse(t, func(t *testing.T, w *world) {
 				c := w.connect()
 				for i := range 5 {
 					c.Send("SEND", "destination:/queue/a", "", fmt.Sprint(i))
@@ -278,7 +279,7 @@ func TestPrefetch(t *testing.T) {
 
 // Many more messages than prefetch, in mode auto: written is acknowledged.
 func TestAutoAckFlows(t *testing.T) {
-	converse(t, func(w *world) {
+	converse(t, func(t *testing.T, w *world) {
 		c := w.connect()
 		const n = 5000
 		p := w.broker.NewPublisher()

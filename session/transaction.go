@@ -49,7 +49,9 @@ func (s *Session) commit(f frames.Inbound) error {
 	if f.Header.Get(frame.Receipt) != "" {
 		receipts = append(receipts, f.Wire(frame.Receipt))
 	}
+	s.unfinished.Add(1)
 	tx.Commit(func(err error) {
+		defer s.finish()
 		if err != nil {
 			s.storageFailed(f.Wire(frame.Receipt), err)
 			return

@@ -10,7 +10,7 @@ import (
 func TestCommit(t *testing.T) {
 	for _, version := range []string{"1.0", "1.1", "1.2"} {
 		t.Run(version, func(t *testing.T) {
-			converse(t, func(w *world) {
+			converse(t, func(t *testing.T, w *world) {
 				c, other := w.dial(), w.connect()
 				c.Connect(version)
 				other.Send("SUBSCRIBE", "id:t", "destination:/topic/a")
@@ -41,7 +41,7 @@ func TestCommit(t *testing.T) {
 // RECEIPTs of frames in a transaction come when they are done, which is after
 // COMMIT, and in their order.
 func TestReceiptsInTransaction(t *testing.T) {
-	converse(t, func(w *world) {
+	converse(t, func(t *testing.T, w *world) {
 		c := w.connect()
 		c.Send("BEGIN", "transaction:t", "receipt:1")
 		c.WantReceipt("1")
@@ -56,7 +56,7 @@ func TestReceiptsInTransaction(t *testing.T) {
 }
 
 func TestAbort(t *testing.T) {
-	converse(t, func(w *world) {
+	converse(t, func(t *testing.T, w *world) {
 		c := w.connect()
 		fill(c, 2)
 		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client-individual")
@@ -80,7 +80,7 @@ func TestAbort(t *testing.T) {
 // A transaction's ACKs make room for more at once, so that one longer than
 // prefetch can be committed.
 func TestAckInTransactions(t *testing.T) {
-	converse(t, func(w *world) {
+	converse(t, func(t *testing.T, w *world) {
 		c := w.connect()
 		fill(c, 50)
 		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client-individual", "prefetch-count:1")
@@ -100,7 +100,7 @@ func TestAckInTransactions(t *testing.T) {
 // What an open transaction has acknowledged is neither delivered again nor
 // acknowledged twice; the end of the connection aborts it.
 func TestTransactionHoldsItsMessages(t *testing.T) {
-	converse(t, func(w *world) {
+	converse(t, func(t *testing.T, w *world) {
 		c, other := w.connect(), w.connect()
 		fill(c, 3)
 		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client")
@@ -120,7 +120,7 @@ func TestTransactionHoldsItsMessages(t *testing.T) {
 }
 
 func TestClaimedIsUnknown(t *testing.T) {
-	converse(t, func(w *world) {
+	converse(t, func(t *testing.T, w *world) {
 		c := w.connect()
 		fill(c, 1)
 		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client")
@@ -136,7 +136,7 @@ func TestClaimedIsUnknown(t *testing.T) {
 
 // Frames of other transactions, and of none, pass an open one by.
 func TestInterleavedTransactions(t *testing.T) {
-	converse(t, func(w *world) {
+	converse(t, func(t *testing.T, w *world) {
 		c := w.connect()
 		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a")
 		c.Send("BEGIN", "transaction:a")
@@ -161,7 +161,7 @@ func TestTransactionLimits(t *testing.T) {
 		"bytes":  {6000, "limits.transaction_bytes_per_connection"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			converse(t, func(w *world) {
+			converse(t, func(t *testing.T, w *world) {
 				c := w.connect()
 				for _, tx := range []string{"a", "b"} { // what is over does not count
 					c.Send("BEGIN", "transaction:"+tx)

@@ -28,18 +28,19 @@ type world struct {
 	server  *transport.Server
 	log     logbook
 	clients []*stomptest.Client
+	socket  int // what the buffers between client and server hold
 }
 
-// socketBytes is what the buffers between client and server hold.
+// socketBytes is as much as a socket takes before anybody reads it.
 const socketBytes = 64 << 10
 
 // converse runs a test in a bubble. When it ends, so do all sessions; then
 // nothing may be left of them but messages in queues.
-func converse(t *testing.T, f func(w *world), edit ...func(*session.Options)) {
+func converse(t *testing.T, f func(t *testing.T, w *world), edit ...func(*session.Options)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, broker.Options{}, edit...)
-		f(w)
+		f(t, w)
 		w.end()
 	})
 }
@@ -49,7 +50,7 @@ func newWorld(t testing.TB, bo broker.Options, edit ...func(*session.Options)) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, broker: b, options: session.DefaultOptions(b)}
+	w := &world{t: t, broker: b, options: session.DefaultOptions(b), socket: socketBytes}
 	w.options.Log = slog.New(&w.log)
 	for _, e := range edit {
 		e(&w.options)
@@ -64,7 +65,7 @@ func (w *world) dial() *stomptest.Client {
 }
 
 func (w *world) dialInfo(info session.Info) *stomptest.Client {
-	here, there := stomptest.Pipe(socketBytes)
+	here, there := stomptest.Pipe(w.socket)
 	w.server.Serve(there, info)
 	c := stomptest.New(w.t, here)
 	w.clients = append(w.clients, c)

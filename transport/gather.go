@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"sync"
@@ -173,6 +174,16 @@ func (g *gatherer) send() error {
 	writeBuffers.Put(g.out)
 	g.out = nil
 	return err
+}
+
+// cut closes the socket whatever is under way, and without a goodbye, for which
+// tls.Conn would wait.
+func (g *gatherer) cut() {
+	c := g.Conn
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	_ = c.Close()
 }
 
 // LastRead is when bytes last came.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"strconv"
 	"sync"
@@ -54,7 +55,13 @@ type Server struct {
 	mu        sync.Mutex // guards what follows
 	closed    bool
 	listeners map[net.Listener]struct{}
-	sessions  map[*session.Session]struct{}
+	sessions  map[*session.Session]conn
+}
+
+// A conn is a session's connection, which the server can cut off.
+type conn interface {
+	session.Conn
+	cut()
 }
 
 // NewServer returns a Server. [Server.Shutdown] ends it.
@@ -65,7 +72,7 @@ func NewServer(o Options) *Server {
 	}
 	return &Server{
 		options: o, origins: o.Origins, gate: newGate(o.Limits), prefix: newPrefix(), context: ctx, cancel: cancel,
-		listeners: make(map[net.Listener]struct{}), sessions: make(map[*session.Session]struct{}),
+		listeners: make(map[net.Listener]struct{}), sessions: make(map[*session.Session]conn),
 	}
 }
 
@@ -82,20 +89,46 @@ func newPrefix() string {
 }
 
 // run serves one connection until it has ended.
-func (s *Server) run(c session.Conn) {
+func (s *Server) run(c conn) {
 	id := s.prefix + strconv.FormatUint(s.number.Add(1), 36)
 	ses := session.New(c, &s.options.Session, id)
-	if !s.addSession(ses) {
+	if !s.addSession(ses, c) {
 		ses.Shutdown(s.options.Session.CloseTimeout)
 	}
 	defer s.removeSession(ses)
 	ses.Run()
 }
 
-// Serve serves one connection that is a stream, such as one end of a net.Pipe,
-// until it has ended.
+// Serve gives one connection that is a stream, such as one end of a net.Pipe,
+// to a session, and returns at once. The connection is closed in the end.
 func (s *Server) Serve(c net.Conn, info session.Info) {
-	s.wait.Go(func() { s.run(newTCPConn(c, s.options.Session.Limits.Limits, info)) })
+	s.start(c, func() { s.run(newTCPConn(c, s.options.Session.Limits.Limits, info)) })
+}
+
+// start runs what serves a connection, and is waited for by Shutdown; after
+// Shutdown, it closes the connection instead.
+func (s *Server) start(c net.Conn, serve func()) {
+	if !s.begin() {
+		_ = c.Close() // nothing was said on it
+		return
+	}
+	go func() {
+		defer s.wait.Done()
+		serve()
+	}()
+}
+
+// begin counts a connection in, for which wait.Done is called in the end. It
+// returns false if the server is closed: whoever waits then, waits for those
+// that had begun.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.wait.Add(1)
+	return true
 }
 
 // Sessions is how many there are.
@@ -113,9 +146,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if end, ok := ctx.Deadline(); ok {
 		grace = time.Until(end)
 	}
-	for _, ses := range s.close() {
+	for ses := range s.close() {
 		ses.Shutdown(grace)
 	}
+	s.cancel() // handshakes are cut short: nothing was said yet
 	done := make(chan struct{})
 	go func() {
 		s.wait.Wait()
@@ -126,17 +160,17 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-done:
 	case <-ctx.Done():
 		err = ctx.Err()
-		for _, ses := range s.close() {
+		for ses, c := range s.close() {
 			ses.Kill()
+			c.cut()
 		}
 		<-done
 	}
-	s.cancel()
 	return err
 }
 
 // close closes the listeners and returns the sessions.
-func (s *Server) close() []*session.Session {
+func (s *Server) close() map[*session.Session]conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
@@ -144,11 +178,7 @@ func (s *Server) close() []*session.Session {
 		// Only Accept notices, and returns the error.
 		_ = l.Close()
 	}
-	all := make([]*session.Session, 0, len(s.sessions))
-	for ses := range s.sessions {
-		all = append(all, ses)
-	}
-	return all
+	return maps.Clone(s.sessions)
 }
 
 func (s *Server) closing() bool {
@@ -167,10 +197,12 @@ func (s *Server) pause(d time.Duration) {
 	}
 }
 
+// addListener lets Shutdown close a listener; after Shutdown, it closes it.
 func (s *Server) addListener(l net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
+		_ = l.Close()
 		return false
 	}
 	s.listeners[l] = struct{}{}
@@ -183,10 +215,10 @@ func (s *Server) removeListener(l net.Listener) {
 	delete(s.listeners, l)
 }
 
-func (s *Server) addSession(ses *session.Session) bool {
+func (s *Server) addSession(ses *session.Session, c conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sessions[ses] = struct{}{}
+	s.sessions[ses] = c
 	return !s.closed
 }
 

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -45,9 +46,12 @@ func (c *tcpConn) ReadFrame() (frames.Inbound, error) {
 }
 
 func (c *tcpConn) fill() error {
+	// An error that comes with bytes, as TLS gives it, comes again without.
 	if c.decoder.Buffered() > 0 {
 		n, err := c.Read(c.decoder.Space())
-		c.decoder.Commit(n)
+		if c.decoder.Commit(n); n > 0 {
+			return nil
+		}
 		return err
 	}
 	n, err := c.Read(c.small[:])
@@ -97,11 +101,17 @@ func (c *tcpConn) Close(session.CloseCode, string) {
 		// Each step may fail because the peer has gone, which is what they
 		// are for; the last one frees the socket whatever happened.
 		_ = c.Conn.SetReadDeadline(time.Now().Add(linger))
-		if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-			_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
-		}
-		_ = c.Conn.Close()
+		closeGently(c.Conn)
 	})
+}
+
+// closeGently half closes a connection, and reads until the peer has closed
+// it, too, or the read deadline has passed.
+func closeGently(c net.Conn) {
+	if half, ok := c.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_, _ = io.CopyN(io.Discard, c, lingerBytes)
+	}
+	_ = c.Close()
 }
 
 // ServeTCP serves STOMP on the connections of a listener until that is closed,
@@ -121,8 +131,8 @@ func (s *Server) acceptLoop(l net.Listener, serve func(net.Conn)) error {
 		c, err := l.Accept()
 		switch {
 		case err == nil:
-			s.wait.Go(func() { serve(c) })
-		case s.closing():
+			s.start(c, func() { serve(c) })
+		case s.closing(), errors.Is(err, net.ErrClosed):
 			return nil
 		case isTemporary(err):
 			s.options.Log.Warn("a connection could not be accepted", "error", err)
@@ -175,9 +185,16 @@ func (s *Server) handshake(c net.Conn, config *tls.Config) (net.Conn, error) {
 // turnAway tells a client why it is refused, if that costs nothing.
 func (s *Server) turnAway(c net.Conn, config *tls.Config, f *session.Fault) {
 	s.options.Log.Warn("connection refused", "remote", c.RemoteAddr().String(), "reason", f.Word, "detail", f.Text)
-	if config == nil {
-		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
-		_, _ = c.Write(session.Refusal(f))
+	if config != nil {
+		_ = c.Close()
+		return
 	}
-	_ = c.Close()
+	// Its CONNECT is on the way, or here: see linger. It may fail, as the
+	// client may have gone.
+	_ = c.SetDeadline(time.Now().Add(refuseLinger))
+	_, _ = c.Write(session.Refusal(f))
+	closeGently(c)
 }
+
+// refuseLinger is linger for those who are refused, who get less of it.
+const refuseLinger = time.Second

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"crypto/tls"
@@ -49,40 +50,52 @@ func (s *Server) ServeWebSocket(l net.Listener, path string, config *tls.Config)
 		BaseContext:    func(net.Listener) context.Context { return s.context },
 	}
 	defer hs.Close()
-	if err := hs.Serve(l); err != nil && !s.closing() {
+	if err := hs.Serve(l); !s.closing() && !errors.Is(err, net.ErrClosed) {
 		return err
 	}
 	return nil
 }
 
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
-	if s.closing() {
+	if !s.begin() {
 		refuseHTTP(w, http.StatusServiceUnavailable, "The broker stops; come back later.")
 		return
 	}
+	c, release := s.welcome(w, r)
+	if c == nil {
+		s.wait.Done()
+		return
+	}
+	// The handler returns, so that all that net/http holds for the request
+	// can go.
+	go func() {
+		defer s.wait.Done()
+		defer release()
+		s.run(c)
+	}()
+}
+
+// welcome checks a request and makes it a WebSocket, with the place that it
+// takes; or it answers the request and returns nil.
+func (s *Server) welcome(w http.ResponseWriter, r *http.Request) (c *wsConn, release func()) {
 	if !s.origins.allow(r) {
 		s.options.Log.Warn("connection refused", "remote", r.RemoteAddr, "reason", "origin", "origin", strconv.QuoteToASCII(r.Header.Get("Origin")))
 		http.Error(w, "The Origin of this page may not connect (listen.websocket.origins).", http.StatusForbidden)
-		return
+		return nil, nil
 	}
 	release, refusal := s.admit(addr(r.RemoteAddr))
 	if refusal != nil {
 		s.options.Log.Warn("connection refused", "remote", r.RemoteAddr, "reason", refusal.Word, "detail", refusal.Text)
 		refuseHTTP(w, http.StatusServiceUnavailable, refusal.Text)
-		return
+		return nil, nil
 	}
 	c, err := s.accept(w, r)
 	if err != nil {
 		release() // Accept has answered
 		s.options.Log.Info("WebSocket handshake failed", "remote", r.RemoteAddr, "error", err)
-		return
+		return nil, nil
 	}
-	// The handler returns, so that all that net/http holds for the request
-	// can go.
-	s.wait.Go(func() {
-		defer release()
-		s.run(c)
-	})
+	return c, release
 }
 
 func refuseHTTP(w http.ResponseWriter, status int, why string) {
@@ -116,7 +129,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*wsConn, error)
 
 func versionOf(subprotocol string) frames.Version {
 	for i, p := range subprotocols {
-		if p == subprotocol {
+		if strings.EqualFold(p, subprotocol) { // the library echoes what the client wrote
 			return frames.V12 - frames.Version(i)
 		}
 	}
@@ -166,7 +179,7 @@ type wsConn struct {
 
 	// Owned by the reader.
 	message    io.Reader // what is left of the message being read, nil between two
-	read       int       // of that message
+	read       int       // of that message, or of the last one
 	negotiated bool
 }
 
@@ -193,6 +206,9 @@ func (c *wsConn) ReadFrame() (frames.Inbound, error) {
 // fill reads a part of a message. The context has no end: deadlines are the
 // connection's, and cost nothing per message.
 func (c *wsConn) fill() error {
+	if c.read > c.messageLimit() { // here, as CONNECT may have been in it
+		return c.messageTooLong()
+	}
 	if c.message == nil {
 		_, r, err := c.ws.Reader(context.Background())
 		if err != nil {
@@ -202,15 +218,17 @@ func (c *wsConn) fill() error {
 	}
 	n, err := c.message.Read(c.decoder.Space())
 	c.decoder.Commit(n)
+	c.read += n
 	if errors.Is(err, io.EOF) {
 		c.message = nil
 		return nil
 	}
-	if c.read += n; c.read > c.messageLimit() {
-		return &frames.Error{Word: frames.FrameTooLarge, Text: "The WebSocket message is longer than " + strconv.Itoa(c.messageLimit()) +
-			" bytes, after decompression (limits.frame_header_bytes and limits.frame_body_bytes together, or limits.frame_bytes_before_connect)."}
-	}
 	return err
+}
+
+func (c *wsConn) messageTooLong() error {
+	return &frames.Error{Word: frames.FrameTooLarge, Text: "The WebSocket message is longer than " + strconv.Itoa(c.messageLimit()) +
+		" bytes, after decompression (limits.frame_header_bytes and limits.frame_body_bytes together, or limits.frame_bytes_before_connect)."}
 }
 
 // messageLimit is what one message may have: a frame as large as may be, with

@@ -48,18 +48,30 @@ func serve(ctx context.Context, c *config.Config, out, errout io.Writer) error {
 	defer options.Session.Timers.Close()
 	s := transport.NewServer(options)
 	listeners, err := openListeners(c, s, log)
-	if err != nil {
-		return errors.Join(err, s.Shutdown(ctx))
+	if err == nil {
+		warnAnonymous(c, log)
+		err = announce(out, listeners)
 	}
-	warnAnonymous(c, log)
+	if err != nil {
+		for _, l := range listeners {
+			err = errors.Join(err, l.Close())
+		}
+		return err
+	}
 	ended := make(chan error, len(listeners))
 	for _, l := range listeners {
-		if _, err := fmt.Fprintf(out, "hoofbeat accepts STOMP on %s\n", l.url); err != nil {
-			return errors.Join(err, s.Shutdown(ctx))
-		}
 		go func() { ended <- l.serve() }()
 	}
 	return wait(ctx, c, s, ended, len(listeners), log)
+}
+
+func announce(out io.Writer, listeners []listener) error {
+	for _, l := range listeners {
+		if _, err := fmt.Fprintf(out, "hoofbeat accepts STOMP on %s\n", l.url); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // wait waits for the end of the context, or of a listener that fails, and
@@ -78,7 +90,9 @@ func wait(ctx context.Context, c *config.Config, s *transport.Server, ended <-ch
 		log.Warn("clients were cut off: limits.drain_timeout has passed", "error", err)
 	}
 	for range n {
-		failed = errors.Join(failed, <-ended)
+		if err := <-ended; !errors.Is(err, transport.ErrServerClosed) { // it stopped before it served
+			failed = errors.Join(failed, err)
+		}
 	}
 	log.Info("stopped")
 	return failed
@@ -87,7 +101,7 @@ func wait(ctx context.Context, c *config.Config, s *transport.Server, ended <-ch
 func warnAnonymous(c *config.Config, log *slog.Logger) {
 	switch {
 	case c.File == "":
-		log.Warn("there is no configuration file: everybody who can connect may do everything", "listen", "loopback")
+		log.Warn("there is no configuration file: everybody who can connect may do everything")
 	case c.Auth.Anonymous:
 		log.Warn("auth.anonymous is true: everybody who can connect may do everything")
 	}
@@ -95,6 +109,7 @@ func warnAnonymous(c *config.Config, log *slog.Logger) {
 
 // A listener is one that is open, with how to serve it.
 type listener struct {
+	net.Listener
 	url   string
 	serve func() error
 }
@@ -109,7 +124,7 @@ func openListeners(c *config.Config, s *transport.Server, log *slog.Logger) ([]l
 			return all, fmt.Errorf("listen.websocket: %w", err)
 		}
 		all = append(all, listener{
-			url:   scheme("ws", config) + "://" + l.Addr().String() + ws.Path,
+			Listener: l, url: scheme("ws", config) + "://" + l.Addr().String() + ws.Path,
 			serve: func() error { return s.ServeWebSocket(l, ws.Path, config) },
 		})
 	}
@@ -119,7 +134,7 @@ func openListeners(c *config.Config, s *transport.Server, log *slog.Logger) ([]l
 			return all, fmt.Errorf("listen.tcp: %w", err)
 		}
 		all = append(all, listener{
-			url:   scheme("tcp", config) + "://" + l.Addr().String(),
+			Listener: l, url: scheme("tcp", config) + "://" + l.Addr().String(),
 			serve: func() error { return s.ServeTCP(l, config) },
 		})
 	}

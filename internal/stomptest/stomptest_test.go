@@ -96,8 +96,8 @@ func TestRaw(t *testing.T) {
 	here, there := Pipe(1 << 10)
 	c := New(t, here)
 	_, _ = io.WriteString(there, "\n\r\n"+message+message)
-	for range 2 {
-		if f := c.Next(); f.Raw != message || strings.Join(f.Lines(), ",") != "subscription:1,message-id:x,a:b\\cc" {
+	for i := range 2 {
+		if f := c.Next(); f.Beats != 2-2*i || f.Raw != message || strings.Join(f.Lines(), ",") != "subscription:1,message-id:x,a:b\\cc" {
 			t.Errorf("raw is %q, lines are %q", f.Raw, f.Lines())
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"time"
 
 	"hoofbeat/frames"
 )
@@ -11,7 +12,8 @@ import (
 // A Frame is one that came.
 type Frame struct {
 	frames.Inbound
-	Raw string // as it came, without the line ends before it
+	Raw   string // as it came, without the line ends before it
+	Beats int    // how many line ends came before it
 }
 
 // Get gives a header's first value, with its escapes undone.
@@ -52,8 +54,10 @@ func (c *Client) read() (Frame, error) {
 			return Frame{}, fmt.Errorf("not a frame (%w): %q", err, c.raw)
 		}
 		if in.Frame != nil {
-			f := Frame{Inbound: in, Raw: strings.TrimLeft(string(c.raw), "\r\n")}
+			raw := string(c.raw)
 			c.raw = c.raw[:0]
+			f := Frame{Inbound: in, Raw: strings.TrimLeft(raw, "\r\n")}
+			f.Beats = strings.Count(raw[:len(raw)-len(f.Raw)], "\n")
 			c.told.add("<<< ", f.Raw)
 			return f, nil
 		}
@@ -195,5 +199,21 @@ func (c *Client) WantNothing() {
 	c.Barrier()
 	if len(c.early) > 0 {
 		c.Fatalf("got %q, want nothing", c.early[0].Raw)
+	}
+}
+
+// WantLife reads for a while whatever comes, and wants no longer silence than
+// that.
+func (c *Client) WantLife(while, silence time.Duration) {
+	c.t.Helper()
+	for start := time.Now(); time.Since(start) < while; {
+		last := time.Now()
+		if err := c.fill(); err != nil {
+			c.Fatalf("nothing came: %v", err)
+		}
+		if gap := time.Since(last); gap > silence {
+			c.Fatalf("nothing came for %v, want something each %v", gap, silence)
+		}
+		c.unread = c.unread[:0]
 	}
 }

@@ -71,7 +71,6 @@ func (s *source) current() *tls.Config {
 func (s *source) reload() {
 	if err := s.load(); err != nil {
 		s.log.Error("the TLS files have changed and cannot be used; the old ones stay in force", "error", err)
-		s.stamps = s.look() // once for each change
 		return
 	}
 	s.log.Info("the TLS files have changed and were loaded again", "certificate", s.files.Cert)
@@ -86,8 +85,10 @@ func (s *source) look() (stamps [3]stamp) {
 	return stamps
 }
 
+// load loads the files. Whatever comes of it, it is not tried again before one
+// of them has changed since it began.
 func (s *source) load() error {
-	stamps := s.look()
+	s.stamps = s.look()
 	cert, err := tls.LoadX509KeyPair(s.files.Cert, s.files.Key)
 	if err != nil {
 		return fmt.Errorf("certificate %s with key %s: %w", s.files.Cert, s.files.Key, err)
@@ -99,7 +100,7 @@ func (s *source) load() error {
 		}
 		config.ClientAuth = tls.RequireAndVerifyClientCert
 	}
-	s.config, s.stamps = config, stamps
+	s.config = config
 	return nil
 }
 

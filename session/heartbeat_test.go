@@ -1,0 +1,207 @@
+package session_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hoofbeat/session"
+)
+
+// Refused values are in TestBadInput.
+func TestHeartBeatNegotiation(t *testing.T) {
+	for _, tc := range []struct{ version, client, server string }{
+		{"1.2", "0,0", "0,0"},
+		{"1.2", "", "0,0"},
+		{"1.2", "1000,1000", "1000,1000"},
+		{"1.1", "4000,3000", "3000,4000"},
+		{"1.2", "500,0", "0,1000"},
+		{"1.2", "0,500", "1000,0"},
+		{"1.2", "1,1", "1000,1000"},
+		{"1.2", "60000,60000", "10000,10000"},
+		{"1.2", "2147483647,2147483647", "10000,10000"},
+		{"1.2", "1000, 2000", "2000,1000"},
+		{"1.2", "0001000,010", "1000,1000"},
+		{"1.0", "1000,1000", "0,0"},
+		{"1.0", "T,0", "0,0"},
+	} {
+		t.Run(tc.version+" "+tc.client, func(t *testing.T) {
+			converse(t, func(t *testing.T, w *world) {
+				f := w.dial().Connect(tc.version, "heart-beat:"+tc.client)
+				if got := f.Get("heart-beat"); got != tc.server {
+					t.Errorf("got %q, want %q", got, tc.server)
+				}
+			})
+		})
+	}
+}
+
+// The server beats a little early and is never silent for longer than agreed.
+func TestServerBeats(t *testing.T) {
+	for asked, agreed := range map[string]time.Duration{
+		"0,1000": time.Second, "0,1": time.Second, "0,5000": 5 * time.Second, "0,10000": 10 * time.Second, "0,60000": 10 * time.Second,
+	} {
+		t.Run(asked, func(t *testing.T) {
+			converse(t, func(t *testing.T, w *world) {
+				c := w.connect("heart-beat:" + asked)
+				c.Limit = time.Hour
+				start := time.Now()
+				for last, beats := start, 0; last.Sub(start) < time.Hour; beats++ {
+					c.WantBeat()
+					gap := time.Since(last)
+					if gap >= agreed || gap < agreed/2 {
+						t.Fatalf("beat %d came after %v, agreed were %v", beats, gap, agreed)
+					}
+					last = time.Now()
+				}
+			})
+		})
+	}
+}
+
+// What is written in between counts, and moves the next beat.
+func TestNoBeatAmongFrames(t *testing.T) {
+	converse(t, func(t *testing.T, w *world) {
+		c, p := w.connect("heart-beat:0,5000"), w.connect()
+		c.Send("SUBSCRIBE", "id:1", "destination:/topic/a")
+		c.Barrier()
+		for range 1000 {
+			time.Sleep(3900 * time.Millisecond)
+			p.Send("SEND", "destination:/topic/a")
+			if f := c.Want("MESSAGE"); f.Beats > 0 {
+				t.Fatal("a heart-beat came 3.9 s after a MESSAGE")
+			}
+		}
+		start := time.Now()
+		c.WantBeat()
+		if gap := time.Since(start); gap > 4*time.Second {
+			t.Errorf("the beat came after %v", gap)
+		}
+	})
+}
+
+// Nor is the server ever silent when it writes in an unfavourable rhythm.
+func TestBeatsBetweenFrames(t *testing.T) {
+	converse(t, func(t *testing.T, w *world) {
+		c, p := w.connect("heart-beat:0,5000"), w.broker.NewPublisher()
+		c.Send("SUBSCRIBE", "id:1", "destination:/topic/a")
+		c.Barrier()
+		stop := make(chan struct{})
+		go func() {
+			for pause := 100 * time.Millisecond; ; pause = (pause + 730*time.Millisecond) % (9 * time.Second) {
+				select {
+				case <-stop:
+					return
+				case <-time.After(pause):
+					p.Send(message("/topic/a", ""), nil)
+				}
+			}
+		}()
+		c.WantLife(time.Hour, 5*time.Second)
+		close(stop)
+		synctest.Wait()
+	})
+}
+
+func TestSilentClient(t *testing.T) {
+	for asked, dead := range map[string]time.Duration{
+		"1000,0": 2 * time.Second, "10,0": 2 * time.Second, "5000,0": 10 * time.Second, "60000,0": 2 * time.Minute, "5000,1000": 10 * time.Second,
+	} {
+		t.Run(asked, func(t *testing.T) {
+			converse(t, func(t *testing.T, w *world) {
+				c := w.connect("heart-beat:" + asked)
+				c.Limit = time.Hour
+				start := time.Now()
+				c.WantError("heart-beat-timeout", "", dead.String())
+				c.WantClosed()
+				if took := time.Since(start); took != dead {
+					t.Errorf("it took %v, want %v", took, dead)
+				}
+			})
+		})
+	}
+}
+
+// Whatever comes is a sign of life: heart-beats, frames, and parts of a frame.
+func TestAnyByteIsLife(t *testing.T) {
+	for name, say := range map[string]func(i int) string{
+		"LF":     func(int) string { return "\n" },
+		"CR LF":  func(int) string { return "\r\n" },
+		"frames": func(int) string { return "SEND\ndestination:/topic/x\n\n\x00" },
+		"upload": func(i int) string {
+			if i == 0 {
+				return "SEND\ndestination:/topic/x\n\n"
+			}
+			return "x"
+		},
+		"half a line end": func(i int) string { return "\r\n"[i%2 : i%2+1] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			converse(t, func(t *testing.T, w *world) {
+				c := w.connect("heart-beat:5000,0")
+				for i := range 400 {
+					c.Write(say(i))
+					time.Sleep(9900 * time.Millisecond)
+				}
+				c.Limit = time.Minute
+				c.WantError("heart-beat-timeout", "", "5s")
+				c.WantClosed()
+			})
+		})
+	}
+}
+
+func TestIdleForADay(t *testing.T) {
+	converse(t, func(t *testing.T, w *world) {
+		c, old := w.connect("heart-beat:0,0"), w.dial()
+		old.ConnectAs()
+		time.Sleep(24 * time.Hour)
+		c.WantNothing()
+		old.WantNothing()
+	})
+}
+
+// A client that was given up has given back its messages.
+func TestSilentClientGivesBack(t *testing.T) {
+	converse(t, func(t *testing.T, w *world) {
+		c, other := w.connect("heart-beat:1000,0"), w.connect()
+		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client")
+		fill(c, 1)
+		c.Want("MESSAGE")
+		other.Send("SUBSCRIBE", "id:1", "destination:/queue/a")
+		other.Want("MESSAGE", "redelivered:true", "", "0")
+	})
+}
+
+// Beats for a client that does not read do not pile up, and its end comes
+// nevertheless if it sends nothing either.
+func TestBeatsForNobody(t *testing.T) {
+	converse(t, func(t *testing.T, w *world) {
+		c := w.connect("heart-beat:0,1000")
+		stuff(w, c, socketBytes)
+		time.Sleep(time.Hour)
+		c.Want("MESSAGE")
+		c.Send("SEND", "destination:/topic/x", "receipt:r")
+		if f := c.Want("RECEIPT"); f.Beats > 2 {
+			t.Errorf("%d heart-beats had waited", f.Beats)
+		}
+		dead := w.connect("heart-beat:1000,1000")
+		stuff(w, dead, socketBytes)
+		time.Sleep(10 * time.Second)
+		if n := w.server.Sessions(); n != 1 {
+			t.Errorf("%d sessions, want the first", n)
+		}
+	})
+}
+
+// The bounds are the operator's.
+func TestHeartBeatBounds(t *testing.T) {
+	converse(t, func(t *testing.T, w *world) {
+		f := w.dial().Connect("1.2", "heart-beat:100,100000")
+		if got := f.Get("heart-beat"); got != "30000,5000" {
+			t.Errorf("got %q", got)
+		}
+	}, func(o *session.Options) {
+		o.HeartBeat = session.HeartBeat{Min: 5 * time.Second, Server: 30 * time.Second}
+	})
+}

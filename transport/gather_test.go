@@ -1,0 +1,384 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf8"
+
+	"github.com/coder/websocket"
+)
+
+// A tape is a net.Conn that keeps what is written, write by write.
+type tape struct {
+	net.Conn
+	mu     sync.Mutex
+	writes []string
+	err    error // of every write
+}
+
+func (c *tape) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return 0, c.err
+	}
+	c.writes = append(c.writes, string(p))
+	return len(p), nil
+}
+
+// want compares what was written since the last time.
+func (c *tape) want(t *testing.T, writes ...string) {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if got, want := fmt.Sprintf("%.60q", c.writes), fmt.Sprintf("%.60q", writes); len(c.writes) != len(writes) || got != want ||
+		strings.Join(c.writes, "") != strings.Join(writes, "") {
+		t.Errorf("written was %s, want %s", got, want)
+	}
+	c.writes = nil
+}
+
+// put writes, and wants that to go well.
+func put(t *testing.T, w io.Writer, text string) {
+	t.Helper()
+	if n, err := io.WriteString(w, text); n != len(text) || err != nil {
+		t.Fatalf("wrote %d of %d bytes: %v", n, len(text), err)
+	}
+}
+
+func TestCork(t *testing.T) {
+	c := &tape{}
+	g := newGatherer(c, nil)
+	put(t, g, "at once")
+	c.want(t, "at once")
+	g.cork()
+	put(t, g, "one ")
+	put(t, g, "two ")
+	put(t, g, "three")
+	c.want(t)
+	if err := g.flush(); err != nil {
+		t.Fatal(err)
+	}
+	c.want(t, "one two three")
+	put(t, g, "at once again")
+	c.want(t, "at once again")
+	if err := g.flush(); err != nil {
+		t.Fatal(err)
+	}
+	c.want(t)
+}
+
+func TestCorkIsBounded(t *testing.T) {
+	part, large := strings.Repeat("p", 40<<10), strings.Repeat("l", gatherBytes+1)
+	c := &tape{}
+	g := newGatherer(c, nil)
+	g.cork()
+	put(t, g, part)
+	c.want(t)
+	put(t, g, part)
+	c.want(t, part+part)
+	put(t, g, "small")
+	put(t, g, large) // is not copied, and overtakes nothing
+	c.want(t, "small", large)
+	put(t, g, "more")
+	c.want(t)
+	if err := g.flush(); err != nil {
+		t.Fatal(err)
+	}
+	c.want(t, "more")
+}
+
+func TestWriteFrame(t *testing.T) {
+	large := strings.Repeat("l", gatherBytes+1)
+	c := &tape{}
+	g := newGatherer(c, nil)
+	frame := func(header, payload string) {
+		t.Helper()
+		if err := g.writeFrame([]byte(header), []byte(payload)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	frame("h", "ead")
+	c.want(t, "head")
+	g.cork()
+	frame("a", "b")
+	frame("c", "")
+	c.want(t)
+	frame("d", large)
+	c.want(t, "abcd", large)
+	frame("e", large[:gatherBytes])
+	c.want(t, "e"+large[:gatherBytes])
+	frame("f", "g")
+	if err := g.flush(); err != nil {
+		t.Fatal(err)
+	}
+	c.want(t, "fg")
+}
+
+func TestWriteFails(t *testing.T) {
+	broken := errors.New("broken")
+	g := newGatherer(&tape{err: broken}, nil)
+	g.cork()
+	put(t, g, "kept back")
+	for name, err := range map[string]error{
+		"flush": g.flush(), "frame": g.writeFrame([]byte("h"), make([]byte, gatherBytes+1)), "small": g.writeFrame([]byte("h"), nil),
+	} {
+		if !errors.Is(err, broken) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := g.Write([]byte("x")); !errors.Is(err, broken) {
+		t.Error(err)
+	}
+}
+
+// What several goroutines write is not torn apart: a control frame comes
+// between two data frames, or before or behind them, but not into one.
+func TestConcurrentWrites(t *testing.T) {
+	const n = 2000
+	c := &tape{}
+	g := newGatherer(c, nil)
+	var wg sync.WaitGroup
+	for _, sign := range []string{"A", "B"} {
+		wg.Go(func() { // control frames
+			for i := range n {
+				if _, err := fmt.Fprintf(g, "<%s%06d>", sign, i); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for i := range n {
+		if i%10 == 0 {
+			g.cork()
+		}
+		size := i % 50
+		if i%500 == 7 {
+			size = gatherBytes + 1
+		}
+		payload := fmt.Sprintf("D%06d", i) + strings.Repeat("d", size)
+		if err := g.writeFrame([]byte("<"), []byte(payload+">")); err != nil {
+			t.Fatal(err)
+		}
+		if i%10 == 9 {
+			if err := g.flush(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	wg.Wait()
+	next := map[byte]int{}
+	for f := range strings.SplitSeq(strings.TrimSuffix(strings.Join(c.writes, ""), ">"), ">") {
+		if len(f) < 8 || f[0] != '<' || f[2:8] != fmt.Sprintf("%06d", next[f[1]]) {
+			t.Fatalf("%.20q is torn or out of order", f)
+		}
+		next[f[1]]++
+	}
+	if next['A'] != n || next['B'] != n || next['D'] != n {
+		t.Errorf("written were %v", next)
+	}
+}
+
+// socketPair returns the two ends of a TCP connection.
+func socketPair(t *testing.T) (here, there *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	a, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = a.Close(), b.Close() })
+	return a.(*net.TCPConn), b.(*net.TCPConn)
+}
+
+func TestReadFirst(t *testing.T) {
+	here, there := socketPair(t)
+	g := newGatherer(there, []byte("first "))
+	put(t, here, "second")
+	_ = here.Close()
+	got, err := io.ReadAll(g)
+	if string(got) != "first second" || err != nil {
+		t.Errorf("read %q, %v", got, err)
+	}
+}
+
+func TestReadInParts(t *testing.T) {
+	for _, size := range []int{1, 7, 256, directRead, 2 * readBytes} {
+		here, there := socketPair(t)
+		g := newGatherer(there, nil)
+		sent := bytes.Repeat([]byte("0123456789"), 5000)
+		go func() {
+			_, _ = here.Write(sent)
+			_ = here.Close()
+		}()
+		var got []byte
+		buf := make([]byte, size)
+		for {
+			n, err := g.Read(buf)
+			got = append(got, buf[:n]...)
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.Equal(got, sent) {
+			t.Errorf("with reads of %d bytes, %d of %d bytes came", size, len(got), len(sent))
+		}
+	}
+}
+
+// A read that waits holds no buffer, and one that is done gives it back.
+func TestReadHoldsNothing(t *testing.T) {
+	here, there := socketPair(t)
+	g := newGatherer(there, nil)
+	if g.raw == nil {
+		t.Skip("this system cannot wait without a buffer")
+	}
+	deadline := time.Now().Add(30 * time.Millisecond)
+	_ = there.SetReadDeadline(deadline)
+	before := g.LastRead()
+	_, err := g.Read(make([]byte, 10))
+	var timeout net.Error
+	if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, &timeout) || !timeout.Timeout() || time.Now().Before(deadline) {
+		t.Errorf("got %v", err)
+	}
+	if g.inChunk != nil || !g.LastRead().Equal(before) {
+		t.Error("waiting has taken a buffer, or counted as a read")
+	}
+	_ = there.SetReadDeadline(time.Time{})
+	put(t, here, "0123456789")
+	if n, err := g.Read(make([]byte, 4)); n != 4 || err != nil || g.inChunk == nil {
+		t.Errorf("read %d, %v, and the rest is held: %v", n, err, g.inChunk != nil)
+	}
+	if n, err := g.Read(make([]byte, 10)); n != 6 || err != nil || g.inChunk != nil {
+		t.Errorf("read %d, %v, and a buffer is held: %v", n, err, g.inChunk != nil)
+	}
+	if !g.LastRead().After(before) {
+		t.Error("LastRead has not changed")
+	}
+}
+
+// A deadline that is set while a read waits ends it.
+func TestReadIsInterrupted(t *testing.T) {
+	_, there := socketPair(t)
+	g := newGatherer(there, nil)
+	time.AfterFunc(10*time.Millisecond, func() { _ = there.SetReadDeadline(time.Now()) })
+	if _, err := g.Read(make([]byte, 10)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	time.AfterFunc(10*time.Millisecond, func() { _ = there.Close() })
+	_ = there.SetReadDeadline(time.Time{})
+	if _, err := g.Read(make([]byte, 10)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestReadEnds(t *testing.T) {
+	here, there := socketPair(t)
+	g := newGatherer(there, nil)
+	_ = here.CloseWrite()
+	for range 2 {
+		if n, err := g.Read(make([]byte, 10)); n != 0 || err != io.EOF {
+			t.Errorf("read %d, %v", n, err)
+		}
+	}
+	here, there = socketPair(t)
+	g = newGatherer(there, nil)
+	_ = here.SetLinger(0) // which makes Close a reset
+	_ = here.Close()
+	var op *net.OpError
+	if n, err := g.Read(make([]byte, 10)); n != 0 || !errors.Is(err, syscall.ECONNRESET) || !errors.As(err, &op) || op.Op != "read" {
+		t.Errorf("read %d, %v", n, err)
+	}
+}
+
+// Where a connection has no socket, reads are passed on.
+func TestReadWithoutSocket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		g := newGatherer(there, nil)
+		go func() {
+			put(t, here, "hello")
+			_ = here.Close()
+		}()
+		got, err := io.ReadAll(g)
+		if string(got) != "hello" || err != nil {
+			t.Errorf("read %q, %v", got, err)
+		}
+	})
+}
+
+// The headers that are written here are what the library expects.
+func TestFrameHeader(t *testing.T) {
+	sizes := []int{0, 1, 125, 126, 127, 65535, 65536, 100_000}
+	ended := make(chan error, 1)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := &hijacker{ResponseWriter: w}
+		if _, err := websocket.Accept(h, r, nil); err != nil {
+			ended <- err
+			return
+		}
+		h.conn.cork()
+		for i, n := range sizes {
+			text := i%2 == 0
+			if err := h.conn.writeFrame(appendFrameHeader(nil, text, n), payload(n, text)); err != nil {
+				ended <- err
+				return
+			}
+		}
+		ended <- h.conn.flush()
+	}))
+	defer s.Close()
+	c, _, err := websocket.Dial(context.Background(), "ws"+strings.TrimPrefix(s.URL, "http"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	c.SetReadLimit(-1)
+	for i, n := range sizes {
+		typ, p, err := c.Read(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := i%2 == 0; (typ == websocket.MessageText) != text || !bytes.Equal(p, payload(n, text)) {
+			t.Errorf("a message of %d bytes came as %v of %d", n, typ, len(p))
+		}
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func payload(n int, text bool) []byte {
+	p := bytes.Repeat([]byte{'x'}, n)
+	if !text && n > 0 {
+		p[n-1] = 0xff
+	}
+	if utf8.Valid(p) != (text || n == 0) {
+		panic("the payload is wrong")
+	}
+	return p
+}

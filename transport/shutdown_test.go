@@ -1,0 +1,281 @@
+package transport_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hoofbeat/internal/stomptest"
+	"hoofbeat/session"
+)
+
+// shutdown runs Shutdown with a timeout; what it returns is read from the
+// channel.
+func (w *world) shutdown(timeout time.Duration) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
+		defer cancel()
+		done <- w.server.Shutdown(ctx)
+	}()
+	return done
+}
+
+// Clients that read are told, with all that was queued for them before.
+func TestShutdown(t *testing.T) {
+	w := newWorld(t)
+	tcp, ws := w.tcp(nil), w.ws(nil)
+	a := stomptest.New(t, dialTCP(t, tcp))
+	a.Connect("1.2")
+	browser := dialWS(t, "ws://"+ws+path, nil)
+	b := converse(t, browser)
+	b.Connect("1.2")
+	subscribe(a, "/queue/a", "ack:client")
+	subscribe(b, "/topic/b")
+	const n = 500
+	for i := range n {
+		a.Send("SEND", "destination:/topic/b", fmt.Sprintf("receipt:%d", i), "", fmt.Sprint(i))
+	}
+	send(a, "/queue/a", "x", "y")
+	done := w.shutdown(stomptest.DefaultLimit)
+	for i := range n {
+		b.Want("MESSAGE", "", fmt.Sprint(i))
+	}
+	wantStatus(t, browser, 1001, "going-away")
+	for i := range n {
+		a.WantReceipt(fmt.Sprint(i))
+	}
+	a.Want("MESSAGE", "", "x")
+	a.Want("MESSAGE", "", "y")
+	a.WantClosed()
+	a.Close()
+	if err := <-done; err != nil {
+		t.Errorf("Shutdown returned %v", err)
+	}
+	w.wantDepth("/queue/a", 2, 0)
+	for _, address := range []string{tcp, ws} {
+		if c, err := net.Dial("tcp", address); err == nil {
+			_ = c.Close()
+			t.Error("the listener is open")
+		}
+	}
+	if log := w.log.String(); strings.Count(log, "reason=going-away") != 2 {
+		t.Error(log)
+	}
+	w.end() // Shutdown again does nothing
+}
+
+// RECEIPTs that were given are true, those of frames that were not handled are
+// not given.
+func TestShutdownAmidSends(t *testing.T) {
+	for range 20 {
+		w := newWorld(t)
+		c := stomptest.New(t, dialTCP(t, w.tcp(nil)))
+		c.Connect("1.2")
+		var writer sync.WaitGroup
+		writer.Go(func() {
+			for i := range 2000 {
+				if c.TryWrite(fmt.Sprintf("SEND\ndestination:/queue/a\nreceipt:%d\n\nbody\x00", i)) != nil {
+					return // it is closed
+				}
+			}
+		})
+		c.WantReceipt("0")
+		done := w.shutdown(stomptest.DefaultLimit)
+		receipts := 1
+		for {
+			f, err := c.TryNext()
+			if err != nil {
+				break
+			}
+			if want := fmt.Sprint(receipts); f.Command != "RECEIPT" || f.Get("receipt-id") != want {
+				t.Fatalf("got %q, want the RECEIPT %s", f.Raw, want)
+			}
+			receipts++
+		}
+		c.Close()
+		writer.Wait()
+		if err := <-done; err != nil {
+			t.Errorf("Shutdown returned %v", err)
+		}
+		// The SEND that was just being handled may have got none.
+		if d := w.depth("/queue/a"); d.Ready != receipts && d.Ready != receipts+1 {
+			t.Errorf("there were %d receipts for %d messages", receipts, d.Ready)
+		}
+	}
+}
+
+// clog makes a client whose socket is full: it has subscribed, and reads
+// nothing of what is sent to it.
+func clog(c io.Writer, w *world, frame func(string) string) {
+	fmt.Fprint(c, frame("CONNECT\naccept-version:1.2\n\n\x00"), frame("SUBSCRIBE\nid:1\ndestination:/topic/a\n\n\x00"))
+	publisher, there := stomptest.Pipe(1 << 20)
+	w.server.Serve(there, session.Info{Transport: "pipe", Remote: "publisher"})
+	p := stomptest.New(w.t, publisher)
+	p.Connect("1.2")
+	eventually(w.t, "the subscription is in force", func() bool { n, _ := w.broker.Size(); return n > 0 })
+	for range 7 {
+		p.Send("SEND", "destination:/topic/a", "", strings.Repeat("x", 1<<20))
+	}
+	p.Barrier()
+	p.Send("DISCONNECT")
+	p.WantClosed()
+	p.Close()
+}
+
+func plain(s string) string   { return s }
+func inFrame(s string) string { return masked(opText, s) }
+
+// A client that never reads does not hold up Shutdown beyond its context.
+func TestShutdownCutsOff(t *testing.T) {
+	for name, open := range map[string]func(w *world) (io.Writer, func(string) string){
+		"tcp": func(w *world) (io.Writer, func(string) string) { return dialTCP(w.t, w.tcp(nil)), plain },
+		"tls": func(w *world) (io.Writer, func(string) string) { return dialTLS(w.t, w.tcp(serverTLS())), plain },
+		"ws":  func(w *world) (io.Writer, func(string) string) { return upgrade(w.t, dialTCP(w.t, w.ws(nil))), inFrame },
+		"wss": func(w *world) (io.Writer, func(string) string) {
+			return upgrade(w.t, dialTLS(w.t, w.ws(serverTLS()))), inFrame
+		},
+		"pipe": func(w *world) (io.Writer, func(string) string) {
+			here, there := stomptest.Pipe(64 << 10)
+			w.server.Serve(there, session.Info{Transport: "pipe", Remote: "pipe"})
+			return here, plain
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const timeout = 300 * time.Millisecond
+			w := newWorld(t)
+			c, frame := open(w)
+			clog(c, w, frame)
+			start := time.Now()
+			err := <-w.shutdown(timeout)
+			if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) && took < timeout || took > timeout+time.Second {
+				t.Errorf("Shutdown returned %v after %v", err, took)
+			}
+			if n := w.server.Sessions(); n != 0 {
+				t.Errorf("%d sessions are left", n)
+			}
+			_ = c.(io.Closer).Close()
+		})
+	}
+}
+
+// Without an end of its context, Shutdown gives clients close_timeout.
+func TestShutdownWithoutDeadline(t *testing.T) {
+	inBubble(t, func(w *world) {
+		here, there := stomptest.Pipe(64 << 10)
+		w.server.Serve(there, session.Info{Transport: "pipe", Remote: "pipe"})
+		clog(here, w, plain)
+		start := time.Now()
+		if err := w.server.Shutdown(context.Background()); err != nil || time.Since(start) != w.options.Session.CloseTimeout {
+			t.Errorf("Shutdown returned %v after %v", err, time.Since(start))
+		}
+		_ = here.Close()
+	})
+}
+
+// Handshakes that are under way do not hold it up, and a context that has
+// ended already is no reason to leave anything behind.
+func TestShutdownAmidHandshakes(t *testing.T) {
+	inBubble(t, func(w *world) {
+		l := newPipeListener()
+		w.serve(func() error { return w.server.ServeTCP(l, serverTLS()) })
+		c := l.dial(w.t)
+		ws := w.pipeWS().dial(w.t)
+		fmt.Fprint(ws, handshake[:20])
+		silent := w.pipeTCP().dial(w.t)
+		synctest.Wait()
+		start := time.Now()
+		if err := <-w.shutdown(time.Minute); err != nil || time.Since(start) > time.Second {
+			t.Errorf("Shutdown returned %v after %v", err, time.Since(start))
+		}
+		wantEnd(t, c)
+		wantEnd(t, ws)
+		wantEnd(t, silent)
+	})
+	inBubble(t, func(w *world) {
+		c := stomptest.New(w.t, w.pipeTCP().dial(w.t))
+		c.Connect("1.2")
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := w.server.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("Shutdown returned %v", err)
+		}
+		c.WantClosed()
+	})
+}
+
+// Connections that come while the server stops are either served or closed,
+// and Shutdown waits for those that are served.
+func TestShutdownAmidConnects(t *testing.T) {
+	for range 20 {
+		w := newWorld(t)
+		tcp, ws := w.tcp(nil), w.ws(nil)
+		var clients sync.WaitGroup
+		started := make(chan struct{}, 100)
+		for i := range 8 {
+			clients.Go(func() {
+				for range 50 {
+					c, err := net.Dial("tcp", []string{tcp, ws}[i%2])
+					if err != nil {
+						return
+					}
+					fmt.Fprint(c, []string{"CONNECT\n\n\x00", handshake}[i%2])
+					select {
+					case started <- struct{}{}:
+					default:
+					}
+					_, _ = c.Read(make([]byte, 100))
+					_ = c.Close()
+				}
+			})
+		}
+		<-started
+		if err := <-w.shutdown(stomptest.DefaultLimit); err != nil {
+			t.Errorf("Shutdown returned %v", err)
+		}
+		if n := w.server.Sessions(); n != 0 {
+			t.Errorf("%d sessions are left", n)
+		}
+		clients.Wait()
+	}
+}
+
+// Frames that a TLS client sent right before it closed are handled.
+func TestFramesBeforeTheEndOfTLS(t *testing.T) {
+	w := newWorld(t)
+	held := &holding{Conn: dialTCP(t, w.tcp(serverTLS()))}
+	c := tls.Client(held, &tls.Config{InsecureSkipVerify: true})
+	s := stomptest.New(t, c)
+	s.Connect("1.2")
+	held.hold = true
+	fmt.Fprintf(c, "SEND\ndestination:/queue/a\n\n%s\x00", strings.Repeat("x", 2000))
+	_ = c.CloseWrite()
+	if _, err := held.Conn.Write(held.kept); err != nil {
+		t.Fatal(err)
+	}
+	w.wantDepth("/queue/a", 1, 0)
+}
+
+// holding keeps back what is written.
+type holding struct {
+	net.Conn
+	hold bool
+	kept []byte
+}
+
+func (c *holding) Write(p []byte) (int, error) {
+	if !c.hold {
+		return c.Conn.Write(p)
+	}
+	c.kept = append(c.kept, p...)
+	return len(p), nil
+}

@@ -1,0 +1,98 @@
+package transport_test
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/coder/websocket"
+
+	"hoofbeat/internal/stomptest"
+	"hoofbeat/transport"
+)
+
+// heap is what is in use after a collection.
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what pools hold survives one
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// One client that never reads costs the other subscribers nothing, and the
+// broker no more memory than its limit.
+func TestStalledSubscriber(t *testing.T) {
+	const readers, n, size, limit = 20, 1000, 64 << 10, 1 << 20
+	w := newWorld(t, func(o *transport.Options) { o.Session.Limits.Outbound = limit })
+	address := w.ws(nil)
+	stalled := upgrade(t, dialTCP(t, address), masked(opText, "CONNECT\naccept-version:1.2\n\n\x00"),
+		masked(opText, "SUBSCRIBE\nid:1\ndestination:/topic/a\nreceipt:r\n\n\x00"))
+	stalled.wantText("CONNECTED")
+	stalled.wantText("receipt-id:r")
+	var all []*stomptest.Client
+	for range readers {
+		c := converse(t, dialWS(t, "ws://"+address+path, nil))
+		c.Connect("1.2")
+		subscribe(c, "/topic/a")
+		all = append(all, c)
+	}
+	publisher := converse(t, dialWS(t, "ws://"+address+path, nil))
+	publisher.Connect("1.2")
+	before, most := heap(), uint64(0)
+	body := strings.Repeat("b", size)
+	for i := range n {
+		// All have it before the next is sent, so nobody else falls behind.
+		publisher.Send("SEND", "destination:/topic/a", "", fmt.Sprintf("%04d", i)+body)
+		var wg sync.WaitGroup
+		for _, c := range all {
+			wg.Go(func() { wantNumber(t, c, i) })
+		}
+		wg.Wait()
+		if i%200 == 100 {
+			most = max(most, heap())
+		}
+	}
+	if extra := int64(most) - int64(before); extra > 8*limit {
+		t.Errorf("the heap has grown by %d bytes, while %d were sent", extra, n*size)
+	}
+	eventually(t, "the stalled client is disconnected", func() bool { return w.server.Sessions() == readers+1 })
+	if log := w.log.String(); strings.Count(log, "reason=slow-consumer") != 1 {
+		t.Error(log)
+	}
+	_ = stalled.Close()
+}
+
+func wantNumber(t *testing.T, c *stomptest.Client, i int) {
+	f, err := c.TryNext()
+	if err != nil || f.Command != "MESSAGE" || !strings.HasPrefix(string(f.Body), fmt.Sprintf("%04d", i)) {
+		t.Errorf("got %.100q, %v, want the message %d", f.Raw, err, i)
+	}
+}
+
+// A consumer of a queue that stalls holds only what fits, and loses nothing.
+func TestStalledConsumer(t *testing.T) {
+	const n, size = 200, 64 << 10
+	w := newWorld(t, func(o *transport.Options) { o.Session.Limits.Outbound = 1 << 20 })
+	url := "ws://" + w.ws(nil) + path
+	ws := dialWS(t, url, nil)
+	stalled := converse(t, ws)
+	stalled.Connect("1.2")
+	subscribe(stalled, "/queue/a", "ack:client", "prefetch-count:1000")
+	c := converse(t, dialWS(t, url, &websocket.DialOptions{}))
+	c.Connect("1.2")
+	body := strings.Repeat("b", size)
+	for i := range n {
+		c.Send("SEND", "destination:/queue/a", "", fmt.Sprintf("%04d", i)+body)
+	}
+	c.Barrier()
+	if d := w.depth("/queue/a"); d.Ready+d.Unacked != n || d.Unacked == n {
+		t.Errorf("the queue holds %+v", d)
+	}
+	for i := range n {
+		wantNumber(t, stalled, i)
+	}
+	w.wantDepth("/queue/a", 0, n)
+}

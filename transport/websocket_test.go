@@ -1,0 +1,139 @@
+package transport_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/coder/websocket"
+
+	"hoofbeat/transport"
+)
+
+func TestSubprotocol(t *testing.T) {
+	w := newWorld(t)
+	url := "ws://" + w.ws(nil) + path
+	for _, tc := range []struct{ offers, want, accepts, version string }{
+		{"", "", "1.0,1.1,1.2", "1.2"},
+		{"v12.stomp", "v12.stomp", "1.0,1.1,1.2", "1.2"},
+		{"v11.stomp", "v11.stomp", "1.0,1.1,1.2", "1.1"},
+		{"v10.stomp", "v10.stomp", "1.0,1.1,1.2", "1.0"},
+		{"v10.stomp v11.stomp v12.stomp", "v12.stomp", "1.0,1.1,1.2", "1.2"},
+		{"v12.stomp v11.stomp v10.stomp", "v12.stomp", "1.0,1.1", "1.1"},
+		{"v10.stomp mqtt v11.stomp", "v11.stomp", "1.1", "1.1"},
+		{"mqtt", "", "1.1", "1.1"},
+		{"V11.STOMP", "V11.STOMP", "1.1,1.2", "1.1"},
+	} {
+		c := dialWS(t, url, &websocket.DialOptions{Subprotocols: strings.Fields(tc.offers)})
+		if got := c.Subprotocol(); got != tc.want {
+			t.Errorf("of %q, %q was chosen", tc.offers, got)
+		}
+		if f := converse(t, c).ConnectAs("accept-version:" + tc.accepts); f.Get("version") != tc.version {
+			t.Errorf("with %q, %s of %s was negotiated", tc.offers, f.Get("version"), tc.accepts)
+		}
+	}
+}
+
+func TestOrigin(t *testing.T) {
+	some := []string{"https://*.example.com", "http://localhost:3000", "*.intern", "http://[::1]:3000"}
+	for _, tc := range []struct {
+		patterns []string
+		refused  string
+		accepted string // NONE is no Origin, SELF the broker's own
+	}{
+		{nil, "https://example.com null http://127.0.0.1 http://localhost rubbish", "NONE SELF"},
+		{
+			some,
+			"http://app.example.com https://example.com https://a.b.example.com https://app.example.com:444 http://localhost:3001 " +
+				"http://localhost null https://evil.com https://app.example.com.evil.com rubbish https://.example.com " +
+				"https://x.example.com@evil.com https://evil.com/app.example.com http://[::1] %zz",
+			"NONE SELF https://app.example.com https://APP.Example.COM HTTP://localhost:3000 https://x.intern http://y.intern http://[::1]:3000",
+		},
+		{[]string{"*"}, "", "NONE SELF null https://evil.com http://localhost:3000 rubbish %zz"},
+	} {
+		w := newWorld(t, func(o *transport.Options) { o.Origins = tc.patterns })
+		address := w.ws(nil)
+		dial := func(origin string) *http.Response {
+			o := &websocket.DialOptions{HTTPHeader: http.Header{}}
+			switch origin {
+			case "NONE":
+			case "SELF":
+				o.HTTPHeader.Set("Origin", "http://"+address)
+			default:
+				o.HTTPHeader.Set("Origin", origin)
+			}
+			_, r, err := tryWS(t, "ws://"+address+path, o)
+			if r == nil {
+				t.Fatal(err)
+			}
+			return r
+		}
+		for _, origin := range strings.Fields(tc.accepted) {
+			if r := dial(origin); r.StatusCode != http.StatusSwitchingProtocols {
+				t.Errorf("with %q, %q is answered %s", tc.patterns, origin, r.Status)
+			}
+		}
+		for _, origin := range strings.Fields(tc.refused) {
+			r := dial(origin)
+			if body, _ := io.ReadAll(r.Body); r.StatusCode != http.StatusForbidden || !strings.Contains(string(body), "listen.websocket.origins") {
+				t.Errorf("with %q, %q is answered %s %q", tc.patterns, origin, r.Status, body)
+			}
+		}
+	}
+}
+
+func TestRequestsThatAreNoHandshake(t *testing.T) {
+	w := newWorld(t)
+	url := "http://" + w.ws(nil)
+	upgrade := map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "MDEyMzQ1Njc4OWFiY2RlZg=="}
+	with := func(k, v string) map[string]string {
+		m := map[string]string{k: v}
+		for name, value := range upgrade {
+			if name != k {
+				m[name] = value
+			}
+		}
+		return m
+	}
+	for _, tc := range []struct {
+		method, path string
+		headers      map[string]string
+		status       int
+		says         string
+	}{
+		{"GET", path, nil, 426, "websocket"},
+		{"HEAD", path, nil, 426, ""},
+		{"POST", path, nil, 426, "websocket"},
+		{"POST", path, upgrade, 405, "GET"},
+		{"GET", path, with("Sec-WebSocket-Version", "8"), 400, "version"},
+		{"GET", path, with("Sec-WebSocket-Key", "short"), 400, "key"},
+		{"GET", path, with("Upgrade", "h2c"), 426, "websocket"},
+		{"GET", "/", nil, 404, ""},
+		{"GET", path + "/info", upgrade, 404, ""},
+	} {
+		r, err := http.NewRequest(tc.method, url+tc.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, v := range tc.headers {
+			r.Header.Set(k, v)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || resp.StatusCode != tc.status || !strings.Contains(strings.ToLower(string(body)), strings.ToLower(tc.says)) {
+			t.Errorf("%s %s with %v is answered %s %q, %v", tc.method, tc.path, tc.headers, resp.Status, body, err)
+		}
+		if tc.status == 426 && resp.Header.Get("Upgrade") != "websocket" {
+			t.Errorf("%s %s: Upgrade is %q", tc.method, tc.path, resp.Header.Get("Upgrade"))
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+	if strings.Contains(w.log.String(), "connection opened") {
+		t.Error("there was a connection")
+	}
+}
