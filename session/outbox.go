@@ -275,6 +275,7 @@ func (o *outbox) writeBatch(buf *[]byte, batch []item) (size int, err error) {
 			text = utf8.Valid(frame)
 		}
 		if len(frame) == 0 {
+			it.tag = 0 // its subscription has ended: it was not written, and goes back
 			continue
 		}
 		w.frames++
