@@ -12,23 +12,55 @@ type Identity struct {
 	// Roles are the names that permissions are granted to, without
 	// duplicates, in the order of their source.
 	Roles []string
-	// Claims is the payload of the token, nil without one. Read only.
+	// Claims is the payload of the token, nil without one. Its numbers are
+	// [encoding/json.Number], written as they stood in the token, so that
+	// large ids stay distinct. Read only.
 	Claims map[string]any
 	// TokenID is the claim jti of the token, empty without one.
 	TokenID string
 	// Expires is when the token ends, and with it the session; zero: never.
 	Expires time.Time
-	// Method tells how the client proved itself: one of the Method
-	// constants. For logs and metrics.
+	// Method tells how the client proved itself: one of the Method constants.
+	// For logs and metrics.
 	Method string
 }
 
-// A Request is what a client offers as proof of who it is.
+// How a client proved who it is.
+const (
+	MethodAnonymous = "anonymous" // not at all
+	MethodPassword  = "password"  // login and passcode of a static user
+	MethodToken     = "token"     // a signed token
+)
+
+// A Request is what a client offers as proof of who it is. None of it may be
+// logged but Login and Remote. What the transport is not configured to look
+// for is empty.
 type Request struct {
-	Login    string // of CONNECT
-	Passcode string // of CONNECT; never logged
-	Remote   string // the client's address
+	Login             string // of CONNECT
+	Passcode          string // of CONNECT
+	Authorization     string // header of CONNECT, with its scheme
+	HTTPAuthorization string // header of the WebSocket upgrade, with its scheme
+	QueryToken        string // a token, from the query of the upgrade's URL
+	CookieToken       string // a token, from a cookie of the upgrade
+	Remote            string // the client's address
 }
+
+// A Refusal is the error of credentials that were not accepted. Its text is
+// always the same, so that nothing about the reason reaches the client.
+type Refusal struct {
+	// Reason is for the audit log: one of a fixed set of sentences that hold
+	// nothing of the credentials, so it may label a metric as well.
+	Reason string
+	// User is whom the credentials are about: of a token whose signature was
+	// right, or the login as the client wrote it. Often empty.
+	User string
+}
+
+// Error says that the credentials were refused, and nothing else.
+func (*Refusal) Error() string { return "the credentials were not accepted" }
+
+// refuse makes the Refusal of credentials that prove nobody.
+func refuse(reason string) error { return &Refusal{Reason: reason} }
 
 // AnonymousUser is the name of a client that gave none.
 const AnonymousUser = "anonymous"
@@ -40,7 +72,7 @@ type Anonymous struct{}
 // Authenticate never fails: the user is the login, or [AnonymousUser].
 func (Anonymous) Authenticate(r Request) (*Identity, error) {
 	if r.Login == "" {
-		return &Identity{User: AnonymousUser}, nil
+		return &Identity{User: AnonymousUser, Method: MethodAnonymous}, nil
 	}
-	return &Identity{User: r.Login}, nil
+	return &Identity{User: r.Login, Method: MethodAnonymous}, nil
 }

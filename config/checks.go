@@ -13,11 +13,19 @@ import (
 // check looks at a value that is already of its kind.
 type check func(value any) []complaint
 
-// complaint is what a check found. When part is set, it is the part of the
-// value that is wrong, such as one element of a list.
+// complaint is what a check found.
 type complaint struct {
-	part     *string
+	at       string // where it is below the key, such as [2].name; "" for the key itself
+	shown    string // what a fault shows of it, when that is not the whole value
 	expected string
+}
+
+// below moves complaints to a place below the one that they were made for.
+func below(at string, found []complaint) []complaint {
+	for i := range found {
+		found[i].at = at + found[i].at
+	}
+	return found
 }
 
 // single makes a check of a function that returns what is expected, or "".
@@ -46,7 +54,7 @@ func each(f func(string) string) check {
 		var all []complaint
 		for _, item := range value.([]string) {
 			if expected := f(item); expected != "" {
-				all = append(all, complaint{part: &item, expected: expected})
+				all = append(all, complaint{shown: show(item), expected: expected})
 			}
 		}
 		return all
@@ -173,7 +181,7 @@ func isHostName(host string, wild bool) bool {
 
 func isLabel(label string) bool {
 	foreign := strings.ContainsFunc(label, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+		return !isAlphanumeric(r) && r != '-' && r != '_'
 	})
 	return !foreign && label != "" && len(label) <= 63 && label[0] != '-' && label[len(label)-1] != '-'
 }

@@ -9,16 +9,19 @@
 package config
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/spf13/pflag"
 )
 
 // Config is a complete and checked configuration. Get one from Load; every
-// number in it is within its range and every file it names could be read.
+// number in it is within its range and every file that it names for reading
+// could be read.
 type Config struct {
 	Listen    Listen
 	Auth      Auth
+	ACL       []Rule
 	Prefixes  Prefixes
 	Limits    Limits
 	Heartbeat Heartbeat
@@ -42,24 +45,23 @@ type WebSocket struct {
 	Path        string   // begins with '/'
 	Origins     []string // see checkOrigin for the forms; empty means same origin only
 	Compression bool     // permessage-deflate
-	TLS         TLS
+	// ProxyProtocol says that connections from Limits.TrustedProxies begin
+	// with a PROXY header.
+	ProxyProtocol bool
+	TLS           TLS
 }
 
 // TCP is the listener for plain STOMP.
 type TCP struct {
-	Address string // host:port; "" when the listener is off
-	TLS     TLS
+	Address       string // host:port; "" when the listener is off
+	ProxyProtocol bool   // as for WebSocket
+	TLS           TLS
 }
 
 // TLS names PEM files. Cert and Key are both set or both "", and ClientCA is
 // set only with them.
 type TLS struct {
 	Cert, Key, ClientCA string
-}
-
-// Auth says who may connect.
-type Auth struct {
-	Anonymous bool
 }
 
 // Prefixes say which destinations are topics and which are queues. Each begins
@@ -75,6 +77,7 @@ type Limits struct {
 	ConnectionsPerIP              int           // 0: no limit
 	ConnectRatePerIP              Rate          // 0 events: no limit
 	ConnectTimeout                time.Duration // until CONNECT is complete and accepted
+	FailedConnects                Rate          // of one address, or for one user, before more are held up; 0 events: no limit
 	FrameHeaderBytes              int
 	FrameHeaders                  int
 	FrameBodyBytes                int
@@ -88,6 +91,10 @@ type Limits struct {
 	SlowConsumer                  string // disconnect, drop-newest or drop-oldest
 	Prefetch                      int
 	DrainTimeout                  time.Duration
+	// TrustedProxies are believed what they say of a client's address. The
+	// bits behind each prefix are 0, and none is an IPv4 address in IPv6 form:
+	// compare with an address that went through Unmap.
+	TrustedProxies []netip.Prefix
 }
 
 // Heartbeat bounds STOMP heart-beats. 1ms <= Min <= Server.
@@ -100,6 +107,7 @@ type Heartbeat struct {
 type Log struct {
 	Level  string // debug, info, warn or error
 	Format string // text or json
+	Audit  string // file for the record of who was let in and what was refused, or stderr; "" for none
 }
 
 // Options says where Load looks. Nothing else is read: not the environment of

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,7 +15,8 @@ const masked = "********"
 // Fault is one thing wrong with a configuration.
 type Fault struct {
 	// Key is the full key, in lower case, or the name of an environment
-	// variable that belongs to no key. It is "" for a fault of a whole file.
+	// variable that belongs to no key. Within a list of maps it is such as
+	// acl[2].destinations, counted from 0. It is "" for a fault of a whole file.
 	Key string
 	// Value is what was written, as it would be quoted in a message: strings
 	// in quotes, a secret as ********. It is "" for a fault of a whole file.
@@ -53,13 +55,21 @@ func (fs Faults) sorted() Faults {
 	out := slices.Clone(fs)
 	slices.SortFunc(out, func(a, b Fault) int {
 		return cmp.Or(
-			cmp.Compare(a.Key, b.Key),
+			cmp.Compare(sortable(a.Key), sortable(b.Key)),
 			cmp.Compare(a.Source, b.Source),
 			cmp.Compare(a.Expected, b.Expected),
 			cmp.Compare(a.Value, b.Value),
 		)
 	})
 	return slices.Compact(out)
+}
+
+// sortable is a key with the numbers in it padded, for acl[10] to come after
+// acl[9].
+func sortable(key string) string {
+	return regexp.MustCompile(`\[\d{1,9}\]`).ReplaceAllStringFunc(key, func(index string) string {
+		return fmt.Sprintf("[%010s", index[1:])
+	})
 }
 
 // longestShown bounds how much of a value a fault repeats, in bytes, so that a

@@ -55,6 +55,11 @@ func TestValueFaults(t *testing.T) {
 		{"limits.slow_consumer", "drop", `"drop"`, "expected one of disconnect, drop-newest, drop-oldest"},
 		{"limits.slow_consumer", "1", "1", "expected one of disconnect, drop-newest, drop-oldest"},
 		{"log.level", "INFO", `"INFO"`, "expected one of debug, info, warn, error"},
+		{"limits.failed_connects", "10", "10", rate},
+		{"auth.on_denied_subscribe", "ignore", `"ignore"`, "expected one of close, receipt-error"},
+		{"auth.anonymous_roles", "[a, 'b,c']", `"b,c"`, "expected no comma, as that separates the elements of a list"},
+		{"auth.anonymous_roles", "guest", `"guest"`, list},
+		{"listen.tcp.proxy_protocol", "v2", `"v2"`, boolean},
 		{"log.format", "xml", `"xml"`, "expected one of text, json"},
 		{"listen.websocket.compression", "yes", `"yes"`, boolean},
 		{"listen.websocket.compression", "1", "1", boolean},
@@ -138,11 +143,14 @@ func TestUnknownKeys(t *testing.T) {
 		{"log: { 5: x }", `log.5: "x" (hoofbeat.yaml): unknown key; did you mean log.level?`},
 		{"log: { [a]: x }", "hoofbeat.yaml:2: expected keys that are strings"},
 		{"limts:", "limts: null (hoofbeat.yaml): unknown key; did you mean limits?"},
-		{`log: { "a.b": x }`, `log.a.b: "x" (hoofbeat.yaml): unknown key; did you mean log.level?`},
-		{`"": x`, `"": "x" (hoofbeat.yaml): unknown key; did you mean log.level?`},
-		{`"...": x`, `...: "x" (hoofbeat.yaml): unknown key; did you mean log.level?`},
-		{`"lo\ng": x`, `"lo\ng": "x" (hoofbeat.yaml): unknown key; did you mean log.level?`},
-		{"auth: { password: hunter2 }", "auth.password: ******** (hoofbeat.yaml): unknown key; did you mean auth.anonymous?"},
+		{`log: { "a.b": x }`, `log.a.b: "x" (hoofbeat.yaml): unknown key; did you mean log.audit?`},
+		{`"": x`, `"": "x" (hoofbeat.yaml): unknown key; did you mean acl?`},
+		{`"...": x`, `...: "x" (hoofbeat.yaml): unknown key; did you mean acl?`},
+		{`"lo\ng": x`, `"lo\ng": "x" (hoofbeat.yaml): unknown key; did you mean acl?`},
+		{"auth: { password: hunter2 }", "auth.password: ******** (hoofbeat.yaml): unknown key; did you mean auth.users?"},
+		{"auth.users.bob: hunter2", "auth.users.bob: ******** (hoofbeat.yaml): unknown key; did you mean auth.users?"},
+		{"auth: { jwt: { isuer: me } }", `auth.jwt.isuer: "me" (hoofbeat.yaml): unknown key; did you mean auth.jwt.issuer?`},
+		{"auth: { jwt: }", "auth.jwt: null (hoofbeat.yaml): expected keys below it"},
 		{"log: { level: { a: 1 } }", "log.level: {...} (hoofbeat.yaml): expected one of debug, info, warn, error"},
 		{"log: 5", "log: 5 (hoofbeat.yaml): expected keys below it"},
 		{"log:", "log: null (hoofbeat.yaml): expected keys below it"},
@@ -159,28 +167,18 @@ func TestUnknownKeys(t *testing.T) {
 }
 
 func TestUnsupportedKeys(t *testing.T) {
-	trial{text: `
+	trial{text: open + `
 listen: { admin: { address: "127.0.0.1:15680" } }
-auth:
-  anonymous: true
-  anonymous_roles: []
-  jwt: { secret: hunter2, issuer: me, claims: { user: sub } }
-acl:
-  - { name: all, allow: [subscribe] }
 destinations: []
-storage: { Directory: data, sync: always }
+storage: { Directory: data, sync: always, token: hunter2 }
 `}.wantFaults(t,
-		`acl: [{...}] (hoofbeat.yaml): not supported by this version`,
-		`auth.anonymous_roles: [] (hoofbeat.yaml): not supported by this version`,
-		`auth.jwt.claims.user: "sub" (hoofbeat.yaml): not supported by this version`,
-		`auth.jwt.issuer: "me" (hoofbeat.yaml): not supported by this version`,
-		`auth.jwt.secret: ******** (hoofbeat.yaml): not supported by this version`,
 		`destinations: [] (hoofbeat.yaml): not supported by this version`,
 		`listen.admin.address: "127.0.0.1:15680" (hoofbeat.yaml): not supported by this version`,
 		`storage.directory: "data" (hoofbeat.yaml): not supported by this version`,
-		`storage.sync: "always" (hoofbeat.yaml): not supported by this version`)
-	trial{text: open + "storage: {}\nacl:\n"}.wantFaults(t,
-		`acl: null (hoofbeat.yaml): not supported by this version`,
+		`storage.sync: "always" (hoofbeat.yaml): not supported by this version`,
+		`storage.token: ******** (hoofbeat.yaml): not supported by this version`)
+	trial{text: open + "storage: {}\ndestinations:\n"}.wantFaults(t,
+		`destinations: null (hoofbeat.yaml): not supported by this version`,
 		`storage: {...} (hoofbeat.yaml): not supported by this version`)
 }
 
@@ -188,21 +186,21 @@ func TestStrayVariables(t *testing.T) {
 	trial{text: open, environ: []string{
 		"HOOFBEAT_LIMITS_CONECTIONS=5",
 		"HOOFBEAT_STORAGE_DIRECTORY=data",
-		"HOOFBEAT_AUTH_JWT_SECRET=hunter2",
-		"HOOFBEAT_AUTH_JWT_PUBLIC_KEY_FILES=a",
-		"HOOFBEAT_ACL=",
+		"HOOFBEAT_STORAGE_KEY=hunter2",
+		"HOOFBEAT_DESTINATIONS=",
 		"HOOFBEAT_TOKEN=hunter2",
+		"HOOFBEAT_AUTH_USERS_BOB=hunter2",
 		"HOOFBEAT_log_level=info",
 		"HOOFBEAT_=1",
 	}}.wantFaults(t,
-		`HOOFBEAT_: "1" (environment): unknown key; did you mean HOOFBEAT_LOG_LEVEL?`,
+		`HOOFBEAT_: "1" (environment): unknown key; did you mean HOOFBEAT_ACL?`,
+		`HOOFBEAT_AUTH_USERS_BOB: ******** (environment): unknown key; did you mean HOOFBEAT_AUTH_USERS?`,
 		`HOOFBEAT_LIMITS_CONECTIONS: "5" (environment): unknown key; did you mean HOOFBEAT_LIMITS_CONNECTIONS?`,
-		`HOOFBEAT_TOKEN: ******** (environment): unknown key; did you mean HOOFBEAT_LOG_LEVEL?`,
+		`HOOFBEAT_TOKEN: ******** (environment): unknown key; did you mean HOOFBEAT_ACL?`,
 		`HOOFBEAT_log_level: "info" (environment): unknown key; did you mean HOOFBEAT_LOG_LEVEL?`,
-		`acl: "" (environment HOOFBEAT_ACL): not supported by this version`,
-		`auth.jwt.public_key_files: ******** (environment HOOFBEAT_AUTH_JWT_PUBLIC_KEY_FILES): not supported by this version`,
-		`auth.jwt.secret: ******** (environment HOOFBEAT_AUTH_JWT_SECRET): not supported by this version`,
-		`storage.directory: "data" (environment HOOFBEAT_STORAGE_DIRECTORY): not supported by this version`)
+		`destinations: "" (environment HOOFBEAT_DESTINATIONS): not supported by this version`,
+		`storage.directory: "data" (environment HOOFBEAT_STORAGE_DIRECTORY): not supported by this version`,
+		`storage.key: ******** (environment HOOFBEAT_STORAGE_KEY): not supported by this version`)
 }
 
 // TestEveryFault has faults of every source at once.
@@ -216,8 +214,8 @@ log: { level: loud }
 		environ: []string{"HOOFBEAT_LIMITS_CONNECTIONS=many", "HOOFBEAT_LOG_LEVEL=info", "HOOFBEAT_X=1"},
 		flags:   []string{"--heartbeat-min=20s", "--listen-websocket-compression=on"},
 	}.wantFaults(t,
-		`HOOFBEAT_X: "1" (environment): unknown key; did you mean HOOFBEAT_LOG_LEVEL?`,
-		`auth.anonymous: false (default): no client could connect; expected true, as no other way to authenticate exists in this version`,
+		`HOOFBEAT_X: "1" (environment): unknown key; did you mean HOOFBEAT_ACL?`,
+		`auth.anonymous: false (default): `+nobodyCan,
 		`heartbeat.min: "20s" (flag --heartbeat-min): expected at most heartbeat.server, which is 10s`,
 		`limits.colour: "red" (hoofbeat.yaml): unknown key; did you mean limits.connections?`,
 		`limits.connect_timeout: "ten" (hoofbeat.yaml): expected a duration such as 10s`,
@@ -288,8 +286,7 @@ func TestEmptyFiles(t *testing.T) {
 	for name, text := range map[string]string{
 		"a.yaml": "", "b.yaml": "# nothing\n---\n# more\n...\n# end\n", "a.toml": "", "a.json": " {}\n", "c.yaml": "null",
 	} {
-		trial{name: name, text: text}.wantFaults(t, `auth.anonymous: false (default): no client could connect; `+
-			`expected true, as no other way to authenticate exists in this version`)
+		trial{name: name, text: text}.wantFaults(t, `auth.anonymous: false (default): `+nobodyCan)
 	}
 }
 

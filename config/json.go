@@ -30,6 +30,28 @@ func decodeJSON(data []byte, tree map[string]any) []syntaxError {
 	return nil
 }
 
+// jsonList reads a list from the environment or a flag, as strictly as a file,
+// or says what is wrong with the text without repeating much of it.
+func jsonList(text string) (list []any, wrong string) {
+	data := []byte(text)
+	var whole json.RawMessage
+	if err := json.Unmarshal(data, &whole); err != nil {
+		return nil, strings.TrimPrefix(err.Error(), "json: ")
+	}
+	if whole = bytes.TrimSpace(whole); whole[0] != '[' {
+		return nil, "it is no list"
+	}
+	if twice := jsonDuplicates(data); twice != nil {
+		return nil, twice[0].text
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if err := d.Decode(&list); err != nil {
+		return nil, err.Error()
+	}
+	return list, ""
+}
+
 func jsonLine(data []byte, err error) int {
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return lineAt(data, syntax.Offset)

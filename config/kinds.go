@@ -20,6 +20,41 @@ type kind interface {
 	format(value any) string // what text reads again
 }
 
+// composed is a kind whose values have parts that are wrong one by one. Its
+// typed and text report only whether there is nothing to complain of.
+type composed interface {
+	kind
+	read(raw any) (any, []complaint)
+	decode(text string) (any, []complaint)
+	show(raw any) string // as a fault shows it
+	showText(text string) string
+}
+
+// readTyped is typed, with what is wrong. The value is nil when there is none
+// that a check could look at.
+func readTyped(k kind, raw any) (any, []complaint) {
+	if c, ok := k.(composed); ok {
+		return c.read(raw)
+	}
+	return orExpected(k, raw, k.typed)
+}
+
+// readText is text, with what is wrong.
+func readText(k kind, text string) (any, []complaint) {
+	if c, ok := k.(composed); ok {
+		return c.decode(text)
+	}
+	return orExpected(k, text, k.text)
+}
+
+func orExpected[T any](k kind, in T, read func(T) (any, bool)) (any, []complaint) {
+	value, ok := read(in)
+	if !ok {
+		return nil, []complaint{{expected: "expected " + k.expected()}}
+	}
+	return value, nil
+}
+
 // textKind is a string. Its values are of type string.
 type textKind struct{}
 

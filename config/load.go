@@ -2,6 +2,7 @@ package config
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -35,6 +36,7 @@ func load(o Options, table []entry) (*Config, error) {
 	}
 	l.takeEnvironment(o.Environ)
 	l.takeFlags(o.Flags)
+	l.settleAnonymous()
 	c := l.config(path)
 	if unread == nil {
 		l.checkRelations(c)
@@ -54,20 +56,19 @@ func (l *loader) takeDefaults(alone bool) {
 		if alone && e.alone != "" {
 			text = e.alone
 		}
-		value, ok := e.kind.text(text)
-		l.offer(e, value, ok, showDefault(e, value), "default")
+		value, found := readText(e.kind, text)
+		l.offer(e, value, found, showDefault(e, value), "default")
 	}
 }
 
 func showDefault(e *entry, value any) string {
-	if e.secret {
-		return masked
-	}
 	switch v := value.(type) {
 	case string:
-		return show(v)
+		return e.showRaw(v)
 	case []string:
-		return show(anyList(v))
+		return e.showRaw(anyList(v))
+	case []netip.Prefix:
+		return show(anyList(prefixTexts(v)))
 	}
 	return e.kind.format(value)
 }
@@ -142,45 +143,56 @@ func keyText(key any) string {
 // takeTyped takes a value from a file.
 func (l *loader) takeTyped(e *entry, raw any, source string) {
 	if l.values[e.key].source == source {
-		l.fault(e.key, l.showRaw(e, raw), source, "expected once; it is given twice, in other letters or with dots")
+		l.fault(e.key, e.showRaw(raw), source, givenTwice)
 		return
 	}
-	value, ok := e.kind.typed(raw)
-	l.offer(e, value, ok, l.showRaw(e, raw), source)
+	value, found := readTyped(e.kind, raw)
+	l.offer(e, value, found, e.showRaw(raw), source)
 }
 
-func (l *loader) showRaw(e *entry, raw any) string {
-	if e.secret {
+const givenTwice = "expected once; it is given twice, in other letters or with dots"
+
+// showRaw is a value as a fault shows it. That a secret is empty is none.
+func (e *entry) showRaw(raw any) string {
+	if e.secret && raw != "" {
 		return masked
+	}
+	if c, ok := e.kind.(composed); ok {
+		return c.show(raw)
 	}
 	return show(raw)
 }
 
-// takeText takes a value from the environment or a flag.
-func (l *loader) takeText(e *entry, text, source string) {
-	value, ok := e.kind.text(text)
-	l.offer(e, value, ok, l.showRaw(e, text), source)
+// showText is for a value from the environment or a flag.
+func (e *entry) showText(text string) string {
+	if c, ok := e.kind.(composed); ok && !e.secret {
+		return c.showText(text)
+	}
+	return e.showRaw(text)
 }
 
-// offer puts a value over the one from the source before, if it is as its key
-// expects. Otherwise it becomes one fault or several.
-func (l *loader) offer(e *entry, value any, ok bool, shown, source string) {
-	found := []complaint{{expected: "expected " + e.kind.expected()}}
-	if ok {
-		found = e.complaints(value)
-	}
+// takeText takes a value from the environment or a flag.
+func (l *loader) takeText(e *entry, text, source string) {
+	value, found := readText(e.kind, text)
+	l.offer(e, value, found, e.showText(text), source)
+}
+
+// offer puts a value over the one from the source before. What is wrong with
+// it was found by its kind, or is found here by its key.
+func (l *loader) offer(e *entry, value any, found []complaint, shown, source string) {
+	found = append(found, e.complaints(value)...)
 	for _, c := range found {
 		part := shown
-		if c.part != nil && !e.secret {
-			part = show(*c.part)
+		if c.shown != "" && !e.secret {
+			part = c.shown
 		}
-		l.fault(e.key, part, source, c.expected)
+		l.fault(e.key+c.at, part, source, c.expected)
 	}
 	l.values[e.key] = given{value: value, shown: shown, source: source, sound: len(found) == 0}
 }
 
 func (e *entry) complaints(value any) []complaint {
-	if e.check == nil {
+	if e.check == nil || value == nil {
 		return nil
 	}
 	return e.check(value)
@@ -251,7 +263,7 @@ func (l *loader) config(path string) *Config {
 func (l *loader) setting(e *entry, g given) Setting {
 	s := Setting{Key: e.key, Source: g.source}
 	switch {
-	case e.secret:
+	case e.secret && g.value != "":
 		s.Value = masked
 	case g.sound:
 		s.Value = e.kind.format(g.value)
@@ -273,7 +285,17 @@ func assign(field, value any) {
 		*f = value.(time.Duration)
 	case *Rate:
 		*f = value.(Rate)
+	case *Secret:
+		*f = Secret(value.(string))
 	case *[]string:
 		*f = slices.Clone(value.([]string))
+	case *[]netip.Prefix:
+		*f = slices.Clone(value.([]netip.Prefix))
+	case *[]User:
+		*f = slices.Clone(value.([]User))
+	case *[]Rule:
+		*f = slices.Clone(value.([]Rule))
+	case *[]ClaimMatch:
+		*f = slices.Clone(value.([]ClaimMatch))
 	}
 }

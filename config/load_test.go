@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -13,12 +14,33 @@ func defaults() *Config {
 		Listen: Listen{
 			WebSocket: WebSocket{Address: "127.0.0.1:15674", Path: "/ws", Origins: []string{}},
 		},
-		Auth:     Auth{Anonymous: true},
+		Auth: Auth{
+			Anonymous:      true,
+			AnonymousRoles: []string{},
+			JWT: JWT{
+				Algorithms:     []string{"RS256", "ES256", "EdDSA"},
+				PublicKeyFiles: []string{},
+				JWKSRefresh:    5 * time.Minute,
+				JWKSMaxAge:     24 * time.Hour,
+				Audience:       []string{},
+				Leeway:         30 * time.Second,
+				RequiredClaims: []string{},
+				UserClaim:      "sub",
+				RolesClaim:     "roles",
+				Sources:        []string{"connect", "passcode", "http"},
+				QueryParameter: "access_token",
+			},
+			Users:             []User{},
+			OnDeniedSubscribe: "close",
+		},
+		ACL:      []Rule{},
 		Prefixes: Prefixes{Topic: []string{"/topic/"}, Queue: []string{"/queue/"}},
 		Limits: Limits{
 			Connections:                   100000,
 			ConnectRatePerIP:              Rate{Per: time.Second},
 			ConnectTimeout:                10 * time.Second,
+			FailedConnects:                Rate{Events: 10, Per: time.Minute},
+			TrustedProxies:                []netip.Prefix{},
 			FrameHeaderBytes:              64 << 10,
 			FrameHeaders:                  100,
 			FrameBodyBytes:                16 << 20,
@@ -101,7 +123,13 @@ func changed() *Config {
 	c.Limits.FrameBodyBytes = 1 << 20
 	c.Limits.OutboundBytesPerConnection = 65536
 	c.Limits.SlowConsumer = "drop-oldest"
+	c.Limits.FailedConnects = Rate{Events: 3, Per: time.Hour}
+	c.Limits.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	c.Auth.AnonymousRoles = []string{"Guest"}
+	c.Auth.OnDeniedSubscribe = "receipt-error"
+	c.ACL = []Rule{{Deny: []string{"send"}, Destinations: []string{"/topic/Audit.**"}}}
 	c.Heartbeat.Server = 90 * time.Second
+	c.Log.Audit = "stderr"
 	return c
 }
 
@@ -111,7 +139,9 @@ func TestLoadFormats(t *testing.T) {
 Listen:
   websocket: { origins: ["https://app.example.com", "*.example.com"], Compression: true }
   tcp: { address: "127.0.0.1:61613" }
-auth: { anonymous: true }
+auth: { anonymous: true, anonymous_roles: [Guest], on_denied_subscribe: receipt-error }
+acl: [{ deny: [send], destinations: [/topic/Audit.**] }]
+log: { audit: stderr }
 prefixes: { queue: [/queue/, /work/] }
 limits:
   connections: 5
@@ -119,11 +149,17 @@ limits:
   frame_body_bytes: 1MiB
   outbound_bytes_per_connection: 65536
   SLOW_CONSUMER: drop-oldest
+  failed_connects: 3/h
+  trusted_proxies: [10.0.0.0/8]
 heartbeat.server: 90s
 `,
 		"a.toml": `
 prefixes.queue = ["/queue/", "/work/"]
 auth.anonymous = true
+auth.anonymous_roles = ["Guest"]
+auth.on_denied_subscribe = "receipt-error"
+acl = [{ deny = ["send"], destinations = ["/topic/Audit.**"] }]
+log.audit = "stderr"
 heartbeat = { server = "1m30s" }
 [listen.websocket]
 origins = ["https://app.example.com", "*.example.com"]
@@ -136,15 +172,20 @@ connect_rate_per_ip = "100/m"
 frame_body_bytes = "1MiB"
 outbound_bytes_per_connection = 65_536
 slow_consumer = "drop-oldest"
+failed_connects = "3/h"
+trusted_proxies = ["10.0.0.0/8"]
 `,
 		"a.JSON": `{
 "listen": {
 	"websocket": {"origins": ["https://app.example.com", "*.example.com"], "compression": true},
 	"tcp": {"address": "127.0.0.1:61613"}},
-"auth": {"anonymous": true},
+"auth": {"anonymous": true, "anonymous_roles": ["Guest"], "on_denied_subscribe": "receipt-error"},
+"acl": [{"deny": ["send"], "destinations": ["/topic/Audit.**"]}],
+"log": {"audit": "stderr"},
 "prefixes": {"queue": ["/queue/", "/work/"]},
 "limits": {"connections": 5, "connect_rate_per_ip": "100/m", "frame_body_bytes": "1MiB",
-	"outbound_bytes_per_connection": 65536, "slow_consumer": "drop-oldest"},
+	"outbound_bytes_per_connection": 65536, "slow_consumer": "drop-oldest",
+	"failed_connects": "3/h", "trusted_proxies": ["10.0.0.0/8"]},
 "heartbeat": {"server": "90s"}
 }`,
 	} {
@@ -154,9 +195,10 @@ slow_consumer = "drop-oldest"
 	}
 }
 
-// TestLoadDesignExample has the keys of the documented example that exist.
+// TestLoadDesignExample has the keys of the documented example that exist, and
+// one source of keys, without which nobody could connect.
 func TestLoadDesignExample(t *testing.T) {
-	c := trial{text: `
+	text := `
 listen:
   websocket:
     address: 127.0.0.1:15674      # host:port; empty turns it off
@@ -168,7 +210,33 @@ listen:
     address: ""
     tls: { cert: "", key: "", client_ca: "" }
 auth:
-  anonymous: true
+  anonymous: false
+  anonymous_roles: []
+  jwt:
+    algorithms: [RS256, ES256, EdDSA]
+    secret: ""
+    secret_file: ""
+    public_key_files: []
+    jwks_url: ""
+    jwks_file: ""
+    issuer: ""
+    audience: []
+    leeway: 30s
+    required_claims: []
+    claims: { user: sub, roles: roles }
+    query_parameter: access_token
+    cookie: ""
+acl:
+  - name: staff read the news
+    roles: [staff]
+    allow: [subscribe]
+    destinations: ["/topic/news.**"]
+  - name: everybody owns their inbox
+    allow: [subscribe, send]
+    destinations: ["/queue/inbox.{user}", "/topic/teams.{claim:team}.**"]
+  - name: nobody forges audit records
+    deny: [send]
+    destinations: ["/topic/audit.**"]
 limits:
   connections: 100000
   connections_per_ip: 0
@@ -186,8 +254,19 @@ limits:
   slow_consumer: disconnect
 heartbeat: { min: 1s, server: 10s }
 log: { level: info, format: text }
-`}.mustLoad(t)
-	same(t, c, defaults())
+`
+	trial{text: text}.wantFaults(t, "auth.anonymous: false (hoofbeat.yaml): "+nobodyCan)
+	c := trial{text: text, environ: []string{"HOOFBEAT_AUTH_JWT_JWKS_URL=https://id.example.com/keys"}}.mustLoad(t)
+	want := defaults()
+	want.Auth.Anonymous = false
+	want.Auth.JWT.JWKSURL = "https://id.example.com/keys"
+	want.ACL = []Rule{
+		{Name: "staff read the news", Roles: []string{"staff"}, Allow: []string{"subscribe"}, Destinations: []string{"/topic/news.**"}},
+		{Name: "everybody owns their inbox", Allow: []string{"subscribe", "send"},
+			Destinations: []string{"/queue/inbox.{user}", "/topic/teams.{claim:team}.**"}},
+		{Name: "nobody forges audit records", Deny: []string{"send"}, Destinations: []string{"/topic/audit.**"}},
+	}
+	same(t, c, want)
 }
 
 func TestLoadPrecedence(t *testing.T) {

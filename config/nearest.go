@@ -56,8 +56,14 @@ func reservedVariable(variable string) string {
 
 // nearestKey is the key that looks most like what was written, or the section
 // where sections is set. A last part that is right or nearly so counts more
-// than the rest: a key in the wrong section is as common as a misspelt one.
+// than the rest: a key in the wrong section is as common as a misspelt one. Of
+// two that are as near, one in the section that was named is the better guess.
 func (n names) nearestKey(key string, sections bool) string {
+	for at := range key {
+		if key[at] == '.' && n.keys[key[:at]] != nil {
+			return key[:at] // which has a value, and no keys below it
+		}
+	}
 	var known []string
 	for _, name := range n.order {
 		if sections || !n.sections[name] {
@@ -70,7 +76,11 @@ func (n names) nearestKey(key string, sections bool) string {
 		if last > len(lastPart(key))/3 {
 			last = whole
 		}
-		return 1000*min(whole, last+1) + min(whole, 999)
+		near := 1000*min(whole, last+1) + min(whole, 999)
+		if parent := key[:len(key)-len(lastPart(key))]; parent != "" && strings.HasPrefix(known, parent) {
+			near--
+		}
+		return near
 	})
 }
 
@@ -105,7 +115,7 @@ func lastPart(key string) string {
 // reserved secret is not repeated either.
 func soundsSecret(name string) bool {
 	name = strings.ToLower(name)
-	for _, word := range []string{"secret", "passw", "token", "key", "credential"} {
+	for _, word := range []string{"secret", "passw", "token", "key", "credential", "hash", "auth.users", "auth_users"} {
 		if strings.Contains(name, word) {
 			return true
 		}

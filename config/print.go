@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +14,8 @@ import (
 type Setting struct {
 	Key string `json:"key"`
 	// Value is what the key's environment variable would be set to for the
-	// same effect, or ******** for a secret.
+	// same effect, or ******** for a secret that is set. Lists of maps are JSON,
+	// with ******** for the secrets in it.
 	Value string `json:"value"`
 	// Source is "default", "file hoofbeat.yaml", "environment HOOFBEAT_X" or
 	// "flag --x".
@@ -30,10 +32,12 @@ const defaultHead = `# Every key of hoofbeat with its default value. A line that
 # Durations are written as 10s, sizes as 64KiB or 65536, rates as 5/s or 100/m.
 # An environment variable overrides a key: HOOFBEAT_LISTEN_WEBSOCKET_ADDRESS for
 # listen.websocket.address. A flag overrides both: --listen-websocket-address.
+# The paths of files are relative to where hoofbeat is started.
 `
 
 // WriteDefault writes a YAML file with every supported key, its default and
-// what it means. Load accepts it once auth.anonymous is true in it. The error
+// what it means. Load accepts it once auth.anonymous is true in it, or there is
+// a way to authenticate. The error
 // is that of the writer.
 func WriteDefault(w io.Writer) error {
 	return writeDefault(w, schema())
@@ -49,7 +53,14 @@ func writeDefault(w io.Writer, table []entry) error {
 		openSections(out, open, sections)
 		open = sections
 		indent := strings.Repeat("  ", len(sections))
-		fmt.Fprintf(out, "%s# %s\n%s%s: %s\n", indent, e.doc, indent, name, yamlLiteral(e))
+		if len(sections) == 0 {
+			out.WriteString("\n")
+		}
+		fmt.Fprintf(out, "%s# %s\n", indent, e.doc)
+		for line := range strings.Lines(e.example) {
+			fmt.Fprintf(out, "%s# %s", indent, line)
+		}
+		fmt.Fprintf(out, "%s%s: %s\n", indent, name, yamlLiteral(e))
 	}
 	_, err := out.WriteTo(w)
 	return err
@@ -80,6 +91,8 @@ func yamlLiteral(e *entry) string {
 		return strconv.Quote(v)
 	case []string:
 		return show(anyList(v))
+	case []netip.Prefix:
+		return show(anyList(prefixTexts(v)))
 	}
 	return e.fallback
 }

@@ -124,6 +124,9 @@ func FuzzFile(f *testing.F) {
 	f.Add(0, "auth: {jwt: {1: {2: 3}}}\n---\n")
 	f.Add(1, "log.level = 'info'\n[[acl]]\nname = 07:32:00\n")
 	f.Add(1, "[log]\nlevel=1\nlevel=[\n2]\n")
+	f.Add(0, "auth: {users: [{name: a, hash: x}, {Name: b}, c], jwt: {secret: 5}}\nacl: [{claims: [{name: a}], 5: *x}]\n")
+	f.Add(1, "[[acl]]\nallow=['send']\n[[acl.claims]]\nname='a'\n[limits]\ntrusted_proxies=['::1','1/2']\n")
+	f.Add(2, `{"acl": [{"destinations": ["/{user}", "/*a"], "allow": ["send"]}, 1e9]}`)
 	f.Add(2, `{"log": {"level": [1, {"a": null}], "": {}}, "log": 1e99}`)
 	f.Fuzz(func(t *testing.T, format int, text string) {
 		names := []string{"a.yaml", "a.toml", "a.json"}

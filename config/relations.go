@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -14,7 +17,13 @@ func (l *loader) checkRelations(c *Config) {
 	l.checkListeners(c)
 	l.checkTLS("listen.websocket.tls", c.Listen.WebSocket.TLS)
 	l.checkTLS("listen.tcp.tls", c.Listen.TCP.TLS)
+	l.checkProxies("listen.websocket.proxy_protocol", c.Listen.WebSocket.ProxyProtocol, c)
+	l.checkProxies("listen.tcp.proxy_protocol", c.Listen.TCP.ProxyProtocol, c)
 	l.checkAnonymous(c)
+	l.checkJWT(c.Auth.JWT)
+	l.checkReadable("auth.users_file", c.Auth.UsersFile)
+	l.checkReadable("auth.revoked_file", c.Auth.RevokedFile)
+	l.checkAudit(c.Log.Audit)
 	l.checkPrefixes(c)
 	l.checkFrames(c)
 	l.checkHeartbeat(c)
@@ -78,14 +87,48 @@ func plainHost(host string) string {
 
 func isLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
+	return err == nil && isLoopbackHost(host)
+}
+
+func isLoopbackHost(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	if err != nil {
 		return strings.EqualFold(host, "localhost")
 	}
 	return ip.Unmap().IsLoopback()
+}
+
+func (l *loader) checkProxies(key string, on bool, c *Config) {
+	if l.sound(key, "limits.trusted_proxies") && on && len(c.Limits.TrustedProxies) == 0 {
+		l.blame(key, "expected limits.trusted_proxies to have the proxies' addresses, as a PROXY header of anybody else is not believed")
+	}
+}
+
+// credentialKeys are those of which one lets clients prove who they are.
+func credentialKeys() []string {
+	keys := []string{"auth.users", "auth.users_file"}
+	for _, e := range keySources() {
+		keys = append(keys, e.key)
+	}
+	return keys
+}
+
+// settleAnonymous turns the default that there is without a file around when
+// the environment or a flag has credentials: with them, nobody is let in
+// without, unless that is written.
+func (l *loader) settleAnonymous() {
+	const key = "auth.anonymous"
+	if l.values[key].source == "default" && slices.ContainsFunc(credentialKeys(), l.differs) {
+		e := l.names.keys[key]
+		l.values[key] = given{value: false, shown: showDefault(e, false), source: "default", sound: true}
+	}
+}
+
+// differs reports whether a key has another value than its default, or none.
+func (l *loader) differs(key string) bool {
+	e, known := l.names.keys[key]
+	g := l.values[key]
+	return known && (!g.sound || e.kind.format(g.value) != e.fallback)
 }
 
 func (l *loader) checkAnonymous(c *Config) {
@@ -94,7 +137,9 @@ func (l *loader) checkAnonymous(c *Config) {
 		return
 	}
 	if !c.Auth.Anonymous {
-		l.blame(key, "no client could connect; expected true, as no other way to authenticate exists in this version")
+		if l.sound(credentialKeys()...) && !c.Auth.CanAuthenticate() {
+			l.blame(key, nobodyCan)
+		}
 		return
 	}
 	if l.values[key].source != "default" {
@@ -105,6 +150,41 @@ func (l *loader) checkAnonymous(c *Config) {
 			l.blame(key, "anonymous access on "+address+", which is not loopback; "+
 				"expected auth.anonymous to be set to true on purpose, or a loopback address")
 		}
+	}
+}
+
+const nobodyCan = "no client could connect; expected true, or a key for tokens at auth.jwt " +
+	"(secret, secret_file, public_key_files, jwks_url or jwks_file), or users at auth.users or auth.users_file"
+
+// checkReadable wants a file that can be read whole, if one is named.
+func (l *loader) checkReadable(key, path string) {
+	if l.sound(key) && path != "" {
+		l.read(key, path)
+	}
+}
+
+// read reads a file, or blames its key and returns false.
+func (l *loader) read(key, path string) ([]byte, bool) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		l.fault(key, show(path), l.values[key].source, "expected a file that can be read: "+reason(err))
+	}
+	return data, err == nil
+}
+
+// auditToStderr is the value of log.audit that is no file.
+const auditToStderr = "stderr"
+
+// checkAudit leaves the file to whoever opens it, as it need not exist yet.
+func (l *loader) checkAudit(path string) {
+	const key = "log.audit"
+	if !l.sound(key) || path == "" || path == auditToStderr {
+		return
+	}
+	if dir, err := os.Stat(filepath.Dir(path)); err != nil || !dir.IsDir() {
+		l.blame(key, "expected a file in a directory that exists, or "+auditToStderr)
+	} else if file, err := os.Stat(path); err == nil && file.IsDir() {
+		l.blame(key, "expected a file, not a directory")
 	}
 }
 

@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -44,7 +46,8 @@ func TestRelations(t *testing.T) {
 }
 
 func TestAnonymousInFile(t *testing.T) {
-	const refused = "no client could connect; expected true, as no other way to authenticate exists in this version"
+	const refused = "no client could connect; expected true, or a key for tokens at auth.jwt " +
+		"(secret, secret_file, public_key_files, jwks_url or jwks_file), or users at auth.users or auth.users_file"
 	trial{text: "log: { level: info }"}.wantFaults(t, "auth.anonymous: false (default): "+refused)
 	trial{text: "auth: { anonymous: false }"}.wantFaults(t, "auth.anonymous: false (hoofbeat.yaml): "+refused)
 	trial{text: "", environ: []string{"HOOFBEAT_AUTH_ANONYMOUS=true"}}.wantFaults(t)
@@ -72,5 +75,93 @@ func TestAnonymousWithoutFile(t *testing.T) {
 				t.Errorf("%s on purpose: %v", environ[0], err)
 			}
 		}
+	}
+}
+
+// TestAnonymousWithCredentials lets nobody in without, unless that is written.
+func TestAnonymousWithCredentials(t *testing.T) {
+	users := "HOOFBEAT_AUTH_USERS=" + twoUsersJSON
+	for _, tt := range []struct {
+		o         Options
+		anonymous bool
+	}{
+		{Options{Environ: []string{users}}, false},
+		{Options{Environ: []string{users, "HOOFBEAT_LISTEN_TCP_ADDRESS=:61613"}}, false},
+		{Options{Environ: []string{"HOOFBEAT_AUTH_JWT_JWKS_URL=https://a/b"}}, false},
+		{Options{Environ: []string{users, "HOOFBEAT_AUTH_ANONYMOUS=true"}}, true},
+		{Options{Environ: []string{"HOOFBEAT_AUTH_USERS=[]", "HOOFBEAT_AUTH_JWT_SECRET="}}, true},
+		{Options{Environ: []string{`HOOFBEAT_ACL=[{"deny":["send"],"destinations":["/a/b"]}]`}}, true},
+	} {
+		tt.o.Search = []string{}
+		c, err := Load(tt.o)
+		if err != nil || c.Auth.Anonymous != tt.anonymous || settings(c)["auth.anonymous"].Value != fmt.Sprint(tt.anonymous) {
+			t.Errorf("%v: %+v, %v", tt.o.Environ, c, err)
+		}
+	}
+	_, err := Load(Options{Search: []string{}, Environ: []string{"HOOFBEAT_AUTH_USERS=x", "HOOFBEAT_LISTEN_TCP_ADDRESS=:61613"}})
+	if err == nil || !strings.HasPrefix(err.Error(), "auth.users: ") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("faults:\n%v", err)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	const (
+		empty = "acl is empty: nobody may send or subscribe to anything"
+		all   = "everybody who can connect may do everything"
+		roles = "auth.anonymous_roles are set but auth.anonymous is false: nobody has them"
+		rules = "acl: [{ deny: [send], destinations: [/a/b] }]\n"
+		users = "users: [{ name: a, hash: '" + bcryptHash + "' }]"
+	)
+	for _, tt := range []struct {
+		yaml string
+		want []string
+	}{
+		{open, []string{all}},
+		{open + rules, nil},
+		{"auth: { anonymous: true, " + users + " }", []string{empty}},
+		{"auth: { jwt: { jwks_url: 'https://a/b' } }", []string{empty}},
+		{"auth: { " + users + " }\n" + rules, nil},
+		{"auth: { anonymous_roles: [a], " + users + " }\n" + rules, []string{roles}},
+	} {
+		if got := (trial{text: tt.yaml}).mustLoad(t).Warnings(); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q, want %q", tt.yaml, got, tt.want)
+		}
+	}
+}
+
+func TestAuditFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFile(t, "log", "")
+	const directory = "expected a file in a directory that exists, or stderr"
+	for path, want := range map[string]string{
+		"stderr": "", "audit.log": "", "log": "", "''": "",
+		"none/audit.log": directory, "log/audit": directory, ".": "expected a file, not a directory",
+		"' a'": checkFileName(""), `"a\nb"`: checkFileName(""),
+	} {
+		_, faults := trial{text: open + "log.audit: " + path}.load(t)
+		switch {
+		case want == "" && faults != nil, want != "" && len(faults) != 1, want != "" && !strings.HasSuffix(faults[0], ": "+want):
+			t.Errorf("%s: %q", path, faults)
+		}
+	}
+}
+
+func TestFiles(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, name := range []string{"users", "revoked"} {
+		writeFile(t, name, "")
+	}
+	writeKeys(t)
+	writeFile(t, "a.yaml", "auth: { users_file: users, revoked_file: revoked, jwt: { secret_file: secret32, "+
+		"public_key_files: [rsa.pem, ed.pem, rsa.pem], jwks_file: jwks, algorithms: [HS256, RS256, EdDSA] } }")
+	c, err := Load(Options{File: "a.yaml"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := c.Files(), []string{"a.yaml", "users", "revoked", "secret32", "rsa.pem", "ed.pem", "jwks"}; !slices.Equal(got, want) {
+		t.Errorf("files %q", got)
+	}
+	if got := (&Config{}).Files(); len(got) != 0 {
+		t.Errorf("files %q", got)
 	}
 }

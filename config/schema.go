@@ -15,6 +15,7 @@ type entry struct {
 	check    check  // what else is expected of a value of this kind; may be nil
 	secret   bool   // never shown
 	handy    bool   // worth showing among the flags
+	example  string // the key in YAML with a value that shows its form; may be ""
 	field    func(*Config) any
 }
 
@@ -35,14 +36,15 @@ const envPrefix = "HOOFBEAT_"
 // unsupported lists the sections and keys that are reserved for features which
 // this version does not have. Everything below them is refused as well.
 func unsupported() []string {
-	return []string{"listen.admin", "auth.anonymous_roles", "auth.jwt", "acl", "destinations", "storage"}
+	return []string{"listen.admin", "destinations", "storage"}
 }
 
 // schema is the table, in the order in which a file is best read.
 func schema() []entry {
 	var all []entry
 	for _, part := range [][]entry{
-		webSocketKeys(), tcpKeys(), accessKeys(), connectionLimits(), frameLimits(), flowLimits(), otherKeys(),
+		webSocketKeys(), tcpKeys(), anonymousKeys(), keySources(), tokenKeys(), tokenPlaces(), userKeys(), accessKeys(),
+		connectionLimits(), frameLimits(), flowLimits(), otherKeys(),
 	} {
 		all = append(all, part...)
 	}
@@ -63,6 +65,9 @@ func webSocketKeys() []entry {
 		{key: "listen.websocket.compression", kind: boolKind{}, fallback: "false",
 			doc:   "permessage-deflate, for clients that ask for it; costs memory for each connection",
 			field: func(c *Config) any { return &c.Listen.WebSocket.Compression }},
+		{key: "listen.websocket.proxy_protocol", kind: boolKind{}, fallback: "false",
+			doc:   "whether connections from limits.trusted_proxies begin with a PROXY header",
+			field: func(c *Config) any { return &c.Listen.WebSocket.ProxyProtocol }},
 	}
 	return append(keys, tlsKeys("listen.websocket.tls", func(c *Config) *TLS { return &c.Listen.WebSocket.TLS })...)
 }
@@ -72,6 +77,9 @@ func tcpKeys() []entry {
 		{key: "listen.tcp.address", kind: textKind{}, check: optional(checkAddress), handy: true,
 			doc:   "host:port to accept STOMP over TCP on, such as 127.0.0.1:61613; empty turns it off",
 			field: func(c *Config) any { return &c.Listen.TCP.Address }},
+		{key: "listen.tcp.proxy_protocol", kind: boolKind{}, fallback: "false",
+			doc:   "whether connections from limits.trusted_proxies begin with a PROXY header",
+			field: func(c *Config) any { return &c.Listen.TCP.ProxyProtocol }},
 	}
 	return append(keys, tlsKeys("listen.tcp.tls", func(c *Config) *TLS { return &c.Listen.TCP.TLS })...)
 }
@@ -90,20 +98,6 @@ func tlsKeys(section string, of func(*Config) *TLS) []entry {
 	}
 }
 
-func accessKeys() []entry {
-	return []entry{
-		{key: "auth.anonymous", kind: boolKind{}, fallback: "false", alone: "true", handy: true,
-			doc:   "whether CONNECT without credentials is accepted; this version has no other way to authenticate, so it must be true",
-			field: func(c *Config) any { return &c.Auth.Anonymous }},
-		{key: "prefixes.topic", kind: listKind{}, fallback: "/topic/", check: each(checkPrefix),
-			doc:   "destinations that begin so are topics: every subscriber gets every message",
-			field: func(c *Config) any { return &c.Prefixes.Topic }},
-		{key: "prefixes.queue", kind: listKind{}, fallback: "/queue/", check: each(checkPrefix),
-			doc:   "destinations that begin so are queues: each message goes to one subscriber",
-			field: func(c *Config) any { return &c.Prefixes.Queue }},
-	}
-}
-
 func connectionLimits() []entry {
 	return []entry{
 		{key: "limits.connections", kind: countKind{}, fallback: "100000", check: positive,
@@ -118,6 +112,12 @@ func connectionLimits() []entry {
 		{key: "limits.connect_timeout", kind: durationKind{}, fallback: "10s", check: atLeast(time.Millisecond),
 			doc:   "time until CONNECT must be complete and accepted",
 			field: func(c *Config) any { return &c.Limits.ConnectTimeout }},
+		{key: "limits.failed_connects", kind: rateKind{}, fallback: "10/m",
+			doc:   "failed authentications of one address, or for one user, before further ones are held up; 0/m: no limit",
+			field: func(c *Config) any { return &c.Limits.FailedConnects }},
+		{key: "limits.trusted_proxies", kind: networksKind{},
+			doc:   "addresses and networks whose X-Forwarded-For or PROXY header is believed",
+			field: func(c *Config) any { return &c.Limits.TrustedProxies }},
 		{key: "limits.drain_timeout", kind: durationKind{}, fallback: "10s", check: atLeast(time.Millisecond),
 			doc:   "how long a shutdown waits for what is in flight",
 			field: func(c *Config) any { return &c.Limits.DrainTimeout }},
@@ -184,5 +184,8 @@ func otherKeys() []entry {
 		{key: "log.format", kind: choiceKind{"text", "json"}, fallback: "text", handy: true,
 			doc:   "text or json",
 			field: func(c *Config) any { return &c.Log.Format }},
+		{key: "log.audit", kind: textKind{}, check: optional(checkFileName),
+			doc:   "file for the record of who was let in and what was refused, or stderr; empty: none",
+			field: func(c *Config) any { return &c.Log.Audit }},
 	}
 }

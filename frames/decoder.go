@@ -224,7 +224,7 @@ func (d *Decoder) checkHeaderBytes(data []byte) error {
 
 // bound gives the limit that is in force, with the name of its setting.
 func (d *Decoder) bound(limit int, setting string) (int, string) {
-	if d.version == 0 && !d.server && d.limits.BytesBeforeConnect < limit {
+	if d.version == 0 && !d.server && d.limits.BytesBeforeConnect <= limit {
 		return d.limits.BytesBeforeConnect, "limits.frame_bytes_before_connect, in force until CONNECT was accepted"
 	}
 	return limit, setting

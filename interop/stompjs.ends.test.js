@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { startBroker, suiteBroker } from './lib/broker.js';
-import { Connection, connect, endsWithError, unique } from './lib/stompjs.js';
+import { connect, endsWithError, unique } from './lib/stompjs.js';
 import { Inbox } from './lib/wait.js';
 
 describe('stompjs and errors', { concurrency: 4 }, () => {
@@ -196,21 +196,5 @@ describe('stompjs and the end of the broker', { concurrency: 4 }, () => {
     }
     await c.fence();
     assert.equal(inbox.size, 0);
-  });
-
-  test('a broker that does not answer any more is left, and found again', async (t) => {
-    const broker = await startBroker(t, { 'heartbeat-min': '50ms' });
-    const c = await connect(t, broker.url, {
-      heartbeatIncoming: 300, heartbeatOutgoing: 300, reconnectDelay: 50, discardWebsocketOnCommFailure: true,
-    });
-    assert.equal(c.opened.headers['heart-beat'], '300,300');
-    await c.heartBeats.take(3);
-    assert.equal(c.heartBeatsLost, 0);
-    broker.signal('SIGSTOP');
-    await c.closed.next();
-    assert.equal(c.heartBeatsLost, 1);
-    broker.signal('SIGCONT');
-    await c.connected.next();
-    await c.fence();
   });
 });

@@ -1,4 +1,4 @@
-// @stomp/stompjs: connecting, heart-beats, destinations, bodies and headers.
+// @stomp/stompjs: connecting, destinations, bodies and headers.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
@@ -65,37 +65,6 @@ describe('stompjs', { concurrency: 4 }, () => {
     for (const line of lines) {
       assert.match(line, /^[a-z-]+:[^\s:]+$/);
     }
-  });
-
-  test('heart-beats of 0,0 are honoured', async (t) => {
-    const c = await connect(t, suite.url, { heartbeatIncoming: 0, heartbeatOutgoing: 0 });
-    assert.equal(c.opened.headers['heart-beat'], '0,0');
-  });
-
-  test('heart-beats in one direction are honoured', async (t) => {
-    const out = await connect(t, suite.url, { heartbeatIncoming: 0, heartbeatOutgoing: 5000 });
-    assert.equal(out.opened.headers['heart-beat'], '0,5000');
-    const back = await connect(t, suite.url, { heartbeatIncoming: 5000, heartbeatOutgoing: 0 });
-    assert.equal(back.opened.headers['heart-beat'], '5000,0');
-  });
-
-  test('1.0 has no heart-beats', async (t) => {
-    const c = await connect(t, suite.url, { stompVersions: onlyVersion(Versions.V1_0), heartbeatIncoming: 1000, heartbeatOutgoing: 1000 });
-    assert.match(c.opened.headers['heart-beat'] ?? '0,0', /^0,0$/);
-  });
-
-  test('heart-beats of 1000,1000 keep an idle connection alive', async (t) => {
-    const c = await connect(t, suite.url, { heartbeatIncoming: 1000, heartbeatOutgoing: 1000 });
-    assert.equal(c.opened.headers['heart-beat'], '1000,1000');
-    // Longer than either side waits before it gives up.
-    const start = Date.now();
-    await c.heartBeats.take(4);
-    const took = Date.now() - start;
-    assert.ok(took > 2000, `4 heart-beats within ${took} ms are too many`);
-    assert.equal(c.messagesIn.filter((m) => m !== '\n').length, 1, 'nothing but CONNECTED and heart-beats came');
-    assert.equal(c.heartBeatsLost, 0);
-    assert.equal(c.closed.size, 0);
-    await c.fence();
   });
 
   test('topics: every subscriber gets a copy, and only of its topic', async (t) => {

@@ -91,8 +91,10 @@ describe('the handshake', { concurrency: 4 }, () => {
   });
 });
 
-describe('messages', { concurrency: 4 }, () => {
-  const suite = suiteBroker({ 'heartbeat-min': '50ms', 'limits-frame-body-bytes': '2MiB' });
+describe('messages', { concurrency: 8 }, () => {
+  const suite = suiteBroker({
+    'heartbeat-min': '50ms', 'limits-frame-body-bytes': '2MiB', 'limits-frame-bytes-before-connect': '16KiB',
+  });
 
   test('text if the frame is valid UTF-8, binary otherwise', async (t) => {
     const s = await Socket.connect(t, suite.url);
@@ -190,9 +192,9 @@ describe('messages', { concurrency: 4 }, () => {
     ['a part of a frame', (s, i) => s.ws.send(part.subarray(i, i + 1))],
   ]) {
     test(`${what} counts as life`, async (t) => {
-      const s = await Socket.connect(t, suite.url, { 'heart-beat': '300,100' });
-      // The broker's own heart-beats are the clock. It would leave after 600 ms.
-      for (let i = 0; i < 12; i++) {
+      const s = await Socket.connect(t, suite.url, { 'heart-beat': '1000,100' });
+      // The broker's own heart-beats are the clock. It would leave after 2 s.
+      for (let i = 0; i < 30; i++) {
         assert.equal((await s.messages.next()).data.toString(), '\n');
         sign(s, i);
       }
@@ -337,11 +339,16 @@ describe('messages', { concurrency: 4 }, () => {
     assert.match(error.text, /limits\.frame_body_bytes/);
   });
 
-  test('the limit before CONNECT', async (t) => {
-    const s = await Socket.open(t, suite.url, ['v12.stomp']);
-    s.ws.send(`CONNECT\naccept-version:1.2\nlong:${'x'.repeat(100_000)}\n\n\0`);
-    const error = await s.endsWithError('frame-too-large', 1009);
-    assert.match(error.text, /limits\.frame_bytes_before_connect/);
+  test('the limit before CONNECT, in one message and in many', async (t) => {
+    const line = 'x'.repeat(1000);
+    for (const parts of [[line.repeat(20)], Array(20).fill(line)]) {
+      const s = await Socket.open(t, suite.url, ['v12.stomp']);
+      s.ws.send('CONNECT\naccept-version:1.2\nlong:');
+      parts.forEach((part) => s.ws.send(part));
+      const error = await s.endsWithError('frame-too-large', 1009);
+      assert.match(error.text, /16384/);
+      assert.match(error.text, /limits\.frame_bytes_before_connect/);
+    }
   });
 });
 

@@ -25,8 +25,15 @@ func (s *Session) ack(f frames.Inbound) error {
 		}
 		return missing(frame.MessageId, f.Command)
 	}
-	sub, tag, ok := s.delivery(id)
-	if !ok || !s.names(f, sub) {
+	number, tag, ok := s.parseID(id)
+	s.mu.Lock()
+	sub := s.byNumber[number]
+	_, lost := s.lost[number]
+	s.mu.Unlock()
+	if ok && lost {
+		return nil // the message went back to its queue; this is no fault of the client's
+	}
+	if !ok || sub == nil || !s.names(f, sub) {
 		return unknownAck(f.Command)
 	}
 	tx, err := s.transactionOf(f)
@@ -57,19 +64,17 @@ func unknownAck(command string) *Fault {
 		"its subscription has ended, or its subscription acknowledges automatically.", command)
 }
 
-// delivery finds what a message id means; see messageID.
-func (s *Session) delivery(id string) (sub *subscription, tag uint64, ok bool) {
+// parseID reads a message id, see messageID: the number of a subscription, and
+// the tag of a delivery.
+func (s *Session) parseID(id string) (number, tag uint64, ok bool) {
 	rest, ok := strings.CutPrefix(id, s.id+"-")
 	if !ok {
-		return nil, 0, false
+		return 0, 0, false
 	}
 	n, t, ok := strings.Cut(rest, "-")
 	number, err1 := strconv.ParseUint(n, 36, 64)
 	tag, err2 := strconv.ParseUint(t, 36, 64)
-	if sub = s.byNumber[number]; !ok || err1 != nil || err2 != nil || sub == nil {
-		return nil, 0, false
-	}
-	return sub, tag, true
+	return number, tag, ok && err1 == nil && err2 == nil
 }
 
 // names tells whether an ACK's subscription header, if it has one, is the

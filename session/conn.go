@@ -49,6 +49,10 @@ type Info struct {
 	Transport string         // ws, wss, tcp or tls
 	Remote    string         // the client's address
 	Version   frames.Version // negotiated as a WebSocket subprotocol; 0: none
+
+	// What the HTTP request that became the connection had as credentials,
+	// where the transport is configured to look for them. Never logged.
+	HTTPAuthorization, QueryToken, CookieToken string
 }
 
 // A CloseCode says why a connection is closed, in WebSocket's numbers

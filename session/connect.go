@@ -7,7 +7,6 @@ import (
 
 	"github.com/go-stomp/stomp/v3/frame"
 
-	"hoofbeat/auth"
 	"hoofbeat/frames"
 )
 
@@ -24,18 +23,19 @@ func (s *Session) connect(f frames.Inbound) error {
 	if err != nil {
 		return err
 	}
-	identity, err := s.options.Authenticator.Authenticate(auth.Request{
-		Login: f.Header.Get(frame.Login), Passcode: f.Header.Get(frame.Passcode), Remote: s.info.Remote,
-	})
+	identity, err := s.authenticate(f.Header)
 	if err != nil {
-		s.options.Log.Info("authentication failed", "session", s.id, "remote", s.info.Remote, "error", err)
-		return fault(AuthenticationFailed, "The credentials were not accepted.")
+		return err
 	}
-	s.version, s.identity, s.beat = version, identity, beat
+	if err := s.enter(identity); err != nil {
+		return err
+	}
+	s.version, s.beat = version, beat
 	s.conn.Negotiated(version)
 	s.out.control(s.connectedFrame())
 	s.connected.Store(true)
-	s.timer.Reset(beat.first(time.Now()))
+	s.timer.Reset(s.nextTick(time.Now()))
+	s.audit("connected", "user", identity.User, "method", identity.Method, "expires", identity.Expires)
 	s.options.Log.Info("connection opened", "session", s.id, "user", identity.User, "remote", s.info.Remote,
 		"transport", s.info.Transport, "version", version.String())
 	return nil
@@ -67,7 +67,7 @@ func (s *Session) connectedFrame() []byte {
 	dst = frames.AppendRawHeader(dst, frame.HeartBeat, s.beat.header())
 	dst = frames.AppendRawHeader(dst, frame.Server, s.options.Server)
 	dst = frames.AppendRawHeader(dst, frame.Session, s.id)
-	if u := plain(s.identity.User); u != "" {
+	if u := plain(s.user()); u != "" {
 		dst = frames.AppendRawHeader(dst, "user-name", u)
 	}
 	return append(dst, '\n', 0)

@@ -216,3 +216,25 @@ func TestConnectTimeoutWhileAuthenticating(t *testing.T) {
 		})
 	}
 }
+
+// Whoever checks credentials may fail in the worst way; that ends one session.
+func TestAuthenticatorPanics(t *testing.T) {
+	converse(t, func(t *testing.T, w *world) {
+		other := w.connect()
+		c := w.dial()
+		c.Send("CONNECT", "accept-version:1.2", "login:bomb")
+		f := c.WantError("internal-error", "")
+		if strings.Contains(f.Raw, "secret detail") {
+			t.Errorf("the ERROR tells too much: %q", f.Raw)
+		}
+		c.WantClosed()
+		other.WantNothing()
+	}, func(o *session.Options) {
+		o.Authenticator = guard(func(r auth.Request) (*auth.Identity, error) {
+			if r.Login == "bomb" {
+				panic("secret detail")
+			}
+			return &auth.Identity{User: "anna"}, nil
+		})
+	})
+}

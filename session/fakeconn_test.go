@@ -168,17 +168,28 @@ func onStage(t *testing.T, f func(t *testing.T, s *stage), edit ...func(*session
 			defer close(s.ran)
 			s.session.Run()
 		}()
+		defer s.end(t)
 		s.conn.say("CONNECT\naccept-version:1.2\n\n\x00")
 		synctest.Wait()
 		s.skip(t, 1)
 		f(t, s)
-		s.conn.leave()
-		<-s.ran
-		if !s.conn.isClosed() {
-			t.Error("Run returned before the connection was closed")
-		}
-		w.end()
 	})
+}
+
+// end lets the client leave, which ends its session.
+func (s *stage) end(t *testing.T) {
+	s.conn.leave()
+	select {
+	case <-s.ran:
+	case <-time.After(time.Minute):
+		t.Error("Run did not return when the connection had ended")
+		s.session.Kill()
+		<-s.ran
+	}
+	if !s.conn.isClosed() {
+		t.Error("Run returned before the connection was closed")
+	}
+	s.world.end()
 }
 
 // skip forgets what was written; it was so many frames.

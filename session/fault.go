@@ -16,6 +16,8 @@ const (
 	UnsupportedVersion    = "unsupported-version"
 	AuthenticationFailed  = "authentication-failed"
 	AccessDenied          = "access-denied"
+	TokenExpired          = "token-expired"
+	TokenRevoked          = "token-revoked"
 	ConnectTimeout        = "connect-timeout"
 	InvalidHeartBeat      = "invalid-heart-beat"
 	HeartBeatTimeout      = "heart-beat-timeout"
@@ -44,6 +46,9 @@ type Fault struct {
 	Word    string // the ERROR's message header
 	Text    string // its body
 	Receipt string // its receipt-id, as on the wire; empty: none
+	// Subscription is the id of the subscription that is concerned, as on the
+	// wire; empty: none.
+	Subscription string
 }
 
 // Error implements error.
@@ -64,7 +69,7 @@ func (f *Fault) closeCode() CloseCode {
 		return CloseInternal
 	case GoingAway:
 		return CloseGoingAway
-	case AuthenticationFailed, AccessDenied, ConnectTimeout, HeartBeatTimeout, RateLimited, SlowConsumer,
+	case AuthenticationFailed, AccessDenied, TokenExpired, TokenRevoked, ConnectTimeout, HeartBeatTimeout, RateLimited, SlowConsumer,
 		TooManySubscriptions, TooManyTransactions:
 		return ClosePolicy
 	}

@@ -20,6 +20,9 @@ func errorFrame(f *Fault, v frames.Version) []byte {
 	if f.Receipt != "" {
 		dst = frames.AppendRawHeader(dst, frame.ReceiptId, f.Receipt)
 	}
+	if f.Subscription != "" {
+		dst = frames.AppendRawHeader(dst, frame.Subscription, f.Subscription)
+	}
 	return frames.AppendBody(dst, []byte(f.Text+"\n"))
 }
 

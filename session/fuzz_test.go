@@ -30,7 +30,7 @@ func FuzzSession(f *testing.F) {
 		f.Add(plausible(rand.New(rand.NewPCG(uint64(i), 1))))
 	}
 	for extra := range 3 { // a subscriber that does not read, with each policy
-		slow := "\x08\x00\x00\x03\x02" + strings.Repeat("\x01\x03\xff\x30", 60) + strings.Repeat("\xff", extra)
+		slow := "\x08\x00\x00\x03\x02\x79\x00" + strings.Repeat("\x01\x03\xff\x30", 60) + strings.Repeat("\xff", extra)
 		f.Add([]byte(slow))
 	}
 	f.Fuzz(func(t *testing.T, input []byte) {
@@ -103,6 +103,7 @@ const reading = 60 << 1
 
 func playFuzz(t *testing.T, input []byte) {
 	w := newWorld(t, broker.Options{}, smallLimits, bounded(4000, session.SlowPolicy(len(input)%3)))
+	defer w.end()
 	w.socket = 2000
 	b := standBy(w, "/queue/by", "/topic/by")
 	g := &grammar{world: w, input: input}
@@ -116,7 +117,6 @@ func playFuzz(t *testing.T, input []byte) {
 	synctest.Wait()
 	time.Sleep(time.Minute) // for those whose writers wait
 	g.wantEmptied(t)
-	w.end()
 }
 
 // templates are frames with blanks: D a destination, I an id, A what a MESSAGE

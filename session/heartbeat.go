@@ -62,6 +62,8 @@ const (
 	early = 8
 	// A client is given up after this many intervals without a byte from it.
 	tolerance = 2
+	// secondLook is how much later it is looked again before that is done.
+	secondLook = 200 * time.Millisecond
 )
 
 // pause is the longest time between two writes.
@@ -100,10 +102,20 @@ func (s *Session) tick(now time.Time) time.Time {
 		s.End(fault(StorageFailed, "What was sent before DISCONNECT could not be stored within %v.", s.options.CloseTimeout))
 		return time.Time{}
 	}
+	if exp := s.identity.Load().Expires; !exp.IsZero() && !now.Before(exp) {
+		s.expire()
+		return time.Time{}
+	}
 	read := s.conn.LastRead()
 	if h := s.beat; h.receive > 0 && now.Sub(read) >= tolerance*h.receive {
-		s.End(fault(HeartBeatTimeout, "Nothing came for %v; the client had agreed to send something at least every %v.",
-			now.Sub(read).Round(time.Millisecond), h.receive))
+		if s.silentSince != read {
+			// If this process was held up itself, what the client sent
+			// meanwhile is still to be read.
+			s.silentSince = read
+			return now.Add(min(secondLook, h.receive/4))
+		}
+		s.End(fault(HeartBeatTimeout, "Nothing came for more than %v; the client had agreed to send something at least every %v.",
+			tolerance*h.receive, h.receive))
 		return time.Time{}
 	}
 	written, idle := s.out.idleSince()
@@ -111,5 +123,16 @@ func (s *Session) tick(now time.Time) time.Time {
 		s.out.control([]byte{'\n'})
 		written = now
 	}
-	return s.beat.next(now, written, read)
+	return s.orExpiry(s.beat.next(now, written, read))
+}
+
+// nextTick is when the timer is to look first after now.
+func (s *Session) nextTick(now time.Time) time.Time { return s.orExpiry(s.beat.first(now)) }
+
+// orExpiry is a time, or that of the token's end if that comes first.
+func (s *Session) orExpiry(t time.Time) time.Time {
+	if exp := s.identity.Load().Expires; !exp.IsZero() && (t.IsZero() || exp.Before(t)) {
+		return exp
+	}
+	return t
 }

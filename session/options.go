@@ -16,15 +16,32 @@ type Authenticator interface {
 	Authenticate(r auth.Request) (*auth.Identity, error)
 }
 
+// An Authorizer says what an identity may do. For is called at CONNECT, and
+// again when the token or the rules have changed; by any goroutine.
+type Authorizer interface {
+	For(id *auth.Identity) *auth.Permissions
+}
+
 // Options are what all sessions of a server have in common. [DefaultOptions]
 // fills in everything but the broker.
 type Options struct {
 	Broker        *broker.Broker
 	Namespace     broker.Namespace
 	Authenticator Authenticator
-	Timers        *timers.Queue // runs heart-beats and time limits
-	Log           *slog.Logger
-	Server        string // of CONNECTED: name/version
+	// Authorizer says what a client may do; nil: everything.
+	Authorizer Authorizer
+	// Revoked tells whether a session of that identity must end; nil: never.
+	Revoked func(*auth.Identity) bool
+	// Throttle holds up clients that fail to authenticate; nil: none.
+	Throttle *auth.Throttle
+	// KeepAfterDenied leaves the connection open after a SUBSCRIBE that is
+	// refused, and after the end of a subscription that is no longer allowed.
+	KeepAfterDenied bool
+	// Audit gets a record of everything that concerns access.
+	Audit  *slog.Logger
+	Timers *timers.Queue // runs heart-beats and time limits
+	Log    *slog.Logger
+	Server string // of CONNECTED: name/version
 
 	ConnectTimeout time.Duration // from the start until CONNECT was accepted
 	CloseTimeout   time.Duration // for the last frames of a session, such as ERROR
@@ -60,6 +77,7 @@ func DefaultOptions(b *broker.Broker) Options {
 		Authenticator:  auth.Anonymous{},
 		Timers:         timers.New(),
 		Log:            slog.New(slog.DiscardHandler),
+		Audit:          slog.New(slog.DiscardHandler),
 		Server:         "hoofbeat",
 		ConnectTimeout: 10 * time.Second,
 		CloseTimeout:   5 * time.Second,

@@ -84,7 +84,7 @@ func (o *outbox) deliver(it item) bool {
 			o.mu.Unlock()
 			return false
 		}
-	} else if o.bytes > 0 && o.bytes+size > o.limit && !o.overflow(size) {
+	} else if o.bytes > 0 && o.bytes+size > o.topicLimit() && !o.overflow(size) {
 		o.mu.Unlock()
 		return true
 	}

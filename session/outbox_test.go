@@ -57,7 +57,7 @@ func TestDropNewest(t *testing.T) {
 	onStage(t, func(t *testing.T, s *stage) {
 		slowReader(t, s)
 		size := s.send("/topic/a", 0, 200)
-		room := 10_000 / size
+		room := 7_500 / size // the rest is for RECEIPTs
 		s.conn.read(true)
 		s.wantBodies(t, "t", 0, room)
 		s.send("/topic/a", 1000, 1)
@@ -270,6 +270,28 @@ func TestReceiptsThatNobodyReads(t *testing.T) {
 	}
 }
 
+// Where messages of topics are dropped, they leave room for RECEIPTs: a client
+// that is only slow goes on.
+func TestDroppingLeavesRoomForReceipts(t *testing.T) {
+	for _, policy := range []session.SlowPolicy{session.DropNewest, session.DropOldest} {
+		t.Run(fmt.Sprint(policy), func(t *testing.T) {
+			onStage(t, func(t *testing.T, s *stage) {
+				slowReader(t, s)
+				for i := range 20 { // wherever the limit stands just now
+					s.send("/topic/a", 100*i, 23)
+					s.conn.say(fmt.Sprintf("SEND\ndestination:/topic/x\nreceipt:%d\n\n\x00", i))
+					synctest.Wait()
+				}
+				s.conn.read(true)
+				synctest.Wait()
+				if s.conn.isClosed() {
+					t.Errorf("the session was ended: %s", s.log.last("connection closed"))
+				}
+			}, bounded(10_000, policy))
+		})
+	}
+}
+
 // However a session ends while its writer waits for the client, it ends.
 func TestEndWhileWriting(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -315,7 +337,8 @@ func TestEndFlushes(t *testing.T) {
 		word string
 		code session.CloseCode
 	}{
-		"end":       {func(s *stage) { s.session.End(&session.Fault{Word: "token-expired"}) }, "token-expired", session.CloseProtocol},
+		"end":       {func(s *stage) { s.session.End(&session.Fault{Word: "token-expired"}) }, "token-expired", session.ClosePolicy},
+		"protocol":  {func(s *stage) { s.session.End(&session.Fault{Word: "invalid-frame"}) }, "invalid-frame", session.CloseProtocol},
 		"shutdown":  {func(s *stage) { s.session.Shutdown(time.Second) }, "", session.CloseGoingAway},
 		"too large": {func(s *stage) { s.session.End(&session.Fault{Word: "frame-too-large"}) }, "frame-too-large", session.CloseTooBig},
 		"storage":   {func(s *stage) { s.session.End(&session.Fault{Word: session.StorageFailed}) }, "storage-failed", session.CloseTryLater},

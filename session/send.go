@@ -6,6 +6,7 @@ import (
 
 	"github.com/go-stomp/stomp/v3/frame"
 
+	"hoofbeat/auth"
 	"hoofbeat/broker"
 	"hoofbeat/frames"
 )
@@ -54,8 +55,9 @@ func notSupported(header, command string) *Fault {
 // sendCache remembers the destination of the last SEND, which most often is
 // that of the next.
 type sendCache struct {
-	text string
-	dest broker.Destination
+	text        string
+	dest        broker.Destination
+	permissions *auth.Permissions // that allowed it
 }
 
 // send handles a SEND (STOMP 1.2, SEND).
@@ -67,6 +69,9 @@ func (s *Session) send(f frames.Inbound) error {
 	if r := &s.rate; r.n > 0 && !r.take(time.Now()) {
 		return fault(RateLimited, "More than %d SEND frames came within %v (limits.send_rate_per_connection).",
 			s.options.Limits.SendRate, s.options.Limits.SendRatePer)
+	}
+	if h.destination == TokenDestination {
+		return s.refresh(f)
 	}
 	to, err := s.destination(h.destination)
 	if err != nil {
@@ -103,7 +108,7 @@ func (s *Session) receiptWhenDone(receipt string) func(error) {
 }
 
 func (s *Session) destination(text string) (broker.Destination, error) {
-	if text != "" && text == s.sendTo.text {
+	if text != "" && text == s.sendTo.text && s.sendTo.permissions == s.permissions.Load() {
 		return s.sendTo.dest, nil
 	}
 	if text == "" {
@@ -113,7 +118,11 @@ func (s *Session) destination(text string) (broker.Destination, error) {
 	if err != nil {
 		return d, err
 	}
-	s.sendTo = sendCache{text: strings.Clone(text), dest: d}
+	allowedBy := s.permissions.Load()
+	if err := s.may(auth.Send, text); err != nil {
+		return d, err
+	}
+	s.sendTo = sendCache{text: strings.Clone(text), dest: d, permissions: allowedBy}
 	return d, nil
 }
 
@@ -121,17 +130,19 @@ func (s *Session) destination(text string) (broker.Destination, error) {
 // the header is to stay as it is. If the client has no subscription to that
 // queue it gets one, with the destination as its id, as RabbitMQ does it.
 func (s *Session) replyTo(text string) (string, error) {
-	if !strings.HasPrefix(text, broker.TempPrefix) {
-		return "", nil
+	if err := s.mayReplyTo(text); err != nil || !strings.HasPrefix(text, broker.TempPrefix) {
+		return "", err
 	}
 	d, err := s.options.Namespace.ForSubscribe(text, s.ownerOf(text))
 	if err != nil {
 		return "", err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !s.hasSubscription(d) {
 		text := strings.Clone(text)
 		// The key is one that no client's subscription can have.
-		sub := &subscription{key: "\x00reply " + text, wireID: text, wireDestination: text, hasID: true, dest: d, prefetch: autoPrefetch, implicit: true}
+		sub := &subscription{key: "\x00reply " + text, text: text, wireID: text, wireDestination: text, hasID: true, dest: d, prefetch: autoPrefetch, implicit: true}
 		if err := s.checkStart(sub); err != nil {
 			return "", err
 		}

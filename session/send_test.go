@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hoofbeat/broker"
+	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
 )
 
@@ -231,8 +232,8 @@ func stored(t *testing.T, f func(t *testing.T, w *world, s *slowStore)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &slowStore{}
 		w := newWorld(t, broker.Options{Store: s})
+		defer w.end()
 		f(t, w, s)
-		w.end()
 	})
 }
 
@@ -264,6 +265,24 @@ func TestDisconnectWaitsForStore(t *testing.T) {
 		c.WantReceipt("1")
 		c.WantReceipt("2")
 		c.WantClosed()
+	})
+}
+
+// It does not wait for ever, whether the client does or not.
+func TestDisconnectWithStoreThatHangs(t *testing.T) {
+	stored(t, func(t *testing.T, w *world, s *slowStore) {
+		c, gone := w.connect(), w.connect()
+		for _, c := range []*stomptest.Client{c, gone} {
+			c.Send("SEND", "destination:/queue/a", "receipt:1")
+			c.Send("DISCONNECT", "receipt:2")
+		}
+		gone.Close()
+		time.Sleep(2 * w.options.CloseTimeout)
+		c.WantError("storage-failed", "")
+		c.WantClosed()
+		if n := w.server.Sessions(); n != 0 {
+			t.Errorf("%d sessions are left", n)
+		}
 	})
 }
 

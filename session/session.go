@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,12 +33,25 @@ type Session struct {
 	out     *outbox // locks for itself
 
 	version   frames.Version // set once, before connected and before anything is delivered
-	identity  *auth.Identity
 	publisher *broker.Publisher
 	beat      heartBeat
 	timer     *timers.Timer
-	rate      bucket
-	received  int64
+	// silentSince is when the client was last heard of, if that was too long
+	// ago when the timer looked. Owned by the timer.
+	silentSince time.Time
+	rate        bucket
+	received    int64
+
+	identity    atomic.Pointer[auth.Identity]    // written with mu held
+	permissions atomic.Pointer[auth.Permissions] // nil: everything is allowed; written with mu held, used by Run
+
+	// mu guards subs and byNumber: what a change of rights ends is ended by
+	// another goroutine than Run's. Deciding about a SUBSCRIBE and entering it
+	// there is one step.
+	mu sync.Mutex
+	// lost are the numbers of subscriptions that a change of rights has
+	// ended: ACKs for what they delivered may be under way. Guarded by mu.
+	lost map[uint64]struct{}
 
 	// connected is set when CONNECT was accepted; read by the timer, too.
 	connected atomic.Bool
@@ -94,8 +108,8 @@ func (s *Session) Run() {
 	if err != nil {
 		s.refuse(err)
 	}
+	<-s.out.done // the timer sees to it that this does not last for ever
 	s.timer.Stop()
-	<-s.out.done
 	s.logClosed()
 }
 
@@ -210,8 +224,9 @@ func (s *Session) refuse(err error) {
 	s.End(f)
 }
 
-// End ends the session with an ERROR for the client. What was queued for it is
-// written before. It may be called from any goroutine.
+// End ends the session with an ERROR for the client. What was queued for it,
+// and is of no subscription that has ended, is written before. It may be
+// called from any goroutine.
 func (s *Session) End(f *Fault) {
 	s.ended.CompareAndSwap(nil, f)
 	var version frames.Version
@@ -236,6 +251,8 @@ func (s *Session) Kill() { s.out.abandon() }
 // leave takes everything of the session out of the broker. It may be called
 // repeatedly.
 func (s *Session) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, sub := range s.byNumber {
 		sub.ended.Store(true) // all, before one's messages could go to another
 	}
@@ -273,7 +290,7 @@ func (s *Session) storageFailed(receipt string, err error) {
 
 // owner is on whose behalf destinations are read.
 func (s *Session) owner() broker.Owner {
-	return broker.Owner{User: s.identity.User, Connection: s.secret}
+	return broker.Owner{User: s.user(), Connection: s.secret}
 }
 
 // ownerOf is owner for a text that may need the secret.
@@ -310,10 +327,10 @@ func (s *Session) logClosed() {
 }
 
 func (s *Session) user() string {
-	if s.identity == nil {
-		return ""
+	if id := s.identity.Load(); id != nil {
+		return id.User
 	}
-	return s.identity.User
+	return ""
 }
 
 // messageID is the part of message ids that one subscription's have in common.

@@ -15,6 +15,15 @@ const (
 	DropOldest                   // those that have waited longest
 )
 
+// topicLimit is what messages of topics may fill. Where they are dropped, they
+// leave room for RECEIPTs: a client that is only slow goes on.
+func (o *outbox) topicLimit() int {
+	if o.slow == Disconnect {
+		return o.limit
+	}
+	return o.limit - o.limit/4
+}
+
 // overflow is the slow-consumer policy: it makes room for a topic's message of
 // that size, or returns false if it is to be dropped. The lock is held.
 func (o *outbox) overflow(size int) bool {
@@ -34,7 +43,7 @@ func (o *outbox) overflow(size int) bool {
 // message by message would move the whole queue for each, on the time of
 // whoever publishes. What the writer has taken already cannot be dropped.
 func (o *outbox) dropOldest(size int) bool {
-	target := o.limit - o.limit/4
+	target := o.topicLimit() - o.limit/4
 	kept := o.items[:0]
 	for _, it := range o.items {
 		if o.bytes+size > target && it.msg != nil && it.tag == 0 {
@@ -46,7 +55,7 @@ func (o *outbox) dropOldest(size int) bool {
 	}
 	clear(o.items[len(kept):])
 	o.items = kept
-	if o.bytes+size > o.limit {
+	if o.bytes+size > o.topicLimit() {
 		o.dropped++
 		return false
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-stomp/stomp/v3/frame"
 
+	"hoofbeat/auth"
 	"hoofbeat/broker"
 	"hoofbeat/frames"
 )
@@ -58,6 +59,11 @@ func (s *Session) subscribe(f frames.Inbound) error {
 	sub, err := s.readSubscribe(f)
 	if err != nil {
 		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.may(auth.Subscribe, sub.text); err != nil {
+		return s.softly(err, f)
 	}
 	if other := s.subs[sub.key]; other != nil {
 		if other.text != sub.text {
@@ -162,7 +168,7 @@ func (s *Session) hasTemporary(d broker.Destination) bool {
 	return slices.ContainsFunc(s.temporary, func(t broker.Destination) bool { return t.Key() == d.Key() })
 }
 
-// start registers a subscription, which checkStart has let pass, with the
+// start registers, with the lock held, a subscription, which checkStart has let pass, with the
 // session and the broker. The outbox is held: nothing is written for the
 // subscription before its handle is set.
 func (s *Session) start(sub *subscription) {
@@ -217,6 +223,8 @@ func (s *Session) unsubscribe(f frames.Inbound) error {
 	if err != nil {
 		return err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	sub := s.subs[key]
 	if sub == nil {
 		what := "id"

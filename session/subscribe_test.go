@@ -2,6 +2,8 @@ package session_test
 
 import (
 	"fmt"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -187,12 +189,9 @@ func TestReceiptBeforeFirstMessage(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			converse(t, func(t *testing.T, w *world) {
 				c := w.connect()
-				stop, stopped := make(chan struct{}), make(chan struct{})
-				go func() {
-					defer close(stopped)
-					publish(w, "/"+kind+"/a", stop)
-				}()
-				for i := range 50 {
+				p := startPublisher(w, "/"+kind+"/a")
+				defer p.stop()
+				for i := range 200 {
 					id := fmt.Sprint(i)
 					c.Send("SUBSCRIBE", "id:"+id, "destination:/"+kind+"/a", "receipt:s"+id)
 					c.WantReceipt("s" + id)
@@ -203,30 +202,48 @@ func TestReceiptBeforeFirstMessage(t *testing.T) {
 							t.Fatalf("got %q", f.Raw)
 						}
 					}
+					p.arrived.Store(w.delivered())
 				}
-				close(stop)
-				<-stopped
-			}, func(o *session.Options) { o.Limits.Outbound = 1 << 20; o.Limits.SlowConsumer = session.DropNewest })
+			})
 		})
 	}
 }
 
-// publish sends to a destination until it is told to stop.
-func publish(w *world, to string, stop chan struct{}) {
-	p := w.broker.NewPublisher()
-	m := message(to, "x")
-	for i := 0; ; i++ {
-		select {
-		case <-stop:
-			return
-		default:
-			if kind := w.destination(to); w.depthOf(kind) < 100 {
-				p.Send(m, nil)
+// A publisher sends as fast as messages arrive, until it is stopped.
+type publisher struct {
+	arrived         atomic.Int64 // of what was delivered
+	stopped, ending chan struct{}
+}
+
+func startPublisher(w *world, to string) *publisher {
+	p := &publisher{stopped: make(chan struct{}), ending: make(chan struct{})}
+	m, d, pub := message(to, "x"), w.destination(to), w.broker.NewPublisher()
+	go func() {
+		defer close(p.stopped)
+		for {
+			select {
+			case <-p.ending:
+				return
+			default:
+			}
+			if w.delivered()-p.arrived.Load() < 100 && w.depthOf(d) < 100 {
+				pub.Send(m, nil)
 			} else {
-				synctest.Wait()
+				runtime.Gosched()
 			}
 		}
-	}
+	}()
+	return p
+}
+
+func (p *publisher) stop() {
+	close(p.ending)
+	<-p.stopped
+}
+
+// delivered is how many messages went to subscribers.
+func (w *world) delivered() int64 {
+	return w.broker.Stats().Published.Load() + w.broker.Stats().Delivered.Load()
 }
 
 func TestSubscriptionLimit(t *testing.T) {

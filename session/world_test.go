@@ -40,8 +40,8 @@ func converse(t *testing.T, f func(t *testing.T, w *world), edit ...func(*sessio
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, broker.Options{}, edit...)
+		defer w.end()
 		f(t, w)
-		w.end()
 	})
 }
 

@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
+
+	"hoofbeat/internal/stomptest"
 )
 
 // A tape is a net.Conn that keeps what is written, write by write.
@@ -329,6 +332,44 @@ func TestReadWithoutSocket(t *testing.T) {
 			t.Errorf("read %q, %v", got, err)
 		}
 	})
+}
+
+// Cutting off waits for nobody, neither for who writes nor to say goodbye.
+func TestCut(t *testing.T) {
+	for name, wrap := range map[string]func(net.Conn) net.Conn{
+		"plain": func(c net.Conn) net.Conn { return c },
+		"tls": func(c net.Conn) net.Conn {
+			cert := httptest.NewUnstartedServer(nil)
+			cert.StartTLS()
+			defer cert.Close()
+			return tls.Server(c, cert.TLS)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			here, there := stomptest.Pipe(10 << 10)
+			c := wrap(there)
+			if server, ok := c.(*tls.Conn); ok {
+				shaken := make(chan error, 1)
+				go func() { shaken <- server.Handshake() }()
+				if err := errors.Join(tls.Client(here, &tls.Config{InsecureSkipVerify: true}).Handshake(), <-shaken); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_ = there.SetWriteDeadline(time.Now().Add(time.Millisecond))
+			for _, err := there.Write(make([]byte, 1<<10)); err == nil; _, err = there.Write(make([]byte, 1<<10)) {
+				// until nothing more goes in
+			}
+			_ = there.SetWriteDeadline(time.Time{})
+			start := time.Now()
+			newGatherer(c, nil).cut()
+			if took := time.Since(start); took > time.Second {
+				t.Errorf("it took %v", took)
+			}
+			if _, err := there.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("a write gives %v", err)
+			}
+		})
+	}
 }
 
 // The headers that are written here are what the library expects.

@@ -175,10 +175,10 @@ func gostompMany(g gostomp) {
 		g.next(back, fmt.Sprint(i))
 	}
 	g.must(<-errs)
-	g.must(c.Disconnect())
-	g.must(d.Disconnect())
 	g.wantDepth("/queue/there", 0, 0)
 	g.wantDepth("/queue/back", 0, 0)
+	g.must(c.Disconnect())
+	g.must(d.Disconnect())
 }
 
 // echo sends back what comes, and acknowledges every tenth for the nine before
@@ -202,13 +202,13 @@ func echo(c *stomp.Conn, sub *stomp.Subscription, n int) error {
 }
 
 func gostompBeats(g gostomp) {
-	const interval = 200 * time.Millisecond
+	const interval = 500 * time.Millisecond
 	c := g.dial(func(o *client.Options) { o.HeartBeat = interval })
 	sub := g.subscribe(c, "/topic/a", stomp.AckAuto)
 	select {
 	case m := <-sub.C:
 		g.t.Fatalf("got %+v", m)
-	case <-time.After(4 * interval): // each side would have given the other up
+	case <-time.After(3 * interval): // each side would have given the other up
 	}
 	g.must(c.Send("/topic/a", "", []byte("alive")))
 	g.next(sub, "alive")

@@ -72,16 +72,39 @@ func TestCaps(t *testing.T) {
 	}
 }
 
+// The refusal ends with an end, not with a reset, which would make other
+// systems than Linux forget the ERROR.
+func TestRefusalIsNoReset(t *testing.T) {
+	w := newWorld(t, func(o *transport.Options) { o.Limits.Connections = 1 })
+	stomptest.New(t, dialTCP(t, w.tcp(nil))).Connect("1.2")
+	l := w.listen()
+	refused := dialTCP(t, l.Addr().String())
+	if _, err := io.WriteString(refused, "CONNECT\n\n\x00"); err != nil { // before it is accepted
+		t.Fatal(err)
+	}
+	w.serve(func() error { return w.server.ServeTCP(l, nil) })
+	if err := refused.SetReadDeadline(time.Now().Add(stomptest.DefaultLimit)); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(refused); err != nil || !strings.Contains(string(b), "message:too-many-connections") {
+		t.Errorf("got %q, %v", b, err)
+	}
+}
+
 // Requests that become no connection keep no place.
 func TestFailedHandshakesKeepNoPlace(t *testing.T) {
 	w := newWorld(t, func(o *transport.Options) { o.Limits.Connections = 1 })
 	ws, secure := w.ws(nil), w.tcp(serverTLS())
 	for range 3 {
-		r, err := http.Get("http://" + ws + path)
-		if err != nil || r.StatusCode != http.StatusUpgradeRequired {
-			t.Fatalf("got %v, %v", r, err)
-		}
-		_ = r.Body.Close()
+		// The place is given back when the answer has been sent, or later.
+		eventually(t, "the request has had a place", func() bool {
+			r, err := http.Get("http://" + ws + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = r.Body.Close()
+			return r.StatusCode == http.StatusUpgradeRequired
+		})
 		c := dialTCP(t, secure)
 		if _, err := io.WriteString(c, "CONNECT\n\n\x00"); err != nil {
 			t.Fatal(err)
@@ -89,7 +112,13 @@ func TestFailedHandshakesKeepNoPlace(t *testing.T) {
 		wantEnd(t, c)
 	}
 	http.DefaultClient.CloseIdleConnections()
-	converse(t, dialWS(t, "ws://"+ws+path, nil)).Connect("1.2")
+	eventually(t, "there is a place", func() bool {
+		c, _, err := tryWS(t, "ws://"+ws+path, nil)
+		if err == nil {
+			converse(t, c).Connect("1.2")
+		}
+		return err == nil
+	})
 	if c := dialTCP(t, secure); wantEnd(t, c) != "" {
 		t.Error("one who would speak TLS was told in plain text")
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/netip"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -28,8 +29,18 @@ type Options struct {
 	Origins []string
 	// Compression offers permessage-deflate to WebSocket clients.
 	Compression bool
-	Limits      Limits
-	Log         *slog.Logger // nil: that of Session
+	// TrustedProxies are those whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+	Credentials    Credentials
+	Limits         Limits
+	Log            *slog.Logger // nil: that of Session
+}
+
+// Credentials say where in a WebSocket handshake a token may be.
+type Credentials struct {
+	HTTPAuthorization bool   // its Authorization header
+	QueryParameter    string // of its URL; empty: none
+	Cookie            string // empty: none
 }
 
 // Limits bound what connections a server accepts; 0 means no limit.
@@ -129,6 +140,17 @@ func (s *Server) begin() bool {
 	}
 	s.wait.Add(1)
 	return true
+}
+
+// Reauthorize applies a change of rules, users or revocations to every
+// session. It returns when that is done.
+func (s *Server) Reauthorize() {
+	s.mu.Lock()
+	all := maps.Clone(s.sessions)
+	s.mu.Unlock()
+	for ses := range all {
+		ses.Reauthorize()
+	}
 }
 
 // Sessions is how many there are.

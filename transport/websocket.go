@@ -78,21 +78,22 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 // welcome checks a request and makes it a WebSocket, with the place that it
 // takes; or it answers the request and returns nil.
 func (s *Server) welcome(w http.ResponseWriter, r *http.Request) (c *wsConn, release func()) {
+	remote := s.remoteOf(r)
 	if !s.origins.allow(r) {
-		s.options.Log.Warn("connection refused", "remote", r.RemoteAddr, "reason", "origin", "origin", strconv.QuoteToASCII(r.Header.Get("Origin")))
+		s.options.Log.Warn("connection refused", "remote", remote, "reason", "origin", "origin", strconv.QuoteToASCII(r.Header.Get("Origin")))
 		http.Error(w, "The Origin of this page may not connect (listen.websocket.origins).", http.StatusForbidden)
 		return nil, nil
 	}
-	release, refusal := s.admit(addr(r.RemoteAddr))
+	release, refusal := s.admit(addr(remote))
 	if refusal != nil {
-		s.options.Log.Warn("connection refused", "remote", r.RemoteAddr, "reason", refusal.Word, "detail", refusal.Text)
+		s.options.Log.Warn("connection refused", "remote", remote, "reason", refusal.Word, "detail", refusal.Text)
 		refuseHTTP(w, http.StatusServiceUnavailable, refusal.Text)
 		return nil, nil
 	}
-	c, err := s.accept(w, r)
+	c, err := s.accept(w, r, remote)
 	if err != nil {
 		release() // Accept has answered
-		s.options.Log.Info("WebSocket handshake failed", "remote", r.RemoteAddr, "error", err)
+		s.options.Log.Info("WebSocket handshake failed", "remote", remote, "error", err)
 		return nil, nil
 	}
 	return c, release
@@ -103,7 +104,7 @@ func refuseHTTP(w http.ResponseWriter, status int, why string) {
 	http.Error(w, why, status)
 }
 
-func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*wsConn, error) {
+func (s *Server) accept(w http.ResponseWriter, r *http.Request, remote string) (*wsConn, error) {
 	mode := websocket.CompressionDisabled
 	if s.options.Compression {
 		// Without a dictionary that stays, which would be 64 KiB for each
@@ -119,7 +120,8 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*wsConn, error)
 	if err != nil {
 		return nil, err
 	}
-	info := session.Info{Transport: "ws", Remote: r.RemoteAddr, Version: versionOf(ws.Subprotocol())}
+	info := session.Info{Transport: "ws", Remote: remote, Version: versionOf(ws.Subprotocol())}
+	info.HTTPAuthorization, info.QueryToken, info.CookieToken = s.credentials(r)
 	if r.TLS != nil {
 		info.Transport = "wss"
 	}

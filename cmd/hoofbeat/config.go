@@ -79,6 +79,15 @@ func newConfigDefaultCommand() *cobra.Command {
 // loadConfig loads what the command's flags, the environment and the file name
 // or the usual files say. Faults have been shown when it returns an exitError.
 func loadConfig(cmd *cobra.Command) (*config.Config, error) {
+	c, err := readConfig(cmd)
+	if err != nil {
+		return nil, showFaults(cmd, err)
+	}
+	return c, nil
+}
+
+// readConfig is loadConfig without a word.
+func readConfig(cmd *cobra.Command) (*config.Config, error) {
 	o := config.Options{Environ: os.Environ(), Flags: cmd.Flags()}
 	if cmd.Flags().Lookup("config") != nil {
 		file, err := cmd.Flags().GetString("config")
@@ -87,11 +96,7 @@ func loadConfig(cmd *cobra.Command) (*config.Config, error) {
 		}
 		o.File = file
 	}
-	c, err := config.Load(o)
-	if err != nil {
-		return nil, showFaults(cmd, err)
-	}
-	return c, nil
+	return config.Load(o)
 }
 
 // showFaults prints the faults, one on a line, and keeps cobra from printing

@@ -2,20 +2,15 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"hoofbeat/broker"
 	"hoofbeat/config"
-	"hoofbeat/internal/tlsfiles"
-	"hoofbeat/session"
 	"hoofbeat/transport"
 )
 
@@ -29,7 +24,8 @@ func newServeCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), c, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			again := func() (*config.Config, error) { return readConfig(cmd) }
+			return serve(cmd.Context(), c, again, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	config.Flags(cmd.Flags())
@@ -37,19 +33,43 @@ func newServeCommand() *cobra.Command {
 }
 
 // serve runs the broker until the context ends, and then drains it. The URLs
-// to connect to go to out, the log to errout.
-func serve(ctx context.Context, c *config.Config, out, errout io.Writer) error {
+// to connect to go to out, the log to errout; load reads the configuration
+// again when a file has changed.
+func serve(ctx context.Context, c *config.Config, load func() (*config.Config, error), out, errout io.Writer) (err error) {
 	log := newLogger(c.Log, errout)
+	record, audit, err := openAudit(c.Log.Audit, errout)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, audit.Close()) }()
+	a, err := newAccess(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer a.authenticator.Close()
 	b, err := broker.New(broker.Options{})
 	if err != nil {
 		return err
 	}
 	options := transportOptions(c, b, log)
 	defer options.Session.Timers.Close()
+	restrict(&options.Session, c, a, record)
 	s := transport.NewServer(options)
+	r := &reloader{load: load, current: c, access: a, server: s, audit: audit, log: log, record: record}
+	return run(ctx, c, s, r, out, log)
+}
+
+// run opens the listeners, serves them until the context ends, and drains the
+// server.
+func run(ctx context.Context, c *config.Config, s *transport.Server, r *reloader, out io.Writer, log *slog.Logger) error {
 	listeners, err := openListeners(c, s, log)
 	if err == nil {
-		warnAnonymous(c, log)
+		for _, w := range c.Warnings() {
+			if c.File == "" {
+				w = "there is no configuration file: " + w
+			}
+			log.Warn(w)
+		}
 		err = announce(out, listeners)
 	}
 	if err != nil {
@@ -58,11 +78,20 @@ func serve(ctx context.Context, c *config.Config, out, errout io.Writer) error {
 		}
 		return err
 	}
+	watching, stop := context.WithCancel(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		r.run(watching)
+	}()
 	ended := make(chan error, len(listeners))
 	for _, l := range listeners {
 		go func() { ended <- l.serve() }()
 	}
-	return wait(ctx, c, s, ended, len(listeners), log)
+	err = wait(ctx, c, s, ended, len(listeners), log)
+	stop()
+	<-watched
+	return err
 }
 
 func announce(out io.Writer, listeners []listener) error {
@@ -96,109 +125,6 @@ func wait(ctx context.Context, c *config.Config, s *transport.Server, ended <-ch
 	}
 	log.Info("stopped")
 	return failed
-}
-
-func warnAnonymous(c *config.Config, log *slog.Logger) {
-	switch {
-	case c.File == "":
-		log.Warn("there is no configuration file: everybody who can connect may do everything")
-	case c.Auth.Anonymous:
-		log.Warn("auth.anonymous is true: everybody who can connect may do everything")
-	}
-}
-
-// A listener is one that is open, with how to serve it.
-type listener struct {
-	net.Listener
-	url   string
-	serve func() error
-}
-
-// openListeners opens all that the configuration names, so that a port in use
-// is an error at the start.
-func openListeners(c *config.Config, s *transport.Server, log *slog.Logger) ([]listener, error) {
-	var all []listener
-	if ws := c.Listen.WebSocket; ws.Address != "" {
-		l, config, err := listen(ws.Address, ws.TLS, log)
-		if err != nil {
-			return all, fmt.Errorf("listen.websocket: %w", err)
-		}
-		all = append(all, listener{
-			Listener: l, url: scheme("ws", config) + "://" + l.Addr().String() + ws.Path,
-			serve: func() error { return s.ServeWebSocket(l, ws.Path, config) },
-		})
-	}
-	if tcp := c.Listen.TCP; tcp.Address != "" {
-		l, config, err := listen(tcp.Address, tcp.TLS, log)
-		if err != nil {
-			return all, fmt.Errorf("listen.tcp: %w", err)
-		}
-		all = append(all, listener{
-			Listener: l, url: scheme("tcp", config) + "://" + l.Addr().String(),
-			serve: func() error { return s.ServeTCP(l, config) },
-		})
-	}
-	return all, nil
-}
-
-func listen(address string, files config.TLS, log *slog.Logger) (net.Listener, *tls.Config, error) {
-	var t *tls.Config
-	if files.Cert != "" {
-		var err error
-		if t, err = tlsfiles.New(tlsfiles.Files(files), log); err != nil {
-			return nil, nil, err
-		}
-	}
-	l, err := net.Listen("tcp", address)
-	return l, t, err
-}
-
-func scheme(plain string, t *tls.Config) string {
-	if t != nil {
-		return plain + "s"
-	}
-	return plain
-}
-
-// transportOptions copies the configuration into the packages' own options.
-func transportOptions(c *config.Config, b *broker.Broker, log *slog.Logger) transport.Options {
-	o := session.DefaultOptions(b)
-	l := c.Limits
-	o.Namespace = broker.Namespace{Topics: c.Prefixes.Topic, Queues: c.Prefixes.Queue}
-	o.Log = log
-	o.Server = "hoofbeat/" + strings.Trim(readVersion().Version, "()")
-	o.ConnectTimeout = l.ConnectTimeout
-	o.HeartBeat = session.HeartBeat{Min: c.Heartbeat.Min, Server: c.Heartbeat.Server}
-	o.Limits = session.Limits{
-		Subscriptions:     l.SubscriptionsPerConnection,
-		Transactions:      l.TransactionsPerConnection,
-		TransactionFrames: l.FramesPerTransaction,
-		TransactionBytes:  l.TransactionBytesPerConnection,
-		Outbound:          l.OutboundBytesPerConnection,
-		SlowConsumer:      slowPolicy(l.SlowConsumer),
-		Prefetch:          l.Prefetch,
-		SendRate:          l.SendRatePerConnection.Events,
-		SendRatePer:       l.SendRatePerConnection.Per,
-	}
-	o.Limits.HeaderBytes, o.Limits.Headers = l.FrameHeaderBytes, l.FrameHeaders
-	o.Limits.BodyBytes, o.Limits.BytesBeforeConnect = l.FrameBodyBytes, l.FrameBytesBeforeConnect
-	return transport.Options{
-		Session: o, Origins: c.Listen.WebSocket.Origins, Compression: c.Listen.WebSocket.Compression, Log: log,
-		Limits: transport.Limits{
-			Connections: l.Connections, PerAddress: l.ConnectionsPerIP,
-			ConnectRate: l.ConnectRatePerIP.Events, ConnectRatePer: l.ConnectRatePerIP.Per,
-		},
-	}
-}
-
-func slowPolicy(s string) session.SlowPolicy {
-	switch s {
-	case "drop-newest":
-		return session.DropNewest
-	case "drop-oldest":
-		return session.DropOldest
-	}
-	return session.Disconnect
 }
 
 func newLogger(c config.Log, w io.Writer) *slog.Logger {

@@ -30,23 +30,23 @@ var table = []rule{
 			"go-stomp's Frame and Header are data, the words in which frames speaks of a decoded frame",
 	},
 	{
-		pkg: "auth", third: []string{"github.com/golang-jwt/jwt", "github.com/MicahParks/keyfunc", "github.com/MicahParks/jwkset"}, planned: true,
+		pkg: "auth", third: []string{"github.com/go-jose/go-jose/v4", "golang.org/x/crypto"},
 		reason: "who is this and may they, as values in and values out; the session asks through an interface of its own",
 	},
 	{
 		pkg: "config", third: []string{
 			"github.com/spf13/viper", "github.com/spf13/pflag", "github.com/go-viper/mapstructure/v2",
-			"github.com/dustin/go-humanize", "github.com/agnivade/levenshtein",
+			"github.com/dustin/go-humanize", "github.com/agnivade/levenshtein", "github.com/fsnotify/fsnotify",
 		},
 		reason: "only cmd knows the operator's file and copies values into each package's Options, so viper stays here",
 	},
 	{
-		pkg: "session", planned: true, own: []string{"frames", "broker", "auth", "internal/timers"}, third: []string{stompFrame}, without: []string{"net"},
+		pkg: "session", own: []string{"frames", "broker", "auth", "internal/timers"}, third: []string{stompFrame}, without: []string{"net"},
 		reason: "one connection's state machine over an interface: a new transport needs no change here; " +
 			"go-stomp's Frame and Header are data, the words in which frames speaks of a decoded frame",
 	},
 	{
-		pkg: "transport", planned: true, own: []string{"session", "frames", "internal/timers", "internal/tlsfiles"}, third: []string{websocketLib},
+		pkg: "transport", own: []string{"session", "frames", "internal/timers", "internal/tlsfiles"}, third: []string{websocketLib},
 		reason: "how bytes arrive; what they mean is the session's, so the broker is out of reach from here",
 	},
 	{
@@ -62,16 +62,16 @@ var table = []rule{
 			"frames", "broker", "auth", "config", "session", "transport", "store/pebble", "admin",
 			"internal/client", "internal/load", "internal/tlsfiles", "internal/timers",
 		},
-		third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", stompClient, "golang.org/x/sys"},
+		third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", stompClient, "golang.org/x/sys", "github.com/pires/go-proxyproto"},
 		reason: "the program: it alone puts the parts together; go-stomp is there for pub and sub, which are clients, " +
-			"x/sys to ask whether somebody is looking at a terminal",
+			"x/sys to ask whether somebody is looking at a terminal, go-proxyproto to wrap listeners",
 	},
 	{
 		pkg:    "internal/timers",
 		reason: "a timer structure, usable by any layer because it knows none",
 	},
 	{
-		pkg: "internal/tlsfiles", planned: true, third: []string{"github.com/fsnotify/fsnotify"},
+		pkg:    "internal/tlsfiles",
 		reason: "certificates reloaded when their files change, for every listener",
 	},
 	{

@@ -46,14 +46,8 @@ type source struct {
 
 	mu      sync.Mutex // guards what follows
 	config  *tls.Config
-	stamps  [3]stamp
+	seen    [3]os.FileInfo // of the files when they were loaded; nil: missing
 	checked time.Time
-}
-
-// A stamp tells whether a file is still the one that was read.
-type stamp struct {
-	modified time.Time
-	size     int64
 }
 
 func (s *source) current() *tls.Config {
@@ -61,7 +55,7 @@ func (s *source) current() *tls.Config {
 	defer s.mu.Unlock()
 	if now := time.Now(); now.Sub(s.checked) >= checkEvery {
 		s.checked = now
-		if s.look() != s.stamps {
+		if s.changed() {
 			s.reload()
 		}
 	}
@@ -76,19 +70,39 @@ func (s *source) reload() {
 	s.log.Info("the TLS files have changed and were loaded again", "certificate", s.files.Cert)
 }
 
-func (s *source) look() (stamps [3]stamp) {
-	for i, name := range []string{s.files.Cert, s.files.Key, s.files.ClientCA} {
-		if fi, err := os.Stat(name); name != "" && err == nil {
-			stamps[i] = stamp{fi.ModTime(), fi.Size()}
+func (s *source) changed() bool {
+	now := s.look()
+	for i, fi := range s.seen {
+		if !same(fi, now[i]) {
+			return true
 		}
 	}
-	return stamps
+	return false
+}
+
+// same tells whether a name still stands for the same file with the same
+// content. A file may be replaced by one of the same size and time: package
+// managers set all times alike.
+func same(a, b os.FileInfo) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
+}
+
+func (s *source) look() (all [3]os.FileInfo) {
+	for i, name := range []string{s.files.Cert, s.files.Key, s.files.ClientCA} {
+		if fi, err := os.Stat(name); name != "" && err == nil {
+			all[i] = fi
+		}
+	}
+	return all
 }
 
 // load loads the files. Whatever comes of it, it is not tried again before one
 // of them has changed since it began.
 func (s *source) load() error {
-	s.stamps = s.look()
+	s.seen = s.look()
 	cert, err := tls.LoadX509KeyPair(s.files.Cert, s.files.Key)
 	if err != nil {
 		return fmt.Errorf("certificate %s with key %s: %w", s.files.Cert, s.files.Key, err)

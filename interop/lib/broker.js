@@ -1,26 +1,17 @@
 // The broker as a child process.
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before } from 'node:test';
-import { promisify } from 'node:util';
 
+import { buildBroker } from './build.js';
 import { within } from './wait.js';
 
-const root = path.resolve(import.meta.dirname, '..', '..');
-
-/** Builds the broker into a folder and gives the path of the program. */
-export async function buildBroker(folder) {
-  const program = path.join(folder, 'hoofbeat');
-  await promisify(execFile)('go', ['build', '-o', program, './cmd/hoofbeat'], { cwd: root });
-  return program;
-}
-
-// What must not outlive this process, however it ends.
+// What must not outlive this process.
 const children = new Set();
 const folders = new Set();
 
@@ -34,6 +25,13 @@ process.on('exit', () => {
 });
 for (const [signal, number] of [['SIGINT', 2], ['SIGTERM', 15]]) {
   process.on(signal, () => process.exit(128 + number));
+}
+
+/** Starts a shell that ends a child if this process is killed and cannot do it. Its input closes then. */
+function guard(child) {
+  const shell = spawn('sh', ['-c', 'read -r _; kill -KILL "$0"', child.pid], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+  shell.stdin.on('error', () => {}); // it was ended before
+  child.on('exit', () => shell.kill('SIGKILL'));
 }
 
 function temporaryFolder() {
@@ -93,6 +91,7 @@ export class Broker {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     children.add(child);
+    guard(child);
     this.#child = child;
     this.#ended = once(child, 'exit').finally(() => children.delete(child));
     child.stderr.setEncoding('utf8').on('data', (text) => (this.log += text));

@@ -9,14 +9,19 @@ import { Inbox, within } from './wait.js';
 /** One client of either kind, connected. */
 export class OldConnection {
   /** ERRORs, and then the end of the connection: whatever the error callback is given. */
-  errors = new Inbox('a call of the error callback');
-  receipts = new Inbox('RECEIPT');
-  heartBeats = new Inbox('a heart-beat');
+  errors = this.inbox('a call of the error callback');
+  receipts = this.inbox('RECEIPT');
+  heartBeats = this.inbox('a heart-beat');
   messagesIn = [];
+
+  #end = '';
 
   constructor(client) {
     this.client = client;
-    this.closed = once(client.ws, 'close').then(([code]) => code);
+    this.closed = once(client.ws, 'close').then(([code, reason]) => {
+      this.#end = ` (the connection: closed with ${code} ${reason})`;
+      return code;
+    });
     client.onreceipt = (f) => this.receipts.put(f.headers['receipt-id']);
     client.ws.on('message', (data, isBinary) => {
       this.messagesIn.push({ text: data.toString(), isBinary });
@@ -24,6 +29,11 @@ export class OldConnection {
         this.heartBeats.put();
       }
     });
+  }
+
+  /** An inbox whose complaint, if nothing comes, tells how the connection fared. */
+  inbox(what) {
+    return new Inbox(what, () => this.#end);
   }
 
   async connect(headers = {}) {
@@ -36,7 +46,7 @@ export class OldConnection {
   /** The send method differs between the two: see their subclasses. */
 
   subscribe(destination, headers = {}) {
-    const inbox = new Inbox(`a MESSAGE from ${destination}`);
+    const inbox = this.inbox(`a MESSAGE from ${destination}`);
     // webstomp-client makes ids of the time and a random number, which can be
     // the same.
     const subscription = this.client.subscribe(destination, (m) => inbox.put(m), { id: unique('id-'), ...headers });

@@ -12,15 +12,19 @@ import { Inbox, within } from './wait.js';
 
 /** One WebSocket. Its messages wait in an inbox, as { data, isBinary }. */
 export class Socket {
-  messages = new Inbox('a WebSocket message');
-  pongs = new Inbox('a pong');
+  messages = new Inbox('a WebSocket message', () => this.#end);
+  pongs = new Inbox('a pong', () => this.#end);
+  #end = '';
 
   constructor(url, protocols, options) {
     this.ws = new WebSocket(url, protocols, { perMessageDeflate: false, ...options });
     this.ws.on('message', (data, isBinary) => this.messages.put({ data, isBinary }));
     this.ws.on('pong', (data) => this.pongs.put(data.toString()));
     this.ws.on('error', () => {}); // a close follows
-    this.closed = once(this.ws, 'close').then(([code, reason]) => ({ code, reason: reason.toString() }));
+    this.closed = once(this.ws, 'close').then(([code, reason]) => {
+      this.#end = ` (the connection: closed with ${code} ${reason})`;
+      return { code, reason: reason.toString() };
+    });
   }
 
   /** Opens one that ends with the test. */

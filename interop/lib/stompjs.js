@@ -25,18 +25,19 @@ export function onlyVersion(version) {
 
 /** One client. What its callbacks are called with waits in inboxes. */
 export class Connection {
-  connected = new Inbox('CONNECTED');
-  errors = new Inbox('ERROR');
-  closed = new Inbox('the end of the connection');
-  disconnected = new Inbox('the RECEIPT of DISCONNECT');
-  unhandledMessages = new Inbox('a MESSAGE without a subscription');
-  heartBeats = new Inbox('a heart-beat');
+  connected = this.inbox('CONNECTED');
+  errors = this.inbox('ERROR');
+  closed = this.inbox('the end of the connection');
+  disconnected = this.inbox('the RECEIPT of DISCONNECT');
+  unhandledMessages = this.inbox('a MESSAGE without a subscription');
+  heartBeats = this.inbox('a heart-beat');
   heartBeatsLost = 0;
   /** WebSocket messages that came, as text. */
   messagesIn = [];
   /** What the client sent, as text. */
   messagesOut = [];
   #dataCame = false;
+  #story = [];
 
   constructor(url, options = {}) {
     const { onConnect, ...others } = options;
@@ -50,14 +51,33 @@ export class Connection {
         onConnect?.(this.client);
         this.connected.put(f);
       },
-      onStompError: (f) => this.errors.put(f),
-      onWebSocketClose: (event) => this.closed.put(event),
+      onStompError: (f) => {
+        this.#story.push(`ERROR ${f.headers.message}: ${f.body}`);
+        this.errors.put(f);
+      },
+      onWebSocketClose: (event) => {
+        this.#story.push(`closed with ${event.code} ${event.reason}`);
+        this.closed.put(event);
+      },
       onDisconnect: (f) => this.disconnected.put(f),
       onUnhandledMessage: (m) => this.unhandledMessages.put(m),
       onHeartbeatReceived: () => this.heartBeats.put(),
-      onHeartbeatLost: () => this.heartBeatsLost++,
+      onHeartbeatLost: () => {
+        this.#story.push('no heart-beats came');
+        this.heartBeatsLost++;
+      },
       ...others,
     });
+  }
+
+  /** An inbox whose complaint, if nothing comes, tells how the connection fared. */
+  inbox(what) {
+    return new Inbox(what, () => this.story());
+  }
+
+  /** What happened to the connection as a whole, for complaints; '' if nothing did. */
+  story() {
+    return this.#story.length > 0 ? ` (the connection: ${this.#story.join('; ')})` : '';
   }
 
   // With logRawCommunication, the client announces each WebSocket message and
@@ -87,9 +107,10 @@ export class Connection {
   /** Does something with a receipt header, and waits for the RECEIPT. */
   async receipt(action, ms = patience) {
     const id = unique('receipt-');
-    const came = new Promise((resolve) => this.client.watchForReceipt(id, resolve));
+    const came = this.inbox(`RECEIPT ${id}`);
+    this.client.watchForReceipt(id, (f) => came.put(f));
     action({ receipt: id });
-    return within(came, `RECEIPT ${id}`, ms);
+    return came.next(ms);
   }
 
   sendWithReceipt(destination, body, headers) {
@@ -98,7 +119,7 @@ export class Connection {
 
   /** Subscribes, and waits until that is done. The messages wait in the inbox that is returned. */
   async subscribe(destination, headers) {
-    const inbox = new Inbox(`a MESSAGE from ${destination}`);
+    const inbox = this.inbox(`a MESSAGE from ${destination}`);
     await this.receipt((r) => {
       const subscription = this.client.subscribe(destination, (m) => inbox.put(m), { ...headers, ...r });
       inbox.id = subscription.id;

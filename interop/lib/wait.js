@@ -20,8 +20,10 @@ export class Inbox {
   #items = [];
   #waiting = [];
 
-  constructor(what) {
+  /** The second argument gives what else is worth knowing if nothing comes. */
+  constructor(what, story = () => '') {
     this.what = what;
+    this.story = story;
   }
 
   /** How many items nobody has taken yet. */
@@ -50,6 +52,7 @@ export class Inbox {
       return await within(arrival, this.what, ms);
     } catch (error) {
       this.#waiting = this.#waiting.filter((w) => w !== resolve);
+      error.message += this.story();
       throw error;
     }
   }

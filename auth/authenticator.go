@@ -1,0 +1,230 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// An Authenticator says who clients are. Its methods may be called at the same
+// time from anywhere.
+type Authenticator struct {
+	state    atomic.Pointer[state]
+	gate     gate
+	decoyKey []byte // see accounts.decoys; the same for as long as the process lives
+	counters counters
+
+	mu     sync.Mutex // held while state is replaced
+	closed bool       // guarded by mu
+}
+
+// A state is what one set of options makes. It is not changed after it was
+// made, but its remote keys are refreshed.
+type state struct {
+	options Options
+	tokens  *verifier // nil: no tokens
+	users   accounts
+	revoked revocations
+}
+
+// ErrClosed is returned by Reload after Close.
+var ErrClosed = errors.New("auth: closed")
+
+// New checks the options, reads their files and fetches the keys of the URL.
+// The error has one line per fault, each with the name of its setting, and
+// nothing secret. ctx is for the fetch only. The Authenticator must be closed.
+func New(ctx context.Context, o Options) (*Authenticator, error) {
+	a := &Authenticator{gate: make(gate, runtime.GOMAXPROCS(0)), decoyKey: randomBytes(32)}
+	s, err := a.build(ctx, o, nil)
+	if err != nil {
+		return nil, err
+	}
+	a.state.Store(s)
+	return a, nil
+}
+
+// Reload puts other options in force, or the same ones with what is in their
+// files now. Keys of a URL are fetched only if the URL or one of its settings
+// is another. After an error everything is as before. Sessions keep what they
+// were given: ask Revoked about each of them.
+func (a *Authenticator) Reload(ctx context.Context, o Options) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		return ErrClosed
+	}
+	old := a.state.Load()
+	s, err := a.build(ctx, o, old.remote())
+	if err != nil {
+		return err
+	}
+	a.state.Store(s)
+	if r := old.remote(); r != nil && r != s.remote() {
+		r.stop()
+	}
+	return nil
+}
+
+// Close ends the refreshing of keys and waits for its end. The last keys stay
+// in force.
+func (a *Authenticator) Close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.closed = true
+	if r := a.state.Load().remote(); r != nil {
+		r.stop()
+	}
+}
+
+// build makes a state. It takes over the remote keys in use if they are what
+// the options want. Nothing is left running after an error.
+func (a *Authenticator) build(ctx context.Context, o Options, inUse *remote) (*state, error) {
+	o = o.withDefaults()
+	s := &state{options: o}
+	var faults [3]error
+	if o.JWT != nil {
+		s.tokens, faults[0] = newVerifier(o.JWT.withDefaults(), o.clock)
+	}
+	s.users, faults[1] = newAccounts(o, a.decoyKey)
+	s.revoked, faults[2] = readRevocations(o.RevokedFile)
+	if err := errors.Join(faults[:]...); err != nil {
+		return nil, err
+	}
+	if s.tokens == nil || s.tokens.options.JWKSURL == "" {
+		return s, nil
+	}
+	var err error
+	s.tokens.remote, err = a.remoteFor(ctx, o, s.tokens.options, inUse)
+	return s, err
+}
+
+func (a *Authenticator) remoteFor(ctx context.Context, o Options, t TokenOptions, inUse *remote) (*remote, error) {
+	if inUse != nil && inUse.url == t.JWKSURL && inUse.options == t.JWKS {
+		return inUse, nil
+	}
+	return newRemote(ctx, t.JWKSURL, t.JWKS, o, &a.counters)
+}
+
+// remote returns the remote keys, or nil.
+func (s *state) remote() *remote {
+	if s.tokens == nil {
+		return nil
+	}
+	return s.tokens.remote
+}
+
+// Authenticate returns whom the credentials prove, or a [Refusal]. A token
+// decides if there is one, else login and passcode, else the client is
+// anonymous if that is allowed. It may take a fraction of a second, and some
+// seconds while keys are fetched or many clients log in.
+func (a *Authenticator) Authenticate(r Request) (*Identity, error) {
+	s := a.state.Load()
+	id, err := s.authenticate(r, a.gate)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.revoked.check(id); err != nil {
+		return nil, err
+	}
+	return id, nil
+}
+
+func (s *state) authenticate(r Request, g gate) (*Identity, error) {
+	if s.tokens != nil {
+		token, found, err := s.tokens.options.Sources.token(r)
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			return s.tokens.verify(token)
+		}
+	}
+	offered := r.Login != "" || r.Passcode != ""
+	switch {
+	case offered && s.users.configured:
+		return s.users.login(g, r.Login, r.Passcode)
+	case s.options.Anonymous:
+		return s.anonymous(r.Login)
+	case offered:
+		return nil, &Refusal{Reason: reasonNoUsers, User: r.Login}
+	default:
+		return nil, refuse(reasonNoCredentials)
+	}
+}
+
+// anonymous is whoever proves nothing. Where names can be proven, nobody may
+// choose one.
+func (s *state) anonymous(login string) (*Identity, error) {
+	id := &Identity{User: AnonymousUser, Roles: s.options.AnonymousRoles, Method: MethodAnonymous}
+	if s.tokens == nil && !s.users.configured && login != "" {
+		if checkName(login) != nil {
+			return nil, refuse(reasonName)
+		}
+		id.User = login
+	}
+	return id, nil
+}
+
+const reasonName = "the login is no proper name"
+
+// Verify returns whom a token proves, or a [Refusal]: for a session that goes
+// on with a new token. It takes as long as Authenticate.
+func (a *Authenticator) Verify(token string) (*Identity, error) {
+	s := a.state.Load()
+	if s.tokens == nil {
+		return nil, refuse(reasonNoJWT)
+	}
+	id, err := s.tokens.verify(token)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.revoked.check(id); err != nil {
+		return nil, err
+	}
+	return id, nil
+}
+
+// Revoked tells whether a session must end that was let in with id: its token
+// or user was revoked, the static user was removed, or the way it came in is
+// closed. It does not look at Expires.
+func (a *Authenticator) Revoked(id *Identity) bool {
+	s := a.state.Load()
+	if s.revoked.check(id) != nil {
+		return true
+	}
+	switch id.Method {
+	case MethodToken:
+		return s.tokens == nil
+	case MethodPassword:
+		_, known := s.users.byName[id.User]
+		return !known
+	default:
+		return !s.options.Anonymous
+	}
+}
+
+// Stats are numbers for metrics, since the start and over all reloads.
+type Stats struct {
+	Refreshes uint64 // good fetches of the JWKS URL
+	Failures  uint64 // failed ones
+	// Keys are those of the last good fetch, and KeysAge is how long ago that
+	// began; both are 0 without a URL. Stale: so long ago that they are not
+	// trusted.
+	Keys    int
+	KeysAge time.Duration
+	Stale   bool
+}
+
+// Stats returns the numbers as they are now.
+func (a *Authenticator) Stats() Stats {
+	s := Stats{Refreshes: a.counters.refreshes.Load(), Failures: a.counters.failures.Load()}
+	if r := a.state.Load().remote(); r != nil {
+		f := r.current.Load()
+		_, s.Stale = r.keys()
+		s.Keys, s.KeysAge = f.keys.size, r.clock.Now().Sub(f.at)
+	}
+	return s
+}

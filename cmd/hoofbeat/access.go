@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"hoofbeat/auth"
+	"hoofbeat/config"
+)
+
+// access is the part of the configuration that is replaced while the broker
+// runs: who clients are, and what they may do. It is the session.Authorizer.
+type access struct {
+	authenticator *auth.Authenticator
+	acl           atomic.Pointer[auth.ACL]
+}
+
+func newAccess(ctx context.Context, c *config.Config, log *slog.Logger) (*access, error) {
+	acl, err := compileACL(c)
+	if err != nil {
+		return nil, err
+	}
+	a := &access{}
+	if a.authenticator, err = auth.New(ctx, authOptions(c, log)); err != nil {
+		return nil, err
+	}
+	a.acl.Store(acl)
+	return a, nil
+}
+
+// For implements session.Authorizer.
+func (a *access) For(id *auth.Identity) *auth.Permissions { return a.acl.Load().For(id) }
+
+// reload puts another configuration in force, or nothing of it.
+func (a *access) reload(ctx context.Context, c *config.Config, log *slog.Logger) error {
+	acl, err := compileACL(c)
+	if err != nil {
+		return err
+	}
+	if err := a.authenticator.Reload(ctx, authOptions(c, log)); err != nil {
+		return err
+	}
+	a.acl.Store(acl)
+	return nil
+}
+
+// compileACL compiles the rules. Where there are none, and nobody can prove who
+// he is, everything is allowed.
+func compileACL(c *config.Config) (*auth.ACL, error) {
+	if len(c.ACL) == 0 && !c.Auth.CanAuthenticate() {
+		return auth.AllowAll(), nil
+	}
+	rules := make([]auth.Rule, 0, len(c.ACL))
+	var faults []error
+	for _, r := range c.ACL {
+		rule := auth.Rule{Name: r.Name, Roles: r.Roles, Users: r.Users, Destinations: r.Destinations}
+		for _, m := range r.Claims {
+			rule.Claims = append(rule.Claims, auth.ClaimMatch(m))
+		}
+		var err1, err2 error
+		rule.Allow, err1 = actions(r.Allow)
+		rule.Deny, err2 = actions(r.Deny)
+		faults = append(faults, err1, err2)
+		rules = append(rules, rule)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, fmt.Errorf("acl: %w", err)
+	}
+	acl, err := auth.CompileACL(rules)
+	if err != nil {
+		return nil, fmt.Errorf("acl: %w", err)
+	}
+	return acl, nil
+}
+
+func actions(names []string) ([]auth.Action, error) {
+	var all []auth.Action
+	for _, n := range names {
+		a, err := auth.ParseAction(n)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+func authOptions(c *config.Config, log *slog.Logger) auth.Options {
+	o := auth.Options{
+		Anonymous: c.Auth.Anonymous, AnonymousRoles: c.Auth.AnonymousRoles,
+		UsersFile: c.Auth.UsersFile, RevokedFile: c.Auth.RevokedFile, Log: log,
+	}
+	for _, u := range c.Auth.Users {
+		o.Users = append(o.Users, auth.User{Name: u.Name, Hash: string(u.Hash), Roles: u.Roles})
+	}
+	if c.Auth.JWT.Configured() {
+		o.JWT = tokenOptions(c.Auth.JWT)
+	}
+	return o
+}
+
+func tokenOptions(j config.JWT) *auth.TokenOptions {
+	has := func(source string) bool {
+		for _, s := range j.Sources {
+			if s == source {
+				return true
+			}
+		}
+		return false
+	}
+	return &auth.TokenOptions{
+		Algorithms: j.Algorithms, Secret: string(j.Secret), SecretFile: j.SecretFile, PublicKeyFiles: j.PublicKeyFiles,
+		JWKSFile: j.JWKSFile, JWKSURL: j.JWKSURL, JWKS: auth.RemoteOptions{Refresh: j.JWKSRefresh, MaxAge: j.JWKSMaxAge},
+		Issuer: j.Issuer, Audience: j.Audience, Leeway: j.Leeway, RequiredClaims: j.RequiredClaims,
+		UserClaim: j.UserClaim, RolesClaim: j.RolesClaim,
+		Sources: auth.Sources{
+			Authorization: has("connect"), Passcode: has("passcode"), HTTPAuthorization: has("http"),
+			Query: j.QueryParameter != "", Cookie: j.Cookie != "",
+		},
+	}
+}
+
+// auditLog is where the audit log goes; nothing if it is off.
+type auditLog struct {
+	name string
+	mu   sync.Mutex
+	file *os.File // guarded by mu
+}
+
+// openAudit opens the audit log that the configuration names. The logger
+// writes one JSON object a line.
+func openAudit(name string, stderr io.Writer) (*slog.Logger, *auditLog, error) {
+	switch name {
+	case "":
+		return slog.New(slog.DiscardHandler), &auditLog{}, nil
+	case "stderr":
+		return slog.New(slog.NewJSONHandler(stderr, nil)), &auditLog{}, nil
+	}
+	a := &auditLog{name: name}
+	if err := a.reopen(); err != nil {
+		return nil, nil, fmt.Errorf("log.audit: %w", err)
+	}
+	return slog.New(slog.NewJSONHandler(a, nil)), a, nil
+}
+
+// reopen opens the file anew, after it was moved away.
+func (a *auditLog) reopen() error {
+	if a.name == "" {
+		return nil
+	}
+	f, err := os.OpenFile(a.name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	old := a.file
+	a.file = f
+	a.mu.Unlock()
+	if old != nil {
+		return old.Close()
+	}
+	return nil
+}
+
+// Write implements io.Writer for the logger.
+func (a *auditLog) Write(p []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.file.Write(p)
+}
+
+// Close closes the file.
+func (a *auditLog) Close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.file == nil {
+		return nil
+	}
+	return a.file.Close()
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"log/slog"
+	"slices"
+	"strings"
+
+	"hoofbeat/auth"
+	"hoofbeat/broker"
+	"hoofbeat/config"
+	"hoofbeat/session"
+	"hoofbeat/transport"
+)
+
+// transportOptions copies the configuration into the packages' own options.
+func transportOptions(c *config.Config, b *broker.Broker, log *slog.Logger) transport.Options {
+	l := c.Limits
+	return transport.Options{
+		Session: sessionOptions(c, b, log), Origins: c.Listen.WebSocket.Origins, Compression: c.Listen.WebSocket.Compression, Log: log,
+		TrustedProxies: l.TrustedProxies, Credentials: credentials(c.Auth.JWT),
+		Limits: transport.Limits{
+			Connections: l.Connections, PerAddress: l.ConnectionsPerIP,
+			ConnectRate: l.ConnectRatePerIP.Events, ConnectRatePer: l.ConnectRatePerIP.Per,
+		},
+	}
+}
+
+func credentials(j config.JWT) transport.Credentials {
+	if !j.Configured() {
+		return transport.Credentials{}
+	}
+	return transport.Credentials{HTTPAuthorization: slices.Contains(j.Sources, "http"), QueryParameter: j.QueryParameter, Cookie: j.Cookie}
+}
+
+func sessionOptions(c *config.Config, b *broker.Broker, log *slog.Logger) session.Options {
+	o := session.DefaultOptions(b)
+	l := c.Limits
+	o.Namespace = broker.Namespace{Topics: c.Prefixes.Topic, Queues: c.Prefixes.Queue}
+	o.Log = log
+	o.Server = "hoofbeat/" + strings.Trim(readVersion().Version, "()")
+	o.ConnectTimeout = l.ConnectTimeout
+	o.HeartBeat = session.HeartBeat{Min: c.Heartbeat.Min, Server: c.Heartbeat.Server}
+	o.Limits = session.Limits{
+		Subscriptions:     l.SubscriptionsPerConnection,
+		Transactions:      l.TransactionsPerConnection,
+		TransactionFrames: l.FramesPerTransaction,
+		TransactionBytes:  l.TransactionBytesPerConnection,
+		Outbound:          l.OutboundBytesPerConnection,
+		SlowConsumer:      slowPolicy(l.SlowConsumer),
+		Prefetch:          l.Prefetch,
+		SendRate:          l.SendRatePerConnection.Events,
+		SendRatePer:       l.SendRatePerConnection.Per,
+	}
+	o.Limits.HeaderBytes, o.Limits.Headers = l.FrameHeaderBytes, l.FrameHeaders
+	o.Limits.BodyBytes, o.Limits.BytesBeforeConnect = l.FrameBodyBytes, l.FrameBytesBeforeConnect
+	return o
+}
+
+// restrict makes sessions ask who clients are and what they may do.
+func restrict(o *session.Options, c *config.Config, a *access, record *slog.Logger) {
+	o.Authenticator, o.Authorizer, o.Revoked, o.Audit = a.authenticator, a, a.authenticator.Revoked, record
+	o.KeepAfterDenied = c.Auth.OnDeniedSubscribe == "receipt-error"
+	if r := c.Limits.FailedConnects; r.Events > 0 {
+		o.Throttle = auth.NewThrottle(r.Events, r.Per)
+	}
+}
+
+func slowPolicy(s string) session.SlowPolicy {
+	switch s {
+	case "drop-newest":
+		return session.DropNewest
+	case "drop-oldest":
+		return session.DropOldest
+	}
+	return session.Disconnect
+}

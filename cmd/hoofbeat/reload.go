@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"hoofbeat/config"
+	"hoofbeat/transport"
+)
+
+// A reloader applies changes of the files while the broker runs.
+type reloader struct {
+	load    func() (*config.Config, error)
+	current *config.Config // what the files said last, when they were right
+	access  *access
+	server  *transport.Server
+	audit   *auditLog
+	log     *slog.Logger
+	record  *slog.Logger // of the audit log
+}
+
+// run reloads when a file has changed, or on SIGHUP, until the context ends.
+func (r *reloader) run(ctx context.Context) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	changed := make(chan struct{})
+	watched := make(chan struct{})
+	files := make(chan []string, 1)
+	files <- r.current.Files()
+	go func() {
+		defer close(watched)
+		err := config.Watch(ctx, func() []string { return <-files }, func() {
+			select {
+			case changed <- struct{}{}:
+			case <-ctx.Done():
+			}
+		})
+		if err != nil {
+			r.log.Error("the configuration's files are not watched; SIGHUP reloads them", "error", err)
+		}
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			<-watched
+			return
+		case <-changed:
+			r.reload(ctx)
+			files <- r.current.Files()
+		case <-hangup:
+			if err := r.audit.reopen(); err != nil {
+				r.log.Error("the audit log could not be opened anew", "error", err)
+			}
+			r.reload(ctx)
+		}
+	}
+}
+
+// reload reads everything again. With a fault, nothing changes.
+func (r *reloader) reload(ctx context.Context) {
+	c, err := r.load()
+	if err == nil {
+		err = r.access.reload(ctx, c, r.log)
+	}
+	if err != nil {
+		r.refuse(err)
+		return
+	}
+	for _, key := range needRestart(r.current, c) {
+		r.log.Warn("the new value is in force after a restart", "key", key)
+	}
+	r.current = c
+	r.server.Reauthorize()
+	r.log.Info("reloaded: rules, users, keys and revocations are in force", "file", c.File, "sessions", r.server.Sessions())
+	r.record.Info("reloaded", "file", c.File)
+}
+
+// refuse logs every fault on a line of its own.
+func (r *reloader) refuse(err error) {
+	lines := strings.Split(err.Error(), "\n")
+	for _, l := range lines {
+		r.log.Error("the changed configuration is not used", "fault", l)
+	}
+	r.record.Info("reload refused", "faults", len(lines))
+}
+
+// needRestart gives the keys that differ and are read at the start only.
+func needRestart(old, new *config.Config) []string {
+	var keys []string
+	was := old.Effective()
+	for _, s := range new.Effective() {
+		i := slices.IndexFunc(was, func(o config.Setting) bool { return o.Key == s.Key })
+		if i >= 0 && was[i].Value != s.Value && !reloads(s.Key) {
+			keys = append(keys, s.Key)
+		}
+	}
+	return keys
+}
+
+// reloads tells whether a key is applied without a restart.
+func reloads(key string) bool {
+	switch key {
+	case "auth.on_denied_subscribe", "auth.jwt.query_parameter", "auth.jwt.cookie", "auth.jwt.sources":
+		return false
+	}
+	return key == "acl" || strings.HasPrefix(key, "auth.")
+}

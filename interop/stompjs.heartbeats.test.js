@@ -1,0 +1,82 @@
+// @stomp/stompjs: heart-beats. They have a file, and so a process, of their own:
+// a client that is busy with other tests beats late.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+
+import { Versions } from '@stomp/stompjs';
+
+import { startBroker, suiteBroker } from './lib/broker.js';
+import { connect, onlyVersion } from './lib/stompjs.js';
+
+describe('stompjs and heart-beats', { concurrency: true }, () => {
+  const suite = suiteBroker();
+
+  for (const [outgoing, incoming, granted] of [
+    [0, 0, '0,0'],
+    [5000, 0, '0,5000'],
+    [0, 5000, '5000,0'],
+    [10000, 10000, '10000,10000'],
+    [2000, 3000, '3000,2000'],
+  ]) {
+    test(`${outgoing},${incoming}: what is asked for is granted`, async (t) => {
+      const c = await connect(t, suite.url, { heartbeatOutgoing: outgoing, heartbeatIncoming: incoming });
+      assert.equal(c.opened.headers['heart-beat'], granted);
+    });
+  }
+
+  test('intervals beyond the bounds', async (t) => {
+    const c = await connect(t, suite.url, { heartbeatOutgoing: 10, heartbeatIncoming: 3_600_000 });
+    assert.equal(c.opened.headers['heart-beat'], '10000,1000');
+    await c.fence();
+  });
+
+  test('1.0 has no heart-beats', async (t) => {
+    const c = await connect(t, suite.url, { stompVersions: onlyVersion(Versions.V1_0), heartbeatIncoming: 1000, heartbeatOutgoing: 1000 });
+    assert.equal(c.opened.headers['heart-beat'], '0,0');
+  });
+
+  test('1000,1000 keep an idle connection alive', async (t) => {
+    const c = await connect(t, suite.url, { heartbeatIncoming: 1000, heartbeatOutgoing: 1000 });
+    assert.equal(c.opened.headers['heart-beat'], '1000,1000');
+    // Longer than either side waits before it gives up.
+    const start = Date.now();
+    await c.heartBeats.take(4);
+    const took = Date.now() - start;
+    assert.ok(took > 2000, `4 heart-beats within ${took} ms are too many`);
+    assert.equal(c.messagesIn.filter((m) => m !== '\n').length, 1, 'nothing but CONNECTED and heart-beats came');
+    assert.equal(c.heartBeatsLost, 0);
+    assert.equal(c.closed.size, 0);
+    await c.fence();
+  });
+
+  test('a broker that does not answer any more is left, and found again', async (t) => {
+    const broker = await startBroker(t, { 'heartbeat-min': '50ms' });
+    const c = await connect(t, broker.url, {
+      heartbeatIncoming: 500, heartbeatOutgoing: 0, reconnectDelay: 50, discardWebsocketOnCommFailure: true,
+    });
+    await c.heartBeats.take(3);
+    assert.equal(c.heartBeatsLost, 0);
+    broker.signal('SIGSTOP');
+    await c.closed.next();
+    assert.equal(c.heartBeatsLost, 1, `lost heart-beats${c.story()}`);
+    broker.signal('SIGCONT');
+    await c.connected.next();
+    await c.fence();
+  });
+
+  test('a broker that was held up for a while keeps its clients, who went on beating', async (t) => {
+    const broker = await startBroker(t, { 'heartbeat-min': '50ms' });
+    const clients = [];
+    for (let i = 0; i < 10; i++) {
+      clients.push(await connect(t, broker.url, { heartbeatIncoming: 0, heartbeatOutgoing: 300 }));
+    }
+    const clock = await connect(t, suite.url, { heartbeatIncoming: 1000, heartbeatOutgoing: 0 });
+    for (let round = 0; round < 3; round++) {
+      broker.signal('SIGSTOP');
+      await clock.heartBeats.take(2); // more than a second
+      broker.signal('SIGCONT');
+      await Promise.all(clients.map((c) => c.fence()));
+    }
+    assert.deepEqual(clients.map((c) => c.errors.size), clients.map(() => 0));
+  });
+});

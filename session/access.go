@@ -1,0 +1,253 @@
+package session
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/go-stomp/stomp/v3/frame"
+
+	"hoofbeat/auth"
+	"hoofbeat/broker"
+	"hoofbeat/frames"
+)
+
+// TokenDestination is where a client SENDs a new token, to go on beyond the
+// end of the one that it connected with.
+const TokenDestination = "/hoofbeat/token"
+
+// authenticate finds out who the client is. A client that failed before may
+// have to wait.
+func (s *Session) authenticate(h *frame.Header) (*auth.Identity, error) {
+	login := h.Get(frame.Login)
+	t := s.options.Throttle
+	if err := s.holdUp(login); err != nil {
+		return nil, err
+	}
+	id, err := s.options.Authenticator.Authenticate(auth.Request{
+		Login: login, Passcode: h.Get(frame.Passcode), Authorization: h.Get("Authorization"),
+		HTTPAuthorization: s.info.HTTPAuthorization, QueryToken: s.info.QueryToken, CookieToken: s.info.CookieToken,
+		Remote: s.info.Remote,
+	})
+	if err != nil {
+		if t != nil {
+			t.Failed(s.info.Remote, login, time.Now())
+		}
+		return nil, s.notAuthenticated("connect refused", err)
+	}
+	return id, nil
+}
+
+// holdUp makes those wait who failed before.
+func (s *Session) holdUp(login string) error {
+	if s.options.Throttle == nil {
+		return nil
+	}
+	wait, ok := s.options.Throttle.Delay(s.info.Remote, login, time.Now())
+	if !ok || !s.waitFor(wait) {
+		s.audit("connect refused", "reason", "too many failures", "login", login)
+		return fault(RateLimited, "Too many connections from this address have failed to authenticate (limits.failed_connects).")
+	}
+	return nil
+}
+
+// notAuthenticated records why credentials were refused, which the client is
+// not told.
+func (s *Session) notAuthenticated(what string, err error) *Fault {
+	reason, user := err.Error(), ""
+	if r := (*auth.Refusal)(nil); errors.As(err, &r) {
+		reason, user = r.Reason, r.User
+	}
+	s.audit(what, "user", user, "reason", reason)
+	return fault(AuthenticationFailed, "The credentials were not accepted.")
+}
+
+func (s *Session) audit(what string, a ...any) {
+	s.options.Audit.Info(what, append([]any{"session", s.id, "remote", s.info.Remote, "transport", s.info.Transport}, a...)...)
+}
+
+// waitFor waits; false says that the connection has ended meanwhile.
+func (s *Session) waitFor(d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-s.out.done:
+		return false
+	}
+}
+
+// enter lets an identity in: from now on the session acts for it.
+func (s *Session) enter(id *auth.Identity) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// Before it is asked whether id is revoked: whoever revokes it later finds
+	// it here.
+	s.identity.Store(id)
+	if s.options.Authorizer != nil {
+		s.permissions.Store(s.options.Authorizer.For(id))
+	}
+	if s.isRevoked(id) {
+		s.audit("connect refused", "user", id.User, "reason", "revoked")
+		return fault(AuthenticationFailed, "The credentials were not accepted.")
+	}
+	return nil
+}
+
+func (s *Session) isRevoked(id *auth.Identity) bool {
+	return s.options.Revoked != nil && s.options.Revoked(id)
+}
+
+// may refuses what the client may not do. The goroutine of Run calls it.
+func (s *Session) may(action auth.Action, destination string) error {
+	p := s.permissions.Load()
+	if p == nil {
+		return nil
+	}
+	d := p.Decide(action, destination)
+	if d.Allowed {
+		return nil
+	}
+	return s.denied(action, destination, d)
+}
+
+func (s *Session) denied(action auth.Action, destination string, d auth.Decision) *Fault {
+	user := s.user()
+	s.options.Log.Info("access denied", "session", s.id, "user", user, "action", action.String(), "destination", destination, "rule", d.Rule, "reason", d.Reason)
+	s.audit("access denied", "user", user, "action", action.String(), "destination", destination, "rule", d.Rule, "reason", d.Reason)
+	verb := "send to"
+	if action == auth.Subscribe {
+		verb = "subscribe to"
+	}
+	return fault(AccessDenied, "The user %q may not %s %q.", user, verb, destination)
+}
+
+// mayReplyTo refuses a reply-to to a destination that its sender may neither
+// send to nor read: whoever answers would do it with rights of their own.
+func (s *Session) mayReplyTo(text string) error {
+	p := s.permissions.Load()
+	if p == nil || text == "" || !s.isDestination(text) {
+		return nil
+	}
+	if strings.HasPrefix(text, broker.TempPrefix) {
+		return s.may(auth.Subscribe, text)
+	}
+	if p.Decide(auth.Subscribe, text).Allowed {
+		return nil
+	}
+	return s.may(auth.Send, text)
+}
+
+// isDestination tells a reply-to that is one from one that means something to
+// the clients only.
+func (s *Session) isDestination(text string) bool {
+	_, err := s.options.Namespace.ForSend(text, broker.Owner{})
+	return err == nil
+}
+
+// softly answers a refused SUBSCRIBE with an ERROR and leaves the connection
+// open, if the configuration says so.
+func (s *Session) softly(err error, f frames.Inbound) error {
+	e := (*Fault)(nil)
+	if !s.options.KeepAfterDenied || !errors.As(err, &e) || e.Word != AccessDenied {
+		return err
+	}
+	e.Receipt, e.Subscription = f.Wire(frame.Receipt), f.Wire(frame.Id)
+	s.out.control(errorFrame(e, s.version))
+	return nil
+}
+
+// refresh handles a SEND to TokenDestination: its body takes the place of the
+// token that the session has.
+func (s *Session) refresh(f frames.Inbound) error {
+	old := s.identity.Load()
+	id, err := s.options.Authenticator.Authenticate(auth.Request{Authorization: "Bearer " + strings.TrimSpace(string(f.Body)), Remote: s.info.Remote})
+	switch {
+	case err != nil:
+		return s.notAuthenticated("refresh refused", err)
+	case id.Method != auth.MethodToken:
+		return fault(NotSupported, "This broker knows no tokens.")
+	case id.User != old.User:
+		s.audit("refresh refused", "user", old.User, "reason", "the token is another user's")
+		return fault(AuthenticationFailed, "The new token is not of the user that is connected.")
+	}
+	s.mu.Lock()
+	s.identity.Store(id)
+	s.reevaluate(id)
+	s.mu.Unlock()
+	s.audit("token refreshed", "user", id.User, "expires", id.Expires)
+	s.timer.Reset(s.nextTick(time.Now()))
+	s.receipt(f)
+	return nil
+}
+
+// Reauthorize applies what has changed: revocations, users and rules. It may
+// be called from any goroutine.
+func (s *Session) Reauthorize() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := s.identity.Load()
+	if id == nil {
+		return // it will see what is new when it connects
+	}
+	if s.isRevoked(id) {
+		s.audit("session revoked", "user", id.User)
+		s.silence()
+		s.End(fault(TokenRevoked, "The right to be connected was withdrawn."))
+		return
+	}
+	s.reevaluate(id)
+}
+
+// reevaluate gives the session new permissions, and ends the subscriptions
+// that they do not allow. The lock is held.
+func (s *Session) reevaluate(id *auth.Identity) {
+	if s.options.Authorizer == nil {
+		return
+	}
+	p := s.options.Authorizer.For(id)
+	lost := make(map[*subscription]auth.Decision)
+	for _, sub := range s.byNumber {
+		if d := p.Decide(auth.Subscribe, sub.text); !d.Allowed {
+			lost[sub] = d
+		}
+	}
+	// From here on p is the reading goroutine's.
+	s.permissions.Store(p)
+	for sub, d := range lost {
+		s.stop(sub)
+		if s.lost == nil {
+			s.lost = make(map[uint64]struct{})
+		}
+		s.lost[sub.number] = struct{}{}
+		f := s.denied(auth.Subscribe, sub.text, d)
+		f.Text += " The subscription has ended: the rules or the token have changed."
+		f.Subscription = sub.wireID
+		if s.options.KeepAfterDenied {
+			s.out.control(errorFrame(f, s.version))
+			continue
+		}
+		s.End(f)
+	}
+}
+
+// expire ends the session because its token has.
+func (s *Session) expire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.audit("token expired", "user", s.user())
+	s.silence()
+	s.End(fault(TokenExpired, "The token has expired. Connect with a new one, or send it to %s before the old one expires.", TokenDestination))
+}
+
+// silence stops all deliveries at once, those included that wait to be
+// written. The lock is held.
+func (s *Session) silence() {
+	for _, sub := range s.byNumber {
+		sub.ended.Store(true)
+	}
+}

@@ -1,0 +1,295 @@
+package session_test
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hoofbeat/auth"
+	"hoofbeat/session"
+)
+
+// A doorman lets in whom a test names, and holds the rules. A token here is
+// "user" or "user/seconds" until it expires.
+type doorman struct {
+	acl     atomic.Pointer[auth.ACL]
+	revoked atomic.Pointer[string] // a user
+	refuse  atomic.Bool
+}
+
+func (g *doorman) Authenticate(r auth.Request) (*auth.Identity, error) {
+	token, _ := strings.CutPrefix(r.Authorization, "Bearer ")
+	if token == "" || g.refuse.Load() {
+		return nil, &auth.Refusal{Reason: "a secret reason", User: r.Login}
+	}
+	user, rest, limited := strings.Cut(token, "/")
+	id := &auth.Identity{User: user, Method: auth.MethodToken}
+	if limited {
+		var seconds int
+		if _, err := fmt.Sscan(rest, &seconds); err != nil {
+			return nil, err
+		}
+		id.Expires = time.Now().Add(time.Duration(seconds) * time.Second)
+	}
+	return id, nil
+}
+
+func (g *doorman) For(id *auth.Identity) *auth.Permissions { return g.acl.Load().For(id) }
+
+func (g *doorman) isRevoked(id *auth.Identity) bool {
+	user := g.revoked.Load()
+	return user != nil && *user == id.User
+}
+
+func (g *doorman) rules(t testing.TB, rules ...auth.Rule) {
+	t.Helper()
+	acl, err := auth.CompileACL(rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.acl.Store(acl)
+}
+
+func allow(destinations ...string) auth.Rule {
+	return auth.Rule{Allow: []auth.Action{auth.Send, auth.Subscribe}, Destinations: destinations}
+}
+
+func deny(destinations ...string) auth.Rule {
+	return auth.Rule{Deny: []auth.Action{auth.Send, auth.Subscribe}, Destinations: destinations}
+}
+
+// guarded is converse with a doorman that allows what the test begins with.
+func guarded(t *testing.T, f func(t *testing.T, w *world, g *doorman), edit ...func(*session.Options)) {
+	t.Helper()
+	g := &doorman{}
+	g.rules(t, allow("/topic/**", "/queue/**", "/user/stomptest/queue/**"), deny("/topic/secret.**"))
+	edit = append(edit, func(o *session.Options) { o.Authenticator, o.Authorizer, o.Revoked = g, g, g.isRevoked })
+	converse(t, func(t *testing.T, w *world) { f(t, w, g) }, edit...)
+}
+
+func TestDenied(t *testing.T) {
+	for _, c := range []struct{ name, frame, says string }{
+		{"send", "SEND\ndestination:/topic/secret.x\nreceipt:r\n\n\x00", `The user "eve" may not send to "/topic/secret.x"`},
+		{"subscribe", "SUBSCRIBE\nid:1\ndestination:/topic/secret.x\nreceipt:r\n\n\x00", `may not subscribe to "/topic/secret.x"`},
+		{"other separator", "SUBSCRIBE\nid:1\ndestination:/topic/secret/x\nreceipt:r\n\n\x00", "may not subscribe"},
+		{"pattern that reaches too far", "SUBSCRIBE\nid:1\ndestination:/topic/**\nreceipt:r\n\n\x00", "may not subscribe"},
+		{"nothing allows it", "SEND\ndestination:/user/bob/queue/x\nreceipt:r\n\n\x00", "may not send"},
+		{"reply-to", "SEND\ndestination:/queue/a\nreply-to:/topic/secret.x\nreceipt:r\n\n\x00", "/topic/secret.x"},
+		{"in a transaction", "BEGIN\ntransaction:t\n\n\x00SEND\ntransaction:t\ndestination:/topic/secret.x\nreceipt:r\n\n\x00", "may not send"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			guarded(t, func(t *testing.T, w *world, g *doorman) {
+				eve := w.connect("Authorization:Bearer eve")
+				eve.Write(c.frame)
+				eve.WantError("access-denied", "r", c.says)
+				eve.WantClosed()
+				w.wantDepth("/queue/a", 0, 0)
+			})
+		})
+	}
+}
+
+func TestAllowed(t *testing.T) {
+	guarded(t, func(t *testing.T, w *world, g *doorman) {
+		c := w.connect("Authorization:Bearer bob")
+		c.Send("SUBSCRIBE", "id:1", "destination:/topic/news.*")
+		c.Send("SEND", "destination:/topic/news.x", "reply-to:anything", "", "hi")
+		c.Want("MESSAGE", "reply-to:anything", "", "hi")
+		// Temporary queues are a connection's own.
+		c.Send("SEND", "destination:/topic/news.x", "reply-to:/temp-queue/r", "", "question")
+		f := c.Want("MESSAGE", "", "question")
+		c.Send("SEND", "destination:"+f.Get("reply-to"), "", "answer")
+		c.Want("MESSAGE", "subscription:/temp-queue/r", "", "answer")
+	})
+}
+
+func TestAuthenticationFailed(t *testing.T) {
+	guarded(t, func(t *testing.T, w *world, g *doorman) {
+		c := w.dial()
+		c.Send("CONNECT", "accept-version:1.2", "login:eve", "passcode:s3cret")
+		f := c.WantError("authentication-failed", "", "not accepted")
+		if strings.Contains(string(f.Body), "reason") {
+			t.Errorf("the client was told %q", f.Body)
+		}
+		c.WantClosed()
+	})
+}
+
+func TestTokenExpires(t *testing.T) {
+	guarded(t, func(t *testing.T, w *world, g *doorman) {
+		start := time.Now()
+		c, publisher := w.connect("Authorization:Bearer bob/60"), w.connect("Authorization:Bearer alice")
+		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client")
+		publisher.Send("SEND", "destination:/queue/a", "", "1")
+		c.Want("MESSAGE", "", "1")
+		c.Limit = 2 * time.Minute
+		c.WantError("token-expired", "", "/hoofbeat/token")
+		if after := time.Since(start); after < 60*time.Second || after >= 61*time.Second {
+			t.Errorf("it came after %v", after)
+		}
+		c.WantClosed()
+		w.wantDepth("/queue/a", 1, 0) // what was not acknowledged is back
+	})
+}
+
+func TestRefresh(t *testing.T) {
+	guarded(t, func(t *testing.T, w *world, g *doorman) {
+		start := time.Now()
+		c := w.connect("Authorization:Bearer bob/60")
+		c.Send("SEND", "destination:/hoofbeat/token", "receipt:r", "", "bob/100")
+		c.WantReceipt("r")
+		c.Limit = 3 * time.Minute
+		c.WantError("token-expired", "")
+		if after := time.Since(start); after < 100*time.Second || after >= 101*time.Second {
+			t.Errorf("it came after %v", after)
+		}
+	})
+	for token, word := range map[string]string{"eve/100": "authentication-failed", "": "authentication-failed"} {
+		guarded(t, func(t *testing.T, w *world, g *doorman) {
+			c := w.connect("Authorization:Bearer bob/60")
+			c.Send("SEND", "destination:/hoofbeat/token", "receipt:r", "", token)
+			c.WantError(word, "r")
+			c.WantClosed()
+		})
+	}
+}
+
+func TestRulesChange(t *testing.T) {
+	guarded(t, func(t *testing.T, w *world, g *doorman) {
+		c, other := w.connect("Authorization:Bearer bob"), w.connect("Authorization:Bearer alice")
+		other.Send("SUBSCRIBE", "id:7", "destination:/queue/b")
+		c.Send("SUBSCRIBE", "id:1", "destination:/topic/news", "receipt:r")
+		c.WantReceipt("r")
+		other.Barrier()
+		g.rules(t, allow("/topic/**", "/queue/**", "/user/stomptest/queue/**"), deny("/topic/news"))
+		w.server.Reauthorize()
+		other.Send("SEND", "destination:/topic/other")
+		c.WantError("access-denied", "", `"/topic/news"`, "has ended")
+		c.WantClosed()
+		other.Send("SEND", "destination:/queue/b", "", "still here")
+		other.Want("MESSAGE", "", "still here")
+		other.Send("SEND", "destination:/topic/news", "receipt:s")
+		other.WantError("access-denied", "s")
+	})
+}
+
+// With receipt-error, what is refused is told, and the connection stays.
+func TestKeepAfterDenied(t *testing.T) {
+	guarded(t, func(t *testing.T, w *world, g *doorman) {
+		c := w.connect("Authorization:Bearer bob")
+		c.Send("SUBSCRIBE", "id:1", "destination:/topic/secret", "receipt:r")
+		c.Want("ERROR", "message:access-denied", "subscription:1", "receipt-id:r")
+		c.Send("SUBSCRIBE", "id:2", "destination:/queue/a", "ack:client-individual")
+		c.Send("SEND", "destination:/queue/a", "", "1")
+		f := c.Want("MESSAGE", "", "1")
+		g.rules(t, allow("/topic/**"), allow("/queue/b"))
+		w.server.Reauthorize()
+		c.Want("ERROR", "message:access-denied", "subscription:2")
+		// The ACK may have been under way: it is no fault.
+		c.Send("ACK", "id:"+f.Get("ack"))
+		c.Send("SUBSCRIBE", "id:3", "destination:/queue/b", "receipt:s")
+		c.WantReceipt("s")
+		w.wantDepth("/queue/a", 1, 0)
+	}, func(o *session.Options) { o.KeepAfterDenied = true })
+}
+
+func TestRevoked(t *testing.T) {
+	guarded(t, func(t *testing.T, w *world, g *doorman) {
+		c, other := w.connect("Authorization:Bearer bob"), w.connect("Authorization:Bearer alice")
+		bob := "bob"
+		g.revoked.Store(&bob)
+		w.server.Reauthorize()
+		c.WantError("token-revoked", "")
+		c.WantClosed()
+		other.Barrier()
+		late := w.dial()
+		late.Send("CONNECT", "accept-version:1.2", "Authorization:Bearer bob")
+		late.WantError("authentication-failed", "")
+	})
+}
+
+// Messages that wait to be written when the token ends are not written.
+func TestNothingAfterExpiry(t *testing.T) {
+	guarded(t, func(t *testing.T, w *world, g *doorman) {
+		w.socket = 4 << 10
+		c, publisher := w.connect("Authorization:Bearer bob/60"), w.connect("Authorization:Bearer alice")
+		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "receipt:r")
+		c.WantReceipt("r")
+		for i := range 100 {
+			publisher.Send("SEND", "destination:/queue/a", "", fmt.Sprint(i, strings.Repeat("x", 1000)))
+		}
+		publisher.Barrier()
+		time.Sleep(61 * time.Second) // of the bubble's clock
+		synctest.Wait()
+		n := 0
+		for {
+			f := c.Next()
+			if f.Command == "ERROR" {
+				break
+			}
+			n++
+		}
+		c.WantClosed()
+		synctest.Wait()
+		// What the writer had taken before was on its way; nothing was added,
+		// and nothing is lost.
+		if d := w.depth("/queue/a"); d.Ready < 100-n || d.Ready > 100 || n > 20 {
+			t.Errorf("%d messages were delivered, %+v are left", n, d)
+		}
+	})
+}
+
+func TestThrottled(t *testing.T) {
+	guarded(t, func(t *testing.T, w *world, g *doorman) {
+		try := func() time.Duration {
+			start := time.Now()
+			c := w.dialInfo(session.Info{Transport: "test", Remote: "10.0.0.1:1"})
+			c.Send("CONNECT", "accept-version:1.2", "login:eve")
+			f := c.Next()
+			if f.Command != "ERROR" {
+				t.Fatalf("got %s", f.Command)
+			}
+			return time.Since(start)
+		}
+		for i := range 4 {
+			if d := try(); d > 0 {
+				t.Fatalf("try %d took %v", i, d)
+			}
+		}
+		if d := try(); d == 0 {
+			t.Error("the fifth try was not held up")
+		}
+	}, func(o *session.Options) { o.Throttle = auth.NewThrottle(3, time.Minute) })
+}
+
+// The audit log has what happened, and no secret.
+func TestAudit(t *testing.T) {
+	var book logbook
+	guarded(t, func(t *testing.T, w *world, g *doorman) {
+		c := w.connect("Authorization:Bearer bob", "passcode:s3cret")
+		c.Send("SUBSCRIBE", "id:1", "destination:/topic/secret.x")
+		c.WantError("access-denied", "")
+		late := w.dial()
+		late.Send("CONNECT", "accept-version:1.2", "login:eve", "passcode:s3cret")
+		late.WantError("authentication-failed", "")
+	}, func(o *session.Options) { o.Audit = slog.New(&book) })
+	var all []string
+	for _, r := range book.records {
+		line := r.Message
+		r.Attrs(func(a slog.Attr) bool { line += fmt.Sprintf(" %s=%v", a.Key, a.Value); return true })
+		all = append(all, line)
+	}
+	text := strings.Join(all, "\n")
+	for _, want := range []string{"connected", "user=bob", "access denied", "destination=/topic/secret.x", "rule=#1", "connect refused", "a secret reason"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "s3cret") || strings.Contains(text, "Bearer") {
+		t.Errorf("a secret is in\n%s", text)
+	}
+}
