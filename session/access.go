@@ -25,7 +25,7 @@ func (s *Session) authenticate(h *frame.Header) (*auth.Identity, error) {
 		return nil, err
 	}
 	id, err := s.options.Authenticator.Authenticate(auth.Request{
-		Login: login, Passcode: h.Get(frame.Passcode), Authorization: h.Get("Authorization"),
+		Login: login, Passcode: h.Get(frame.Passcode), Authorization: authorization(h),
 		HTTPAuthorization: s.info.HTTPAuthorization, QueryToken: s.info.QueryToken, CookieToken: s.info.CookieToken,
 		Remote: s.info.Remote,
 	})
@@ -36,6 +36,17 @@ func (s *Session) authenticate(h *frame.Header) (*auth.Identity, error) {
 		return nil, s.notAuthenticated("connect refused", err)
 	}
 	return id, nil
+}
+
+// authorization is the header of that name, in whatever case: clients copy it
+// from HTTP, where that does not matter.
+func authorization(h *frame.Header) string {
+	for i := range h.Len() {
+		if k, v := h.GetAt(i); strings.EqualFold(k, "authorization") {
+			return v
+		}
+	}
+	return ""
 }
 
 // holdUp makes those wait who failed before.
@@ -179,7 +190,7 @@ func (s *Session) refresh(f frames.Inbound) error {
 	s.identity.Store(id)
 	s.reevaluate(id)
 	s.mu.Unlock()
-	s.audit("token refreshed", "user", id.User, "expires", id.Expires)
+	s.audit("token refreshed", "user", id.User, "expires", expiry(id))
 	s.timer.Reset(s.nextTick(time.Now()))
 	s.receipt(f)
 	return nil
@@ -242,6 +253,14 @@ func (s *Session) expire() {
 	s.audit("token expired", "user", s.user())
 	s.silence()
 	s.End(fault(TokenExpired, "The token has expired. Connect with a new one, or send it to %s before the old one expires.", TokenDestination))
+}
+
+// expiry is the end of a token for the audit log.
+func expiry(id *auth.Identity) string {
+	if id.Expires.IsZero() {
+		return "never"
+	}
+	return id.Expires.UTC().Format(time.RFC3339)
 }
 
 // silence stops all deliveries at once, those included that wait to be

@@ -35,7 +35,7 @@ func (s *Session) connect(f frames.Inbound) error {
 	s.out.control(s.connectedFrame())
 	s.connected.Store(true)
 	s.timer.Reset(s.nextTick(time.Now()))
-	s.audit("connected", "user", identity.User, "method", identity.Method, "expires", identity.Expires)
+	s.audit("connected", "user", identity.User, "method", identity.Method, "expires", expiry(identity))
 	s.options.Log.Info("connection opened", "session", s.id, "user", identity.User, "remote", s.info.Remote,
 		"transport", s.info.Transport, "version", version.String())
 	return nil
