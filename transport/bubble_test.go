@@ -63,10 +63,16 @@ func (l *pipeListener) dial(t testing.TB) net.Conn {
 	return here
 }
 
-// pipeTCP and pipeWS serve a pipeListener.
+// pipeTCP, pipeTLS and pipeWS serve a pipeListener.
 func (w *world) pipeTCP() *pipeListener {
 	l := newPipeListener()
 	w.serve(func() error { return w.server.ServeTCP(l, nil) })
+	return l
+}
+
+func (w *world) pipeTLS() *pipeListener {
+	l := newPipeListener()
+	w.serve(func() error { return w.server.ServeTCP(l, serverTLS()) })
 	return l
 }
 

@@ -178,19 +178,14 @@ func TestConnectTimeout(t *testing.T) {
 	t.Run("tls", func(t *testing.T) {
 		inBubble(t, func(w *world) {
 			start := time.Now()
-			l := newPipeListener()
-			w.serve(func() error { return w.server.ServeTCP(l, serverTLS()) })
-			c := l.dial(w.t)
-			wantEndWithin(t, c, time.Minute)
+			wantEndWithin(t, w.pipeTLS().dial(w.t), time.Minute)
 			begun(t, start, 1)
 		})
 	})
 	t.Run("tls without CONNECT", func(t *testing.T) {
 		inBubble(t, func(w *world) {
 			start := time.Now()
-			l := newPipeListener()
-			w.serve(func() error { return w.server.ServeTCP(l, serverTLS()) })
-			c := stomptest.New(w.t, tls.Client(l.dial(w.t), &tls.Config{InsecureSkipVerify: true}))
+			c := stomptest.New(w.t, tls.Client(w.pipeTLS().dial(w.t), &tls.Config{InsecureSkipVerify: true}))
 			c.Limit = time.Minute
 			c.Write("\n")
 			c.WantError("connect-timeout", "")

@@ -186,9 +186,7 @@ func TestShutdownWithoutDeadline(t *testing.T) {
 // ended already is no reason to leave anything behind.
 func TestShutdownAmidHandshakes(t *testing.T) {
 	inBubble(t, func(w *world) {
-		l := newPipeListener()
-		w.serve(func() error { return w.server.ServeTCP(l, serverTLS()) })
-		c := l.dial(w.t)
+		c := w.pipeTLS().dial(w.t)
 		ws := w.pipeWS().dial(w.t)
 		fmt.Fprint(ws, handshake[:20])
 		silent := w.pipeTCP().dial(w.t)
