@@ -1,102 +1,21 @@
 // @stomp/stompjs in Chromium: a page that connects, subscribes, sends and
 // acknowledges.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 
-import { Broker, startBroker } from './lib/broker.js';
+import { startBroker, suiteBroker } from './lib/broker.js';
+import { skip, suiteChromium } from './lib/chromium.js';
 import { unique } from './lib/stompjs.js';
 import { within } from './lib/wait.js';
 
-const here = import.meta.dirname;
-
-/** The path of Chromium, or undefined. */
-function findChromium() {
-  if (process.env.CHROMIUM) {
-    return process.env.CHROMIUM;
-  }
-  try {
-    return execFileSync('which', ['chromium'], { encoding: 'utf8' }).trim();
-  } catch {
-    return undefined;
-  }
-}
-
-const executablePath = findChromium();
-if (!executablePath && process.env.CI === 'true') {
-  throw new Error('Chromium is not installed, and with CI=true nothing may be skipped');
-}
-const skip = executablePath ? false : 'Chromium is not installed: set CHROMIUM to its path';
-
-const served = {
-  '/': ['text/html', path.join(here, 'page', 'index.html')],
-  '/page.js': ['text/javascript', path.join(here, 'page', 'page.js')],
-  '/stomp.umd.js': ['text/javascript', path.join(here, 'node_modules', '@stomp', 'stompjs', 'bundles', 'stomp.umd.js')],
-};
-
-/** A web server for the page, on a port of its own. */
-async function servePage() {
-  const server = createServer(async (request, response) => {
-    const [type, file] = served[request.url] ?? [];
-    if (!file) {
-      response.writeHead(404).end();
-      return;
-    }
-    response.writeHead(200, { 'content-type': type }).end(await readFile(file));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return server;
-}
-
 describe('stompjs in Chromium', { skip, concurrency: 2 }, () => {
-  let server, origin, broker, browser;
-
-  before(async () => {
-    const { chromium } = await import('playwright-core');
-    server = await servePage();
-    origin = `http://127.0.0.1:${server.address().port}`;
-    broker = await Broker.start({ 'listen-websocket-origins': origin });
-    browser = await chromium.launch({
-      executablePath,
-      args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-      timeout: 30_000,
-    });
-  });
-
-  after(async () => {
-    await browser?.close();
-    await broker?.stop();
-    server?.closeAllConnections();
-    server?.close();
-  });
-
-  /** Opens the page. call runs one of its functions. */
-  async function open(t) {
-    const page = await browser.newPage();
-    const faults = [];
-    page.on('pageerror', (error) => faults.push(String(error)));
-    t.after(async () => {
-      if (process.env.SCREENSHOTS) {
-        await page.screenshot({ path: path.join(process.env.SCREENSHOTS, `${t.name.replace(/\W+/g, '-')}.png`) });
-      }
-      await page.close();
-      assert.deepEqual(faults, [], 'uncaught errors of the page');
-    });
-    await page.goto(origin);
-    page.call = (name, ...args) =>
-      within(page.evaluate(([f, a]) => globalThis[f](...a), [name, args]), `${name}(${args.join(', ').slice(0, 80)}) in the page`);
-    page.events = () => page.evaluate('events');
-    return page;
-  }
+  const chromium = suiteChromium();
+  const { open } = chromium;
+  const suite = suiteBroker(() => ({ 'listen-websocket-origins': chromium.origin }));
 
   async function connected(t, options) {
     const page = await open(t);
-    page.opened = await page.call('connectPage', broker.url, options ?? {});
+    page.opened = await page.call('connectPage', suite.url, options ?? {});
     assert.equal(page.opened.failed, undefined);
     return page;
   }
@@ -153,7 +72,7 @@ describe('stompjs in Chromium', { skip, concurrency: 2 }, () => {
   }
 
   test('with compression', async (t) => {
-    const own = await startBroker(t, { 'listen-websocket-origins': origin, 'listen-websocket-compression': 'true' });
+    const own = await startBroker(t, { 'listen-websocket-origins': chromium.origin, 'listen-websocket-compression': 'true' });
     const page = await open(t);
     await page.call('connectPage', own.url, {});
     assert.match(await page.evaluate('client.webSocket.extensions'), /permessage-deflate/);
@@ -187,7 +106,7 @@ describe('stompjs in Chromium', { skip, concurrency: 2 }, () => {
 
   test('a page and a client in Node see each other', async (t) => {
     const { connect } = await import('./lib/stompjs.js');
-    const [page, c] = [await connected(t), await connect(t, broker.url)];
+    const [page, c] = [await connected(t), await connect(t, suite.url)];
     const topic = unique('/topic/browser.');
     await page.call('subscribePage', topic);
     const inbox = await c.subscribe(topic);
@@ -199,7 +118,7 @@ describe('stompjs in Chromium', { skip, concurrency: 2 }, () => {
   });
 
   test('is back after the broker restarts', async (t) => {
-    const own = await startBroker(t, { 'listen-websocket-origins': origin });
+    const own = await startBroker(t, { 'listen-websocket-origins': chromium.origin });
     const page = await open(t);
     await page.call('connectPage', own.url, { reconnectDelay: 50 }, ['/topic/news']);
     await page.call('send', '/topic/news', 'before');
@@ -218,7 +137,7 @@ describe('stompjs in Chromium', { skip, concurrency: 2 }, () => {
     const refused = await (await open(t)).call('connectPage', strict.url, {});
     assert.deepEqual(refused, { failed: 1006 });
     assert.match(strict.log, /reason=origin/);
-    for (const origins of [origin, new URL(origin).host, '*']) {
+    for (const origins of [chromium.origin, new URL(chromium.origin).host, '*']) {
       const open_ = await startBroker(t, { 'listen-websocket-origins': origins });
       const headers = await (await open(t)).call('connectPage', open_.url, {});
       assert.equal(headers.version, '1.2', origins);

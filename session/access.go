@@ -175,21 +175,28 @@ func (s *Session) softly(err error, f frames.Inbound) error {
 // refresh handles a SEND to TokenDestination: its body takes the place of the
 // token that the session has.
 func (s *Session) refresh(f frames.Inbound) error {
+	if s.options.Verify == nil {
+		return fault(NotSupported, "This broker knows no tokens.")
+	}
 	old := s.identity.Load()
-	id, err := s.options.Authenticator.Authenticate(auth.Request{Authorization: "Bearer " + strings.TrimSpace(string(f.Body)), Remote: s.info.Remote})
+	id, err := s.options.Verify(strings.TrimSpace(string(f.Body)))
 	switch {
 	case err != nil:
 		return s.notAuthenticated("refresh refused", err)
-	case id.Method != auth.MethodToken:
-		return fault(NotSupported, "This broker knows no tokens.")
 	case id.User != old.User:
 		s.audit("refresh refused", "user", old.User, "reason", "the token is another user's")
 		return fault(AuthenticationFailed, "The new token is not of the user that is connected.")
 	}
 	s.mu.Lock()
 	s.identity.Store(id)
-	s.reevaluate(id)
+	revoked := s.isRevoked(id)
+	if !revoked {
+		s.reevaluate(id)
+	}
 	s.mu.Unlock()
+	if revoked {
+		return s.notAuthenticated("refresh refused", errors.New("revoked"))
+	}
 	s.audit("token refreshed", "user", id.User, "expires", expiry(id))
 	s.timer.Reset(s.nextTick(time.Now()))
 	s.receipt(f)

@@ -38,6 +38,10 @@ func (g *doorman) Authenticate(r auth.Request) (*auth.Identity, error) {
 	return id, nil
 }
 
+func (g *doorman) verify(token string) (*auth.Identity, error) {
+	return g.Authenticate(auth.Request{Authorization: "Bearer " + token})
+}
+
 func (g *doorman) For(id *auth.Identity) *auth.Permissions { return g.acl.Load().For(id) }
 
 func (g *doorman) isRevoked(id *auth.Identity) bool {
@@ -67,7 +71,9 @@ func guarded(t *testing.T, f func(t *testing.T, w *world, g *doorman), edit ...f
 	t.Helper()
 	g := &doorman{}
 	g.rules(t, allow("/topic/**", "/queue/**", "/user/stomptest/queue/**"), deny("/topic/secret.**"))
-	edit = append(edit, func(o *session.Options) { o.Authenticator, o.Authorizer, o.Revoked = g, g, g.isRevoked })
+	edit = append(edit, func(o *session.Options) {
+		o.Authenticator, o.Authorizer, o.Revoked, o.Verify = g, g, g.isRevoked, g.verify
+	})
 	converse(t, func(t *testing.T, w *world) { f(t, w, g) }, edit...)
 }
 

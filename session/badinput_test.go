@@ -149,7 +149,7 @@ func badInputs() []badInput {
 		b.receipt = "r"
 		all = append(all, b)
 	}
-	for _, value := range []string{"0", "T,0", "100,10,50", "-1,0", "0,-1", "1.5,0", "99999999999999,0", "0,2147483648", ",", "a"} {
+	for _, value := range []string{"", "0", "T,0", "100,10,50", "-1,0", "0,-1", "1.5,0", "99999999999999,0", "0,2147483648", ",", "a"} {
 		all = append(all, badInput{name: "heart-beat " + value, before: true, word: "invalid-heart-beat",
 			say: []string{"CONNECT\naccept-version:1.2\nheart-beat:" + value + "\n\n\x00"}, body: []string{"heart-beat", "milliseconds"}})
 	}

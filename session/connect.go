@@ -19,7 +19,7 @@ func (s *Session) connect(f frames.Inbound) error {
 	if err != nil {
 		return err
 	}
-	beat, err := s.options.HeartBeat.negotiate(f.Header.Get(frame.HeartBeat), version)
+	beat, err := s.options.HeartBeat.negotiate(f.Header, version)
 	if err != nil {
 		return err
 	}

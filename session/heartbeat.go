@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-stomp/stomp/v3/frame"
+
 	"hoofbeat/frames"
 )
 
@@ -19,8 +21,9 @@ type heartBeat struct {
 
 // negotiate reads the heart-beat header of a CONNECT. What a client asks for
 // is granted within the bounds. 1.0 has no heart-beats.
-func (b HeartBeat) negotiate(header string, v frames.Version) (heartBeat, error) {
-	if header == "" || v == frames.V10 {
+func (b HeartBeat) negotiate(h *frame.Header, v frames.Version) (heartBeat, error) {
+	header, ok := h.Contains(frame.HeartBeat)
+	if !ok || v == frames.V10 {
 		return heartBeat{}, nil
 	}
 	can, wants, ok := strings.Cut(header, ",")
@@ -29,12 +32,12 @@ func (b HeartBeat) negotiate(header string, v frames.Version) (heartBeat, error)
 	if !ok || err1 != nil || err2 != nil {
 		return heartBeat{}, fault(InvalidHeartBeat, "The heart-beat header must be two numbers of milliseconds such as 10000,10000.")
 	}
-	h := heartBeat{offered: b.clamp(cy), wanted: b.clamp(cx)}
-	h.send = h.offered
+	agreed := heartBeat{offered: b.clamp(cy), wanted: b.clamp(cx)}
+	agreed.send = agreed.offered
 	if cx > 0 {
-		h.receive = max(cx, h.wanted)
+		agreed.receive = max(cx, agreed.wanted)
 	}
-	return h, nil
+	return agreed, nil
 }
 
 // clamp brings an interval that a client named within the bounds; 0, which

@@ -12,7 +12,6 @@ import (
 func TestHeartBeatNegotiation(t *testing.T) {
 	for _, tc := range []struct{ version, client, server string }{
 		{"1.2", "0,0", "0,0"},
-		{"1.2", "", "0,0"},
 		{"1.2", "1000,1000", "1000,1000"},
 		{"1.1", "4000,3000", "3000,4000"},
 		{"1.2", "500,0", "0,1000"},

@@ -30,6 +30,9 @@ type Options struct {
 	Authenticator Authenticator
 	// Authorizer says what a client may do; nil: everything.
 	Authorizer Authorizer
+	// Verify says whose a token is that a client sends to go on with; nil:
+	// there are no tokens.
+	Verify func(token string) (*auth.Identity, error)
 	// Revoked tells whether a session of that identity must end; nil: never.
 	Revoked func(*auth.Identity) bool
 	// Throttle holds up clients that fail to authenticate; nil: none.

@@ -20,6 +20,9 @@ type outbox struct {
 	// onSlow is called, once, when the slow-consumer policy ends the session.
 	onSlow func(*Fault)
 
+	// busy holds a value while a batch is written and settled.
+	busy chan struct{}
+
 	mu    sync.Mutex // guards what follows
 	items []item
 	bytes int
@@ -65,7 +68,7 @@ type written struct {
 const controlOverhead = 64
 
 func newOutbox(conn Conn, l Limits) *outbox {
-	return &outbox{conn: conn, limit: l.Outbound, slow: l.SlowConsumer, lastOut: time.Now(), done: make(chan struct{})}
+	return &outbox{conn: conn, limit: l.Outbound, slow: l.SlowConsumer, lastOut: time.Now(), busy: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
 // deliver takes a message for a subscription; see broker.Sink.
@@ -84,7 +87,7 @@ func (o *outbox) deliver(it item) bool {
 			o.mu.Unlock()
 			return false
 		}
-	} else if o.bytes > 0 && o.bytes+size > o.topicLimit() && !o.overflow(size) {
+	} else if o.full(size) && !o.overflow(size) {
 		o.mu.Unlock()
 		return true
 	}
@@ -199,15 +202,35 @@ func (o *outbox) write() {
 		if !more {
 			break
 		}
-		var err error
-		if size, err = o.writeBatch(buf, batch); err != nil {
+		if size, more = o.writeAndSettle(buf, batch); !more {
 			o.fail()
 			break
 		}
-		settle(batch)
 	}
+	clear(batch)
 	giveItems(batch)
 	giveBuffer(buf)
+}
+
+// writeAndSettle writes a batch and acknowledges what is acknowledged by that.
+// To others it is one step: who has read a message and leaves at once must
+// not find it in its queue again.
+func (o *outbox) writeAndSettle(buf *[]byte, batch []item) (size int, ok bool) {
+	o.busy <- struct{}{}
+	defer func() { <-o.busy }()
+	size, err := o.writeBatch(buf, batch)
+	if err != nil {
+		return size, false
+	}
+	settle(batch)
+	return size, true
+}
+
+// settled waits until what was written is acknowledged. The socket may have to
+// take it first, so only those wait here who act for the client.
+func (o *outbox) settled() {
+	o.busy <- struct{}{}
+	<-o.busy
 }
 
 // next gives the next batch, in exchange for the last one, whose bytes are

@@ -298,7 +298,7 @@ func TestEndWhileWriting(t *testing.T) {
 		end    func(s *stage)
 		within time.Duration
 	}{
-		"client leaves": {func(s *stage) { s.conn.leave() }, 0},
+		"client leaves": {func(s *stage) { s.conn.leave() }, time.Second},
 		"kill":          {func(s *stage) { s.session.Kill() }, 0},
 		"end":           {func(s *stage) { s.session.End(&session.Fault{Word: "word"}) }, 5 * time.Second},
 		"shutdown":      {func(s *stage) { s.session.Shutdown(time.Second) }, time.Second},

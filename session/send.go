@@ -30,7 +30,7 @@ func readSend(h *frame.Header) (out sendHeaders, err error) {
 		case frame.Transaction:
 			out.inTransaction = true
 		case frame.Receipt:
-			out.wantsReceipt = true
+			out.wantsReceipt = out.wantsReceipt || v != ""
 		case "expires", "ttl", "expiration", "AMQ_SCHEDULED_DELAY", "AMQ_SCHEDULED_TIME":
 			if v != "" && v != "0" {
 				return out, notSupported(k, frame.SEND)

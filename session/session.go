@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"runtime/debug"
 	"strconv"
@@ -135,12 +136,25 @@ func (s *Session) serve() error {
 	}
 }
 
+// farewellTimeout is how long a client that has closed its side may take to
+// read what is on its way to it. Most have gone altogether.
+const farewellTimeout = time.Second
+
 // readFailed tells a frame that cannot be read from a connection that ended.
 func (s *Session) readFailed(err error) error {
-	if e := (*frames.Error)(nil); errors.As(err, &e) && !s.out.closing() {
+	e := (*frames.Error)(nil)
+	switch {
+	case errors.As(err, &e):
+		if s.out.closing() {
+			return nil // what is on its way to the client still goes there
+		}
 		return err
+	case errors.Is(err, io.EOF):
+		// It says nothing more, but may still read.
+		s.out.close(nil, CloseNormal, "", farewellTimeout, false)
+	default:
+		s.out.abandon()
 	}
-	s.out.abandon()
 	return nil
 }
 
@@ -197,6 +211,8 @@ func (s *Session) handle(f frames.Inbound) (last bool, err error) {
 // disconnect ends the session as its client wishes (STOMP 1.2, DISCONNECT),
 // once all that it sent is done: its receipt says so.
 func (s *Session) disconnect(f frames.Inbound) {
+	s.conn.SetWriteDeadline(time.Now().Add(s.options.CloseTimeout))
+	s.out.settled()
 	s.leave()
 	if receipt := f.Wire(frame.Receipt); receipt != "" {
 		s.farewell = receiptFrame(receipt)
@@ -274,8 +290,8 @@ func (s *Session) leave() {
 
 // receipt answers a frame that asked for one: what it wanted is done.
 func (s *Session) receipt(f frames.Inbound) {
-	if _, ok := f.Header.Contains(frame.Receipt); ok {
-		s.out.control(receiptFrame(f.Wire(frame.Receipt)))
+	if id := f.Wire(frame.Receipt); id != "" {
+		s.out.control(receiptFrame(id))
 	}
 }
 

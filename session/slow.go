@@ -24,6 +24,17 @@ func (o *outbox) topicLimit() int {
 	return o.limit - o.limit/4
 }
 
+// full tells whether there is no room for a topic's message of that size. One
+// that takes more than half of the limit is let in while less than half is
+// taken: a body may be longer than the limit, and nobody is slow for that.
+func (o *outbox) full(size int) bool {
+	limit := o.topicLimit()
+	if size > limit/2 {
+		return o.bytes > limit/2
+	}
+	return o.bytes+size > limit
+}
+
 // overflow is the slow-consumer policy: it makes room for a topic's message of
 // that size, or returns false if it is to be dropped. The lock is held.
 func (o *outbox) overflow(size int) bool {
@@ -55,7 +66,7 @@ func (o *outbox) dropOldest(size int) bool {
 	}
 	clear(o.items[len(kept):])
 	o.items = kept
-	if o.bytes+size > o.topicLimit() {
+	if o.full(size) {
 		o.dropped++
 		return false
 	}
@@ -65,8 +76,8 @@ func (o *outbox) dropOldest(size int) bool {
 // endSlow disconnects a client that does not read, with little patience: its
 // socket is full already. The lock is held.
 func (o *outbox) endSlow() {
-	f := fault(SlowConsumer, "More than %d bytes wait to be written to this connection (limits.outbound_bytes_per_connection), "+
-		"and limits.slow_consumer is disconnect. Read faster, subscribe to less, or use a queue with prefetch-count.", o.limit)
+	f := fault(SlowConsumer, "More than %d bytes wait to be written to this connection (limits.outbound_bytes_per_connection; see limits.slow_consumer). "+
+		"Read faster, subscribe to less, or use a queue with prefetch-count.", o.limit)
 	o.drain(errorFrame(f, 0), f.closeCode(), f.Word, slowPatience, true)
 	o.onSlow(f)
 	if !o.writing && !o.held {

@@ -223,6 +223,7 @@ func (s *Session) unsubscribe(f frames.Inbound) error {
 	if err != nil {
 		return err
 	}
+	s.out.settled()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sub := s.subs[key]
@@ -241,5 +242,7 @@ func (s *Session) unsubscribe(f frames.Inbound) error {
 // end stops deliveries, and gives back what was not acknowledged.
 func (sub *subscription) end() {
 	sub.ended.Store(true)
-	sub.handle.Unsubscribe()
+	if sub.handle != nil { // else the broker failed to subscribe, and said so
+		sub.handle.Unsubscribe()
+	}
 }

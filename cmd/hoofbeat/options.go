@@ -59,6 +59,9 @@ func sessionOptions(c *config.Config, b *broker.Broker, log *slog.Logger) sessio
 // restrict makes sessions ask who clients are and what they may do.
 func restrict(o *session.Options, c *config.Config, a *access, record *slog.Logger) {
 	o.Authenticator, o.Authorizer, o.Revoked, o.Audit = a.authenticator, a, a.authenticator.Revoked, record
+	if c.Auth.JWT.Configured() {
+		o.Verify = a.authenticator.Verify
+	}
 	o.KeepAfterDenied = c.Auth.OnDeniedSubscribe == "receipt-error"
 	if r := c.Limits.FailedConnects; r.Events > 0 {
 		o.Throttle = auth.NewThrottle(r.Events, r.Per)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"hoofbeat/config"
 	"hoofbeat/transport"
@@ -33,6 +34,9 @@ func (r *reloader) run(ctx context.Context) {
 	watched := make(chan struct{})
 	files := make(chan []string, 1)
 	files <- r.current.Files()
+	// What changed between loading and watching would not be noticed.
+	again := time.NewTimer(settling)
+	defer again.Stop()
 	go func() {
 		defer close(watched)
 		err := config.Watch(ctx, func() []string { return <-files }, func() {
@@ -53,12 +57,25 @@ func (r *reloader) run(ctx context.Context) {
 		case <-changed:
 			r.reload(ctx)
 			files <- r.current.Files()
+		case <-again.C:
+			r.catchUp(ctx)
 		case <-hangup:
 			if err := r.audit.reopen(); err != nil {
 				r.log.Error("the audit log could not be opened anew", "error", err)
 			}
 			r.reload(ctx)
 		}
+	}
+}
+
+// settling is how long after the start the files are looked at once more.
+const settling = 500 * time.Millisecond
+
+// catchUp reloads if the configuration is not what it was at the start.
+func (r *reloader) catchUp(ctx context.Context) {
+	c, err := r.load()
+	if err != nil || !slices.Equal(c.Effective(), r.current.Effective()) {
+		r.reload(ctx)
 	}
 }
 

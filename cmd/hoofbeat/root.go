@@ -13,11 +13,14 @@ func newRootCommand() *cobra.Command {
 	}
 	root.PersistentFlags().String("config", "", "configuration `file` (default ./hoofbeat.yaml, then /etc/hoofbeat/hoofbeat.yaml)")
 	root.AddCommand(
+		newACLCommand(),
 		newBenchCommand(),
 		newConfigCommand(),
 		newPubCommand(),
 		newServeCommand(),
 		newSubCommand(),
+		newTokenCommand(),
+		newUsersCommand(),
 		newVersionCommand(),
 	)
 	return root

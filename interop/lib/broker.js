@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -53,6 +53,8 @@ function environment() {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('HOOFBEAT_')));
 }
 
+const admitEverybody = { auth: { anonymous: true } };
+
 /** A broker that listens on a port of its own, with a folder of its own. */
 export class Broker {
   #program;
@@ -66,19 +68,29 @@ export class Broker {
   /** What it has logged, over all its starts. */
   log = '';
 
-  /** Starts one. The flags are those of `hoofbeat serve`, without dashes in front. */
-  static async start(flags = {}) {
+  /**
+   * Starts one. The flags are those of `hoofbeat serve`, without dashes in
+   * front. The config is what its configuration file has.
+   */
+  static async start(flags = {}, config = admitEverybody) {
     const broker = new Broker();
     broker.#program = await programPath();
     broker.#flags = flags;
-    // In its folder it finds this file and none of the machine's.
-    writeFileSync(path.join(broker.#folder, 'hoofbeat.yaml'), 'auth:\n  anonymous: true\n');
+    broker.configure(config);
     await broker.launch(0);
     return broker;
   }
 
   get port() {
     return Number(new URL(this.url).port);
+  }
+
+  /** Replaces its configuration file, which a running broker notices. */
+  configure(config) {
+    // In its folder it finds this file and none of the machine's. JSON is YAML.
+    const file = path.join(this.#folder, 'hoofbeat.yaml');
+    writeFileSync(`${file}.new`, JSON.stringify(config, null, 2));
+    renameSync(`${file}.new`, file);
   }
 
   /** Starts the process and waits until it accepts connections. */
@@ -150,17 +162,22 @@ export class Broker {
 }
 
 /** Starts a broker that ends with a test. */
-export async function startBroker(t, flags) {
-  const broker = await Broker.start(flags);
+export async function startBroker(t, flags, config) {
+  const broker = await Broker.start(flags, config);
   t.after(() => broker.stop());
   return broker;
 }
 
-/** Within describe: a broker for all its tests. Its url is there once they run. */
-export function suiteBroker(flags) {
+/**
+ * Within describe: a broker for all its tests. Its url is there once they run.
+ * Flags and configuration may be functions, which are called just before it
+ * starts.
+ */
+export function suiteBroker(flags, config) {
   const suite = {};
+  const now = (value) => (typeof value === 'function' ? value() : value);
   before(async () => {
-    suite.broker = await Broker.start(flags);
+    suite.broker = await Broker.start(now(flags), now(config));
     suite.url = suite.broker.url;
   });
   after(() => suite.broker?.stop());

@@ -1,5 +1,5 @@
-// The page's side of browser.test.js: one client, and functions that the test
-// calls. Each returns a promise of something that can be written as JSON.
+// The page's side of the tests in Chromium: one client, and functions that the
+// test calls. Each returns a promise of something that can be written as JSON.
 'use strict';
 
 let client;
@@ -44,6 +44,16 @@ function connectPage(url, options, destinations = []) {
   });
 }
 
+/** The same, with a token that the test's nextToken gives for each attempt. */
+function connectWithTokens(url, options, destinations) {
+  return connectPage(url, {
+    ...options,
+    async beforeConnect(c) {
+      c.connectHeaders = { Authorization: `Bearer ${await nextToken()}` };
+    },
+  }, destinations);
+}
+
 /** Does something with a receipt header, and waits for the RECEIPT. */
 function withReceipt(action) {
   const receipt = crypto.randomUUID();
@@ -65,6 +75,14 @@ function subscribePage(destination, headers = {}) {
       inbox.messages.push(message);
     }
   }, { ...headers, ...receipt }));
+}
+
+/** Waits until the broker has handled everything so far. */
+async function fencePage() {
+  const topic = `/topic/fence.${crypto.randomUUID()}`;
+  await subscribePage(topic);
+  client.publish({ destination: topic });
+  await receive(topic);
 }
 
 /** The next message of a subscription. */
@@ -96,6 +114,10 @@ async function answer(destination, how) {
 
 function send(destination, body, headers) {
   client.publish({ destination, body, headers });
+}
+
+function sendWithReceipt(destination, body) {
+  return withReceipt((headers) => client.publish({ destination, body, headers }));
 }
 
 function sendBytes(destination, bytes, headers) {

@@ -1,0 +1,337 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"hoofbeat/auth"
+)
+
+const (
+	reloadSecret = "a-secret-of-the-reload-tests-0123456789"
+	// crowdPatience is for a thousand sessions with the race detector on a busy machine.
+	crowdPatience = time.Minute
+	// reloaded is in the log after a change without faults.
+	reloaded = `level=INFO msg="reloaded: `
+)
+
+// reloadConfig is a configuration whose one rule allows these destinations.
+func reloadConfig(auth string, destinations ...string) string {
+	return "listen: { tcp: { address: \"127.0.0.1:0\" } }\n" +
+		"auth:\n  jwt: { algorithms: [HS256], secret: " + reloadSecret + " }\n" + auth +
+		"acl:\n  - { name: all, allow: [send, subscribe], destinations: [" + strings.Join(destinations, ", ") + "] }\n"
+}
+
+// replace puts another text in the place of a file, at once.
+func replace(t *testing.T, file, text string) {
+	t.Helper()
+	next := filepath.Join(filepath.Dir(file), "next")
+	if err := os.WriteFile(next, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(next, file); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// startWatched runs `hoofbeat serve` with a file, and returns when a change of the file is noticed: one that comes before
+// the program has begun to watch is not.
+func startWatched(t *testing.T, file string, args ...string) *serving {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := startServe(t, 2, append([]string{"--config", file}, args...)...)
+	for n := range 10 {
+		replace(t, file, fmt.Sprintf("%s# %d\n", text, n))
+		late := time.After(time.Second)
+		for waiting := true; waiting; {
+			if strings.Contains(s.log.String(), reloaded) {
+				return s
+			}
+			select {
+			case <-s.log.written:
+			case <-late:
+				waiting = false
+			}
+		}
+	}
+	t.Fatalf("the file is not watched:\n%s", s.log)
+	return nil
+}
+
+// A member is one of many clients: a socket, and no goroutine.
+type member struct {
+	user string
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+// join connects.
+func join(address, user string) (*member, error) {
+	key, err := auth.ConfiguredSecret(auth.TokenOptions{Secret: reloadSecret})
+	if err != nil {
+		return nil, err
+	}
+	token, err := auth.Sign(key, auth.Draft{Claims: []byte(`{"sub":"` + user + `"}`), Algorithm: "HS256", IssuedAt: time.Now()})
+	if err != nil {
+		return nil, err
+	}
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	m := &member{user: user, conn: conn, in: bufio.NewReaderSize(conn, 512)}
+	if err := m.say("CONNECT\naccept-version:1.2\nhost:h\nAuthorization:Bearer " + token + "\n\n\x00"); err != nil {
+		return m, err
+	}
+	return m, m.want("CONNECTED\n")
+}
+
+func (m *member) say(text string) error {
+	_, err := io.WriteString(m.conn, text)
+	return err
+}
+
+// want wants the next frame to begin with a command, and to have these headers.
+func (m *member) want(command string, headers ...string) error {
+	if err := m.conn.SetReadDeadline(time.Now().Add(crowdPatience)); err != nil {
+		return err
+	}
+	frame, err := m.in.ReadString(0)
+	if err != nil {
+		return fmt.Errorf("%s waits for %q: %w", m.user, command, err)
+	}
+	frame = strings.TrimLeft(frame, "\n")
+	if !strings.HasPrefix(frame, command) {
+		return fmt.Errorf("%s got %q, want %q", m.user, frame, command)
+	}
+	for _, h := range headers {
+		if !strings.Contains(frame, "\n"+h+"\n") {
+			return fmt.Errorf("%s got %q, want the header %s", m.user, frame, h)
+		}
+	}
+	return nil
+}
+
+// wantEnd wants the connection to be closed.
+func (m *member) wantEnd() error {
+	rest, err := io.ReadAll(m.in)
+	if strings.Trim(string(rest), "\n") != "" || err != nil {
+		return fmt.Errorf("%s got %q and %v, want the end", m.user, rest, err)
+	}
+	return nil
+}
+
+// subscribe subscribes to destinations, with ids from 0, in order.
+func (m *member) subscribe(destinations ...string) error {
+	for i, d := range destinations {
+		if err := m.say(fmt.Sprintf("SUBSCRIBE\nid:%d\ndestination:%s\nreceipt:s%d\n\n\x00", i, d, i)); err != nil {
+			return err
+		}
+	}
+	for i := range destinations {
+		if err := m.want("RECEIPT\n", fmt.Sprintf("receipt-id:s%d", i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hears wants that the member is subscribed to a topic that nobody else is subscribed to.
+func (m *member) hears(id, destination string) error {
+	if err := m.say("SEND\ndestination:" + destination + "\n\nhello\x00"); err != nil {
+		return err
+	}
+	return m.want("MESSAGE\n", "subscription:"+id)
+}
+
+// isAlive wants that the connection is alive.
+func (m *member) isAlive() error {
+	if err := m.say("BEGIN\ntransaction:t\n\n\x00ABORT\ntransaction:t\nreceipt:alive\n\n\x00"); err != nil {
+		return err
+	}
+	return m.want("RECEIPT\n", "receipt-id:alive")
+}
+
+// A crowd is many members.
+type crowd []*member
+
+// gather connects members, of ten users in turn, each with all subscriptions.
+func gather(t *testing.T, address string, n int, destinations ...string) crowd {
+	t.Helper()
+	c := make(crowd, n)
+	t.Cleanup(func() {
+		for _, m := range c {
+			if m != nil {
+				_ = m.conn.Close()
+			}
+		}
+	})
+	c.each(t, func(i int) (err error) {
+		if c[i], err = join(address, fmt.Sprintf("u%d", i%10)); err != nil {
+			return err
+		}
+		return c[i].subscribe(destinations...)
+	})
+	return c
+}
+
+// each does something with every member, a few at a time, and ends the test after a fault.
+func (c crowd) each(t *testing.T, do func(i int) error) {
+	t.Helper()
+	const workers = 8
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < len(c); i += workers {
+				if err := do(i); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+}
+
+func crowdSize() int {
+	if testing.Short() {
+		return 100
+	}
+	return 1000
+}
+
+// A rule that is taken away ends the subscriptions that it allowed, in every session.
+func TestReloadEndsWhatIsDenied(t *testing.T) {
+	all := []string{"/topic/a", "/topic/b", "/topic/c", "/topic/d", "/topic/e"}
+	fewer := append(append([]string{}, all[:3]...), all[4])
+	for policy, after := range map[string]func(m *member) error{
+		"close":         (*member).wantEnd,
+		"receipt-error": (*member).isAlive,
+	} {
+		t.Run(policy, func(t *testing.T) {
+			option := "  on_denied_subscribe: " + policy + "\n"
+			file := writeConfig(t, reloadConfig(option, all...))
+			s := startWatched(t, file)
+			c := gather(t, host(s.urls[1]), crowdSize(), all...)
+			start := time.Now()
+			replace(t, file, reloadConfig(option, fewer...))
+			c.each(t, func(i int) error { return c[i].want("ERROR\n", "message:access-denied", "subscription:3") })
+			t.Logf("%d sessions with %d subscriptions knew of the change %v after it", len(c), len(all), time.Since(start))
+			c.each(t, func(i int) error { return after(c[i]) })
+			if log := s.log.String(); strings.Contains(log, "level=ERROR") || strings.Count(log, `msg="access denied"`) != len(c) {
+				t.Errorf("not every session lost one subscription")
+			}
+		})
+	}
+}
+
+// A file with faults changes nothing, and the next one without does.
+func TestReloadRefusesFaults(t *testing.T) {
+	file := writeConfig(t, reloadConfig("", "/topic/a", "/topic/b"))
+	s := startWatched(t, file)
+	c := gather(t, host(s.urls[1]), 1, "/topic/a", "/topic/b")
+	replace(t, file, strings.Replace(reloadConfig("", "/topic/a", "topic/b", "/topic/c.x*"), "algorithms: [HS256]", "algorithms: [HS257]", 1)+
+		"limits: { prefech: 3 }\n")
+	const refused = `level=ERROR msg="the changed configuration is not used" fault=`
+	s.log.wait(t, refused, 4)
+	for _, part := range []string{`acl[0].destinations: \"topic/b\"`, `acl[0].destinations: \"/topic/c.x*\"`, "auth.jwt.algorithms: ", "limits.prefech: "} {
+		if !strings.Contains(s.log.String(), refused+`"`+part) {
+			t.Errorf("no fault is told of %s:\n%s", part, s.log)
+		}
+	}
+	if log := s.log.String(); strings.Contains(log, reloadSecret) || strings.Count(log, refused) != 4 {
+		t.Errorf("the log is\n%s", log)
+	}
+	if err := c[0].hears("1", "/topic/b"); err != nil {
+		t.Fatal(err)
+	}
+	replace(t, file, reloadConfig("", "/topic/a"))
+	if err := c[0].want("ERROR\n", "message:access-denied", "subscription:1"); err != nil {
+		t.Error(err)
+	}
+}
+
+// Whoever is named in the file of revocations is out, and nobody else.
+func TestReloadRevokes(t *testing.T) {
+	revoked := filepath.Join(t.TempDir(), "revoked")
+	replace(t, revoked, "# nobody\n")
+	file := writeConfig(t, reloadConfig("  revoked_file: "+revoked+"\n", "/topic/a"))
+	s := startWatched(t, file)
+	address := host(s.urls[1])
+	c := gather(t, address, 40, "/topic/a")
+	replace(t, revoked, "# somebody\nuser:u3\n")
+	c.each(t, func(i int) error {
+		m := c[i]
+		if m.user != "u3" {
+			return nil
+		}
+		if err := m.want("ERROR\n", "message:token-revoked"); err != nil {
+			return err
+		}
+		return m.wantEnd()
+	})
+	c.each(t, func(i int) error {
+		if c[i].user == "u3" {
+			return nil
+		}
+		return c[i].isAlive()
+	})
+	if m, err := join(address, "u3"); err == nil || !strings.Contains(err.Error(), "authentication-failed") {
+		t.Errorf("u3 is in again: %+v, %v", m, err)
+	} else if m != nil {
+		_ = m.conn.Close()
+	}
+}
+
+// SIGHUP reads everything again, the environment included, and opens the audit log anew.
+func TestReloadOnHangup(t *testing.T) {
+	survive := make(chan os.Signal, 1) // the signal may come before the program listens
+	signal.Notify(survive, syscall.SIGHUP)
+	defer signal.Stop(survive)
+	rules := func(destinations string) {
+		t.Setenv("HOOFBEAT_ACL", `[{"name":"all","allow":["send","subscribe"],"destinations":[`+destinations+`]}]`)
+	}
+	rules(`"/topic/a","/topic/b"`)
+	audit := filepath.Join(t.TempDir(), "audit")
+	file := writeConfig(t, strings.Split(reloadConfig(""), "acl:")[0])
+	s := startServe(t, 2, "--config", file, "--log-audit", audit)
+	c := gather(t, host(s.urls[1]), 1, "/topic/a", "/topic/b")
+	if err := os.Rename(audit, audit+".1"); err != nil {
+		t.Fatal(err)
+	}
+	rules(`"/topic/a"`)
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if err := c[0].want("ERROR\n", "message:access-denied", "subscription:1"); err != nil {
+		t.Fatal(err)
+	}
+	s.log.wait(t, reloaded, 1)
+	if err := c[0].wantEnd(); err != nil {
+		t.Error(err)
+	}
+	_ = c[0].conn.Close()
+	s.stop()
+	for name, want := range map[string]string{audit + ".1": `"connected"`, audit: `"access denied"`} {
+		records, err := os.ReadFile(name)
+		if err != nil || !strings.Contains(string(records), want) || strings.Contains(string(records), reloadSecret) {
+			t.Errorf("%s: %v, %s", name, err, records)
+		}
+	}
+}

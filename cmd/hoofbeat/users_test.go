@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"hoofbeat/auth"
+)
+
+// wantHash checks that a hash is that of a password, by logging in with it.
+func wantHash(t *testing.T, hash, password string) {
+	t.Helper()
+	a, err := auth.New(t.Context(), auth.Options{Users: []auth.User{{Name: "ann", Hash: hash}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if _, err := a.Authenticate(auth.Request{Login: "ann", Passcode: password}); err != nil {
+		t.Errorf("%s is not the hash of the password", hash)
+	}
+}
+
+func TestUsersHash(t *testing.T) {
+	for kind, prefix := range map[string]string{"": "$2a$12$", "argon2id": "$argon2id$v=19$"} {
+		args := []string{"users", "hash"}
+		if kind != "" {
+			args = append(args, "--kind", kind)
+		}
+		r := runProgram(t.Context(), strings.NewReader("correct horse \r\nsecond line\n"), args...)
+		hash, rest, _ := strings.Cut(r.stdout, "\n")
+		if r.code != 0 || r.stderr != "" || rest != "" || !strings.HasPrefix(hash, prefix) {
+			t.Fatalf("%q: got %+v", kind, r)
+		}
+		wantHash(t, hash, "correct horse ")
+	}
+}
+
+func TestUsersHashFaults(t *testing.T) {
+	for name, tc := range map[string]struct {
+		stdin string
+		args  []string
+		want  string
+	}{
+		"argument": {"x\n", []string{"s3cret"}, "a password is no argument"},
+		"kind":     {"s3cret\n", []string{"--kind", "md5"}, "--kind must be"},
+		"nothing":  {"", nil, "has ended"},
+		"empty":    {"\n", nil, "the password is empty"},
+		"long":     {strings.Repeat("s3cret", 13), nil, "argon2id can take more"},
+	} {
+		r := runProgram(t.Context(), strings.NewReader(tc.stdin), append([]string{"users", "hash"}, tc.args...)...)
+		if r.code != 1 || r.stdout != "" || !strings.Contains(r.stderr, tc.want) || strings.Contains(r.stderr, "s3cret") {
+			t.Errorf("%s: got %+v", name, r)
+		}
+	}
+}
+
+// openTerminal opens a pseudo-terminal and the side that somebody types at.
+func openTerminal(t *testing.T) (terminal, typist *os.File) {
+	t.Helper()
+	typist, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip("there are no pseudo-terminals here:", err)
+	}
+	t.Cleanup(func() { _ = typist.Close() })
+	fd := int(typist.Fd())
+	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	if terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
+		t.Skip("there are no pseudo-terminals here:", err)
+	}
+	t.Cleanup(func() { _ = terminal.Close() })
+	return terminal, typist
+}
+
+func echoes(t *testing.T, terminal *os.File) bool {
+	t.Helper()
+	state, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state.Lflag&unix.ECHO != 0
+}
+
+// On a terminal the password is asked for twice and not shown; and the
+// terminal is as before, even when nobody types.
+func TestUsersHashOnATerminal(t *testing.T) {
+	for name, tc := range map[string]struct {
+		typed []string
+		want  string // in what is said
+	}{
+		"twice":     {[]string{"s3cret\n", "s3cret\n"}, "Password: \nOnce more: \n"},
+		"different": {[]string{"s3cret\n", "other\n"}, "the two passwords differ"},
+		"given up":  {nil, "Password: \n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			terminal, typist := openTerminal(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			said := newOutput()
+			var printed bytes.Buffer
+			cmd := newRootCommand()
+			cmd.SetArgs([]string{"users", "hash", "--kind", "argon2id"})
+			cmd.SetIn(terminal)
+			cmd.SetOut(&printed)
+			cmd.SetErr(said)
+			code := make(chan int)
+			go func() { code <- report(said, cmd.ExecuteContext(ctx)) }()
+			for i, prompt := range []string{"Password: ", "Once more: "}[:max(len(tc.typed), 1)] {
+				said.wait(t, prompt, 1)
+				if echoes(t, terminal) {
+					t.Error("what is typed is shown")
+				}
+				if i < len(tc.typed) {
+					if _, err := typist.WriteString(tc.typed[i]); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if tc.typed == nil {
+				cancel()
+			}
+			if c := <-code; (c == 0) != (name == "twice") || !strings.Contains(said.String(), tc.want) || strings.Contains(said.String(), "s3cret") {
+				t.Errorf("code %d, it said %q", c, said)
+			}
+			if !echoes(t, terminal) {
+				t.Error("the terminal is left without an echo")
+			}
+			if name == "twice" {
+				wantHash(t, strings.TrimSpace(printed.String()), "s3cret")
+			}
+			// Ends the goroutine that waits for more.
+			_, _ = typist.WriteString("\n\n\n")
+		})
+	}
+}
