@@ -153,6 +153,12 @@ func (s *Server) Reauthorize() {
 	}
 }
 
+// refused records a connection that gets no session.
+func (s *Server) refused(remote, reason, detail string) {
+	s.options.Log.Warn("connection refused", "remote", remote, "reason", reason, "detail", detail)
+	s.options.Session.Audit.Info("connection refused", "remote", remote, "reason", reason, "detail", detail)
+}
+
 // Sessions is how many there are.
 func (s *Server) Sessions() int {
 	s.mu.Lock()

@@ -184,7 +184,7 @@ func (s *Server) handshake(c net.Conn, config *tls.Config) (net.Conn, error) {
 
 // turnAway tells a client why it is refused, if that costs nothing.
 func (s *Server) turnAway(c net.Conn, config *tls.Config, f *session.Fault) {
-	s.options.Log.Warn("connection refused", "remote", c.RemoteAddr().String(), "reason", f.Word, "detail", f.Text)
+	s.refused(c.RemoteAddr().String(), f.Word, f.Text)
 	if config != nil {
 		_ = c.Close()
 		return

@@ -80,13 +80,13 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 func (s *Server) welcome(w http.ResponseWriter, r *http.Request) (c *wsConn, release func()) {
 	remote := s.remoteOf(r)
 	if !s.origins.allow(r) {
-		s.options.Log.Warn("connection refused", "remote", remote, "reason", "origin", "origin", strconv.QuoteToASCII(r.Header.Get("Origin")))
+		s.refused(remote, "origin", strconv.QuoteToASCII(r.Header.Get("Origin")))
 		http.Error(w, "The Origin of this page may not connect (listen.websocket.origins).", http.StatusForbidden)
 		return nil, nil
 	}
 	release, refusal := s.admit(addr(remote))
 	if refusal != nil {
-		s.options.Log.Warn("connection refused", "remote", remote, "reason", refusal.Word, "detail", refusal.Text)
+		s.refused(remote, refusal.Word, refusal.Text)
 		refuseHTTP(w, http.StatusServiceUnavailable, refusal.Text)
 		return nil, nil
 	}

@@ -53,12 +53,19 @@ func startWatched(t *testing.T, file string, args ...string) *serving {
 		t.Fatal(err)
 	}
 	s := startServe(t, 2, append([]string{"--config", file}, args...)...)
+	s.until(reloaded, func(n int) { replace(t, file, fmt.Sprintf("%s# %d\n", text, n)) })
+	return s
+}
+
+// until does something again and again, until a text is in the log.
+func (s *serving) until(text string, do func(n int)) {
+	s.t.Helper()
 	for n := range 10 {
-		replace(t, file, fmt.Sprintf("%s# %d\n", text, n))
+		do(n)
 		late := time.After(time.Second)
 		for waiting := true; waiting; {
-			if strings.Contains(s.log.String(), reloaded) {
-				return s
+			if strings.Contains(s.log.String(), text) {
+				return
 			}
 			select {
 			case <-s.log.written:
@@ -67,8 +74,7 @@ func startWatched(t *testing.T, file string, args ...string) *serving {
 			}
 		}
 	}
-	t.Fatalf("the file is not watched:\n%s", s.log)
-	return nil
+	s.t.Fatalf("%q is not in the log:\n%s", text, s.log)
 }
 
 // A member is one of many clients: a socket, and no goroutine.
@@ -316,13 +322,14 @@ func TestReloadOnHangup(t *testing.T) {
 		t.Fatal(err)
 	}
 	rules(`"/topic/a"`)
-	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
+	s.until(reloaded, func(int) {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	})
 	if err := c[0].want("ERROR\n", "message:access-denied", "subscription:1"); err != nil {
 		t.Fatal(err)
 	}
-	s.log.wait(t, reloaded, 1)
 	if err := c[0].wantEnd(); err != nil {
 		t.Error(err)
 	}
