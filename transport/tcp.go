@@ -16,11 +16,8 @@ import (
 // A tcpConn is STOMP on a stream: TCP, TLS, or anything else that is a
 // net.Conn. It implements session.Conn.
 type tcpConn struct {
-	*gatherer
-	decoder *frames.Decoder
-	info    session.Info
-	once    sync.Once
-	corked  bool // owned by the writer
+	link
+	once sync.Once
 
 	// small is what the first bytes of a frame are read into, so that a
 	// connection that waits for them needs no larger buffer.
@@ -28,24 +25,12 @@ type tcpConn struct {
 }
 
 func newTCPConn(c net.Conn, l frames.Limits, info session.Info) *tcpConn {
-	return &tcpConn{gatherer: newGatherer(c, nil), decoder: frames.NewDecoder(l), info: info}
+	t := &tcpConn{link: link{gatherer: newGatherer(c, nil), decoder: frames.NewDecoder(l), info: info}}
+	t.more = t.readMore
+	return t
 }
 
-// ReadFrame implements session.Conn.
-func (c *tcpConn) ReadFrame() (frames.Inbound, error) {
-	for {
-		f, err := c.decoder.Next()
-		if err != nil || f.Frame != nil {
-			return f, err
-		}
-		if err := c.fill(); err != nil {
-			c.decoder.Release()
-			return frames.Inbound{}, err
-		}
-	}
-}
-
-func (c *tcpConn) fill() error {
+func (c *tcpConn) readMore() error {
 	// An error that comes with bytes, as TLS gives it, comes again without.
 	if c.decoder.Buffered() > 0 {
 		n, err := c.Read(c.decoder.Space())
@@ -67,25 +52,10 @@ func (c *tcpConn) Negotiated(v frames.Version) { c.decoder.SetVersion(v) }
 
 // WriteFrame implements session.Conn.
 func (c *tcpConn) WriteFrame(p []byte, _ bool) error {
-	if !c.corked {
-		c.corked = true
-		c.cork()
-	}
+	c.gatherFrames()
 	_, err := c.Write(p)
 	return err
 }
-
-// Flush implements session.Conn.
-func (c *tcpConn) Flush() error {
-	c.corked = false
-	return c.flush()
-}
-
-// SetWriteDeadline implements session.Conn.
-func (c *tcpConn) SetWriteDeadline(t time.Time) { _ = c.Conn.SetWriteDeadline(t) }
-
-// Info implements session.Conn.
-func (c *tcpConn) Info() session.Info { return c.info }
 
 const (
 	// linger is how long a peer has to read the last frames. A socket that is

@@ -1,0 +1,53 @@
+package transport
+
+import (
+	"time"
+
+	"hoofbeat/frames"
+	"hoofbeat/session"
+)
+
+// A link is what the transports' connections have in common: a gatherer and a
+// decoder, put together to most of a session.Conn.
+type link struct {
+	*gatherer
+	decoder *frames.Decoder
+	info    session.Info
+	more    func() error // reads something into the decoder
+	corked  bool         // owned by the writer
+}
+
+// ReadFrame implements session.Conn.
+func (l *link) ReadFrame() (frames.Inbound, error) {
+	for {
+		f, err := l.decoder.Next()
+		if err != nil || f.Frame != nil {
+			return f, err
+		}
+		if err := l.more(); err != nil {
+			l.decoder.Release()
+			return frames.Inbound{}, err
+		}
+	}
+}
+
+// gatherFrames keeps what is written back until Flush.
+func (l *link) gatherFrames() {
+	if !l.corked {
+		l.corked = true
+		l.cork()
+	}
+}
+
+// Flush implements session.Conn.
+func (l *link) Flush() error {
+	l.corked = false
+	return l.flush()
+}
+
+// SetWriteDeadline implements session.Conn. It fails only if the connection is
+// closed, which whoever writes will see.
+func (l *link) SetWriteDeadline(t time.Time) { _ = l.Conn.SetWriteDeadline(t) }
+
+// Info implements session.Conn.
+func (l *link) Info() session.Info { return l.info }
