@@ -11,8 +11,9 @@ import (
 // startFrame parses a header block, which ends with its blank line, and makes
 // it the frame whose body is read next.
 func (d *Decoder) startFrame(data []byte) error {
-	first, lines, _ := bytes.Cut(data, []byte{'\n'})
-	p := headerParser{version: d.version, crlf: bytes.HasSuffix(first, []byte{'\r'})}
+	i := bytes.IndexByte(data, '\n')
+	first, lines := data[:i], data[i+1:]
+	p := headerParser{version: d.version, crlf: i > 0 && first[i-1] == '\r'}
 	var err error
 	if p.command, err = d.command(first); err != nil {
 		return err
@@ -23,7 +24,11 @@ func (d *Decoder) startFrame(data []byte) error {
 	if !utf8.Valid(lines) {
 		return d.blame(data, invalid("The headers of the %s are not valid UTF-8.", p.command))
 	}
-	block := string(bytes.TrimSuffix(bytes.TrimSuffix(lines, []byte{'\n'}), []byte{'\r'}))
+	end := len(lines) - 1 // the blank line
+	if end > 0 && lines[end-1] == '\r' {
+		end--
+	}
+	block := string(lines[:end])
 	header, bad := p.parse(block)
 	if bad != nil {
 		return d.blame(data, bad)
@@ -90,6 +95,7 @@ type headerParser struct {
 	version Version
 	command string
 	crlf    bool // the command's line ended in CR LF
+	hasCR   bool // there is a CR somewhere
 }
 
 // parse splits a block into header entries. The values are parts of block.
@@ -101,11 +107,17 @@ func (p *headerParser) parse(block string) (frame.Header, *Error) {
 	var room [32]string // enough for 16 headers without a second allocation
 	entries := room[:0]
 	p.version = p.effectiveVersion(block)
+	// Looking once at all of it is cheaper than at each line.
 	unescapes := p.version >= V11 && escapes(p.command) && strings.IndexByte(block, '\\') >= 0
+	p.hasCR = strings.IndexByte(block, '\r') >= 0
 	for rest := block; rest != ""; {
-		var line string
-		line, rest, _ = strings.Cut(rest, "\n")
-		if p.crlf || p.version == V12 {
+		line := rest
+		if i := strings.IndexByte(rest, '\n'); i >= 0 {
+			line, rest = rest[:i], rest[i+1:]
+		} else {
+			rest = ""
+		}
+		if p.hasCR && (p.crlf || p.version == V12) {
 			line = strings.TrimSuffix(line, "\r")
 		}
 		name, value, bad := p.split(line)
@@ -139,7 +151,7 @@ func (p *headerParser) split(line string) (name, value string, bad *Error) {
 		return "", "", invalid("A header line of the %s has no colon.", p.command)
 	case i == 0, p.version == V10 && strings.Trim(line[:i], " \t") == "":
 		return "", "", invalid("A header of the %s has no name.", p.command)
-	case p.version == V12 && strings.IndexByte(line, '\r') >= 0:
+	case p.hasCR && p.version == V12 && strings.IndexByte(line, '\r') >= 0:
 		return "", "", invalid("The header %q of the %s holds a bare CR; STOMP 1.2 writes it as \\r.", printable([]byte(line[:i])), p.command)
 	case p.version == V10:
 		return strings.Trim(line[:i], " \t"), strings.Trim(line[i+1:], " \t"), nil

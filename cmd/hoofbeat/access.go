@@ -19,6 +19,10 @@ import (
 type access struct {
 	authenticator *auth.Authenticator
 	acl           atomic.Pointer[auth.ACL]
+	// anonymous are the roles of clients that prove nothing.
+	anonymous atomic.Pointer[[]string]
+	// sources are those that the transport was told to look at, at the start.
+	sources auth.Sources
 }
 
 func newAccess(ctx context.Context, c *config.Config, log *slog.Logger) (*access, error) {
@@ -27,15 +31,30 @@ func newAccess(ctx context.Context, c *config.Config, log *slog.Logger) (*access
 		return nil, err
 	}
 	a := &access{}
-	if a.authenticator, err = auth.New(ctx, authOptions(c, log)); err != nil {
+	o := authOptions(c, log)
+	if a.authenticator, err = auth.New(ctx, o); err != nil {
 		return nil, err
 	}
+	if o.JWT != nil {
+		a.sources = o.JWT.Sources
+	}
 	a.acl.Store(acl)
+	a.anonymous.Store(&o.AnonymousRoles)
 	return a, nil
 }
 
-// For implements session.Authorizer.
-func (a *access) For(id *auth.Identity) *auth.Permissions { return a.acl.Load().For(id) }
+// For implements session.Authorizer. The roles of a token are the token's;
+// those of others are the configuration's, and change with it.
+func (a *access) For(id *auth.Identity) *auth.Permissions {
+	now := *id
+	switch id.Method {
+	case auth.MethodPassword:
+		now.Roles, _ = a.authenticator.UserRoles(id.User)
+	case auth.MethodAnonymous:
+		now.Roles = *a.anonymous.Load()
+	}
+	return a.acl.Load().For(&now)
+}
 
 // reload puts another configuration in force, or nothing of it.
 func (a *access) reload(ctx context.Context, c *config.Config, log *slog.Logger) error {
@@ -43,9 +62,14 @@ func (a *access) reload(ctx context.Context, c *config.Config, log *slog.Logger)
 	if err != nil {
 		return err
 	}
-	if err := a.authenticator.Reload(ctx, authOptions(c, log)); err != nil {
+	o := authOptions(c, log)
+	if o.JWT != nil {
+		o.JWT.Sources = a.sources
+	}
+	if err := a.authenticator.Reload(ctx, o); err != nil {
 		return err
 	}
+	a.anonymous.Store(&o.AnonymousRoles)
 	a.acl.Store(acl)
 	return nil
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -17,7 +19,9 @@ import (
 // A reloader applies changes of the files while the broker runs.
 type reloader struct {
 	load    func() (*config.Config, error)
-	current *config.Config // what the files said last, when they were right
+	current *config.Config    // what the files said last, when they were right
+	known   [sha256.Size]byte // of current's files, when they were loaded first
+	hangup  chan os.Signal
 	access  *access
 	server  *transport.Server
 	audit   *auditLog
@@ -27,14 +31,11 @@ type reloader struct {
 
 // run reloads when a file has changed, or on SIGHUP, until the context ends.
 func (r *reloader) run(ctx context.Context) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
 	changed := make(chan struct{})
 	watched := make(chan struct{})
 	files := make(chan []string, 1)
 	files <- r.current.Files()
-	// What changed between loading and watching would not be noticed.
+	// What changed between loading and watching is not noticed by watching.
 	again := time.NewTimer(settling)
 	defer again.Stop()
 	go func() {
@@ -59,7 +60,7 @@ func (r *reloader) run(ctx context.Context) {
 			files <- r.current.Files()
 		case <-again.C:
 			r.catchUp(ctx)
-		case <-hangup:
+		case <-r.hangup:
 			if err := r.audit.reopen(); err != nil {
 				r.log.Error("the audit log could not be opened anew", "error", err)
 			}
@@ -71,12 +72,31 @@ func (r *reloader) run(ctx context.Context) {
 // settling is how long after the start the files are looked at once more.
 const settling = 500 * time.Millisecond
 
-// catchUp reloads if the configuration is not what it was at the start.
+// catchUp reloads if the files are not what they were when they were loaded.
 func (r *reloader) catchUp(ctx context.Context) {
-	c, err := r.load()
-	if err != nil || !slices.Equal(c.Effective(), r.current.Effective()) {
+	if fingerprint(r.current.Files()) != r.known {
 		r.reload(ctx)
 	}
+}
+
+// fingerprint is a checksum of files; one that cannot be read counts as empty.
+func fingerprint(files []string) (sum [sha256.Size]byte) {
+	h := sha256.New()
+	for _, name := range files {
+		content, _ := os.ReadFile(name) // whether it is there is the loader's to say
+		fmt.Fprintf(h, "%q %d ", name, len(content))
+		h.Write(content)
+	}
+	h.Sum(sum[:0])
+	return sum
+}
+
+// catchHangups lets SIGHUP reload, which would end the program otherwise; stop
+// undoes it.
+func catchHangups() (hangup chan os.Signal, stop func()) {
+	hangup = make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	return hangup, func() { signal.Stop(hangup) }
 }
 
 // reload reads everything again. With a fault, nothing changes.

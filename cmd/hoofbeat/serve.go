@@ -20,12 +20,14 @@ func newServeCommand() *cobra.Command {
 		Short: "Run the broker until SIGINT or SIGTERM",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			hangup, stop := catchHangups()
+			defer stop()
 			c, err := loadConfig(cmd)
 			if err != nil {
 				return err
 			}
 			again := func() (*config.Config, error) { return readConfig(cmd) }
-			return serve(cmd.Context(), c, again, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return serve(cmd.Context(), &reloader{load: again, current: c, known: fingerprint(c.Files()), hangup: hangup}, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	config.Flags(cmd.Flags())
@@ -33,9 +35,10 @@ func newServeCommand() *cobra.Command {
 }
 
 // serve runs the broker until the context ends, and then drains it. The URLs
-// to connect to go to out, the log to errout; load reads the configuration
-// again when a file has changed.
-func serve(ctx context.Context, c *config.Config, load func() (*config.Config, error), out, errout io.Writer) (err error) {
+// to connect to go to out, the log to errout; the reloader, which serve
+// completes, knows the configuration and reads it again when it changes.
+func serve(ctx context.Context, r *reloader, out, errout io.Writer) (err error) {
+	c := r.current
 	log := newLogger(c.Log, errout)
 	record, audit, err := openAudit(c.Log.Audit, errout)
 	if err != nil {
@@ -55,7 +58,7 @@ func serve(ctx context.Context, c *config.Config, load func() (*config.Config, e
 	defer options.Session.Timers.Close()
 	restrict(&options.Session, c, a, record)
 	s := transport.NewServer(options)
-	r := &reloader{load: load, current: c, access: a, server: s, audit: audit, log: log, record: record}
+	r.access, r.server, r.audit, r.log, r.record = a, s, audit, log, record
 	return run(ctx, c, s, r, out, log)
 }
 
