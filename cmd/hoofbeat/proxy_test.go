@@ -67,7 +67,7 @@ func TestProxyProtocolOfStrangers(t *testing.T) {
 	if answer := talk(t, s.urls[1], proxyHeader(t, 1, "203.0.113.7:4711")); answer != "ERROR" {
 		t.Errorf("with one: got %q", answer)
 	}
-	if strings.Contains(s.log.String(), "203.0.113.7") {
+	if strings.Contains(s.log.String(), "remote=203.0.113.7") {
 		t.Errorf("it was believed:\n%s", s.log)
 	}
 }
