@@ -117,7 +117,7 @@ func changed() *Config {
 	c.Listen.WebSocket.Origins = []string{"https://app.example.com", "*.example.com"}
 	c.Listen.WebSocket.Compression = true
 	c.Listen.TCP.Address = "127.0.0.1:61613"
-	c.Prefixes.Queue = []string{"/queue/", "/work/"}
+	c.Prefixes.Queue = []string{"/queue/", "/jobs/"}
 	c.Limits.Connections = 5
 	c.Limits.ConnectRatePerIP = Rate{Events: 100, Per: time.Minute}
 	c.Limits.FrameBodyBytes = 1 << 20
@@ -142,7 +142,7 @@ Listen:
 auth: { anonymous: true, anonymous_roles: [Guest], on_denied_subscribe: receipt-error }
 acl: [{ deny: [send], destinations: [/topic/Audit.**] }]
 log: { audit: stderr }
-prefixes: { queue: [/queue/, /work/] }
+prefixes: { queue: [/queue/, /jobs/] }
 limits:
   connections: 5
   connect_rate_per_ip: 100/m
@@ -154,7 +154,7 @@ limits:
 heartbeat.server: 90s
 `,
 		"a.toml": `
-prefixes.queue = ["/queue/", "/work/"]
+prefixes.queue = ["/queue/", "/jobs/"]
 auth.anonymous = true
 auth.anonymous_roles = ["Guest"]
 auth.on_denied_subscribe = "receipt-error"
@@ -182,7 +182,7 @@ trusted_proxies = ["10.0.0.0/8"]
 "auth": {"anonymous": true, "anonymous_roles": ["Guest"], "on_denied_subscribe": "receipt-error"},
 "acl": [{"deny": ["send"], "destinations": ["/topic/Audit.**"]}],
 "log": {"audit": "stderr"},
-"prefixes": {"queue": ["/queue/", "/work/"]},
+"prefixes": {"queue": ["/queue/", "/jobs/"]},
 "limits": {"connections": 5, "connect_rate_per_ip": "100/m", "frame_body_bytes": "1MiB",
 	"outbound_bytes_per_connection": 65536, "slow_consumer": "drop-oldest",
 	"failed_connects": "3/h", "trusted_proxies": ["10.0.0.0/8"]},

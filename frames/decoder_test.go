@@ -311,3 +311,17 @@ func TestSmallSendAllocations(t *testing.T) {
 		t.Errorf("%v allocations to decode a small SEND; want at most 5", got)
 	}
 }
+
+// Heart-beats cost nothing but the time to pass over them.
+func TestHeartBeatsDoNotAllocate(t *testing.T) {
+	d := client(V12)
+	flood := strings.Repeat("\n\r\n", 1000)
+	if got := testing.AllocsPerRun(100, func() {
+		d.Commit(copy(d.Space(), flood))
+		if f, err := d.Next(); err != nil || f.Frame != nil {
+			t.Fatal(f, err)
+		}
+	}); got > 0 {
+		t.Errorf("%v allocations for 2000 heart-beats", got)
+	}
+}
