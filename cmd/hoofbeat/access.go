@@ -74,6 +74,21 @@ func (a *access) reload(ctx context.Context, c *config.Config, log *slog.Logger)
 	return nil
 }
 
+// checkAccess looks at what only the auth package reads: rules, users,
+// revocations and keys in files. Nothing is fetched.
+func checkAccess(ctx context.Context, c *config.Config) error {
+	_, err1 := compileACL(c)
+	o := authOptions(c, slog.New(slog.DiscardHandler))
+	if o.JWT != nil && o.JWT.JWKSURL != "" {
+		o.JWT = nil // its keys are the issuer's to know
+	}
+	a, err2 := auth.New(ctx, o)
+	if err2 == nil {
+		a.Close()
+	}
+	return errors.Join(err1, err2)
+}
+
 // compileACL compiles the rules. Where there are none, and nobody can prove who
 // he is, everything is allowed.
 func compileACL(c *config.Config) (*auth.ACL, error) {

@@ -33,7 +33,10 @@ func newConfigCheckCommand() *cobra.Command {
 		Short: "Report every fault of a configuration file, together with the environment",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, err := config.Load(config.Options{File: args[0], Environ: os.Environ()})
+			c, err := config.Load(config.Options{File: args[0], Environ: os.Environ()})
+			if err == nil {
+				err = checkAccess(cmd.Context(), c)
+			}
 			if err != nil {
 				return showFaults(cmd, err)
 			}
