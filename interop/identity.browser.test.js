@@ -54,7 +54,7 @@ describe('tokens in Chromium', { skip, concurrency: 3 }, () => {
 
   test('ends, and beforeConnect gives a new one', async (t) => {
     const page = await chromium.open(t);
-    const exp = inSeconds(8);
+    const exp = inSeconds(6);
     const tokens = [await token('ada', { exp }), await token('ada')];
     await page.exposeFunction('nextToken', () => tokens.shift());
     const topic = '/topic/inbox.ada.again';
@@ -72,7 +72,7 @@ describe('tokens in Chromium', { skip, concurrency: 3 }, () => {
   });
 
   test('a new one by SEND keeps the session', async (t) => {
-    const exp = inSeconds(10); // a page may take seconds to come up
+    const exp = inSeconds(6); // a page may take seconds to come up
     const page = await connected(t, await token('ada', { exp }));
     await page.call('subscribePage', '/topic/inbox.ada.kept');
     await page.call('sendWithReceipt', tokenDestination, await token('ada'));
