@@ -56,7 +56,7 @@ func (s *Session) holdUp(login string) error {
 	}
 	wait, ok := s.options.Throttle.Delay(s.info.Remote, login, time.Now())
 	if !ok || !s.waitFor(wait) {
-		s.audit("connect refused", "reason", "too many failures", "login", login)
+		s.audit("connect refused", "reason", "too many failures")
 		return fault(RateLimited, "Too many connections from this address have failed to authenticate (limits.failed_connects).")
 	}
 	return nil
@@ -68,6 +68,12 @@ func (s *Session) notAuthenticated(what string, err error) *Fault {
 	reason, user := err.Error(), ""
 	if r := (*auth.Refusal)(nil); errors.As(err, &r) {
 		reason, user = r.Reason, r.User
+	}
+	// A client may put its token where the login belongs; JSON in base64 begins
+	// so. No name is as long as one.
+	const longestName = 256
+	if strings.HasPrefix(user, "eyJ") || len(user) > longestName {
+		user = ""
 	}
 	s.audit(what, "user", user, "reason", reason)
 	return fault(AuthenticationFailed, "The credentials were not accepted.")

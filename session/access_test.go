@@ -282,6 +282,9 @@ func TestAudit(t *testing.T) {
 		late := w.dial()
 		late.Send("CONNECT", "accept-version:1.2", "login:eve", "passcode:s3cret")
 		late.WantError("authentication-failed", "")
+		confused := w.dial()
+		confused.Send("CONNECT", "accept-version:1.2", "login:eyJhbGciOiJIUzI1NiJ9.s3cret.s3cret")
+		confused.WantError("authentication-failed", "")
 	}, func(o *session.Options) { o.Audit = slog.New(&book) })
 	var all []string
 	for _, r := range book.records {

@@ -20,14 +20,7 @@ import (
 )
 
 func newACLCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "acl",
-		Short: "Explain what the rules allow to whom",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newACLTestCommand(), newACLListCommand())
-	return cmd
+	return newGroup("acl", "Explain what the rules allow to whom", newACLTestCommand(), newACLListCommand())
 }
 
 // A question is whether something is allowed.

@@ -17,14 +17,7 @@ import (
 const exitFaults = 2
 
 func newConfigCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "config",
-		Short: "Check and show the configuration",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newConfigCheckCommand(), newConfigPrintCommand(), newConfigDefaultCommand())
-	return cmd
+	return newGroup("config", "Check and show the configuration", newConfigCheckCommand(), newConfigPrintCommand(), newConfigDefaultCommand())
 }
 
 func newConfigCheckCommand() *cobra.Command {

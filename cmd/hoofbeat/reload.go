@@ -40,15 +40,7 @@ func (r *reloader) run(ctx context.Context) {
 	defer again.Stop()
 	go func() {
 		defer close(watched)
-		err := config.Watch(ctx, func() []string { return <-files }, func() {
-			select {
-			case changed <- struct{}{}:
-			case <-ctx.Done():
-			}
-		})
-		if err != nil {
-			r.log.Error("the configuration's files are not watched; SIGHUP reloads them", "error", err)
-		}
+		r.watch(ctx, files, changed)
 	}()
 	for {
 		select {
@@ -66,6 +58,28 @@ func (r *reloader) run(ctx context.Context) {
 			}
 			r.reload(ctx)
 		}
+	}
+}
+
+// watch says on changed when a file of the last list has changed. It ends with
+// the context, after which nobody answers it.
+func (r *reloader) watch(ctx context.Context, files <-chan []string, changed chan<- struct{}) {
+	ask := func() []string {
+		select {
+		case f := <-files:
+			return f
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	tell := func() {
+		select {
+		case changed <- struct{}{}:
+		case <-ctx.Done():
+		}
+	}
+	if err := config.Watch(ctx, ask, tell); err != nil {
+		r.log.Error("the configuration's files are not watched; SIGHUP reloads them", "error", err)
 	}
 }
 

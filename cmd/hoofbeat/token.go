@@ -19,14 +19,7 @@ import (
 )
 
 func newTokenCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "token",
-		Short: "Make and look into tokens, for development",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newTokenSignCommand(), newTokenShowCommand())
-	return cmd
+	return newGroup("token", "Make and look into tokens, for development", newTokenSignCommand(), newTokenShowCommand())
 }
 
 // tokenDraft is what `hoofbeat token sign` was asked to do.

@@ -16,14 +16,7 @@ import (
 )
 
 func newUsersCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "users",
-		Short: "Hash passwords of static users",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newUsersHashCommand())
-	return cmd
+	return newGroup("users", "Hash passwords of static users", newUsersHashCommand())
 }
 
 func newUsersHashCommand() *cobra.Command {
