@@ -51,12 +51,12 @@ func BenchmarkQueuePushAck(b *testing.B) {
 				x = newTester(b, &Memory{})
 			}
 			var sink acker
-			s := x.b.Subscribe(SubscribeOptions{Destination: readDestination(b, "/queue/q", alice), Ack: AckClientIndividual, Prefetch: 10, Sink: &sink})
+			s := mustSubscribe(x.b, SubscribeOptions{Destination: readDestination(b, "/queue/q", alice), Ack: AckClientIndividual, Prefetch: 10, Sink: &sink})
 			m := x.message("/queue/q", "hello")
 			b.ReportAllocs()
 			for b.Loop() {
 				x.p.Send(m, nil)
-				if err := s.Ack(sink.tag); err != nil {
+				if err := s.Ack(sink.tag, nil); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -71,7 +71,7 @@ func BenchmarkQueueBehindOld(b *testing.B) {
 	var sinks [100]acker
 	var subs [100]*Subscription
 	for i := range subs {
-		subs[i] = x.b.Subscribe(SubscribeOptions{Destination: readDestination(b, "/queue/q", alice), Ack: AckClientIndividual, Prefetch: 10, Sink: &sinks[i]})
+		subs[i] = mustSubscribe(x.b, SubscribeOptions{Destination: readDestination(b, "/queue/q", alice), Ack: AckClientIndividual, Prefetch: 10, Sink: &sinks[i]})
 	}
 	m := x.message("/queue/q", "hello")
 	for range subs {
@@ -80,7 +80,7 @@ func BenchmarkQueueBehindOld(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i = (i + 1) % len(subs) {
 		x.p.Send(m, nil)
-		if err := subs[i].Ack(sinks[i].tag); err != nil {
+		if err := subs[i].Ack(sinks[i].tag, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -92,14 +92,14 @@ func BenchmarkPublish50(b *testing.B) {
 			x := newTester(b, nil)
 			d := readDestination(b, "/topic/t", alice)
 			for range 50 {
-				x.b.Subscribe(SubscribeOptions{Destination: d, Sink: discard{}})
+				mustSubscribe(x.b, SubscribeOptions{Destination: d, Sink: discard{}})
 			}
 			m := x.message("/topic/t", "hello")
 			other := readDestination(b, "/topic/other", alice)
 			b.ReportAllocs()
 			for b.Loop() {
 				if moving {
-					x.b.Subscribe(SubscribeOptions{Destination: other, Sink: discard{}}).Unsubscribe()
+					mustSubscribe(x.b, SubscribeOptions{Destination: other, Sink: discard{}}).Unsubscribe()
 				}
 				x.p.Send(m, nil)
 			}
@@ -113,7 +113,7 @@ func BenchmarkSendNewMessage(b *testing.B) {
 	f.Body = make([]byte, 128)
 	b.ReportAllocs()
 	for b.Loop() {
-		NewMessage(d, frames.Inbound{Frame: f}, "")
+		NewMessage(d, frames.Inbound{Frame: f}, Properties{Priority: DefaultPriority})
 	}
 }
 

@@ -1,13 +1,27 @@
 package broker
 
 import (
+	"log/slog"
 	"sync/atomic"
+	"time"
+
+	"hoofbeat/internal/timers"
 )
 
 // Options for [New].
 type Options struct {
-	// Store keeps the messages of queues; nil: they are gone with the Broker.
+	// Store keeps the messages of durable queues; nil: nothing is durable. It
+	// is the caller's to close, after the Broker.
 	Store Store
+	// Policies say how queues treat their messages.
+	Policies Policies
+	// Timers run what is due at a time; nil: the Broker's own.
+	Timers *timers.Queue
+	// Clock is what time it is; nil: time.Now.
+	Clock func() time.Time
+	Log   *slog.Logger // nil: nothing is logged
+
+	window int // how many messages a lane has in memory; 0: windowMessages
 }
 
 // A Broker routes messages between its callers.
@@ -15,29 +29,96 @@ type Broker struct {
 	topics *topics
 	queues *queues
 	stats  Stats
+	// own says that the timers are this Broker's to close.
+	own bool
 }
 
 // Stats counts since the start. Each counter may be read at any time.
 type Stats struct {
-	Sent       atomic.Int64 // messages accepted
-	Delivered  atomic.Int64 // deliveries from queues
-	Published  atomic.Int64 // deliveries from topics
-	Acked      atomic.Int64
-	Requeued   atomic.Int64 // given back to their queue
-	Dropped    atomic.Int64 // rejected by a consumer, or without room
-	Unroutable atomic.Int64 // to a reply destination that is gone
+	Sent         atomic.Int64 // messages accepted
+	Refused      atomic.Int64 // messages that no queue took: it was full, or its store failed
+	Delivered    atomic.Int64 // deliveries from queues
+	Published    atomic.Int64 // deliveries from topics
+	Acked        atomic.Int64
+	Requeued     atomic.Int64 // given back to their queue
+	Rejected     atomic.Int64 // dead: rejected by a consumer
+	Exhausted    atomic.Int64 // dead: failed too often
+	Expired      atomic.Int64 // dead: too old
+	Overflowed   atomic.Int64 // dead: made room for others
+	DeadLettered atomic.Int64 // of the dead: moved to a dead letter queue
+	Dropped      atomic.Int64 // gone: the other dead, and those without room in a private queue
+	Unroutable   atomic.Int64 // to a reply destination that is gone
+	ReadErrors   atomic.Int64 // of the store
+}
+
+func (s *Stats) died(why reason) {
+	switch why {
+	case reasonRejected:
+		s.Rejected.Add(1)
+	case reasonMaxDeliveries:
+		s.Exhausted.Add(1)
+	case reasonExpired:
+		s.Expired.Add(1)
+	case reasonOverflow:
+		s.Overflowed.Add(1)
+	}
 }
 
 // New returns a Broker that holds what its store kept. The error is the
 // store's.
 func New(o Options) (*Broker, error) {
 	b := &Broker{topics: newTopics()}
-	b.queues = &queues{store: o.Store, stats: &b.stats, byKey: make(map[string]*queue)}
+	if o.Timers == nil {
+		o.Timers, b.own = timers.New(), true
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	b.queues = newQueues(o, &b.stats)
 	if o.Store == nil {
 		return b, nil
 	}
-	return b, o.Store.Load(b.queues.restore)
+	var restored []*queue
+	next, err := o.Store.Load(func(s StoredQueue) error {
+		restored = append(restored, b.queues.restore(s))
+		return nil
+	})
+	b.queues.ids.Store(uint64(max(next, 1)) - 1)
+	for _, q := range restored {
+		b.resume(q)
+	}
+	return b, err
 }
+
+// resume lets a queue that was restored go on.
+func (b *Broker) resume(q *queue) {
+	if q.topic.Kind != 0 {
+		b.bind(q)
+	}
+	q.mu.Lock()
+	if q.topic.Kind != 0 && q.abandoned == 0 {
+		q.abandoned = q.set.now() // its subscriber went when the process did
+	}
+	q.unlock()
+}
+
+// Close stops what the broker does by the clock. Nothing may be sent any more.
+func (b *Broker) Close() {
+	if b.own {
+		b.queues.timers.Close()
+	}
+}
+
+// SetPolicies makes all queues follow other policies from now on. What they
+// hold beyond new limits stays.
+func (b *Broker) SetPolicies(p Policies) { b.queues.setPolicies(&p) }
+
+// Prefetch is how many messages a subscription to d that asks for no number
+// may have unacknowledged, by the policy; 0: the policy does not say.
+func (b *Broker) Prefetch(d Destination) int { return b.queues.policies.Load().For(d).Prefetch }
 
 // Stats returns the broker's counters.
 func (b *Broker) Stats() *Stats { return &b.stats }
@@ -58,26 +139,48 @@ func (b *Broker) NewPublisher() *Publisher { return &Publisher{broker: b} }
 // done, if it is not nil, is called once: with nil when the message is as safe
 // as its destination promises, else with the reason. That may be before Send
 // returns, or later from another goroutine; done may take such locks as a Sink.
-func (p *Publisher) Send(m *Message, done func(error)) {
-	p.broker.stats.Sent.Add(1)
+//
+// If wait is not nil, the message was not taken, for its queue is full, and
+// done will not be called: the sender is to send it again when wait is closed.
+func (p *Publisher) Send(m *Message, done func(error)) (wait <-chan struct{}) {
 	switch m.to.Kind {
 	case Topic, User:
-		p.publish(m)
-		finished(done, nil)
+		if wait = p.publish(m, done); wait != nil {
+			return wait
+		}
 	case TempQueue:
 		p.broker.reply(m)
 		finished(done, nil)
 	default:
-		for !p.broker.queues.get(m.to).pushDurably(m, done) {
+		for there := false; !there; {
+			if there, wait = p.broker.queues.get(m.to).pushDurably(m, done, false); wait != nil {
+				return wait
+			}
 		}
 	}
+	p.broker.stats.Sent.Add(1)
+	return nil
 }
 
-func (p *Publisher) publish(m *Message) {
-	if key := m.to.Key(); key != p.key || !p.broker.topics.current(p.route) {
-		p.key, p.route = key, p.broker.topics.resolve(m.to)
+func (p *Publisher) publish(m *Message, done func(error)) (wait <-chan struct{}) {
+	r := p.routeOf(m.to)
+	if len(r.durable) == 0 {
+		p.deliver(r, m)
+		finished(done, nil)
+		return nil
 	}
-	if n := p.route.publish(m); n > 0 {
+	return p.publishDurably(r, m, done)
+}
+
+func (p *Publisher) routeOf(d Destination) route {
+	if key := d.Key(); key != p.key || !p.broker.topics.current(p.route) {
+		p.key, p.route = key, p.broker.topics.resolve(d)
+	}
+	return p.route
+}
+
+func (p *Publisher) deliver(r route, m *Message) {
+	if n := r.publish(m); n > 0 {
 		p.broker.stats.Published.Add(int64(n))
 	}
 }
@@ -91,14 +194,17 @@ func (b *Broker) reply(m *Message) {
 }
 
 // Subscribe starts a subscription; messages may be delivered before it
-// returns. The caller ends it with Unsubscribe.
-func (b *Broker) Subscribe(o SubscribeOptions) *Subscription {
+// returns. The caller ends it with Unsubscribe. The error is ErrOtherTopic, of
+// a durable subscription.
+func (b *Broker) Subscribe(o SubscribeOptions) (*Subscription, error) {
 	s := &Subscription{broker: b, dest: o.Destination, sink: o.Sink}
-	switch o.Destination.Kind {
-	case Topic, User:
+	switch {
+	case o.Durable.Kind != 0:
+		return s, b.attach(s, o)
+	case o.Destination.Kind == Topic || o.Destination.Kind == User:
 		if o.Ack != AckAuto {
 			q := b.queues.make(o.Destination)
-			q.private, q.backlog = true, o.Backlog
+			q.backlog = o.Backlog
 			b.consume(s, q, o)
 		}
 		b.topics.add(s)
@@ -106,7 +212,7 @@ func (b *Broker) Subscribe(o SubscribeOptions) *Subscription {
 		for !b.consume(s, b.queues.get(o.Destination), o) {
 		}
 	}
-	return s
+	return s, nil
 }
 
 func (b *Broker) consume(s *Subscription, q *queue, o SubscribeOptions) bool {

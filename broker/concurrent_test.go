@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // A ledger says of every message what became of it, while many goroutines use
@@ -119,7 +121,7 @@ func (w *worker) send() {
 func (w *worker) subscribe() {
 	s := &workerSub{l: w.l, queue: fmt.Sprintf("/queue/%d", w.r.IntN(3)), ack: AckMode(w.r.IntN(3))}
 	w.subs = append(w.subs, s)
-	s.sub = w.x.b.Subscribe(SubscribeOptions{Destination: readDestination(w.x, s.queue, alice), Ack: s.ack, Prefetch: 1 + w.r.IntN(20), Sink: s})
+	s.sub = mustSubscribe(w.x.b, SubscribeOptions{Destination: readDestination(w.x, s.queue, alice), Ack: s.ack, Prefetch: 1 + w.r.IntN(20), Sink: s})
 }
 
 // settle takes a part of what is held out of it.
@@ -148,23 +150,23 @@ func (w *worker) settle(s *workerSub) {
 		s.sub.Written(tag)
 		count()
 	case how == 0:
-		err = s.sub.Nack(tag, true)
+		err = s.sub.Nack(tag, true, nil)
 	case w.tx != nil && how < 3:
 		// An abort makes it pending again; the worker forgets it, and gives it
 		// back when it unsubscribes. In mode client a later ACK would mean it,
 		// so claims are for the other.
 		if s.ack == AckClient {
-			err = s.sub.Ack(tag)
+			err = s.sub.Ack(tag, nil)
 			count()
 			break
 		}
 		err = w.tx.Ack(s.sub, tag)
 		w.stage = append(w.stage, count)
 	case how == 3:
-		err = s.sub.Nack(tag, false)
+		err = s.sub.Nack(tag, false, nil)
 		count()
 	default:
-		err = s.sub.Ack(tag)
+		err = s.sub.Ack(tag, nil)
 		count()
 	}
 	w.x.must(err)
@@ -184,25 +186,32 @@ func (w *worker) disconnect() {
 // TestConcurrent: at the end, every message that was sent was settled once, or
 // is still there; and no attempt was given to two.
 func TestConcurrent(t *testing.T) {
-	for _, store := range []*Memory{nil, {}} {
-		x := newTester(t, nil)
-		if store != nil {
-			x = newTester(t, store)
-		}
-		l := &ledger{sent: make(map[string]int), settled: make(map[string]int), attempts: make(map[string]int)}
-		var wg sync.WaitGroup
-		for id := range 6 {
-			wg.Go(func() {
-				w := &worker{x: x, l: l, r: rand.New(rand.NewPCG(uint64(id), 9)), p: x.b.NewPublisher(), id: id}
-				for range 2000 {
-					w.step()
-				}
-				w.disconnect()
-			})
-		}
-		wg.Wait()
-		checkLedger(t, x, l, store)
+	for _, o := range []Options{{}, {Store: &Memory{}}, {Store: &Memory{}, window: 2}} {
+		o.Policies = durably
+		synctest.Test(t, func(t *testing.T) { testConcurrent(t, o) })
 	}
+}
+
+func testConcurrent(t *testing.T, o Options) {
+	x := newTesterWith(t, o)
+	l := &ledger{sent: make(map[string]int), settled: make(map[string]int), attempts: make(map[string]int)}
+	var wg sync.WaitGroup
+	for id := range 6 {
+		wg.Go(func() {
+			w := &worker{x: x, l: l, r: rand.New(rand.NewPCG(uint64(id), 9)), p: x.b.NewPublisher(), id: id}
+			for range 2000 {
+				w.step()
+				if w.r.IntN(10) == 0 {
+					time.Sleep(1) // in a bubble: lets the others come so far
+				}
+			}
+			w.disconnect()
+		})
+	}
+	wg.Wait()
+	synctest.Wait()
+	store, _ := o.Store.(*Memory)
+	checkLedger(t, x, l, store)
 }
 
 func checkLedger(t *testing.T, x *tester, l *ledger, store *Memory) {
@@ -211,6 +220,7 @@ func checkLedger(t *testing.T, x *tester, l *ledger, store *Memory) {
 	for i := range 3 {
 		queue := fmt.Sprintf("/queue/%d", i)
 		p := x.subscribe(queue, AckClient, 1<<20)
+		synctest.Wait()
 		left += p.count()
 		for _, d := range p.got {
 			l.settled[queue+" "+string(d.msg.Body())]++

@@ -31,8 +31,8 @@ type consumer struct {
 
 type delivery struct {
 	entry
-	tag   uint64
-	state deliveryState
+	tag    uint64
+	settle deliveryState
 }
 
 type deliveryState uint8
@@ -48,20 +48,24 @@ type outcome uint8
 
 const (
 	acknowledged outcome = iota
-	requeued
-	rejected
+	refused              // NACK: to be delivered again, by the policy
+	rejected             // NACK with requeue:false: dead
+	returned             // its consumer ended
+	lost                 // its consumer was lost, and may have failed because of it
 )
 
 // open registers the consumer and lets it have what waits.
 func (c *consumer) open() bool {
 	q := c.q
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	if q.gone {
+		q.mu.Unlock()
 		return false
 	}
+	defer q.unlock()
 	q.consumers++
 	q.owner = c
+	q.attached()
 	c.lineUp()
 	q.pump()
 	return true
@@ -95,40 +99,46 @@ func (c *consumer) leaveLine() {
 }
 
 func (c *consumer) deliver(e entry) bool {
-	if !c.sub.sink.Deliver(e.msg, c.tag+1, int(e.attempts)+1) {
+	if !c.sub.sink.Deliver(e.msg, c.tag+1, int(e.state().Attempts)+1) {
 		c.blocked = true
 		return false
 	}
 	c.tag++
-	e.attempts++
 	c.held.pushBack(delivery{entry: e, tag: c.tag})
 	c.outstanding++
 	c.q.held++
-	c.q.stats.Delivered.Add(1)
+	c.q.set.stats.Delivered.Add(1)
 	return true
 }
 
 func (c *consumer) resume() {
 	c.q.mu.Lock()
-	defer c.q.mu.Unlock()
+	defer c.q.unlock()
 	c.blocked = false
 	c.lineUp()
 	c.q.pump()
 }
 
-// close ends the consumer; what is pending goes back.
-func (c *consumer) close() {
+// close ends the consumer; what is pending goes back. If the consumer was lost
+// while it was to acknowledge, the oldest of it may be why: clients work in
+// order, and what they have not begun with is not to blame.
+func (c *consumer) close(gone bool) {
 	q := c.q
 	q.mu.Lock()
-	defer q.mu.Unlock()
+	defer q.unlock()
 	c.closed = true
 	c.leaveLine()
 	if q.owner == c {
 		q.owner = nil
 	}
+	how := returned
+	if gone && c.ack != AckAuto {
+		how = lost
+	}
 	for i := range c.held.len() {
-		if d := c.held.at(i); d.state == pending {
-			c.finish(d, requeued)
+		if d := c.held.at(i); d.settle == pending {
+			c.finish(d, how)
+			how = returned
 		}
 	}
 	c.release()
@@ -137,34 +147,37 @@ func (c *consumer) close() {
 
 // settle gives the pending delivery with that tag its outcome, and if
 // cumulative all pending ones before it. It returns how many those were; 0 if
-// the one that was named is not pending.
-func (c *consumer) settle(tag uint64, cumulative bool, how outcome) int {
+// the one that was named is not pending. Unless it is 0, done is called when
+// the outcome is as safe as it gets.
+func (c *consumer) settle(tag uint64, cumulative bool, how outcome, done func(error)) int {
 	q := c.q
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	first, last := c.find(tag, cumulative)
-	var batch Batch
+	n := c.settleLocked(tag, cumulative, how)
+	if n == 0 || len(q.dead) == 0 {
+		if n > 0 {
+			q.flush(done)
+		}
+		q.unlock()
+		return n
+	}
+	q.bury(q.settleUp(), done)
+	return n
+}
+
+func (c *consumer) settleLocked(tag uint64, cumulative bool, how outcome) int {
 	n := 0
+	first, last := c.find(tag, cumulative)
 	for i := first; i < last; i++ {
-		d := c.held.at(i)
-		if d.state != pending {
-			continue
+		if d := c.held.at(i); d.settle == pending {
+			c.finish(d, how)
+			n++
 		}
-		if q.store != nil && how != requeued {
-			batch = append(batch, Op{Kind: Delete, Queue: q.dest.Key(), Seq: d.seq})
-		}
-		c.finish(d, how)
-		n++
 	}
-	if n == 0 {
-		return 0
+	if n > 0 {
+		c.tidy()
+		c.lineUp()
+		c.q.pump()
 	}
-	if batch != nil {
-		q.store.Apply(batch, nil)
-	}
-	c.tidy()
-	c.lineUp()
-	q.pump()
 	return n
 }
 
@@ -179,7 +192,7 @@ func (c *consumer) find(tag uint64, cumulative bool) (first, last int) {
 		}
 		return 0, i
 	}
-	if i == n || c.held.at(i).tag != tag || c.held.at(i).state != pending {
+	if i == n || c.held.at(i).tag != tag || c.held.at(i).settle != pending {
 		return 0, 0
 	}
 	if cumulative {
@@ -203,38 +216,62 @@ func (c *consumer) search(tag uint64) int {
 
 // finish settles one delivery. The lock is held; the caller tidies up.
 func (c *consumer) finish(d *delivery, how outcome) {
-	q := c.q
-	if d.state == pending {
+	if d.settle == pending {
 		c.outstanding--
 	} else {
 		c.claimed--
 	}
-	d.state = settled
+	d.settle = settled
 	c.settled++
-	q.held--
-	switch how {
-	case requeued:
-		q.giveBack(d.entry)
-		q.stats.Requeued.Add(1)
-	case rejected:
-		q.stats.Dropped.Add(1)
-		q.size -= d.msg.Size()
-	case acknowledged:
-		q.stats.Acked.Add(1)
-		q.size -= d.msg.Size()
-	}
+	c.q.held--
+	e := d.entry
 	d.entry.msg = nil
+	e.attempted()
+	switch how {
+	case acknowledged:
+		c.q.acknowledge(e)
+	case rejected:
+		c.q.die(e, reasonRejected)
+	default:
+		c.q.requeue(e, how)
+	}
+}
+
+// acknowledge forgets a message that was consumed.
+func (q *queue) acknowledge(e entry) {
+	q.count--
+	q.size -= e.msg.Size()
+	q.set.stats.Acked.Add(1)
+	q.remove(&e)
+}
+
+// requeue takes a message back, by the policy.
+func (q *queue) requeue(e entry, how outcome) {
+	q.set.stats.Requeued.Add(1)
+	if how != returned {
+		e.failed()
+		if most := q.policy.MaxDeliveries; most > 0 && int(e.state().Failures) >= most {
+			q.die(e, reasonMaxDeliveries)
+			return
+		}
+	}
+	if how == refused && q.policy.RedeliveryDelay.Initial > 0 {
+		q.postpone(e, q.set.now()+q.policy.RedeliveryDelay.After(int(e.state().Failures)).Milliseconds())
+		return
+	}
+	q.note(&e)
+	q.giveBack(e)
 }
 
 // tidy forgets settled deliveries: those at the front at once, those behind an
 // old pending one when there are many.
 func (c *consumer) tidy() {
-	for c.held.len() > 0 && c.held.at(0).state == settled {
+	for c.held.len() > 0 && c.held.at(0).settle == settled {
 		c.held.popFront()
 		c.settled--
 	}
 	if c.settled > 64 && c.settled > c.held.len()/2 {
-		c.held.keep(func(d *delivery) bool { return d.state != settled })
+		c.held.keep(func(d *delivery) bool { return d.settle != settled })
 		c.settled = 0
 	}
 }

@@ -15,6 +15,7 @@ const (
 	Queue                     // one consumer gets each message
 	TempQueue                 // a queue of one connection, gone with it
 	User                      // a topic of one user's connections
+	Durable                   // the queue of a durable subscription to a topic
 )
 
 // Prefixes that mean the same in every broker; topics and queues have theirs
@@ -130,6 +131,31 @@ func (n Namespace) ForSubscribe(text string, o Owner) (Destination, error) {
 	return n.common(text, o, true)
 }
 
+// DurableSubscription is the destination of a durable subscription's queue. A
+// user's subscriptions are told apart by the client-id of the connection,
+// which may be empty, and their name; another user cannot have the same one.
+func DurableSubscription(user, clientID, name string) Destination {
+	space := durableSpace + user + "\x00" + clientID + "\x00"
+	return Destination{Kind: Durable, key: space + name, spaceSize: len(space), text: name}
+}
+
+const durableSpace = "/subscription/"
+
+// Subscriber is whom a durable subscription belongs to, and its name.
+func (d Destination) Subscriber() (user, clientID, name string) {
+	user, clientID, _ = strings.Cut(strings.TrimPrefix(d.space(), durableSpace), "\x00")
+	return user, strings.TrimSuffix(clientID, "\x00"), d.name()
+}
+
+// String is the destination as it was written; of a durable subscription, a
+// name for people.
+func (d Destination) String() string {
+	if d.Kind == Durable {
+		return strings.ReplaceAll(d.key, "\x00", "/")
+	}
+	return d.text
+}
+
 // ReplyTo is what stands in the reply-to header of a message whose sender
 // wrote /temp-queue/NAME: a name that anybody who was told it may SEND to.
 func ReplyTo(d Destination) string {
@@ -160,14 +186,20 @@ func (n Namespace) sendToUser(text string) (Destination, error) {
 }
 
 func (n Namespace) common(text string, o Owner, pattern bool) (Destination, error) {
+	return n.named(text, o, pattern, false)
+}
+
+// named reads a name behind a prefix; patterns says whether it may be one of
+// topics, and of queues.
+func (n Namespace) named(text string, o Owner, topics, queues bool) (Destination, error) {
 	for _, p := range n.Topics {
 		if name, ok := strings.CutPrefix(text, p); ok {
-			return finish(Topic, p, name, text, pattern)
+			return finish(Topic, p, name, text, topics)
 		}
 	}
 	for _, p := range n.Queues {
 		if name, ok := strings.CutPrefix(text, p); ok {
-			return finish(Queue, p, name, text, false)
+			return finish(Queue, p, name, text, queues)
 		}
 	}
 	if name, ok := strings.CutPrefix(text, TempPrefix); ok {

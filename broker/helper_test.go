@@ -95,7 +95,7 @@ func readDestination(tb testing.TB, text string, o Owner) Destination {
 func makeMessage(d Destination, text, body string, headers ...string) *Message {
 	f := frame.New(frame.SEND, append([]string{frame.Destination, text}, headers...)...)
 	f.Body = []byte(body)
-	return NewMessage(d, frames.Inbound{Frame: f}, "")
+	return NewMessage(d, frames.Inbound{Frame: f}, Properties{Priority: DefaultPriority})
 }
 
 // A tester has a conversation with a Broker on behalf of alice.
@@ -107,7 +107,15 @@ type tester struct {
 
 func newTester(tb testing.TB, s Store) *tester {
 	tb.Helper()
-	b, err := New(Options{Store: s})
+	return newTesterWith(tb, Options{Store: s, Policies: durably})
+}
+
+// durably is what queues are like that a Store keeps.
+var durably = Policies{Default: Policy{Durable: true}}
+
+func newTesterWith(tb testing.TB, o Options) *tester {
+	tb.Helper()
+	b, err := New(o)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -139,6 +147,14 @@ type peer struct {
 	seen int // how much of got was wanted before
 }
 
+func mustSubscribe(b *Broker, o SubscribeOptions) *Subscription {
+	s, err := b.Subscribe(o)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
 func (x *tester) subscribe(text string, ack AckMode, prefetch int) *peer {
 	x.Helper()
 	return x.subscribeWith(newRecorder(), SubscribeOptions{Destination: readDestination(x, text, alice), Ack: ack, Prefetch: prefetch})
@@ -146,7 +162,7 @@ func (x *tester) subscribe(text string, ack AckMode, prefetch int) *peer {
 
 func (x *tester) subscribeWith(r *recorder, o SubscribeOptions) *peer {
 	o.Sink = r
-	return &peer{recorder: r, x: x, sub: x.b.Subscribe(o)}
+	return &peer{recorder: r, x: x, sub: mustSubscribe(x.b, o)}
 }
 
 // want says what came since the last call.
@@ -181,14 +197,14 @@ func (p *peer) tag(body string) uint64 {
 func (p *peer) ack(bodies string) {
 	p.x.Helper()
 	for _, body := range strings.Fields(bodies) {
-		p.x.must(p.sub.Ack(p.tag(body)))
+		p.x.must(p.sub.Ack(p.tag(body), nil))
 	}
 }
 
 func (p *peer) nack(bodies string, requeue bool) {
 	p.x.Helper()
 	for _, body := range strings.Fields(bodies) {
-		p.x.must(p.sub.Nack(p.tag(body), requeue))
+		p.x.must(p.sub.Nack(p.tag(body), requeue, nil))
 	}
 }
 
@@ -214,7 +230,7 @@ func (x *tester) wantDepth(text string, ready, unacked int) {
 	if !ok {
 		d = Depth{Ready: -1}
 	}
-	if want := (Depth{ready, unacked}); d != want {
+	if want := (Depth{Ready: ready, Unacked: unacked}); d != want {
 		x.Errorf("depth of %s is %+v, want %+v", text, d, want)
 	}
 }

@@ -24,34 +24,79 @@ type Message struct {
 	// bodyLen tells where in tail the body is.
 	bodyLen int
 	utf8    bool
+
+	priority  uint8
+	transient bool
+	// expires and due are the sender's, and arrived is when a queue took it
+	// that has to know, which is set before others see it; all in ms since the
+	// epoch, 0: none.
+	expires, due, arrived int64
 }
 
+// Properties are what a sender's headers ask of the broker.
+type Properties struct {
+	// ReplyTo takes the place of the sender's reply-to, if it is not empty.
+	ReplyTo string
+	// Priority is from 0 to MaxPriority; a queue delivers higher ones first.
+	Priority uint8
+	// Expires is when the message is worthless, and Due when it may be
+	// delivered at the earliest, in ms since the epoch; 0: never, and at once.
+	Expires, Due int64
+	// Transient says that the message need not survive the process.
+	Transient bool
+}
+
+// The priorities there are; as in JMS, most messages have 4.
+const (
+	MaxPriority     = 9
+	DefaultPriority = 4
+)
+
 // NewMessage makes a message out of a SEND: its destination, as read, its
-// headers and its body. Headers that are the server's to set are left out, and
-// a reply-to that is not empty takes the place of the sender's. The frame is
-// not kept, and not changed.
-func NewMessage(to Destination, f frames.Inbound, replyTo string) *Message {
-	m := &Message{to: to, bodyLen: len(f.Body), utf8: utf8.Valid(f.Body)}
-	h, plain := f.Header, f.Plain()
-	if replyTo != "" {
+// headers and its body. Headers that are the server's to set are left out. The
+// frame is not kept, and not changed.
+func NewMessage(to Destination, f frames.Inbound, p Properties) *Message {
+	h := f.Header
+	if p.ReplyTo != "" {
 		h = h.Clone()
-		h.Set("reply-to", replyTo)
+		h.Set("reply-to", p.ReplyTo)
 	}
-	size, all := len("content-length:16777216\n\n\x00")+len(f.Body), 0
+	m := newMessage(to, h, f.Body, f.Plain())
+	m.priority, m.expires, m.due, m.transient = min(p.Priority, MaxPriority), p.Expires, p.Due, p.Transient
+	return m
+}
+
+// newMessage encodes a header and a body; plain says that the header is
+// written alike in all versions.
+func newMessage(to Destination, h *frame.Header, body []byte, plain bool) *Message {
+	m := &Message{to: to, bodyLen: len(body), utf8: utf8.Valid(body), priority: DefaultPriority}
+	size := len("content-length:16777216\n\n\x00") + len(body)
 	for i := range h.Len() {
-		k, v := h.GetAt(i)
-		n := len(k) + len(v) + len(":\n")
-		all += n
-		if !reserved(k) {
-			size += n
+		if k, v := h.GetAt(i); !reserved(k) {
+			size += len(k) + len(v) + len(":\n")
 		}
 	}
-	m.tail = appendTail(make([]byte, 0, size), h, f.Body, frames.V12, plain)
+	m.tail = appendTail(make([]byte, 0, size), h, body, frames.V12, plain)
 	if !plain {
-		m.header = h.Clone()
-		m.headerSize = all + h.Len()*headerOverhead
+		kept := &frame.Header{}
+		for i := range h.Len() {
+			if k, v := h.GetAt(i); !reserved(k) {
+				kept.Add(k, v)
+			}
+		}
+		m.setHeader(kept)
 	}
 	return m
+}
+
+// setHeader keeps a header, which belongs to m from now on.
+func (m *Message) setHeader(h *frame.Header) {
+	m.header = h
+	m.headerSize = h.Len() * headerOverhead
+	for i := range h.Len() {
+		k, v := h.GetAt(i)
+		m.headerSize += len(k) + len(v)
+	}
 }
 
 func appendTail(dst []byte, h *frame.Header, body []byte, v frames.Version, plain bool) []byte {
@@ -100,6 +145,17 @@ func (m *Message) Destination() string {
 	}
 	return m.to.text
 }
+
+// Priority is from 0 to MaxPriority.
+func (m *Message) Priority() int { return int(m.priority) }
+
+// Expires is when the sender wants the message to expire, and Arrived when a
+// queue took it, in ms since the epoch; 0: never, and no queue that keeps it or
+// lets it expire.
+func (m *Message) Expires() int64 { return m.expires }
+
+// Arrived is described at Expires.
+func (m *Message) Arrived() int64 { return m.arrived }
 
 // Text tells whether the message is valid UTF-8 and may travel as text.
 func (m *Message) Text() bool { return m.utf8 }

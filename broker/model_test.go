@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 )
 
 // A model is what a Broker should be, written plainly: every step is first
@@ -16,6 +17,8 @@ type model struct {
 	r     *rand.Rand
 	b     *Broker
 	store *Memory
+	// window bounds what the Broker has in memory of what is stored.
+	window int
 
 	queues  []*modelQueue // with names, in order of making
 	clients []*modelClient
@@ -26,7 +29,7 @@ type model struct {
 }
 
 // A modelQueue is the messages that are in it, held ones included, in order
-// of arrival.
+// of delivery.
 type modelQueue struct {
 	text     string // to SEND to
 	dest     Destination
@@ -42,6 +45,7 @@ type modelQueue struct {
 
 type modelMessage struct {
 	msg      *Message
+	stored   bool
 	attempts int
 	holder   *modelSub
 	tag      uint64
@@ -85,7 +89,7 @@ type modelSub struct {
 }
 
 func newModel(t *testing.T, seed uint64, store *Memory) *model {
-	m := &model{t: t, r: rand.New(rand.NewPCG(seed, 7)), store: store, burst: 1 + int(seed%5)}
+	m := &model{t: t, r: rand.New(rand.NewPCG(seed, 7)), store: store, burst: 1 + int(seed%5), window: int(seed % 6)}
 	m.open()
 	for i := range 4 {
 		text := fmt.Sprintf("/queue/q.%d", i)
@@ -99,7 +103,7 @@ func newModel(t *testing.T, seed uint64, store *Memory) *model {
 }
 
 func (m *model) open() {
-	o := Options{}
+	o := Options{Policies: durably, window: m.window}
 	if m.store != nil {
 		o.Store = m.store
 	}
@@ -117,8 +121,12 @@ func (q *modelQueue) push(msg *Message) {
 	if q.dropped {
 		return
 	}
-	mm := &modelMessage{msg: msg}
-	q.msgs = append(q.msgs, mm)
+	mm := &modelMessage{msg: msg, stored: q.durable && !msg.transient}
+	i := len(q.msgs)
+	for i > 0 && q.msgs[i-1].msg.priority < msg.priority {
+		i--
+	}
+	q.msgs = slices.Insert(q.msgs, i, mm)
 	q.byMsg[msg] = mm
 	q.accepted++
 }
@@ -126,7 +134,7 @@ func (q *modelQueue) push(msg *Message) {
 // settle gives a held message its outcome.
 func (q *modelQueue) settle(mm *modelMessage, how outcome) {
 	mm.holder, mm.claimed, mm.tag = nil, false, 0
-	if how == requeued {
+	if how == refused || how == returned {
 		return
 	}
 	i := slices.Index(q.msgs, mm)
@@ -135,7 +143,17 @@ func (q *modelQueue) settle(mm *modelMessage, how outcome) {
 	q.settled++
 }
 
-// head is the oldest message that nobody holds.
+// restart forgets what is not stored.
+func (q *modelQueue) restart() {
+	q.msgs = slices.DeleteFunc(q.msgs, func(mm *modelMessage) bool {
+		if !mm.stored {
+			q.settled++
+		}
+		return !mm.stored
+	})
+}
+
+// head is the first message that nobody holds.
 func (q *modelQueue) head() *modelMessage {
 	for _, mm := range q.msgs {
 		if mm.holder == nil {
@@ -234,11 +252,14 @@ func (m *model) each(f func(*modelQueue)) {
 // check compares the Broker with the model between two steps.
 func (m *model) check(seed uint64) {
 	m.t.Helper()
+	synctest.Wait()
 	kept, queues := 0, 0
 	topics := make(map[string]bool)
 	m.each(func(q *modelQueue) {
-		if q.durable {
-			kept += len(q.msgs)
+		for _, mm := range q.msgs {
+			if mm.stored {
+				kept++
+			}
 		}
 		if q.dest.Kind != Topic {
 			m.checkDepth(q)
@@ -295,17 +316,16 @@ func (m *model) drain(seed uint64) {
 		m.check(seed)
 	}
 	if m.store != nil {
-		m.open() // as after a restart: nobody knows of former deliveries
+		m.open() // as after a restart
 		for _, q := range m.queues {
-			for _, mm := range q.msgs {
-				mm.attempts = 0
-			}
+			q.restart()
 		}
 		m.check(seed)
 	}
 	for _, q := range m.queues {
 		r := newRecorder()
-		s := m.b.Subscribe(SubscribeOptions{Destination: q.dest, Ack: AckClient, Prefetch: 1 << 20, Sink: r})
+		s := mustSubscribe(m.b, SubscribeOptions{Destination: q.dest, Ack: AckClient, Prefetch: 1 << 20, Sink: r})
+		synctest.Wait()
 		for i, d := range r.got {
 			if i >= len(q.msgs) || string(d.msg.Body()) != string(q.msgs[i].msg.Body()) || d.attempt != q.msgs[i].attempts+1 {
 				m.t.Fatalf("seed %d: %s: %s is left at %d", seed, q.text, d, i)
@@ -315,7 +335,7 @@ func (m *model) drain(seed uint64) {
 			m.t.Fatalf("seed %d: %s: %d are left, want %d", seed, q.text, len(r.got), len(q.msgs))
 		}
 		if n := len(r.got); n > 0 {
-			if err := s.Ack(r.got[n-1].tag); err != nil {
+			if err := s.Ack(r.got[n-1].tag, nil); err != nil {
 				m.t.Fatal(err)
 			}
 		}
@@ -326,11 +346,18 @@ func (m *model) drain(seed uint64) {
 }
 
 func TestModel(t *testing.T) {
-	seeds, steps := uint64(14), 10000
+	seeds := uint64(14)
 	if testing.Short() {
 		seeds = 4
 	}
 	for seed := range seeds {
+		synctest.Test(t, func(t *testing.T) { testModel(t, seed) })
+	}
+}
+
+func testModel(t *testing.T, seed uint64) {
+	const steps = 10000
+	{
 		var store *Memory
 		if seed%2 == 1 {
 			store = &Memory{}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"testing/synctest"
 )
 
 // step takes one random step of one client.
@@ -93,6 +94,10 @@ func (m *model) send(c *modelClient) {
 		m.t.Fatal(err)
 	}
 	msg := makeMessage(d, text, fmt.Sprint("m", m.serial))
+	if m.burst > 2 && d.Kind == Queue && m.r.IntN(4) == 0 {
+		msg.priority = uint8(m.r.IntN(10))
+	}
+	msg.transient = m.burst > 3 && m.r.IntN(4) == 0
 	if c.tx != nil && m.r.IntN(3) > 0 {
 		m.note("%s sends %s to %s in its transaction", c.owner.User, msg.Body(), text)
 		c.tx.tx.Send(msg)
@@ -103,6 +108,7 @@ func (m *model) send(c *modelClient) {
 	effect(msg)
 	var done counter
 	c.p.Send(msg, done.done)
+	synctest.Wait()
 	if done.calls != 1 || done.err != nil {
 		m.fail("done was called %d times, error %v", done.calls, done.err)
 	}
@@ -129,7 +135,7 @@ func (m *model) subscribe(c *modelClient) {
 	if s.q != nil {
 		s.q.subs = append(s.q.subs, s)
 	}
-	s.sub = m.b.Subscribe(SubscribeOptions{Destination: s.dest, Ack: s.ack, Prefetch: s.prefetch, Sink: s})
+	s.sub = mustSubscribe(m.b, SubscribeOptions{Destination: s.dest, Ack: s.ack, Prefetch: s.prefetch, Sink: s})
 }
 
 func (m *model) newRoom() int {
@@ -146,11 +152,12 @@ func (m *model) unsubscribe(c *modelClient, i int) {
 	c.subs = slices.Delete(c.subs, i, i+1)
 	if s.q != nil {
 		for _, mm := range s.pending() {
-			s.q.settle(mm, requeued)
+			s.q.settle(mm, returned)
 		}
 		s.q.subs = slices.DeleteFunc(s.q.subs, func(o *modelSub) bool { return o == s })
 	}
 	s.sub.Unsubscribe()
+	synctest.Wait()
 }
 
 func (m *model) anySub(c *modelClient) *modelSub {
@@ -206,7 +213,7 @@ func (m *model) settle(c *modelClient, s *modelSub) {
 		s.sub.Written(tag)
 		return
 	}
-	how := []outcome{acknowledged, acknowledged, acknowledged, requeued, rejected}[m.r.IntN(5)]
+	how := []outcome{acknowledged, acknowledged, acknowledged, refused, rejected}[m.r.IntN(5)]
 	msgs := s.meant(pending, tag)
 	if c.tx != nil && m.r.IntN(2) == 0 {
 		m.claim(c, s, tag, msgs, how)
@@ -217,9 +224,9 @@ func (m *model) settle(c *modelClient, s *modelSub) {
 		s.q.settle(mm, how)
 	}
 	if how == acknowledged {
-		m.wantErr(s.sub.Ack(tag), len(msgs) == 0)
+		m.wantErr(s.sub.Ack(tag, nil), len(msgs) == 0)
 	} else {
-		m.wantErr(s.sub.Nack(tag, how == requeued), len(msgs) == 0)
+		m.wantErr(s.sub.Nack(tag, how == refused, nil), len(msgs) == 0)
 	}
 }
 
@@ -234,7 +241,7 @@ func (m *model) claim(c *modelClient, s *modelSub, tag uint64, msgs []*modelMess
 	if how == acknowledged {
 		m.wantErr(c.tx.tx.Ack(s.sub, tag), len(msgs) == 0)
 	} else {
-		m.wantErr(c.tx.tx.Nack(s.sub, tag, how == requeued), len(msgs) == 0)
+		m.wantErr(c.tx.tx.Nack(s.sub, tag, how == refused), len(msgs) == 0)
 	}
 }
 
@@ -258,6 +265,7 @@ func (m *model) commit(c *modelClient) {
 	}
 	var done counter
 	tx.tx.Commit(done.done)
+	synctest.Wait()
 	if done.calls != 1 || done.err != nil {
 		m.fail("done of a COMMIT was called %d times, error %v", done.calls, done.err)
 	}
@@ -273,7 +281,7 @@ func (m *model) abort(c *modelClient) {
 	for _, cl := range tx.claims {
 		for _, mm := range cl.msgs {
 			if mm.claimed = false; mm.holder.closed {
-				cl.q.settle(mm, requeued)
+				cl.q.settle(mm, returned)
 			}
 		}
 	}

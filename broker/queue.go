@@ -2,85 +2,125 @@ package broker
 
 import (
 	"container/heap"
+	"errors"
 	"sync"
-	"sync/atomic"
+
+	"hoofbeat/internal/timers"
 )
 
 // A queue is a plain machine under a lock: it is told what happens and gives
-// its messages to consumers that have credit, in order of arrival, the
-// consumers in turn.
+// its messages to consumers that have credit, those of higher priority first
+// and else in order of arrival, the consumers in turn.
 //
-// It does not assume that all of its messages are in it: ready is a window
-// that begins at its head.
+// It does not assume that all of its messages are in it: what a Store keeps is
+// read when it is needed, see lane and schedule.
 type queue struct {
-	id      uint64 // the order in which transactions lock queues
+	id      QueueID // its name in the Store, and the order in which transactions lock queues
 	dest    Destination
-	store   Store // nil: its messages live here only
-	stats   *Stats
-	private bool // belongs to one subscription or connection; not registered
-	backlog int  // bound on bytes, 0: none
+	topic   Destination // of a durable subscription
+	set     *queues
+	private bool // belongs to one subscription or connection; neither registered nor stored
+	backlog int  // bound on the bytes of a private one, 0: none
+	// binding is, for a durable subscription, what stands in its topic, and
+	// broker whose that is.
+	binding *Subscription
+	broker  *Broker
 
 	mu sync.Mutex // guards what follows, and the fields of its consumers
 
-	seq      uint64       // of the newest message
-	ready    deque[entry] // in order of arrival
-	returned entries      // given back, each older than all in ready
-	size     int          // bytes of all messages, delivered ones included
-	held     int          // delivered and not settled
+	policy    *Policy
+	described bool  // the Store knows it
+	expiring  bool  // it has had messages with an expiry of their own
+	abandoned int64 // see QueueMeta
+
+	seq      uint64  // of the newest message
+	count    int     // of all messages: delivered ones and those on disk included
+	size     int     // their bytes
+	held     int     // delivered and not settled
+	lanes    []*lane // the highest priority first; those that were ever needed
+	returned entries // given back, or visible now after a delay
+	delayed  schedule
+
 	// line holds the consumers with credit, whose turn is in this order.
 	line      deque[*consumer]
 	left      int       // closed ones that still stand in line
 	consumers int       // open ones, and closed ones with messages in a transaction
 	owner     *consumer // the newest one; asked what to do if backlog is full
 	gone      bool
+
+	takers int           // who takes messages without being a consumer
+	paged  chan struct{} // closed when a page has come, if somebody waits for it
+	asked  []question    // what is to be read once out was applied
+	out    *Batch        // what is to be applied before the lock is let go; nil: nothing
+	dead   []deadLetter  // what is to be moved once it is
+	moving int           // of those that were dead, not yet in their new queue
+	room   chan struct{} // closed when there is room again, if somebody waits for it
+	debt   Extent        // what DropHead could not give up yet
+
+	// look says that the head is wanted in memory to see whether it has
+	// expired; it is not needed for more than that. earliest is when that is
+	// to be done next, at the earliest, while the head is not in memory.
+	look     bool
+	earliest int64
+	wake     *timers.Timer
+	wakesAt  int64 // in ms since the epoch; 0: not set
 }
 
-// An entry is a message in a queue.
-type entry struct {
-	msg      *Message
-	seq      uint64
-	attempts int32 // deliveries so far
-}
+// ErrQueueFull is why a message was refused: its queue is at the limits of its
+// policy.
+var ErrQueueFull = errors.New("the queue is full")
 
-// entries is a heap by seq.
-type entries []entry
-
-func (e entries) Len() int           { return len(e) }
-func (e entries) Less(i, j int) bool { return e[i].seq < e[j].seq }
-func (e entries) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
-func (e *entries) Push(x any)        { *e = append(*e, x.(entry)) }
-func (e *entries) Pop() any {
-	last := len(*e) - 1
-	x := (*e)[last]
-	(*e)[last] = entry{}
-	*e = (*e)[:last]
-	return x
+// A verdict is what a queue says to a message.
+type verdict struct {
+	err  error         // it is refused
+	wait chan struct{} // it is to come again when this is closed
 }
 
 // push puts a message at the end and reports whether the queue still took it;
 // false says that it has vanished, and another has its name.
-func (q *queue) push(m *Message) bool { return q.pushDurably(m, nil) }
+func (q *queue) push(m *Message) bool {
+	there, _ := q.pushDurably(m, nil, false)
+	return there
+}
 
 // pushDurably is push; done is called once the message is kept as safely as
-// this queue keeps any, or with the reason why it is not.
-func (q *queue) pushDurably(m *Message, done func(error)) bool {
+// this queue keeps any, or with the reason why it is not. If wait is not nil
+// the message was not taken, and done will not be called. Forced messages are
+// taken beyond the limits.
+func (q *queue) pushDurably(m *Message, done func(error), forced bool) (there bool, wait <-chan struct{}) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	if q.gone {
-		return false
+		q.mu.Unlock()
+		return false, nil
 	}
+	taken, wait := q.offer(m, done, forced)
+	idle := !taken && q.empty() // it was made for a message that it refused
+	q.unlock()
+	if idle {
+		q.set.vanish(q)
+	}
+	return true, wait
+}
+
+// offer is pushDurably with the lock held.
+func (q *queue) offer(m *Message, done func(error), forced bool) (taken bool, wait <-chan struct{}) {
 	if !q.makeRoom(m) {
 		finished(done, nil)
-		return true
+		return false, nil
 	}
-	q.append(m)
-	if q.store != nil {
-		q.store.Apply(Batch{{Kind: Put, Queue: q.dest.Key(), Seq: q.seq, Message: m}}, done)
-	} else {
-		finished(done, nil)
+	if !forced {
+		if v := q.admit(1, m.Size(), q.keeps(m)); v != (verdict{}) {
+			if v.wait == nil {
+				q.set.stats.Refused.Add(1)
+				finished(done, v.err)
+			}
+			return false, v.wait
+		}
 	}
+	q.append(m, State{})
 	q.pump()
-	return true
+	q.flush(done)
+	return true, nil
 }
 
 func finished(done func(error), err error) {
@@ -89,36 +129,97 @@ func finished(done func(error), err error) {
 	}
 }
 
-// append puts a message at the end. The lock is held.
-func (q *queue) append(m *Message) {
-	q.seq++
-	q.size += m.Size()
-	q.ready.pushBack(entry{msg: m, seq: q.seq})
+// unlock lets go of the lock, and then does what could not be done with it.
+func (q *queue) unlock() {
+	if dead := q.settleUp(); len(dead) > 0 {
+		q.bury(dead, nil)
+	}
 }
 
-// makeRoom reports whether m may be put into a queue whose backlog is bounded.
-func (q *queue) makeRoom(m *Message) bool {
-	for q.backlog > 0 && q.size > 0 && q.size+m.Size() > q.backlog {
-		if c := q.owner; c == nil || c.closed || c.sub.sink.Overrun() != DropOldest {
-			q.stats.Dropped.Add(1)
-			return false
-		}
-		e, ok := q.pop()
-		if !ok {
-			q.stats.Dropped.Add(1)
-			return false // all of it is with the consumer
-		}
-		q.size -= e.msg.Size()
-		q.stats.Dropped.Add(1)
+// settleUp lets go of the lock after all that needs it, and gives what has died.
+func (q *queue) settleUp() []deadLetter {
+	q.flush(nil)
+	q.ask()
+	dead := q.dead
+	q.dead = nil
+	q.moving += len(dead)
+	q.announceRoom()
+	q.setWake()
+	q.mu.Unlock()
+	return dead
+}
+
+// keeps tells whether the Store is to keep m.
+func (q *queue) keeps(m *Message) bool {
+	return q.set.store != nil && !q.private && q.policy.Durable && !m.transient
+}
+
+// append puts a message at the end. The lock is held.
+func (q *queue) append(m *Message, s State) {
+	q.seq++
+	q.count++
+	q.size += m.Size()
+	e := entry{msg: m, seq: q.seq, marks: marksOf(s)}
+	if q.keeps(m) {
+		e.marks |= storedMark
 	}
-	return true
+	if m.arrived == 0 && (e.stored() || q.policy.TTL > 0) {
+		m.arrived = q.set.now()
+	}
+	if m.due != 0 && m.due > q.set.now() {
+		e.at = m.due
+	}
+	q.mark(m)
+	if e.stored() {
+		q.describe()
+		q.do(Op{Kind: Put, Queue: q.id, At: e.position(), Message: m, Size: m.Size(), State: s})
+	}
+	if e.at != 0 {
+		q.delayed.add(e, q.set.window().Count)
+		return
+	}
+	l := q.lane(m.priority)
+	l.add(e, e.stored() && q.wanted() && q.hasRoom(l, m))
+}
+
+// wanted tells whether the queue's head is to be in memory.
+func (q *queue) wanted() bool { return q.look || q.steadilyWanted() }
+
+// steadilyWanted tells whether messages are taken from its head, by consumers
+// or to make room.
+func (q *queue) steadilyWanted() bool {
+	return q.consumers > 0 || q.takers > 0 || q.policy.Overflow == DropHead && (q.policy.MaxMessages > 0 || q.policy.MaxBytes > 0)
+}
+
+func (q *queue) hasRoom(l *lane, m *Message) bool {
+	w := q.set.window()
+	return l.window.len() == 0 || l.window.len() < w.Count && l.loaded+m.Size() <= w.Size
+}
+
+// lane gives the lane of a priority, and makes it if there is none.
+func (q *queue) lane(priority uint8) *lane {
+	for i, l := range q.lanes {
+		switch {
+		case l.priority == priority:
+			return l
+		case l.priority < priority:
+			l := &lane{priority: priority}
+			q.lanes = append(q.lanes, nil)
+			copy(q.lanes[i+1:], q.lanes[i:])
+			q.lanes[i] = l
+			return l
+		}
+	}
+	l := &lane{priority: priority}
+	q.lanes = append(q.lanes, l)
+	return l
 }
 
 // pump delivers while there is a message and a consumer with credit. The lock
 // is held.
 func (q *queue) pump() {
 	for q.line.len() > 0 {
-		e, ok := q.pop()
+		e, ok := q.next()
 		if !ok {
 			return
 		}
@@ -135,15 +236,65 @@ func (q *queue) pump() {
 	}
 }
 
-// pop takes the message at the head. The lock is held.
-func (q *queue) pop() (entry, bool) {
-	switch {
-	case len(q.returned) > 0:
-		return heap.Pop(&q.returned).(entry), true
-	case q.ready.len() > 0:
-		return q.ready.popFront(), true
+// next takes the message at the head, and lets go of those that have expired.
+func (q *queue) next() (entry, bool) {
+	for {
+		e, ok := q.pop()
+		if !ok || !q.mayExpire() || !q.expired(&e) {
+			return e, ok
+		}
+		q.die(e, reasonExpired)
 	}
-	return entry{}, false
+}
+
+// pop takes the message at the head, if it is in memory; if it is not, it will
+// be read, and delivered then. The lock is held.
+func (q *queue) pop() (entry, bool) {
+	if q.delayed.count > 0 {
+		q.promote()
+	}
+	l := q.first()
+	if len(q.returned) > 0 && q.returnedFirst(l) {
+		return heap.Pop(&q.returned).(entry), true
+	}
+	if l == nil || l.window.len() == 0 {
+		return entry{}, false
+	}
+	e := l.pop()
+	if l.behind.Count > 0 {
+		q.fill(l)
+	}
+	return e, true
+}
+
+// first is the lane whose turn it is, nil if nothing waits. Where nothing can
+// be read at present, the next lane has its turn.
+func (q *queue) first() *lane {
+	for _, l := range q.lanes {
+		if l.window.len() > 0 {
+			return l
+		}
+		if l.behind.Count > 0 && !l.failed {
+			q.fill(l)
+			return l
+		}
+	}
+	return nil
+}
+
+// returnedFirst tells whether what was given back comes before the head of l.
+func (q *queue) returnedFirst(l *lane) bool {
+	if l == nil {
+		return true
+	}
+	r := &q.returned[0]
+	switch {
+	case r.msg.priority != l.priority:
+		return r.msg.priority > l.priority
+	case l.window.len() == 0:
+		return r.seq <= l.after // else what is not read yet may be older
+	}
+	return r.seq < l.window.at(0).seq
 }
 
 // giveBack puts a message that was taken from the head there again. The lock
@@ -152,132 +303,17 @@ func (q *queue) giveBack(e entry) { heap.Push(&q.returned, e) }
 
 // empty tells whether nothing would be lost without the queue. The lock is
 // held.
-func (q *queue) empty() bool {
-	return q.ready.len() == 0 && len(q.returned) == 0 && q.held == 0 && q.consumers == 0
-}
+func (q *queue) empty() bool { return q.count == 0 && q.consumers == 0 && q.moving == 0 }
 
 // Depth is how many messages a queue holds.
 type Depth struct {
 	Ready   int // waiting for a consumer
 	Unacked int // with a consumer
+	Delayed int // waiting for their time
 }
 
 func (q *queue) depth() Depth {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return Depth{Ready: q.ready.len() + len(q.returned), Unacked: q.held}
-}
-
-// queues is the registry of the queues that clients share or that a
-// connection owns. One exists while it holds a message or has a consumer.
-type queues struct {
-	store Store
-	stats *Stats
-	ids   atomic.Uint64
-
-	// mu guards what follows. A queue whose connection owns it (private) is
-	// made and dropped by that connection and does not vanish by itself.
-	mu    sync.RWMutex
-	byKey map[string]*queue
-	// seq is the highest number in a queue that vanished; new queues go on
-	// from it, so that no number comes twice if one is made again.
-	seq uint64
-}
-
-// get returns the queue of that name, and makes it if there is none.
-func (qs *queues) get(d Destination) *queue {
-	key := d.Key()
-	qs.mu.RLock()
-	q := qs.byKey[key]
-	qs.mu.RUnlock()
-	if q != nil {
-		return q
-	}
-	qs.mu.Lock()
-	defer qs.mu.Unlock()
-	if q = qs.byKey[key]; q == nil {
-		q = qs.make(d)
-		q.seq = qs.seq
-		qs.byKey[key] = q
-	}
-	return q
-}
-
-// lookup returns the queue of that name, nil if there is none.
-func (qs *queues) lookup(key string) *queue {
-	qs.mu.RLock()
-	defer qs.mu.RUnlock()
-	return qs.byKey[key]
-}
-
-func (qs *queues) make(d Destination) *queue {
-	q := &queue{id: qs.ids.Add(1), dest: d, stats: qs.stats}
-	if d.Kind == Queue {
-		q.store = qs.store
-	}
-	return q
-}
-
-// vanish removes a queue that holds nothing and serves nobody, so that names
-// of clients' making do not pile up.
-func (qs *queues) vanish(q *queue) {
-	if q.private {
-		return
-	}
-	q.mu.Lock()
-	idle := q.empty() && !q.gone
-	q.mu.Unlock()
-	if !idle {
-		return
-	}
-	qs.mu.Lock()
-	defer qs.mu.Unlock()
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.empty() && !q.gone {
-		q.gone = true
-		qs.seq = max(qs.seq, q.seq)
-		delete(qs.byKey, q.dest.Key())
-	}
-}
-
-// makeTemporary makes a connection's queue, unless there is one.
-func (qs *queues) makeTemporary(d Destination, backlog int) bool {
-	qs.mu.Lock()
-	defer qs.mu.Unlock()
-	key := d.Key()
-	if qs.byKey[key] != nil {
-		return false
-	}
-	q := qs.make(d)
-	q.private, q.backlog = true, backlog
-	qs.byKey[key] = q
-	return true
-}
-
-// restore puts a message back that the store kept.
-func (qs *queues) restore(s Stored) error {
-	q := qs.get(s.Message.to)
-	q.seq = s.Seq - 1
-	q.append(s.Message)
-	return nil
-}
-
-func (qs *queues) len() int {
-	qs.mu.RLock()
-	defer qs.mu.RUnlock()
-	return len(qs.byKey)
-}
-
-// drop removes a queue with all that it holds.
-func (qs *queues) drop(key string) {
-	qs.mu.Lock()
-	defer qs.mu.Unlock()
-	if q := qs.byKey[key]; q != nil {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		q.gone = true
-		q.ready, q.returned = deque[entry]{}, nil
-		delete(qs.byKey, key)
-	}
+	return Depth{Ready: q.count - q.held - q.delayed.count, Unacked: q.held, Delayed: q.delayed.count}
 }

@@ -128,13 +128,13 @@ func TestUnknownDelivery(t *testing.T) {
 		tag := p.tag("2")
 		if mode != AckAuto {
 			p.ack("2")
-			x.must(p.sub.Nack(p.tag("4"), false))
+			x.must(p.sub.Nack(p.tag("4"), false, nil))
 		}
-		x.wantUnknown(p.sub.Ack(tag))
+		x.wantUnknown(p.sub.Ack(tag, nil))
 		for _, unknown := range []uint64{0, tag, 1 << 20, 1 << 63, 1<<64 - 1} {
-			x.wantUnknown(p.sub.Ack(unknown))
-			x.wantUnknown(p.sub.Nack(unknown, true))
-			x.wantUnknown(p.sub.Nack(unknown, false))
+			x.wantUnknown(p.sub.Ack(unknown, nil))
+			x.wantUnknown(p.sub.Nack(unknown, true, nil))
+			x.wantUnknown(p.sub.Nack(unknown, false, nil))
 		}
 	}
 	x.wantDepth("/queue/auto", 1, 4)
@@ -144,7 +144,7 @@ func TestUnknownDelivery(t *testing.T) {
 	p := x.subscribe("/queue/other", AckClient, 1)
 	x.send("/queue/other", "1")
 	p.sub.Unsubscribe()
-	x.wantUnknown(p.sub.Ack(p.tag("1")))
+	x.wantUnknown(p.sub.Ack(p.tag("1"), nil))
 	x.wantDepth("/queue/other", 1, 0)
 	if n := x.b.Stats().Acked.Load() + x.b.Stats().Dropped.Load(); n != 2+2+2 {
 		t.Errorf("%d messages settled, want 6", n)
@@ -230,7 +230,7 @@ func TestHeldIsBounded(t *testing.T) {
 	if ring := len(p.sub.consumer.held.ring); ring > 512 {
 		t.Errorf("the ring has %d places", ring)
 	}
-	x.must(p.sub.Ack(1))
+	x.must(p.sub.Ack(1, nil))
 	x.wantDepth("/queue/q", 0, 0)
 }
 

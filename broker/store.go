@@ -1,32 +1,61 @@
 package broker
 
-// A Store keeps the messages of durable queues.
+import "cmp"
+
+// A Store keeps the messages of durable queues. All of its methods may be
+// called with locks of the broker held, and none waits for the disk, but for
+// Load. What it calls back, it calls from a goroutine of its own, after the
+// method has returned, with no lock of its own held.
 type Store interface {
+	// Load calls f for every queue that is kept, until f returns an error,
+	// which it returns. It reads no messages. It is called once, before
+	// anything else; next is a QueueID that has never been used, nor any
+	// above it.
+	Load(f func(StoredQueue) error) (next QueueID, err error)
+
 	// Apply makes the whole batch permanent or nothing of it, and then calls
 	// done, if it is not nil, once: with nil as soon as the batch will survive
-	// a crash of the machine, or with the reason why it may not. It may do so
-	// before it returns, or later from another goroutine; batches are done in
-	// the order in which they were applied.
-	//
-	// Apply does not wait for the disk: it is called with locks of the broker
-	// held. done may take such locks as a Sink may.
+	// a crash of the machine (or as little as the Store was told to promise),
+	// or with the reason why it may not. Batches take effect, and are done, in
+	// the order in which they were applied. The batch is the caller's again
+	// when Apply returns; what it points to is not changed any more. Ops on a
+	// queue that is not known, such as one that was dropped, do nothing.
 	Apply(b Batch, done func(error))
 
-	// Load calls f for every message that is kept, those of one queue in the
-	// order of their numbers, until f returns an error, which it returns.
-	// It is called once, before anything is applied.
-	Load(f func(Stored) error) error
+	// Read gives f what a range holds, once. It sees all batches that were
+	// applied before it, and perhaps later ones.
+	Read(r Range, f func(Page))
+
+	// Ready is nil if a Put can be kept at present, else it says what hinders
+	// it, such as a disk that is nearly full. A Batch that only forgets may be
+	// applied all the same.
+	Ready() error
 }
 
-// A Batch is what a Store does as one. It is not changed after it was applied.
+// A QueueID names a queue in a Store. No two queues ever have the same one.
+type QueueID uint64
+
+// A Batch is what a Store does as one.
 type Batch []Op
 
 // An Op is one step of a Batch.
 type Op struct {
-	Kind    OpKind
-	Queue   string // the key of the queue
-	Seq     uint64 // the number of the message in its queue; never used twice
+	Kind  OpKind
+	Queue QueueID
+	// At is where the message is (Put, Note, Delete), or behind which messages
+	// are forgotten (Clear).
+	At Position
+	// Message is kept by Put.
 	Message *Message
+	// Size is the message's Size (Put, Delete), or the sum of all that a Clear
+	// forgets.
+	Size int
+	// Count is how many messages a Clear forgets.
+	Count int
+	// State is kept beside the message (Put, Note).
+	State State
+	// Meta describes the queue (Describe).
+	Meta *QueueMeta
 }
 
 // OpKind is what an Op does.
@@ -34,13 +63,106 @@ type OpKind uint8
 
 // The kinds of Op.
 const (
-	Put    OpKind = iota + 1 // keep Message
-	Delete                   // forget the message of that number, which was Put once
+	// Describe makes a queue known, or replaces its description. It comes
+	// before the queue's first Put.
+	Describe OpKind = iota + 1
+	// Drop forgets a queue, with all that it holds.
+	Drop
+	// Put keeps a message at a position that holds none.
+	Put
+	// Note replaces the state of the message at a position.
+	Note
+	// Delete forgets the message at a position, which was Put there, and its
+	// state.
+	Delete
+	// Clear forgets all messages of a lane behind a position, as if each was
+	// deleted.
+	Clear
 )
+
+// A Position is a message's place in its queue: a queue consists of lanes, and
+// a lane is ordered by At and then by Seq. A position may be used again after
+// what it held was deleted.
+type Position struct {
+	Lane Lane
+	At   int64 // when it becomes visible, in ms since the epoch; 0 but in lane Delayed
+	Seq  uint64
+}
+
+// Compare orders positions as a Store keeps them.
+func (p Position) Compare(o Position) int {
+	return cmp.Or(cmp.Compare(p.Lane, o.Lane), cmp.Compare(p.At, o.At), cmp.Compare(p.Seq, o.Seq))
+}
+
+// A Lane is the messages of one priority, or those that are not visible yet.
+type Lane uint8
+
+// Delayed is the lane of messages that wait for their time, whatever their
+// priority. The lane of a priority is LaneOf it.
+const (
+	Delayed Lane = MaxPriority + 1
+	// Lanes is how many there are.
+	Lanes = int(Delayed) + 1
+)
+
+// LaneOf is the lane of a priority: the most urgent one is the first.
+func LaneOf(priority uint8) Lane { return MaxPriority - Lane(priority) }
+
+// A State is what a queue remembers of a message beside its content.
+type State struct {
+	Attempts uint16 // deliveries so far
+	Failures uint16 // those of them that count towards max_deliveries
+}
+
+// A QueueMeta describes a queue.
+type QueueMeta struct {
+	Destination Destination
+	// Topic is what a durable subscription (Kind Durable) is subscribed to.
+	Topic Destination
+	// Abandoned is since when a durable subscription has no subscriber, in ms
+	// since the epoch; 0: it has one.
+	Abandoned int64
+	// Expiring says that a message with an expiry of its own was put into it.
+	Expiring bool
+}
+
+// A StoredQueue is a queue that a Store kept.
+type StoredQueue struct {
+	ID    QueueID
+	Meta  QueueMeta
+	Lanes [Lanes]Extent
+	// LastSeq is at least the highest Seq of what the queue holds.
+	LastSeq uint64
+}
+
+// An Extent is how much there is.
+type Extent struct {
+	Count int
+	Size  int // the sum of Message.Size
+}
+
+// A Range is a part of a lane.
+type Range struct {
+	Queue QueueID
+	// After is the position behind which the range begins, in its lane.
+	After Position
+	// Messages and Size bound what is read; one message is read whatever its
+	// size. Both are at least 1.
+	Messages, Size int
+}
+
+// A Page is what a Range holds.
+type Page struct {
+	Messages []Stored // in their order
+	// End says that the lane holds nothing behind them.
+	End bool
+	// Err is why the page ends where it does, if that is for a fault.
+	Err error
+}
 
 // Stored is a message that a Store kept.
 type Stored struct {
-	Queue   string
-	Seq     uint64
+	At      Position
 	Message *Message
+	State   State
 }

@@ -79,6 +79,10 @@ type SubscribeOptions struct {
 	// Prefetch is how many messages may be delivered and neither acknowledged
 	// nor, with AckAuto, written. At least 1. Topics with AckAuto have none.
 	Prefetch int
+	// Durable names the durable subscription (Kind Durable) to which the
+	// subscriber attaches, and which is made if there is none; the zero value:
+	// none. Several may attach to one and share its messages.
+	Durable Destination
 	// Backlog bounds, in bytes, what is kept for a subscriber that has a queue
 	// of its own, because it acknowledges what it gets from a topic. 0 means
 	// no bound.
@@ -97,9 +101,12 @@ type Subscription struct {
 	topic    *topic    // if it is subscribed to a topic; set by topics.add
 	left     bool      // it does not count for topic any more; guarded by the registry's lock
 	consumer *consumer // if it takes from a queue, a private one of a topic included
+	// durable is set in what stands in a topic for a durable subscription: it
+	// has no sink, and messages go to that queue.
+	durable *queue
 }
 
-// take receives a message from a topic.
+// take receives a message from a topic, for a subscription that is not durable.
 func (s *Subscription) take(m *Message) {
 	if s.consumer == nil {
 		s.sink.Deliver(m, 0, 1)
@@ -110,8 +117,15 @@ func (s *Subscription) take(m *Message) {
 
 // Unsubscribe ends the subscription. Messages that were delivered and not
 // acknowledged go back to the head of their queue in their order; those that
-// an open transaction acknowledged stay with it. It may be called repeatedly.
-func (s *Subscription) Unsubscribe() {
+// an open transaction acknowledged stay with it. A durable subscription goes on
+// without its subscriber. It may be called repeatedly.
+func (s *Subscription) Unsubscribe() { s.end(false) }
+
+// Lose is Unsubscribe for a subscriber that was lost, not one that left: of
+// what it had not acknowledged, the oldest counts as failed.
+func (s *Subscription) Lose() { s.end(true) }
+
+func (s *Subscription) end(lost bool) {
 	if s.closed.Swap(true) {
 		return
 	}
@@ -119,7 +133,7 @@ func (s *Subscription) Unsubscribe() {
 		s.broker.topics.remove(s)
 	}
 	if s.consumer != nil {
-		s.consumer.close()
+		s.consumer.close(lost)
 		s.broker.queues.vanish(s.consumer.q)
 	}
 }
@@ -135,29 +149,38 @@ func (s *Subscription) Resume() {
 // subscriber, which acknowledges them in mode auto.
 func (s *Subscription) Written(tag uint64) {
 	if c := s.consumer; c != nil && c.ack == AckAuto {
-		c.settle(tag, true, acknowledged)
+		c.settle(tag, true, acknowledged, nil)
 	}
 }
 
 // Ack acknowledges a delivery, and in mode client all before it. The error is
-// ErrUnknownDelivery if it is not pending.
-func (s *Subscription) Ack(tag uint64) error { return s.settle(tag, acknowledged) }
-
-// Nack gives a delivery back, and in mode client all before it: to the head of
-// its queue, or, if requeue is false, to nobody.
-func (s *Subscription) Nack(tag uint64, requeue bool) error {
-	if requeue {
-		return s.settle(tag, requeued)
-	}
-	return s.settle(tag, rejected)
+// ErrUnknownDelivery if it is not pending; else done, if it is not nil, is
+// called as by [Publisher.Send] when it is certain that the message will not
+// come again.
+func (s *Subscription) Ack(tag uint64, done func(error)) error {
+	return s.settle(tag, acknowledged, done)
 }
 
-func (s *Subscription) settle(tag uint64, how outcome) error {
+// Nack refuses a delivery, and in mode client all before it: it is delivered
+// again as its queue's policy says, or, if requeue is false, dead at once.
+// Error and done are those of Ack.
+func (s *Subscription) Nack(tag uint64, requeue bool, done func(error)) error {
+	return s.settle(tag, nacked(requeue), done)
+}
+
+func nacked(requeue bool) outcome {
+	if requeue {
+		return refused
+	}
+	return rejected
+}
+
+func (s *Subscription) settle(tag uint64, how outcome, done func(error)) error {
 	c := s.consumer
 	if c == nil || c.ack == AckAuto {
 		return ErrUnknownDelivery
 	}
-	if c.settle(tag, c.ack == AckClient, how) == 0 {
+	if c.settle(tag, c.ack == AckClient, how, done) == 0 {
 		return ErrUnknownDelivery
 	}
 	return nil

@@ -29,10 +29,12 @@ type topics struct {
 	generation atomic.Uint64
 }
 
-// A route is the topics that one destination matches.
+// A route is the topics that one destination matches, and the queues of the
+// durable subscriptions among their subscribers.
 type route struct {
 	generation uint64
 	topics     []*topic
+	durable    []*queue
 }
 
 func newTopics() *topics {
@@ -50,6 +52,9 @@ func (ts *topics) add(s *Subscription) {
 		ts.insert(t)
 	}
 	s.topic = t
+	if s.durable != nil {
+		ts.generation.Add(1)
+	}
 	// Readers hold the slice with its length of then, so that appending behind
 	// it is safe.
 	subs := append(*t.subs.Load(), s)
@@ -62,6 +67,9 @@ func (ts *topics) remove(s *Subscription) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	t := s.topic
+	if s.durable != nil {
+		ts.generation.Add(1)
+	}
 	s.left = true
 	t.gone++
 	subs := *t.subs.Load()
@@ -132,19 +140,26 @@ func (ts *topics) resolve(d Destination) route {
 	if root := ts.spaces[d.space()]; root != nil {
 		r.topics = root.match(d.name(), r.topics)
 	}
+	for _, t := range r.topics {
+		for _, s := range *t.subs.Load() {
+			if s.durable != nil && !s.closed.Load() {
+				r.durable = append(r.durable, s.durable)
+			}
+		}
+	}
 	return r
 }
 
 // current tells whether no topic came or went since r was resolved.
 func (ts *topics) current(r route) bool { return r.generation == ts.generation.Load() }
 
-// publish gives m to every subscriber on the route and returns how many there
-// were.
+// publish gives m to every subscriber on the route, but for durable
+// subscriptions, and returns how many there were.
 func (r route) publish(m *Message) int {
 	n := 0
 	for _, t := range r.topics {
 		for _, s := range *t.subs.Load() {
-			if s.closed.Load() {
+			if s.closed.Load() || s.durable != nil {
 				continue
 			}
 			s.take(m)

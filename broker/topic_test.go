@@ -75,8 +75,8 @@ func TestTopicWithAck(t *testing.T) {
 	p.want("1#2")
 	p.nack("1", false)
 	p.want("4")
-	x.wantUnknown(auto.sub.Ack(0))
-	x.wantUnknown(p.sub.Ack(p.tag("2")))
+	x.wantUnknown(auto.sub.Ack(0, nil))
+	x.wantUnknown(p.sub.Ack(p.tag("2"), nil))
 	p.sub.Unsubscribe()
 	auto.sub.Unsubscribe()
 	x.wantSize(0, 0)
@@ -245,7 +245,7 @@ func TestTopicThousandsJoinAndLeave(t *testing.T) {
 			for range 5 {
 				subs := make([]*Subscription, 400)
 				for i := range subs {
-					subs[i] = x.b.Subscribe(SubscribeOptions{Destination: r, Sink: discard{}})
+					subs[i] = mustSubscribe(x.b, SubscribeOptions{Destination: r, Sink: discard{}})
 				}
 				p.Send(m, nil)
 				for _, s := range subs {

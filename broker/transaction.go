@@ -38,13 +38,10 @@ func (t *Transaction) Ack(s *Subscription, tag uint64) error {
 	return t.claim(s, tag, acknowledged)
 }
 
-// Nack gives a delivery back as [Subscription.Nack] does, once the
-// transaction commits.
+// Nack refuses a delivery as [Subscription.Nack] does, once the transaction
+// commits.
 func (t *Transaction) Nack(s *Subscription, tag uint64, requeue bool) error {
-	if requeue {
-		return t.claim(s, tag, requeued)
-	}
-	return t.claim(s, tag, rejected)
+	return t.claim(s, tag, nacked(requeue))
 }
 
 func (t *Transaction) claim(s *Subscription, tag uint64, how outcome) error {
@@ -63,61 +60,73 @@ func (t *Transaction) claim(s *Subscription, tag uint64, how outcome) error {
 // Abort drops the messages; what was acknowledged is pending again, with the
 // consumer that has it.
 func (t *Transaction) Abort() {
-	t.messages = nil
-	queues, _ := t.queues()
-	lockAll(queues) // none has vanished: it has what was claimed
-	for _, c := range t.claims {
-		c.consumer.unclaim(c.tags)
-	}
-	// Only now, so that what goes back to a queue leaves it in order.
-	for _, q := range queues {
+	for _, q := range t.claimed() {
+		q.mu.Lock()
+		for _, c := range t.claims {
+			if c.consumer.q == q {
+				c.consumer.unclaim(c.tags)
+			}
+		}
+		// Only now, so that what goes back to a queue leaves it in order.
 		q.pump()
-		q.mu.Unlock()
+		q.unlock()
+		t.publisher.broker.queues.vanish(q)
 	}
-	t.finish(queues)
+	t.messages, t.claims = nil, nil
+}
+
+// claimed are the queues of which something was acknowledged, each once.
+func (t *Transaction) claimed() []*queue {
+	var qs []*queue
+	for _, c := range t.claims {
+		qs = append(qs, c.consumer.q)
+	}
+	return distinct(qs)
+}
+
+// distinct sorts queues in the order in which they are locked, each once.
+func distinct(qs []*queue) []*queue {
+	slices.SortFunc(qs, func(a, b *queue) int { return cmp.Compare(a.id, b.id) })
+	return slices.Compact(qs)
 }
 
 // Commit makes all of it happen. Nobody sees a part: the queues are locked
 // together, and a Store gets one batch. done is called as by
-// [Publisher.Send], for all of it.
-func (t *Transaction) Commit(done func(error)) {
-	var queues, targets []*queue
-	locked := false
-	for !locked {
-		queues, targets = t.queues()
-		locked = lockAll(queues)
+// [Publisher.Send], for all of it; if wait is not nil nothing has happened,
+// and Commit is to be called again when it is closed. If the messages are
+// refused, the transaction is aborted.
+func (t *Transaction) Commit(done func(error)) (wait <-chan struct{}) {
+	c := commitment{t: t, qs: t.publisher.broker.queues}
+	for !c.lock() {
 	}
-	var batch Batch
-	for i, m := range t.messages {
-		if q := targets[i]; q != nil {
-			batch = q.commit(m, batch)
+	if v := c.admit(); v != (verdict{}) {
+		c.unlock()
+		if v.wait == nil {
+			c.qs.stats.Refused.Add(int64(len(t.messages)))
+			t.Abort()
+			for _, q := range c.locked {
+				c.qs.vanish(q)
+			}
+			finished(done, v.err)
 		}
+		return v.wait
 	}
-	for _, c := range t.claims {
-		batch = c.consumer.commit(c, batch)
-	}
-	if len(batch) > 0 {
-		t.publisher.broker.queues.store.Apply(batch, done)
-	}
-	for _, q := range queues {
-		q.pump()
-		q.mu.Unlock()
-	}
-	t.finish(queues)
-	if len(batch) == 0 {
-		finished(done, nil)
-	}
+	c.apply(done)
+	c.unlock()
+	t.finish(c.locked)
+	return nil
 }
 
 // finish does what concerns no queue that was locked.
 func (t *Transaction) finish(queues []*queue) {
 	b := t.publisher.broker
 	for _, m := range t.messages {
+		b.stats.Sent.Add(1)
 		switch m.to.Kind {
-		case Queue:
-			b.stats.Sent.Add(1)
-		default:
-			t.publisher.Send(m, nil)
+		case Topic, User:
+			t.publisher.deliver(t.publisher.routeOf(m.to), m)
+		case TempQueue:
+			b.reply(m)
 		}
 	}
 	for _, q := range queues {
@@ -126,58 +135,16 @@ func (t *Transaction) finish(queues []*queue) {
 	t.messages, t.claims = nil, nil
 }
 
-// queues gives those that the transaction changes, each once, in the order in
-// which they are locked; and for each message the one it goes to, nil if it
-// goes to a topic or as a reply.
-func (t *Transaction) queues() (qs, targets []*queue) {
-	targets = make([]*queue, len(t.messages))
-	for i, m := range t.messages {
-		if m.to.Kind == Queue {
-			targets[i] = t.publisher.broker.queues.get(m.to)
-			qs = append(qs, targets[i])
-		}
-	}
-	for _, c := range t.claims {
-		qs = append(qs, c.consumer.q)
-	}
-	slices.SortFunc(qs, func(a, b *queue) int { return cmp.Compare(a.id, b.id) })
-	return slices.Compact(qs), targets
-}
-
-// lockAll locks queues in their order; false, and none locked, if one that
-// is named by its destination has vanished meanwhile.
-func lockAll(queues []*queue) bool {
-	for i, q := range queues {
-		q.mu.Lock()
-		if q.gone && q.dest.Kind == Queue && !q.private {
-			for _, q := range queues[:i+1] {
-				q.mu.Unlock()
-			}
-			return false
-		}
-	}
-	return true
-}
-
-// commit puts a message in as part of a batch. The lock is held.
-func (q *queue) commit(m *Message, batch Batch) Batch {
-	q.append(m)
-	if q.store == nil {
-		return batch
-	}
-	return append(batch, Op{Kind: Put, Queue: q.dest.Key(), Seq: q.seq, Message: m})
-}
-
 // claim keeps the pending delivery of that tag, and in mode client all before
 // it, for a transaction, and returns their tags.
 func (c *consumer) claim(tag uint64) []uint64 {
 	c.q.mu.Lock()
-	defer c.q.mu.Unlock()
+	defer c.q.unlock()
 	var tags []uint64
 	first, last := c.find(tag, c.ack == AckClient)
 	for i := first; i < last; i++ {
-		if d := c.held.at(i); d.state == pending {
-			d.state = claimed
+		if d := c.held.at(i); d.settle == pending {
+			d.settle = claimed
 			c.outstanding--
 			c.claimed++
 			tags = append(tags, d.tag)
@@ -195,10 +162,10 @@ func (c *consumer) unclaim(tags []uint64) {
 		i := c.search(tag)
 		d := c.held.at(i)
 		if c.closed {
-			c.finish(d, requeued)
+			c.finish(d, returned)
 			continue
 		}
-		d.state = pending
+		d.settle = pending
 		c.claimed--
 		c.outstanding++
 	}
@@ -206,17 +173,12 @@ func (c *consumer) unclaim(tags []uint64) {
 }
 
 // commit settles what a transaction claimed. The lock is held.
-func (c *consumer) commit(cl claim, batch Batch) Batch {
+func (c *consumer) commit(cl claim) {
 	for _, tag := range cl.tags {
-		d := c.held.at(c.search(tag))
-		if c.q.store != nil && cl.how != requeued {
-			batch = append(batch, Op{Kind: Delete, Queue: c.q.dest.Key(), Seq: d.seq})
-		}
-		c.finish(d, cl.how)
+		c.finish(c.held.at(c.search(tag)), cl.how)
 	}
 	c.release()
 	c.lineUp()
-	return batch
 }
 
 // release ends a consumer that stayed only because of a transaction.
@@ -224,6 +186,8 @@ func (c *consumer) release() {
 	c.tidy()
 	if c.closed && c.claimed == 0 && !c.released {
 		c.released = true
-		c.q.consumers--
+		if c.q.consumers--; c.q.consumers == 0 {
+			c.q.detached()
+		}
 	}
 }

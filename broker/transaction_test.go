@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 )
 
 func TestCommit(t *testing.T) {
@@ -78,8 +79,8 @@ func TestClaimTwice(t *testing.T) {
 	x.wantUnknown(one.Ack(p.sub, p.tag("1")))
 	x.wantUnknown(two.Ack(p.sub, p.tag("1")))
 	x.wantUnknown(two.Nack(p.sub, p.tag("1"), true))
-	x.wantUnknown(p.sub.Ack(p.tag("1")))
-	x.wantUnknown(p.sub.Nack(p.tag("1"), false))
+	x.wantUnknown(p.sub.Ack(p.tag("1"), nil))
+	x.wantUnknown(p.sub.Nack(p.tag("1"), false, nil))
 	x.wantUnknown(two.Ack(p.sub, 77))
 	x.must(two.Ack(p.sub, p.tag("2")))
 	if one.Len() != 1 || two.Len() != 1 {
@@ -190,7 +191,7 @@ func TestTransactionOutlivesSubscription(t *testing.T) {
 			x.must(tx.Nack(p.sub, p.tag("3"), true))
 			p.sub.Unsubscribe()
 			x.wantDepth("/queue/q", 1, 2)
-			x.wantUnknown(p.sub.Ack(p.tag("2")))
+			x.wantUnknown(p.sub.Ack(p.tag("2"), nil))
 			tt.end(tx)
 			x.subscribe("/queue/q", AckClient, 9).want(tt.then)
 			x.wantSize(0, tt.queues)
@@ -251,8 +252,8 @@ func TestCommitToTemporary(t *testing.T) {
 func TestCommitIsOneBatch(t *testing.T) {
 	s := &slowStore{}
 	x := newTester(t, s)
-	x.send("/queue/in", "1 2 3")
 	in := x.subscribe("/queue/in", AckClientIndividual, 3)
+	x.send("/queue/in", "1 2 3")
 	s.finish(nil)
 	var done counter
 	tx := x.p.Begin()
@@ -267,13 +268,8 @@ func TestCommitIsOneBatch(t *testing.T) {
 	if len(s.waiting) != 1 {
 		t.Fatalf("%d batches, want 1", len(s.waiting))
 	}
-	// Put is 1, Delete is 2.
-	want := map[string]bool{"1 /queue/a 1": true, "1 /queue/b 1": true, "2 /queue/in 1": true, "2 /queue/in 3": true}
-	for _, op := range s.waiting[0].batch {
-		delete(want, fmt.Sprintf("%d %s %d", op.Kind, op.Queue, op.Seq))
-	}
-	if len(want) > 0 || len(s.waiting[0].batch) != 4 {
-		t.Errorf("missing in the batch of %d: %v", len(s.waiting[0].batch), want)
+	if got, want := s.steps(), "put:1 put:1 delete:1 note:2 delete:3"; got != want {
+		t.Errorf("steps are %s, want %s", got, want)
 	}
 	broken := errors.New("disk full")
 	s.finish(broken)
@@ -309,7 +305,7 @@ func TestCommitIsAtomic(t *testing.T) {
 	x := newTester(t, nil)
 	seen := &pairing{recorder: recorder{room: -1}, news: make(chan string, 4*commits)}
 	for _, q := range []string{"/queue/a", "/queue/c"} {
-		x.b.Subscribe(SubscribeOptions{Destination: readDestination(t, q, alice), Ack: AckClient, Prefetch: 4 * commits, Sink: seen})
+		mustSubscribe(x.b, SubscribeOptions{Destination: readDestination(t, q, alice), Ack: AckClient, Prefetch: 4 * commits, Sink: seen})
 	}
 	var wg sync.WaitGroup
 	for g := range 2 {
@@ -338,7 +334,9 @@ func TestCommitIsAtomic(t *testing.T) {
 }
 
 // TestCommitRaces: queues vanish and come again while transactions want them.
-func TestCommitRaces(t *testing.T) {
+func TestCommitRaces(t *testing.T) { synctest.Test(t, testCommitRaces) }
+
+func testCommitRaces(t *testing.T) {
 	x := newTester(t, &Memory{})
 	var wg sync.WaitGroup
 	for g := range 4 {
@@ -352,7 +350,7 @@ func TestCommitRaces(t *testing.T) {
 				tx.Commit(nil)
 				for _, q := range []string{q, "/queue/all"} {
 					r := newRecorder()
-					s := x.b.Subscribe(SubscribeOptions{Destination: readDestination(t, q, alice), Ack: AckClient, Prefetch: 3, Sink: r})
+					s := mustSubscribe(x.b, SubscribeOptions{Destination: readDestination(t, q, alice), Ack: AckClient, Prefetch: 3, Sink: r})
 					if n := r.count(); n > 0 {
 						tx = p.Begin()
 						if err := tx.Ack(s, uint64(n)); err != nil {
@@ -370,9 +368,10 @@ func TestCommitRaces(t *testing.T) {
 	drained := 0
 	for _, q := range []string{"/queue/0", "/queue/1", "/queue/2", "/queue/all"} {
 		s := x.subscribe(q, AckClient, 1<<20)
+		synctest.Wait()
 		if n := s.count(); n > 0 {
 			drained += n
-			x.must(s.sub.Ack(s.got[n-1].tag))
+			x.must(s.sub.Ack(s.got[n-1].tag, nil))
 		}
 		s.sub.Unsubscribe()
 	}

@@ -1,0 +1,104 @@
+package broker
+
+// makeRoom reports whether m may be put into a private queue, whose backlog is
+// bounded. The lock is held.
+func (q *queue) makeRoom(m *Message) bool {
+	for q.backlog > 0 && q.size > 0 && q.size+m.Size() > q.backlog {
+		if c := q.owner; c == nil || c.closed || c.sub.sink.Overrun() != DropOldest {
+			q.set.stats.Dropped.Add(1)
+			return false
+		}
+		e, ok := q.pop()
+		if !ok {
+			q.set.stats.Dropped.Add(1)
+			return false // all of it is with the consumer
+		}
+		q.discard(e)
+	}
+	return true
+}
+
+// admit tells whether so many messages of so many bytes may come in, and makes
+// room for them where that is the policy. The lock is held.
+func (q *queue) admit(count, size int, keep bool) verdict {
+	if keep {
+		if err := q.set.store.Ready(); err != nil {
+			return verdict{err: err}
+		}
+	}
+	p := q.policy
+	if !p.over(q.count+count, q.size+size) {
+		return verdict{}
+	}
+	if p.over(count, size) {
+		return verdict{err: ErrQueueFull} // they would never fit
+	}
+	switch p.Overflow {
+	case DropHead:
+		q.dropHead(count, size)
+		return verdict{}
+	case BlockSender:
+		if q.room == nil {
+			q.room = make(chan struct{})
+		}
+		return verdict{wait: q.room}
+	}
+	return verdict{err: ErrQueueFull}
+}
+
+// over tells whether a queue that holds so much is beyond its limits.
+func (p *Policy) over(count, size int) bool {
+	return p.MaxMessages > 0 && count > p.MaxMessages || p.MaxBytes > 0 && size > p.MaxBytes
+}
+
+// dropHead gives up the oldest messages of the lowest priority until so much
+// more fits, but not more of them than come in: what a new policy finds in a
+// queue stays there. What is with consumers stays as well, and what is on its
+// way from the disk is given up when it is there.
+func (q *queue) dropHead(count, size int) {
+	dropped := Extent{}
+	for q.policy.over(q.count+count, q.size+size) && (dropped.Count < count || dropped.Size < size) {
+		l := q.last()
+		if l == nil {
+			return
+		}
+		if l.window.len() == 0 {
+			q.fill(l)
+			q.debt.Count += count - dropped.Count
+			q.debt.Size += size - dropped.Size
+			return
+		}
+		e := l.pop()
+		dropped.add(e.msg.Size())
+		q.die(e, reasonOverflow)
+		q.fill(l)
+	}
+}
+
+// settleDebt gives up what dropHead could not.
+func (q *queue) settleDebt() {
+	if d := q.debt; d != (Extent{}) {
+		q.debt = Extent{}
+		if q.policy.over(q.count, q.size) {
+			q.dropHead(d.Count, d.Size)
+		}
+	}
+}
+
+// last is the lane of the lowest priority that has messages, nil if none.
+func (q *queue) last() *lane {
+	for i := len(q.lanes) - 1; i >= 0; i-- {
+		if !q.lanes[i].idle() {
+			return q.lanes[i]
+		}
+	}
+	return nil
+}
+
+// announceRoom wakes senders that wait for room. The lock is held.
+func (q *queue) announceRoom() {
+	if q.room != nil && (q.gone || !q.policy.over(q.count+1, q.size+1)) {
+		close(q.room)
+		q.room = nil
+	}
+}

@@ -1,0 +1,272 @@
+package broker
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/go-stomp/stomp/v3/frame"
+
+	"hoofbeat/frames"
+)
+
+// How a Store writes messages and queues. Numbers are varints, texts are
+// preceded by their length. A record says which of its parts are there, so
+// that later versions can add some; a reader refuses those that it does not
+// know.
+
+// Parts of a message's record.
+const (
+	hasDestination = 1 << iota // it is not that of the queue
+	hasHeader                  // its header is not written alike in all versions
+	hasPriority                // it is not DefaultPriority
+	hasExpires
+	hasDue
+	hasState
+	hasArrived
+
+	messageParts = 1<<iota - 1
+)
+
+// ErrRecord is wrapped by what ParseMessage and ParseQueueMeta return of a
+// record that no version up to this one has written.
+var ErrRecord = errors.New("damaged record")
+
+// AppendMessage appends a message, with its state, as a Store of the queue
+// keeps it.
+func AppendMessage(dst []byte, m *Message, s State, queue Destination) []byte {
+	at := len(dst)
+	var parts byte
+	dst = append(dst, 0)
+	number := func(part byte, n uint64) {
+		parts |= part
+		dst = binary.AppendUvarint(dst, n)
+	}
+	if m.to != queue {
+		parts |= hasDestination
+		dst = appendDestination(dst, m.to)
+	}
+	if m.header != nil {
+		parts |= hasHeader
+	}
+	if m.priority != DefaultPriority {
+		number(hasPriority, uint64(m.priority))
+	}
+	if m.expires != 0 {
+		number(hasExpires, uint64(m.expires))
+	}
+	if m.due != 0 {
+		number(hasDue, uint64(m.due))
+	}
+	if s != (State{}) {
+		number(hasState, uint64(s.Attempts))
+		number(hasState, uint64(s.Failures))
+	}
+	if m.arrived != 0 {
+		number(hasArrived, uint64(m.arrived))
+	}
+	dst[at] = parts
+	dst = binary.AppendUvarint(dst, uint64(m.bodyLen))
+	return append(dst, m.tail...)
+}
+
+// ParseMessage is the inverse of AppendMessage. What it returns shares no
+// memory with b.
+func ParseMessage(b []byte, queue Destination) (*Message, State, error) {
+	r := reader{rest: b}
+	parts := r.byte()
+	if parts&^messageParts != 0 {
+		return nil, State{}, fmt.Errorf("%w: a message with unknown parts (%#x)", ErrRecord, parts)
+	}
+	m := &Message{to: queue, priority: DefaultPriority}
+	var s State
+	if parts&hasDestination != 0 {
+		m.to = r.destination()
+	}
+	if parts&hasPriority != 0 {
+		m.priority = uint8(r.number(MaxPriority))
+	}
+	if parts&hasExpires != 0 {
+		m.expires = r.millis()
+	}
+	if parts&hasDue != 0 {
+		m.due = r.millis()
+	}
+	if parts&hasState != 0 {
+		s = r.state()
+	}
+	if parts&hasArrived != 0 {
+		m.arrived = r.millis()
+	}
+	m.bodyLen = int(r.number(uint64(len(b))))
+	if r.bad || m.bodyLen+1 > len(r.rest) || r.rest[len(r.rest)-1] != 0 {
+		return nil, State{}, fmt.Errorf("%w: a message that is cut off or malformed", ErrRecord)
+	}
+	m.tail = append([]byte(nil), r.rest...)
+	m.utf8 = utf8.Valid(m.Body())
+	if parts&hasHeader != 0 {
+		if err := m.readHeader(); err != nil {
+			return nil, State{}, err
+		}
+	}
+	return m, s, nil
+}
+
+// readHeader makes the header out of the tail.
+func (m *Message) readHeader() error {
+	h, ok := frames.ParseHeader(string(m.tail[:len(m.tail)-1-m.bodyLen]))
+	if !ok {
+		return fmt.Errorf("%w: a message whose header is malformed", ErrRecord)
+	}
+	h.Del(frame.ContentLength)
+	m.setHeader(h)
+	return nil
+}
+
+// AppendState appends what Note keeps.
+func AppendState(dst []byte, s State) []byte {
+	return binary.AppendUvarint(binary.AppendUvarint(dst, uint64(s.Attempts)), uint64(s.Failures))
+}
+
+// ParseState is the inverse of AppendState.
+func ParseState(b []byte) (State, error) {
+	r := reader{rest: b}
+	s := r.state()
+	if r.bad || len(r.rest) > 0 {
+		return State{}, fmt.Errorf("%w: the state of a message", ErrRecord)
+	}
+	return s, nil
+}
+
+// Parts of a queue's record.
+const (
+	hasTopic = 1 << iota
+	hasAbandoned
+	isExpiring
+
+	queueParts = 1<<iota - 1
+)
+
+// AppendQueueMeta appends a queue's description as a Store keeps it.
+func AppendQueueMeta(dst []byte, q QueueMeta) []byte {
+	at := len(dst)
+	dst = append(dst, 0)
+	dst = appendDestination(dst, q.Destination)
+	if q.Topic.Kind != 0 {
+		dst[at] |= hasTopic
+		dst = appendDestination(dst, q.Topic)
+	}
+	if q.Expiring {
+		dst[at] |= isExpiring
+	}
+	if q.Abandoned != 0 {
+		dst[at] |= hasAbandoned
+		dst = binary.AppendUvarint(dst, uint64(q.Abandoned))
+	}
+	return dst
+}
+
+// ParseQueueMeta is the inverse of AppendQueueMeta.
+func ParseQueueMeta(b []byte) (QueueMeta, error) {
+	r := reader{rest: b}
+	parts := r.byte()
+	q := QueueMeta{Destination: r.destination(), Expiring: parts&isExpiring != 0}
+	if parts&hasTopic != 0 {
+		q.Topic = r.destination()
+	}
+	if parts&hasAbandoned != 0 {
+		q.Abandoned = r.millis()
+	}
+	if r.bad || len(r.rest) > 0 || parts&^queueParts != 0 {
+		return QueueMeta{}, fmt.Errorf("%w: the description of a queue", ErrRecord)
+	}
+	return q, nil
+}
+
+// A destination is its kind, whether it is wild, the size of its space, its
+// key, and its text if that is not the key.
+func appendDestination(dst []byte, d Destination) []byte {
+	kind := byte(d.Kind) << 2
+	if d.wild {
+		kind |= 1
+	}
+	if d.text != d.key {
+		kind |= 2
+	}
+	dst = append(dst, kind)
+	dst = binary.AppendUvarint(dst, uint64(d.spaceSize))
+	dst = appendText(dst, d.key)
+	if d.text != d.key {
+		dst = appendText(dst, d.text)
+	}
+	return dst
+}
+
+func appendText(dst []byte, s string) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
+}
+
+// A reader takes parts off a record. After a fault, bad is set and all that it
+// gives is zero.
+type reader struct {
+	rest []byte
+	bad  bool
+}
+
+func (r *reader) fail() {
+	r.bad, r.rest = true, nil
+}
+
+func (r *reader) byte() byte {
+	if len(r.rest) == 0 {
+		r.fail()
+		return 0
+	}
+	b := r.rest[0]
+	r.rest = r.rest[1:]
+	return b
+}
+
+func (r *reader) number(most uint64) uint64 {
+	n, size := binary.Uvarint(r.rest)
+	if size <= 0 || n > most {
+		r.fail()
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return n
+}
+
+func (r *reader) millis() int64 { return int64(r.number(1<<63 - 1)) }
+
+func (r *reader) state() State {
+	return State{Attempts: uint16(r.number(1<<16 - 1)), Failures: uint16(r.number(1<<16 - 1))}
+}
+
+func (r *reader) text() string {
+	n := r.number(uint64(len(r.rest)))
+	if n > uint64(len(r.rest)) {
+		r.fail()
+		return ""
+	}
+	s := string(r.rest[:n])
+	r.rest = r.rest[n:]
+	return s
+}
+
+func (r *reader) destination() Destination {
+	kind := r.byte()
+	d := Destination{Kind: Kind(kind >> 2), wild: kind&1 != 0}
+	d.spaceSize = int(r.number(uint64(len(r.rest))))
+	d.key = r.text()
+	d.text = d.key
+	if kind&2 != 0 {
+		d.text = r.text()
+	}
+	if d.Kind < Topic || d.Kind > Durable || d.spaceSize > len(d.key) {
+		r.fail()
+		return Destination{}
+	}
+	return d
+}

@@ -1,0 +1,142 @@
+package broker
+
+import (
+	"strconv"
+
+	"github.com/go-stomp/stomp/v3/frame"
+
+	"hoofbeat/frames"
+)
+
+// A reason is why a message is dead, as its death-reason header says.
+type reason string
+
+const (
+	reasonRejected      reason = "rejected"
+	reasonMaxDeliveries reason = "max-deliveries"
+	reasonExpired       reason = "expired"
+	reasonOverflow      reason = "overflow"
+)
+
+// A deadLetter is a message on its way to a dead letter queue. The Store has it
+// in its old queue until it is in the new one.
+type deadLetter struct {
+	entry
+	reason reason
+}
+
+// die ends a message that is in no list of the queue's any more: it moves to
+// the dead letter queue when the lock is let go, or is dropped if there is
+// none. The lock is held.
+func (q *queue) die(e entry, why reason) {
+	q.count--
+	q.size -= e.msg.Size()
+	q.set.stats.died(why)
+	if q.policy.DeadLetter.Kind == 0 {
+		q.set.stats.Dropped.Add(1)
+		q.remove(&e)
+		return
+	}
+	q.dead = append(q.dead, deadLetter{entry: e, reason: why})
+}
+
+// discard drops a message that is in no list of the queue's any more.
+func (q *queue) discard(e entry) {
+	q.count--
+	q.size -= e.msg.Size()
+	q.set.stats.Dropped.Add(1)
+	q.remove(&e)
+}
+
+// bury moves dead messages, whose number is counted by moving, to the dead
+// letter queue, one batch for all of them. Nothing is locked. done is called
+// when that is as safe as it gets.
+func (q *queue) bury(dead []deadLetter, done func(error)) {
+	to := q.deadLetterQueue()
+	for {
+		grave := q.set.get(to)
+		grave.mu.Lock()
+		if grave.gone {
+			grave.mu.Unlock()
+			continue
+		}
+		q.inter(dead, grave)
+		grave.pump()
+		grave.flush(done)
+		grave.unlock()
+		break
+	}
+	q.mu.Lock()
+	q.moving -= len(dead)
+	q.rest()
+	q.unlock()
+	q.set.vanish(q)
+}
+
+// deadLetterQueue is where dead messages go. A policy that was changed while
+// some were on their way may name none any more; then they go back.
+func (q *queue) deadLetterQueue() Destination {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if to := q.policy.DeadLetter; to.Kind != 0 {
+		return to
+	}
+	return q.dest
+}
+
+// inter puts dead messages into their new queue, whose lock is held, as part
+// of its batch. Limits do not count: they are for senders.
+func (q *queue) inter(dead []deadLetter, grave *queue) {
+	for i := range dead {
+		e := &dead[i]
+		m := e.msg.dead(grave.dest, q.dest, e.reason)
+		m.arrived = q.set.now()
+		if e.stored() {
+			grave.do(e.deletion(q.id))
+		}
+		if grave.policy.Overflow == DropHead && grave.policy.over(grave.count+1, grave.size+m.Size()) {
+			grave.dropHead(1, m.Size())
+		}
+		grave.append(m, State{})
+	}
+	q.set.stats.DeadLettered.Add(int64(len(dead)))
+}
+
+// dead is the message as a dead letter queue has it: what it was, without an
+// expiry and a delay, and where it comes from, and why.
+func (m *Message) dead(to, from Destination, why reason) *Message {
+	h := m.Header()
+	deaths, err := strconv.ParseUint(h.Get("death-count"), 10, 31)
+	if err != nil {
+		deaths = 0
+	}
+	if _, moved := h.Contains("original-destination"); !moved || deaths == 0 {
+		h.Set("original-destination", m.Destination())
+	}
+	h.Set("death-reason", string(why))
+	h.Set("death-count", strconv.FormatUint(deaths+1, 10))
+	d := m.redirected(to, h)
+	d.expires, d.due = 0, 0
+	return d
+}
+
+// redirected is the message with another destination and header.
+func (m *Message) redirected(to Destination, h *frame.Header) *Message {
+	d := newMessage(to, h, m.Body(), !frames.NeedsEscape(h))
+	d.priority, d.transient, d.expires, d.due, d.arrived = m.priority, m.transient, m.expires, m.due, m.arrived
+	return d
+}
+
+// Header is a copy of the sender's headers, without those that the server
+// sets.
+func (m *Message) Header() *frame.Header {
+	if m.header != nil {
+		return m.header.Clone()
+	}
+	h, ok := frames.ParseHeader(string(m.tail[:len(m.tail)-1-m.bodyLen]))
+	if !ok {
+		return &frame.Header{} // it was written by newMessage: this does not happen
+	}
+	h.Del(frame.ContentLength)
+	return h
+}

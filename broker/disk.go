@@ -1,0 +1,195 @@
+package broker
+
+import "container/heap"
+
+// This file is what a queue has to do with its Store. All of it is called with
+// the queue's lock held, but for the pages that come back.
+
+// do adds an Op to those that are applied together.
+func (q *queue) do(op Op) {
+	if q.out == nil {
+		q.out = q.set.batches.Get().(*Batch)
+	}
+	*q.out = append(*q.out, op)
+}
+
+// flush applies what there is to apply, and calls done when that is done.
+func (q *queue) flush(done func(error)) {
+	b := q.out
+	if b == nil {
+		finished(done, nil)
+		return
+	}
+	q.out = nil
+	q.set.store.Apply(*b, done)
+	q.set.recycle(b)
+}
+
+// describe makes the queue known to the Store.
+func (q *queue) describe() {
+	if !q.described {
+		q.described = true
+		q.redescribe()
+	}
+}
+
+func (q *queue) redescribe() {
+	q.do(Op{Kind: Describe, Queue: q.id, Meta: &QueueMeta{Destination: q.dest, Topic: q.topic, Abandoned: q.abandoned, Expiring: q.expiring}})
+}
+
+// remove makes the Store forget a message that has left the queue.
+func (q *queue) remove(e *entry) {
+	if e.stored() {
+		q.do(e.deletion(q.id))
+	}
+}
+
+func (e *entry) deletion(id QueueID) Op {
+	op := Op{Kind: Delete, Queue: id, At: e.position(), Size: e.msg.Size()}
+	if e.noted() {
+		op.State = e.state()
+	}
+	return op
+}
+
+// note makes the Store remember how often a message was delivered.
+func (q *queue) note(e *entry) {
+	if e.stored() {
+		e.marks |= notedMark
+		q.do(Op{Kind: Note, Queue: q.id, At: e.position(), State: e.state()})
+	}
+}
+
+// postpone moves a message to the schedule.
+func (q *queue) postpone(e entry, at int64) {
+	q.remove(&e)
+	e.at = at
+	e.marks &^= notedMark
+	if e.stored() {
+		q.do(Op{Kind: Put, Queue: q.id, At: e.position(), Message: e.msg, Size: e.msg.Size(), State: e.state()})
+	}
+	q.delayed.add(e, q.set.window().Count)
+}
+
+// fill asks for the next messages of a lane if few are in memory.
+func (q *queue) fill(l *lane) {
+	if l.behind.Count == 0 || l.reading || l.failed || !q.wanted() {
+		return
+	}
+	w := q.set.window()
+	if l.window.len() > w.Count/2 || l.loaded > w.Size/2 {
+		return
+	}
+	l.reading = true
+	round, expected := l.round, l.behind
+	r := Range{Queue: q.id, After: Position{Lane: LaneOf(l.priority), Seq: l.after}, Messages: (w.Count + 1) / 2, Size: w.Size / 2}
+	if q.look {
+		r.Messages = 1
+	}
+	q.asked = append(q.asked, question{r, func(p Page) {
+		q.page(&l.pageReader, round, p, func() Extent { return l.load(p, expected) })
+	}})
+}
+
+// fillSchedule asks for the next messages that wait for their time.
+func (q *queue) fillSchedule() {
+	s := &q.delayed
+	w := q.set.window()
+	if !s.wants(w.Count) || q.consumers == 0 {
+		return
+	}
+	s.reading = true
+	round, expected := s.round, s.behind
+	after := s.horizon
+	after.Lane = Delayed
+	r := Range{Queue: q.id, After: after, Messages: (w.Count + 1) / 2, Size: w.Size / 2}
+	q.asked = append(q.asked, question{r, func(p Page) {
+		q.page(&s.pageReader, round, p, func() Extent { return s.load(p, expected) })
+	}})
+}
+
+// A question is for a page. It waits until what was done before is applied, or
+// the page could lack it.
+type question struct {
+	Range
+	answer func(Page)
+}
+
+// ask puts the questions.
+func (q *queue) ask() {
+	for _, a := range q.asked {
+		q.set.store.Read(a.Range, a.answer)
+	}
+	q.asked = nil
+}
+
+// page takes over what was read, and goes on with it.
+func (q *queue) page(r *pageReader, round uint64, p Page, load func() (missing Extent)) {
+	q.mu.Lock()
+	defer q.set.vanish(q)
+	defer q.unlock()
+	if q.paged != nil {
+		close(q.paged)
+		q.paged = nil
+	}
+	if q.gone || r.round != round {
+		return
+	}
+	r.reading = false
+	if missing := load(); missing.Count > 0 {
+		q.count -= missing.Count
+		q.size -= missing.Size
+		q.set.log.Error("messages are missing from the store", "queue", q.dest.String(), "messages", missing.Count)
+	}
+	if p.Err != nil {
+		r.failed = true
+		q.set.stats.ReadErrors.Add(1)
+		q.set.log.Error("messages could not be read; it is tried again", "queue", q.dest.String(), "error", p.Err, "after", readAgainAfter)
+	}
+	q.settleDebt()
+	q.expireHeads()
+	q.pump()
+	q.rest()
+}
+
+// rest leaves everything to the Store again if nobody needs it in memory, or
+// it was read for a look only.
+func (q *queue) rest() {
+	if !q.described || q.held > 0 || q.moving > 0 || len(q.dead) > 0 || q.steadilyWanted() {
+		return
+	}
+	for _, l := range q.lanes {
+		if l.reading {
+			return
+		}
+	}
+	q.forget()
+}
+
+// forget leaves what is stored to the Store. Nothing is with a consumer.
+func (q *queue) forget() {
+	q.look, q.earliest = false, q.nextExpiry()
+	back := make(map[uint8][]entry)
+	var soon []entry
+	for _, e := range q.returned {
+		switch {
+		case !e.stored() && e.at != 0:
+			soon = append(soon, e)
+		case !e.stored():
+			back[e.msg.priority] = append(back[e.msg.priority], e)
+		case e.at != 0:
+			q.delayed.count++
+			q.delayed.behind.add(e.msg.Size())
+		default:
+			q.lane(e.msg.priority).behind.add(e.msg.Size())
+		}
+	}
+	q.returned = nil
+	for _, e := range soon {
+		heap.Push(&q.returned, e)
+	}
+	for _, l := range q.lanes {
+		l.forget(back[l.priority])
+	}
+	q.delayed.forget()
+}

@@ -1,0 +1,203 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+)
+
+// A durable subscription is a queue of Kind Durable that stands in a topic and
+// takes what is published, whether somebody reads it or not. Its subscribers
+// attach to it as consumers. It exists until it is deleted.
+
+var (
+	// ErrOtherTopic: a durable subscription of that name is to another topic.
+	ErrOtherTopic = errors.New("a durable subscription of that name is to another topic")
+	// ErrNoSubscription: there is no durable subscription of that name.
+	ErrNoSubscription = errors.New("there is no durable subscription of that name")
+	// ErrQueueInUse: a queue or durable subscription has consumers.
+	ErrQueueInUse = errors.New("it has subscribers")
+)
+
+// MakeDurable makes a durable subscription of that name to a topic, which may
+// be a pattern, if there is none. The error is ErrOtherTopic; else done, if it
+// is not nil, is called as by [Publisher.Send] when the subscription is as
+// safe as its policy promises.
+func (b *Broker) MakeDurable(d, topic Destination, done func(error)) error {
+	q := b.durable(d, topic)
+	if q.topic.Key() != topic.Key() {
+		return fmt.Errorf("%w: %s", ErrOtherTopic, q.topic)
+	}
+	q.mu.Lock()
+	defer q.unlock()
+	if q.described {
+		q.redescribe() // so that done comes after what described it first
+	}
+	q.flush(done)
+	return nil
+}
+
+// attach subscribes s to a durable subscription, which is made if there is
+// none.
+func (b *Broker) attach(s *Subscription, o SubscribeOptions) error {
+	for {
+		q := b.durable(o.Durable, o.Destination)
+		if q.topic.Key() != o.Destination.Key() {
+			return fmt.Errorf("%w: %s", ErrOtherTopic, q.topic)
+		}
+		if b.consume(s, q, o) {
+			return nil
+		}
+	}
+}
+
+// durable gives a durable subscription's queue, and makes it if there is none.
+func (b *Broker) durable(d, topic Destination) *queue {
+	qs := b.queues
+	if q := qs.lookup(d.Key()); q != nil {
+		return q
+	}
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	if q := qs.byKey[d.Key()]; q != nil {
+		return q
+	}
+	q := qs.make(d)
+	q.topic, q.policy = topic, qs.policies.Load().For(topic)
+	q.abandoned = qs.now()
+	if qs.store != nil && q.policy.Durable {
+		q.describe()
+		q.flush(nil)
+	}
+	b.bind(q)
+	qs.enter(q)
+	return q
+}
+
+// bind lets a durable subscription's queue, which nobody else knows yet, take
+// what is published.
+func (b *Broker) bind(q *queue) {
+	q.broker = b
+	q.binding = &Subscription{broker: b, dest: q.topic, durable: q}
+	b.topics.add(q.binding)
+}
+
+// DeleteDurable ends a durable subscription, with all that it holds. Errors
+// are ErrNoSubscription, and ErrQueueInUse while somebody is attached to it;
+// else done, if it is not nil, is called when it will not come back.
+func (b *Broker) DeleteDurable(d Destination, done func(error)) error {
+	q := b.queues.lookup(d.Key())
+	if q == nil || d.Kind != Durable {
+		return ErrNoSubscription
+	}
+	if !b.unbind(q, func() bool { return q.consumers == 0 }, done) {
+		return ErrQueueInUse
+	}
+	return nil
+}
+
+// unbind removes a durable subscription if it may go, which is asked with its
+// lock held.
+func (b *Broker) unbind(q *queue, may func() bool, done func(error)) bool {
+	qs := b.queues
+	qs.mu.Lock()
+	q.mu.Lock()
+	ok := !q.gone && may()
+	if ok {
+		qs.remove(q, done)
+	}
+	q.mu.Unlock()
+	qs.mu.Unlock()
+	if ok && q.binding != nil && !q.binding.closed.Swap(true) {
+		b.topics.remove(q.binding)
+	}
+	return ok
+}
+
+// expireSubscription deletes a durable subscription that nobody came back to.
+func (qs *queues) expireSubscription(q *queue) {
+	expired := func() bool {
+		return q.consumers == 0 && q.abandoned != 0 && q.abandoned+q.policy.SubscriptionExpiry.Milliseconds() <= qs.now()
+	}
+	if q.broker.unbind(q, expired, nil) {
+		qs.log.Info("a durable subscription without subscriber was deleted", "subscription", q.dest.String(), "topic", q.topic.String())
+	}
+}
+
+// attached is called with the lock held when a consumer has come.
+func (q *queue) attached() {
+	q.look = false
+	q.abandon(0)
+}
+
+// detached is called with the lock held when the last consumer has gone.
+func (q *queue) detached() {
+	if q.topic.Kind != 0 {
+		q.abandon(q.set.now())
+	}
+	q.rest()
+}
+
+func (q *queue) abandon(at int64) {
+	if q.abandoned == at {
+		return
+	}
+	if q.abandoned = at; q.described {
+		q.redescribe()
+	}
+}
+
+// publishDurably publishes a message that durable subscriptions keep. If one of
+// them cannot, nobody gets it: its sender is told, and tries again.
+func (p *Publisher) publishDurably(r route, m *Message, done func(error)) (wait <-chan struct{}) {
+	m.arrived = p.broker.queues.now()
+	for _, q := range r.durable {
+		if v := q.couldTake(m); v != (verdict{}) {
+			if v.wait == nil {
+				p.broker.stats.Refused.Add(1)
+				finished(done, v.err)
+			}
+			return v.wait
+		}
+	}
+	done = whenAll(len(r.durable), done)
+	for _, q := range r.durable {
+		if there, _ := q.pushDurably(m, done, true); !there {
+			finished(done, nil) // it was deleted meanwhile
+		}
+	}
+	p.deliver(r, m)
+	return nil
+}
+
+// couldTake is admit for one message.
+func (q *queue) couldTake(m *Message) verdict {
+	q.mu.Lock()
+	defer q.unlock()
+	if q.gone {
+		return verdict{}
+	}
+	return q.admit(1, m.Size(), q.keeps(m))
+}
+
+// whenAll makes of n calls one, with the first error.
+func whenAll(n int, done func(error)) func(error) {
+	if n == 1 || done == nil {
+		return done
+	}
+	var left atomic.Int64
+	var failed atomic.Pointer[error]
+	left.Store(int64(n))
+	return func(err error) {
+		if err != nil {
+			failed.CompareAndSwap(nil, &err)
+		}
+		if left.Add(-1) > 0 {
+			return
+		}
+		if first := failed.Load(); first != nil {
+			err = *first
+		}
+		done(err)
+	}
+}

@@ -1,0 +1,401 @@
+package broker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+)
+
+// What operators see and do. Everything here may be called from any goroutine
+// that holds no lock; what takes a context waits for the Store.
+
+// ErrUnknownQueue: there is no such queue.
+var ErrUnknownQueue = errors.New("there is no such queue")
+
+// QueueInfo describes a queue, or a durable subscription.
+type QueueInfo struct {
+	Destination Destination
+	Topic       Destination // of a durable subscription; Kind 0: none
+	Durable     bool        // the Store knows it
+	Depth
+	Bytes     int // of all messages, by Message.Size
+	Consumers int
+	// Oldest is when the message at the head arrived, in ms since the epoch;
+	// 0: it is not in memory, or there is none.
+	Oldest    int64
+	Abandoned int64 // see QueueMeta
+	Policy    Policy
+}
+
+// OverLimits tells whether the queue holds more than its policy would let in.
+func (i QueueInfo) OverLimits() bool {
+	return i.Policy.over(i.Ready+i.Unacked+i.Delayed, i.Bytes)
+}
+
+func (q *queue) info() QueueInfo {
+	i := QueueInfo{Destination: q.dest, Topic: q.topic, Depth: q.depth()}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i.Durable, i.Bytes, i.Consumers, i.Abandoned, i.Policy = q.described, q.size, q.consumers, q.abandoned, *q.policy
+	for _, l := range q.lanes {
+		if l.window.len() > 0 {
+			i.Oldest = sooner(i.Oldest, l.window.at(0).msg.arrived)
+		}
+	}
+	for _, e := range q.returned {
+		i.Oldest = sooner(i.Oldest, e.msg.arrived)
+	}
+	return i
+}
+
+// Queues describes all queues and durable subscriptions, by name.
+func (b *Broker) Queues() []QueueInfo {
+	var all []QueueInfo
+	for _, q := range b.queues.all() {
+		if q.dest.Kind == Queue || q.dest.Kind == Durable {
+			all = append(all, q.info())
+		}
+	}
+	slices.SortFunc(all, func(x, y QueueInfo) int { return cmp.Compare(x.Destination.key, y.Destination.key) })
+	return all
+}
+
+// Queue describes one; false if there is none.
+func (b *Broker) Queue(d Destination) (QueueInfo, bool) {
+	if q := b.queues.lookup(d.Key()); q != nil {
+		return q.info(), true
+	}
+	return QueueInfo{}, false
+}
+
+// Browsed is a message that waits in a queue.
+type Browsed struct {
+	Message *Message
+	State   State
+	Seq     uint64 // its number in the queue
+	Visible int64  // from when, in ms since the epoch; 0: now
+}
+
+// Browse gives messages that wait, in the order in which they will be
+// delivered as far as that is known, the delayed ones last. It changes nothing
+// and does not show what consumers have. The error is ErrUnknownQueue, the
+// context's, or the Store's.
+func (b *Broker) Browse(ctx context.Context, d Destination, skip, limit int) ([]Browsed, error) {
+	q := b.queues.lookup(d.Key())
+	if q == nil {
+		return nil, ErrUnknownQueue
+	}
+	w := &browser{q: q, skip: skip, limit: limit}
+	for _, p := range q.parts() {
+		for i := range p.memory {
+			w.add(&p.memory[i])
+		}
+		if err := w.read(ctx, p.disk); err != nil {
+			return nil, err
+		}
+	}
+	return w.found, nil
+}
+
+// A part is some of what waits: what is in memory, and then what is not, if
+// disk names a queue.
+type part struct {
+	memory []entry
+	disk   Range
+}
+
+// parts are what waits in the queue.
+func (q *queue) parts() []part {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	back := slices.Clone(q.returned)
+	slices.SortFunc(back, func(a, b entry) int {
+		if a.before(&b) {
+			return -1
+		}
+		return 1
+	})
+	all := []part{{memory: back}}
+	for _, l := range q.lanes {
+		var p part
+		for i := range l.window.len() {
+			p.memory = append(p.memory, *l.window.at(i))
+		}
+		if l.behind.Count > 0 {
+			p.disk = Range{Queue: q.id, After: Position{Lane: LaneOf(l.priority), Seq: l.after}}
+		}
+		late := part{}
+		for i := range l.late.len() {
+			late.memory = append(late.memory, *l.late.at(i))
+		}
+		all = append(all, p, late)
+	}
+	soon := slices.Clone(q.delayed.soon)
+	slices.SortFunc(soon, func(a, b entry) int { pa := a.position(); return pa.Compare(b.position()) })
+	p := part{memory: soon}
+	if q.delayed.behind.Count > 0 {
+		p.disk = Range{Queue: q.id, After: q.delayed.horizon}
+		p.disk.After.Lane = Delayed
+	}
+	return append(all, p)
+}
+
+// A browser gathers what was asked for.
+type browser struct {
+	q           *queue
+	skip, limit int
+	found       []Browsed
+}
+
+func (w *browser) full() bool { return len(w.found) >= w.limit }
+
+func (w *browser) add(e *entry) {
+	switch {
+	case w.full():
+	case w.skip > 0:
+		w.skip--
+	default:
+		w.found = append(w.found, Browsed{Message: e.msg, State: e.state(), Seq: e.seq, Visible: e.at})
+	}
+}
+
+// read adds what the Store has.
+func (w *browser) read(ctx context.Context, r Range) error {
+	if r.Queue == 0 {
+		return nil
+	}
+	r.Messages, r.Size = windowMessages, windowBytes
+	for !w.full() {
+		pages := make(chan Page, 1)
+		w.q.set.store.Read(r, func(p Page) { pages <- p })
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case p := <-pages:
+			for _, s := range p.Messages {
+				e := storedEntry(&s)
+				w.add(&e)
+				r.After = s.At
+			}
+			if p.Err != nil {
+				return p.Err
+			}
+			if p.End || len(p.Messages) == 0 {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// Purge drops all messages of a queue that wait, the delayed ones included,
+// and returns their number when they will not come back. What consumers have
+// stays. Errors are ErrUnknownQueue, the context's, and the Store's.
+func (b *Broker) Purge(ctx context.Context, d Destination) (n int, err error) {
+	q := b.queues.lookup(d.Key())
+	if q == nil {
+		return 0, ErrUnknownQueue
+	}
+	done := make(chan error, 1)
+	q.mu.Lock()
+	n = q.purge()
+	q.flush(func(err error) { done <- err })
+	q.unlock()
+	b.queues.vanish(q)
+	return n, await(ctx, done)
+}
+
+func await(ctx context.Context, done <-chan error) error {
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// purge drops what waits. The lock is held.
+func (q *queue) purge() int {
+	before := q.count
+	for _, e := range q.returned {
+		q.discard(e)
+	}
+	q.returned = nil
+	for _, l := range q.lanes {
+		l.stop()
+		q.clearBehind(&l.behind, Position{Lane: LaneOf(l.priority), Seq: l.after})
+		l.settle()
+		for l.window.len() > 0 {
+			q.discard(l.pop())
+		}
+	}
+	s := &q.delayed
+	for _, e := range s.soon {
+		q.discard(e)
+	}
+	after := s.horizon
+	after.Lane = Delayed
+	q.clearBehind(&s.behind, after)
+	s.forget()
+	s.soon, s.count = nil, 0
+	return before - q.count
+}
+
+// clearBehind drops what only the Store has.
+func (q *queue) clearBehind(behind *Extent, after Position) {
+	x := *behind
+	if x.Count == 0 {
+		return
+	}
+	*behind = Extent{}
+	q.count -= x.Count
+	q.size -= x.Size
+	q.set.stats.Dropped.Add(int64(x.Count))
+	q.do(Op{Kind: Clear, Queue: q.id, At: after, Count: x.Count, Size: x.Size})
+}
+
+// DeleteQueue removes a queue, or a durable subscription, with all that it
+// holds, and returns how many messages that were. Errors are ErrUnknownQueue,
+// ErrQueueInUse, the context's, and the Store's.
+func (b *Broker) DeleteQueue(ctx context.Context, d Destination) (n int, err error) {
+	q := b.queues.lookup(d.Key())
+	if q == nil {
+		return 0, ErrUnknownQueue
+	}
+	done := make(chan error, 1)
+	may := func() bool { n = q.count; return q.consumers == 0 && q.moving == 0 }
+	if !b.unbind(q, may, func(err error) { done <- err }) {
+		return 0, ErrQueueInUse
+	}
+	return n, await(ctx, done)
+}
+
+// Move moves messages that wait from one queue to the end of another, at most
+// limit (0: all that are there now), and returns how many. Each is in one of
+// the two at any time. They keep their headers; deliveries are counted anew.
+// Errors are ErrUnknownQueue, ErrQueueFull of the other queue, the context's
+// and the Store's; what was moved before stays moved.
+func (b *Broker) Move(ctx context.Context, from, to Destination, limit int) (n int, err error) {
+	q := b.queues.lookup(from.Key())
+	if q == nil || to.Kind != Queue || from.Key() == to.Key() {
+		return 0, ErrUnknownQueue
+	}
+	q.mu.Lock()
+	q.takers++
+	if ready := q.count - q.held - q.delayed.count; limit <= 0 || limit > ready {
+		limit = ready
+	}
+	q.unlock()
+	for n < limit && err == nil {
+		var moved int
+		if moved, err = b.moveSome(ctx, q, to, limit-n); moved == 0 {
+			break
+		}
+		n += moved
+	}
+	q.mu.Lock()
+	q.takers--
+	q.rest()
+	q.unlock()
+	b.queues.vanish(q)
+	return n, err
+}
+
+// moveSome moves what is in memory of a queue, or waits until something is.
+func (b *Broker) moveSome(ctx context.Context, q *queue, to Destination, limit int) (int, error) {
+	some, err := q.take(ctx, min(limit, windowMessages))
+	if len(some) == 0 {
+		return 0, err
+	}
+	done := make(chan error, 1)
+	if err := q.transfer(some, b.queues, to, func(err error) { done <- err }); err != nil {
+		return 0, err
+	}
+	return len(some), await(ctx, done)
+}
+
+// take takes messages from the head, counted by moving; none if there are none.
+func (q *queue) take(ctx context.Context, limit int) (some []entry, err error) {
+	for {
+		q.mu.Lock()
+		for len(some) < limit {
+			e, ok := q.next()
+			if !ok {
+				break
+			}
+			some = append(some, e)
+		}
+		q.moving += len(some)
+		var page <-chan struct{}
+		if len(some) == 0 && q.reads() {
+			if q.paged == nil {
+				q.paged = make(chan struct{})
+			}
+			page = q.paged
+		}
+		q.unlock()
+		if page == nil {
+			return some, nil
+		}
+		select {
+		case <-page:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// reads tells whether a page is on its way.
+func (q *queue) reads() bool {
+	return slices.ContainsFunc(q.lanes, func(l *lane) bool { return l.reading })
+}
+
+// transfer puts what was taken into another queue, or back if that is full.
+func (q *queue) transfer(some []entry, qs *queues, to Destination, done func(error)) error {
+	for {
+		other := qs.get(to)
+		other.mu.Lock()
+		if other.gone {
+			other.mu.Unlock()
+			continue
+		}
+		size := 0
+		for i := range some {
+			size += some[i].msg.Size()
+		}
+		if v := other.admit(len(some), size, other.keeps(some[0].msg)); v != (verdict{}) {
+			other.unlock()
+			q.mu.Lock()
+			q.moving -= len(some)
+			for _, e := range some {
+				q.giveBack(e)
+			}
+			q.pump()
+			q.unlock()
+			qs.vanish(other)
+			return cmp.Or(v.err, ErrQueueFull)
+		}
+		for i := range some {
+			e := &some[i]
+			m := e.msg.redirected(to, e.msg.Header())
+			m.arrived = qs.now()
+			if e.stored() {
+				other.do(e.deletion(q.id))
+			}
+			other.append(m, State{})
+		}
+		other.pump()
+		other.flush(done)
+		other.unlock()
+		break
+	}
+	q.mu.Lock()
+	q.moving -= len(some)
+	for i := range some {
+		q.count--
+		q.size -= some[i].msg.Size()
+	}
+	q.unlock()
+	return nil
+}

@@ -1,0 +1,241 @@
+package broker
+
+import (
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"hoofbeat/internal/timers"
+)
+
+// queues is the registry of the queues that clients share or that a
+// connection owns, and what all queues have in common. A shared one exists
+// while it holds a message or has a consumer.
+type queues struct {
+	store    Store // nil: nothing is kept
+	stats    *Stats
+	timers   *timers.Queue
+	clock    func() time.Time
+	log      *slog.Logger
+	policies atomic.Pointer[Policies]
+	ids      atomic.Uint64 // the last QueueID
+	batches  sync.Pool     // of *Batch
+	many     atomic.Bool   // there are more than manyQueues
+	limit    int           // takes the place of windowMessages; 0: none
+
+	// mu guards what follows. A queue whose connection owns it (private) is
+	// made and dropped by that connection and does not vanish by itself.
+	mu    sync.RWMutex
+	byKey map[string]*queue
+}
+
+func newQueues(o Options, stats *Stats) *queues {
+	qs := &queues{store: o.Store, stats: stats, timers: o.Timers, clock: o.Clock, log: o.Log, limit: o.window, byKey: make(map[string]*queue)}
+	qs.policies.Store(&o.Policies)
+	qs.batches.New = func() any { b := make(Batch, 0, 8); return &b }
+	return qs
+}
+
+// now is the time in ms since the epoch.
+func (qs *queues) now() int64 { return qs.clock().UnixMilli() }
+
+// window is how much of what is stored a lane may have in memory.
+func (qs *queues) window() Extent {
+	w := Extent{Count: windowMessages, Size: windowBytes}
+	if qs.limit > 0 {
+		w.Count = qs.limit
+	}
+	if qs.many.Load() {
+		w.Size = smallWindow
+	}
+	return w
+}
+
+// recycle takes back a batch that was applied.
+func (qs *queues) recycle(b *Batch) {
+	const most = 1024
+	if cap(*b) > most {
+		return
+	}
+	clear(*b)
+	*b = (*b)[:0]
+	qs.batches.Put(b)
+}
+
+// get returns the queue of that name, and makes it if there is none.
+func (qs *queues) get(d Destination) *queue {
+	key := d.Key()
+	qs.mu.RLock()
+	q := qs.byKey[key]
+	qs.mu.RUnlock()
+	if q != nil {
+		return q
+	}
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	if q = qs.byKey[key]; q == nil {
+		q = qs.make(d)
+		qs.enter(q)
+	}
+	return q
+}
+
+// lookup returns the queue of that name, nil if there is none.
+func (qs *queues) lookup(key string) *queue {
+	qs.mu.RLock()
+	defer qs.mu.RUnlock()
+	return qs.byKey[key]
+}
+
+// make makes a queue. What it is called in the Store is a new number each
+// time, so that nothing of an older one of the same name can come up.
+func (qs *queues) make(d Destination) *queue {
+	return &queue{id: QueueID(qs.ids.Add(1)), dest: d, set: qs, policy: qs.policies.Load().For(d), private: d.Kind != Queue && d.Kind != Durable}
+}
+
+// enter registers a queue. The lock is held.
+func (qs *queues) enter(q *queue) {
+	qs.byKey[q.dest.Key()] = q
+	qs.many.Store(len(qs.byKey) > manyQueues)
+}
+
+// vanish removes a queue that holds nothing and serves nobody, so that names
+// of clients' making do not pile up.
+func (qs *queues) vanish(q *queue) {
+	if q.private || q.dest.Kind == Durable {
+		return
+	}
+	q.mu.Lock()
+	idle := q.empty() && !q.gone
+	q.mu.Unlock()
+	if !idle {
+		return
+	}
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.empty() && !q.gone {
+		qs.remove(q, nil)
+	}
+}
+
+// remove takes a queue out, with all that it holds. Both locks are held.
+func (qs *queues) remove(q *queue, done func(error)) {
+	q.gone = true
+	q.lanes, q.returned, q.delayed = nil, nil, schedule{}
+	if q.wake != nil {
+		q.wake.Stop()
+	}
+	q.announceRoom()
+	delete(qs.byKey, q.dest.Key())
+	if q.described {
+		q.do(Op{Kind: Drop, Queue: q.id})
+	}
+	q.flush(done)
+}
+
+// makeTemporary makes a connection's queue, unless there is one.
+func (qs *queues) makeTemporary(d Destination, backlog int) bool {
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	if qs.byKey[d.Key()] != nil {
+		return false
+	}
+	q := qs.make(d)
+	q.backlog = backlog
+	qs.enter(q)
+	return true
+}
+
+// drop removes a queue with all that it holds.
+func (qs *queues) drop(key string) {
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	if q := qs.byKey[key]; q != nil {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		qs.remove(q, nil)
+	}
+}
+
+// restore makes a queue that the Store kept.
+func (qs *queues) restore(s StoredQueue) *queue {
+	q := qs.make(s.Meta.Destination)
+	q.id, q.topic, q.described, q.expiring, q.abandoned, q.seq = s.ID, s.Meta.Topic, true, s.Meta.Expiring, s.Meta.Abandoned, s.LastSeq
+	if s.Meta.Topic.Kind != 0 {
+		q.policy = qs.policies.Load().For(s.Meta.Topic)
+	}
+	for i, x := range s.Lanes {
+		switch {
+		case x.Count == 0:
+			continue
+		case Lane(i) == Delayed:
+			q.delayed.behind, q.delayed.count = x, x.Count
+		default:
+			q.lane(MaxPriority - uint8(i)).behind = x
+		}
+		q.count += x.Count
+		q.size += x.Size
+	}
+	q.earliest = q.nextExpiry()
+	qs.enter(q)
+	return q
+}
+
+// setPolicies makes all queues follow other policies from now on.
+func (qs *queues) setPolicies(p *Policies) {
+	qs.policies.Store(p)
+	for _, q := range qs.all() {
+		q.mu.Lock()
+		if q.policy = p.For(q.named()); q.mayExpire() && !q.wanted() {
+			q.earliest = q.set.now()
+		}
+		q.stamp()
+		q.expireHeads()
+		q.pump()
+		q.unlock()
+	}
+}
+
+// stamp lets messages that nobody had a clock for have arrived now, if that
+// matters from now on.
+func (q *queue) stamp() {
+	if q.policy.TTL <= 0 || q.private {
+		return
+	}
+	now := q.set.now()
+	for _, l := range q.lanes {
+		for i := range l.window.len() {
+			if m := l.window.at(i).msg; m.arrived == 0 {
+				m.arrived = now
+			}
+		}
+	}
+}
+
+// named is the destination that a queue's policy goes by.
+func (q *queue) named() Destination {
+	if q.topic.Kind != 0 {
+		return q.topic
+	}
+	return q.dest
+}
+
+// all are the queues that exist.
+func (qs *queues) all() []*queue {
+	qs.mu.RLock()
+	defer qs.mu.RUnlock()
+	all := make([]*queue, 0, len(qs.byKey))
+	for _, q := range qs.byKey {
+		all = append(all, q)
+	}
+	return all
+}
+
+func (qs *queues) len() int {
+	qs.mu.RLock()
+	defer qs.mu.RUnlock()
+	return len(qs.byKey)
+}

@@ -1,0 +1,21 @@
+package frames
+
+import "github.com/go-stomp/stomp/v3/frame"
+
+// ParseHeader reads header lines as [AppendHeader] writes them for STOMP 1.2,
+// each with its line end, up to a blank line or the end. False says that they
+// were not written by it.
+func ParseHeader(lines string) (*frame.Header, bool) {
+	if n := len(lines); n > 0 && lines[n-1] != '\n' {
+		return nil, false
+	}
+	for len(lines) > 0 && lines[len(lines)-1] == '\n' {
+		lines = lines[:len(lines)-1]
+	}
+	p := headerParser{version: V12, command: frame.MESSAGE}
+	h, bad := p.parse(lines)
+	if bad != nil {
+		return nil, false
+	}
+	return &h, true
+}
