@@ -61,6 +61,21 @@ func (b *Broker) Queues() []QueueInfo {
 	return all
 }
 
+// OverLimits describes the queues that hold more than their policies would let
+// in, in no order.
+func (b *Broker) OverLimits() []QueueInfo {
+	var over []QueueInfo
+	for _, q := range b.queues.all() {
+		q.mu.Lock()
+		is := q.policy.over(q.count, q.size)
+		q.mu.Unlock()
+		if is {
+			over = append(over, q.info())
+		}
+	}
+	return over
+}
+
 // Queue describes one; false if there is none.
 func (b *Broker) Queue(d Destination) (QueueInfo, bool) {
 	if q := b.queues.lookup(d.Key()); q != nil {
@@ -77,9 +92,13 @@ type Browsed struct {
 	Visible int64  // from when, in ms since the epoch; 0: now
 }
 
+// maxBrowsed bounds what Browse gives, in bytes.
+const maxBrowsed = 32 << 20
+
 // Browse gives messages that wait, in the order in which they will be
-// delivered as far as that is known, the delayed ones last. It changes nothing
-// and does not show what consumers have. The error is ErrUnknownQueue, the
+// delivered as far as that is known, the delayed ones last. They are at most
+// limit, and fewer if they are large; at least one if there is one. It changes
+// nothing and does not show what consumers have. The error is ErrUnknownQueue, the
 // context's, or the Store's.
 func (b *Broker) Browse(ctx context.Context, d Destination, skip, limit int) ([]Browsed, error) {
 	q := b.queues.lookup(d.Key())
@@ -146,9 +165,10 @@ type browser struct {
 	q           *queue
 	skip, limit int
 	found       []Browsed
+	size        int
 }
 
-func (w *browser) full() bool { return len(w.found) >= w.limit }
+func (w *browser) full() bool { return len(w.found) >= w.limit || w.size >= maxBrowsed }
 
 func (w *browser) add(e *entry) {
 	switch {
@@ -156,6 +176,7 @@ func (w *browser) add(e *entry) {
 	case w.skip > 0:
 		w.skip--
 	default:
+		w.size += e.msg.Size()
 		w.found = append(w.found, Browsed{Message: e.msg, State: e.state(), Seq: e.seq, Visible: e.at})
 	}
 }

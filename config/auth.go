@@ -127,7 +127,10 @@ func (c *Config) Warnings() []string {
 	if len(c.Auth.AnonymousRoles) > 0 && !c.Auth.Anonymous {
 		all = append(all, "auth.anonymous_roles are set but auth.anonymous is false: nobody has them")
 	}
-	return all
+	if c.Storage.Directory == "" {
+		all = append(all, "storage.directory is empty: queues are in memory only, and what they hold is lost when the broker stops")
+	}
+	return append(all, c.policyWarnings()...)
 }
 
 // Files lists, each once, the file that the configuration was read from and

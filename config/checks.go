@@ -77,6 +77,25 @@ func atLeast(least time.Duration) check {
 	}
 }
 
+// noneOrAtLeast is atLeast for a time that 0 turns off.
+func noneOrAtLeast(least time.Duration) check {
+	return func(value any) []complaint {
+		if d := value.(time.Duration); d != 0 && d < least {
+			return []complaint{{expected: "expected 0s for none, or at least " + formatDuration(least)}}
+		}
+		return nil
+	}
+}
+
+func within(least, most int) check {
+	return func(value any) []complaint {
+		if n := value.(int); n < least || n > most {
+			return []complaint{{expected: fmt.Sprintf("expected a number from %d to %d", least, most)}}
+		}
+		return nil
+	}
+}
+
 // checkAddress wants what can be listened on: a host that is an IP address, a
 // name or empty, and a port in digits.
 func checkAddress(address string) string {

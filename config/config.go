@@ -4,8 +4,8 @@
 // One table of keys (schema.go) drives the defaults, the names of environment
 // variables and flags, the checks, the printed forms and the search for
 // misspelt keys. Nothing is coerced and nothing is ignored: a value of the
-// wrong type, a key that does not exist and a key whose feature does not exist
-// yet are all faults, and all faults are reported together.
+// wrong type and a key that does not exist are faults, and all faults are
+// reported together.
 package config
 
 import (
@@ -19,13 +19,16 @@ import (
 // number in it is within its range and every file that it names for reading
 // could be read.
 type Config struct {
-	Listen    Listen
-	Auth      Auth
-	ACL       []Rule
-	Prefixes  Prefixes
-	Limits    Limits
-	Heartbeat Heartbeat
-	Log       Log
+	Listen   Listen
+	Auth     Auth
+	ACL      []Rule
+	Prefixes Prefixes
+	// Destinations are policies, of which the first that matches counts.
+	Destinations []Policy
+	Storage      Storage
+	Limits       Limits
+	Heartbeat    Heartbeat
+	Log          Log
 
 	// File is the path of the file that was read, "" when there was none.
 	File string
@@ -33,10 +36,12 @@ type Config struct {
 	settings []Setting
 }
 
-// Listen says where connections are accepted. At least one address is set.
+// Listen says where connections are accepted. At least one address for clients
+// is set.
 type Listen struct {
 	WebSocket WebSocket
 	TCP       TCP
+	Admin     Admin
 }
 
 // WebSocket is the listener for STOMP over WebSocket.
@@ -58,6 +63,11 @@ type TCP struct {
 	TLS           TLS
 }
 
+// Admin is the listener for operators.
+type Admin struct {
+	Address string // host:port on loopback; "" when the listener is off
+}
+
 // TLS names PEM files. Cert and Key are both set or both "", and ClientCA is
 // set only with them.
 type TLS struct {
@@ -68,6 +78,14 @@ type TLS struct {
 // and ends with '/', and none is a prefix of another.
 type Prefixes struct {
 	Topic, Queue []string
+}
+
+// Storage says what is kept on disk.
+type Storage struct {
+	Directory    string        // "": nothing is kept on disk
+	Sync         string        // always, interval or never
+	SyncInterval time.Duration // at least 1ms; means something when Sync is interval
+	MinFree      int           // bytes; 0: no limit
 }
 
 // Limits bound what one client, and all of them together, may cost. Counts and

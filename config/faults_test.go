@@ -9,15 +9,16 @@ import (
 // TestValueFaults writes one value for one key, each with one fault.
 func TestValueFaults(t *testing.T) {
 	const (
-		number   = "expected a whole number such as 100, not negative"
-		size     = "expected a size such as 64KiB, or a whole number of bytes"
-		duration = "expected a duration such as 10s"
-		rate     = "expected a rate such as 5/s, 100/m or 1000/h"
-		list     = "expected a list of strings"
-		boolean  = "expected true or false"
-		address  = "expected host:port with a port from 0 to 65535, such as 127.0.0.1:15674"
-		path     = "expected a plain path that begins with '/', such as /ws"
-		prefix   = "expected a prefix that begins and ends with '/', without wildcards, such as /topic/"
+		number    = "expected a whole number such as 100, not negative"
+		size      = "expected a size such as 64KiB, or a whole number of bytes"
+		duration  = "expected a duration such as 10s"
+		rate      = "expected a rate such as 5/s, 100/m or 1000/h"
+		list      = "expected a list of strings"
+		boolean   = "expected true or false"
+		address   = "expected host:port with a port from 0 to 65535, such as 127.0.0.1:15674"
+		directory = "expected the path of a directory, without control characters or white space around it"
+		path      = "expected a plain path that begins with '/', such as /ws"
+		prefix    = "expected a prefix that begins and ends with '/', without wildcards, such as /topic/"
 	)
 	for _, tt := range []struct{ key, yaml, shown, expected string }{
 		{"limits.connections", `"5"`, `"5"`, number},
@@ -88,6 +89,18 @@ func TestValueFaults(t *testing.T) {
 		{"prefixes.topic", `["/a.*/"]`, `"/a.*/"`, prefix},
 		{"prefixes.queue", "[/user/]", `"/user/"`, "expected another prefix, as /user/ has a meaning of its own"},
 		{"prefixes.queue", "[/temp-queue/a/]", `"/temp-queue/a/"`, "expected another prefix, as /temp-queue/ has a meaning of its own"},
+		{"listen.admin.address", "15680", "15680", "expected a string"},
+		{"listen.admin.address", "localhost", `"localhost"`, address},
+		{"storage", "data", `"data"`, "expected keys below it"},
+		{"storage.directory", "5", "5", "expected a string"},
+		{"storage.directory", "' data'", `" data"`, directory},
+		{"storage.directory", `"a\x00b"`, `"a\x00b"`, directory},
+		{"storage.sync", "true", "true", "expected one of always, interval, never"},
+		{"storage.sync", "Always", `"Always"`, "expected one of always, interval, never"},
+		{"storage.sync_interval", "1", "1", duration},
+		{"storage.sync_interval", "1us", `"1us"`, "expected at least 1ms"},
+		{"storage.min_free", "-1", "-1", size},
+		{"storage.min_free", "10%", `"10%"`, size},
 		{"heartbeat.min", "0s", `"0s"`, "expected at least 1ms"},
 		{"heartbeat.server", "1us", `"1us"`, "expected at least 1ms"},
 	} {
@@ -166,28 +179,10 @@ func TestUnknownKeys(t *testing.T) {
 	}
 }
 
-func TestUnsupportedKeys(t *testing.T) {
-	trial{text: open + `
-listen: { admin: { address: "127.0.0.1:15680" } }
-destinations: []
-storage: { Directory: data, sync: always, token: hunter2 }
-`}.wantFaults(t,
-		`destinations: [] (hoofbeat.yaml): not supported by this version`,
-		`listen.admin.address: "127.0.0.1:15680" (hoofbeat.yaml): not supported by this version`,
-		`storage.directory: "data" (hoofbeat.yaml): not supported by this version`,
-		`storage.sync: "always" (hoofbeat.yaml): not supported by this version`,
-		`storage.token: ******** (hoofbeat.yaml): not supported by this version`)
-	trial{text: open + "storage: {}\ndestinations:\n"}.wantFaults(t,
-		`destinations: null (hoofbeat.yaml): not supported by this version`,
-		`storage: {...} (hoofbeat.yaml): not supported by this version`)
-}
-
 func TestStrayVariables(t *testing.T) {
 	trial{text: open, environ: []string{
 		"HOOFBEAT_LIMITS_CONECTIONS=5",
-		"HOOFBEAT_STORAGE_DIRECTORY=data",
 		"HOOFBEAT_STORAGE_KEY=hunter2",
-		"HOOFBEAT_DESTINATIONS=",
 		"HOOFBEAT_TOKEN=hunter2",
 		"HOOFBEAT_AUTH_USERS_BOB=hunter2",
 		"HOOFBEAT_log_level=info",
@@ -196,11 +191,9 @@ func TestStrayVariables(t *testing.T) {
 		`HOOFBEAT_: "1" (environment): unknown key; did you mean HOOFBEAT_ACL?`,
 		`HOOFBEAT_AUTH_USERS_BOB: ******** (environment): unknown key; did you mean HOOFBEAT_AUTH_USERS?`,
 		`HOOFBEAT_LIMITS_CONECTIONS: "5" (environment): unknown key; did you mean HOOFBEAT_LIMITS_CONNECTIONS?`,
+		`HOOFBEAT_STORAGE_KEY: ******** (environment): unknown key; did you mean HOOFBEAT_STORAGE_SYNC?`,
 		`HOOFBEAT_TOKEN: ******** (environment): unknown key; did you mean HOOFBEAT_ACL?`,
-		`HOOFBEAT_log_level: "info" (environment): unknown key; did you mean HOOFBEAT_LOG_LEVEL?`,
-		`destinations: "" (environment HOOFBEAT_DESTINATIONS): not supported by this version`,
-		`storage.directory: "data" (environment HOOFBEAT_STORAGE_DIRECTORY): not supported by this version`,
-		`storage.key: ******** (environment HOOFBEAT_STORAGE_KEY): not supported by this version`)
+		`HOOFBEAT_log_level: "info" (environment): unknown key; did you mean HOOFBEAT_LOG_LEVEL?`)
 }
 
 // TestEveryFault has faults of every source at once.
@@ -208,7 +201,7 @@ func TestEveryFault(t *testing.T) {
 	trial{
 		text: `
 limits: { connect_timeout: ten, prefetch: 0, colour: red }
-storage: { sync: never }
+storage: { sync: sometimes }
 log: { level: loud }
 `,
 		environ: []string{"HOOFBEAT_LIMITS_CONNECTIONS=many", "HOOFBEAT_LOG_LEVEL=info", "HOOFBEAT_X=1"},
@@ -223,7 +216,7 @@ log: { level: loud }
 		`limits.prefetch: 0 (hoofbeat.yaml): expected at least 1`,
 		`listen.websocket.compression: "on" (flag --listen-websocket-compression): expected true or false`,
 		`log.level: "loud" (hoofbeat.yaml): expected one of debug, info, warn, error`,
-		`storage.sync: "never" (hoofbeat.yaml): not supported by this version`)
+		`storage.sync: "sometimes" (hoofbeat.yaml): expected one of always, interval, never`)
 }
 
 func TestGivenTwice(t *testing.T) {

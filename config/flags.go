@@ -25,7 +25,7 @@ func Flags(fs *pflag.FlagSet) {
 func addFlag(fs *pflag.FlagSet, e *entry) {
 	f := fs.VarPF(&flagText{kind: e.kind.name()}, e.flagName(), "", e.doc)
 	f.Hidden = !e.handy
-	if e.alone == "" {
+	if e.alone == nil {
 		f.DefValue = e.fallback
 	}
 	if _, isBool := e.kind.(boolKind); isBool {

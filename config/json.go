@@ -52,6 +52,17 @@ func jsonList(text string) (list []any, wrong string) {
 	return list, ""
 }
 
+// toJSON is a value of strings, numbers and booleans as JSON.
+func toJSON(value any) string {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return "" // not reached: such values can always be written
+	}
+	return strings.TrimSuffix(out.String(), "\n")
+}
+
 func jsonLine(data []byte, err error) int {
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return lineAt(data, syntax.Offset)

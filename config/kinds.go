@@ -111,6 +111,30 @@ func (k sizeKind) typed(raw any) (any, bool) {
 	return wholeNumber(raw)
 }
 
+// decimalKind is a number that need not be whole. Its values are of type
+// float64, and neither infinite nor no number.
+type decimalKind struct{}
+
+func (decimalKind) name() string            { return "number" }
+func (decimalKind) expected() string        { return "a number such as 1.5" }
+func (decimalKind) format(value any) string { return strconv.FormatFloat(value.(float64), 'g', -1, 64) }
+
+func (decimalKind) text(s string) (any, bool) {
+	f, err := strconv.ParseFloat(s, 64)
+	return f, err == nil && !math.IsInf(f, 0) && !math.IsNaN(f) && strings.Trim(s, "0123456789.eE+-") == ""
+}
+
+func (k decimalKind) typed(raw any) (any, bool) {
+	switch n := raw.(type) {
+	case float64:
+		return n, !math.IsInf(n, 0) && !math.IsNaN(n)
+	case json.Number:
+		return k.text(n.String())
+	}
+	n, ok := wholeNumber(raw)
+	return float64(n), ok
+}
+
 // durationKind is a time with its unit. Its values are of type time.Duration.
 type durationKind struct{}
 

@@ -53,8 +53,8 @@ func (l *loader) takeDefaults(alone bool) {
 	for i := range l.table {
 		e := &l.table[i]
 		text := e.fallback
-		if alone && e.alone != "" {
-			text = e.alone
+		if alone && e.alone != nil {
+			text = *e.alone
 		}
 		value, found := readText(e.kind, text)
 		l.offer(e, value, found, showDefault(e, value), "default")
@@ -95,18 +95,14 @@ func (l *loader) takeKey(key string, raw any, source string) {
 	switch {
 	case known:
 		l.takeTyped(e, raw, source)
-	case isSection && (l.names.sections[key] || reserved(key) && len(tree) > 0):
+	case isSection && l.names.sections[key]:
 		l.takeSection(key+".", tree, source)
 	case l.names.sections[key]:
 		l.fault(key, show(raw), source, "expected keys below it")
-	case reserved(key):
-		l.fault(key, showUnknown(key, raw), source, notSupported)
 	default:
 		l.fault(key, showUnknown(key, raw), source, didYouMean(l.names.nearestKey(key, isSection || raw == nil)))
 	}
 }
-
-const notSupported = "not supported by this version"
 
 func didYouMean(name string) string { return "unknown key; did you mean " + name + "?" }
 
@@ -220,11 +216,6 @@ func (l *loader) takeEnvironment(environ []string) {
 }
 
 func (l *loader) strayVariable(name, value string) {
-	source := "environment " + name
-	if key := reservedVariable(name); key != "" {
-		l.fault(key, showUnknown(key, value), source, notSupported)
-		return
-	}
 	l.fault(name, showUnknown(name, value), "environment", didYouMean(l.names.nearestVariable(name)))
 }
 
@@ -279,6 +270,10 @@ func assign(field, value any) {
 		*f = value.(string)
 	case *bool:
 		*f = value.(bool)
+	case **bool:
+		*f = new(value.(bool))
+	case *float64:
+		*f = value.(float64)
 	case *int:
 		*f = value.(int)
 	case *time.Duration:
@@ -295,6 +290,10 @@ func assign(field, value any) {
 		*f = slices.Clone(value.([]User))
 	case *[]Rule:
 		*f = slices.Clone(value.([]Rule))
+	case *Delay:
+		*f = value.(Delay)
+	case *[]Policy:
+		*f = slices.Clone(value.([]Policy))
 	case *[]ClaimMatch:
 		*f = slices.Clone(value.([]ClaimMatch))
 	}

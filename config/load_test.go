@@ -13,6 +13,7 @@ func defaults() *Config {
 	return &Config{
 		Listen: Listen{
 			WebSocket: WebSocket{Address: "127.0.0.1:15674", Path: "/ws", Origins: []string{}},
+			Admin:     Admin{Address: "127.0.0.1:15680"},
 		},
 		Auth: Auth{
 			Anonymous:      true,
@@ -55,8 +56,10 @@ func defaults() *Config {
 			Prefetch:                      100,
 			DrainTimeout:                  10 * time.Second,
 		},
-		Heartbeat: Heartbeat{Min: time.Second, Server: 10 * time.Second},
-		Log:       Log{Level: "info", Format: "text"},
+		Destinations: []Policy{},
+		Storage:      Storage{Directory: "data", Sync: "always", SyncInterval: time.Second, MinFree: 256 << 20},
+		Heartbeat:    Heartbeat{Min: time.Second, Server: 10 * time.Second},
+		Log:          Log{Level: "info", Format: "text"},
 	}
 }
 
@@ -75,7 +78,9 @@ func TestLoadWithoutFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, c, defaults())
+	want := defaults()
+	want.Storage.Directory = "" // nothing is written where nobody asked for it
+	same(t, c, want)
 	if c.File != "" {
 		t.Errorf("file %q", c.File)
 	}
@@ -195,8 +200,8 @@ trusted_proxies = ["10.0.0.0/8"]
 	}
 }
 
-// TestLoadDesignExample has the keys of the documented example that exist, and
-// one source of keys, without which nobody could connect.
+// TestLoadDesignExample has the keys of the documented example, and one source
+// of keys, without which nobody could connect.
 func TestLoadDesignExample(t *testing.T) {
 	text := `
 listen:
@@ -209,6 +214,8 @@ listen:
   tcp:
     address: ""
     tls: { cert: "", key: "", client_ca: "" }
+  admin:
+    address: 127.0.0.1:15680
 auth:
   anonymous: false
   anonymous_roles: []
@@ -237,6 +244,20 @@ acl:
   - name: nobody forges audit records
     deny: [send]
     destinations: ["/topic/audit.**"]
+destinations:
+  - match: "/queue/orders.**"
+    durable: true
+    max_deliveries: 5
+    redelivery_delay: { initial: 1s, multiplier: 2, max: 1m }
+    dead_letter: /queue/dead.orders
+    ttl: 24h
+    max_messages: 1000000
+    max_bytes: 1GiB
+    overflow: reject
+    prefetch: 100
+storage:
+  directory: data
+  sync: always
 limits:
   connections: 100000
   connections_per_ip: 0
@@ -266,6 +287,10 @@ log: { level: info, format: text }
 			Destinations: []string{"/queue/inbox.{user}", "/topic/teams.{claim:team}.**"}},
 		{Name: "nobody forges audit records", Deny: []string{"send"}, Destinations: []string{"/topic/audit.**"}},
 	}
+	want.Destinations = []Policy{{
+		Match: "/queue/orders.**", Durable: new(true), MaxDeliveries: 5, RedeliveryDelay: Delay{time.Second, 2, time.Minute},
+		DeadLetter: "/queue/dead.orders", TTL: 24 * time.Hour, MaxMessages: 1000000, MaxBytes: 1 << 30, Overflow: "reject", Prefetch: 100,
+	}}
 	same(t, c, want)
 }
 

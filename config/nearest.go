@@ -29,31 +29,6 @@ func newNames(table []entry) names {
 	return n
 }
 
-// reserved reports whether the key belongs to a feature that does not exist yet.
-func reserved(key string) bool {
-	for _, section := range unsupported() {
-		if key == section || strings.HasPrefix(key, section+".") {
-			return true
-		}
-	}
-	return false
-}
-
-// reservedVariable is the reserved key that an environment variable stands
-// for, or "". Below a section its underscores stay, as the key cannot be known.
-func reservedVariable(variable string) string {
-	for _, section := range unsupported() {
-		rest, ok := strings.CutPrefix(variable, envName(section))
-		if ok && rest == "" {
-			return section
-		}
-		if ok && rest[0] == '_' && len(rest) > 1 {
-			return section + "." + strings.ToLower(rest[1:])
-		}
-	}
-	return ""
-}
-
 // nearestKey is the key that looks most like what was written, or the section
 // where sections is set. A last part that is right or nearly so counts more
 // than the rest: a key in the wrong section is as common as a misspelt one. Of
@@ -111,8 +86,8 @@ func lastPart(key string) string {
 	return key[strings.LastIndexByte(key, '.')+1:]
 }
 
-// soundsSecret is for names that are not in the table, so that a misspelt or
-// reserved secret is not repeated either.
+// soundsSecret is for names that are not in the table, so that a misspelt
+// secret is not repeated either.
 func soundsSecret(name string) bool {
 	name = strings.ToLower(name)
 	for _, word := range []string{"secret", "passw", "token", "key", "credential", "hash", "auth.users", "auth_users"} {

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,6 +15,7 @@ type recordsKind[T any] struct {
 	example string // one element as JSON
 	parts   []part[T]
 	needs   []need[T]
+	form    func(T) any // what is written as JSON for a T; nil: the T itself
 }
 
 // part is one key of the maps. Its name is in lower case.
@@ -51,14 +50,15 @@ func (k recordsKind[T]) text(s string) (any, bool) {
 }
 
 // format writes JSON, with secrets masked.
-func (recordsKind[T]) format(value any) string {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		return "[]" // not reached: strings can always be written
+func (k recordsKind[T]) format(value any) string {
+	if k.form == nil {
+		return toJSON(value)
 	}
-	return strings.TrimSuffix(out.String(), "\n")
+	forms := []any{}
+	for _, record := range value.([]T) {
+		forms = append(forms, k.form(record))
+	}
+	return toJSON(forms)
 }
 
 func (k recordsKind[T]) decode(text string) (any, []complaint) {

@@ -15,6 +15,7 @@ import (
 // reported twice.
 func (l *loader) checkRelations(c *Config) {
 	l.checkListeners(c)
+	l.checkAdmin(c)
 	l.checkTLS("listen.websocket.tls", c.Listen.WebSocket.TLS)
 	l.checkTLS("listen.tcp.tls", c.Listen.TCP.TLS)
 	l.checkProxies("listen.websocket.proxy_protocol", c.Listen.WebSocket.ProxyProtocol, c)
@@ -25,6 +26,8 @@ func (l *loader) checkRelations(c *Config) {
 	l.checkReadable("auth.revoked_file", c.Auth.RevokedFile)
 	l.checkAudit(c.Log.Audit)
 	l.checkPrefixes(c)
+	l.checkStorage(c.Storage)
+	l.checkPolicies(c)
 	l.checkFrames(c)
 	l.checkHeartbeat(c)
 }
@@ -57,6 +60,33 @@ func (l *loader) checkListeners(c *Config) {
 		l.blame(ws, "expected an address here or at "+tcp+", as nothing would be listened on")
 	case a != "" && b != "" && sameAddress(a, b):
 		l.blame(tcp, "expected another address than that of "+ws)
+	}
+}
+
+// checkAdmin keeps to loopback what has no credentials to ask for.
+func (l *loader) checkAdmin(c *Config) {
+	const key, ws, tcp = "listen.admin.address", "listen.websocket.address", "listen.tcp.address"
+	a := c.Listen.Admin.Address
+	switch {
+	case !l.sound(key) || a == "":
+	case !isLoopback(a):
+		l.blame(key, "expected a loopback address such as 127.0.0.1:15680, as whoever reaches it may do everything: it asks for no credentials yet")
+	case c.Listen.WebSocket.Address != "" && sameAddress(a, c.Listen.WebSocket.Address):
+		l.blame(key, "expected another address than that of "+ws)
+	case c.Listen.TCP.Address != "" && sameAddress(a, c.Listen.TCP.Address):
+		l.blame(key, "expected another address than that of "+tcp)
+	}
+}
+
+func (l *loader) checkStorage(s Storage) {
+	const directory, interval, sync = "storage.directory", "storage.sync_interval", "storage.sync"
+	if l.sound(directory) && s.Directory != "" {
+		if about, err := os.Stat(s.Directory); err == nil && !about.IsDir() {
+			l.blame(directory, "expected a directory; this is a file")
+		}
+	}
+	if l.sound(interval, sync) && s.Sync != "interval" && l.differs(interval) {
+		l.blame(interval, "expected "+sync+" to be interval beside it; with "+s.Sync+" there is none")
 	}
 }
 

@@ -21,6 +21,28 @@ func TestRelations(t *testing.T) {
 			`listen.tcp.address: "[::]:15674" (hoofbeat.yaml): expected another address than that of listen.websocket.address`}},
 		{"port 0 twice", "listen: { websocket: { address: ':0' }, tcp: { address: ':0' } }", nil},
 		{"two hosts", "listen: { websocket: { address: 'a:1' }, tcp: { address: 'b:1' } }", nil},
+		{"admin elsewhere", "listen: { admin: { address: ':15680' } }", []string{
+			`listen.admin.address: ":15680" (hoofbeat.yaml): expected a loopback address such as 127.0.0.1:15680, as whoever reaches it may do everything: it asks for no credentials yet`}},
+		{"admin on another machine's address", "listen: { admin: { address: '192.0.2.1:1' }, websocket: { address: no } }", []string{
+			`listen.admin.address: "192.0.2.1:1" (hoofbeat.yaml): expected a loopback address such as 127.0.0.1:15680, as whoever reaches it may do everything: it asks for no credentials yet`,
+			`listen.websocket.address: "no" (hoofbeat.yaml): expected host:port with a port from 0 to 65535, such as 127.0.0.1:15674`}},
+		{"admin off", "listen: { admin: { address: '' } }", nil},
+		{"admin by name", "listen: { admin: { address: 'localhost:0' } }", nil},
+		{"admin alone", "listen: { websocket: { address: '' } , admin: { address: '[::1]:1' } }", []string{
+			`listen.websocket.address: "" (hoofbeat.yaml): expected an address here or at listen.tcp.address, as nothing would be listened on`}},
+		{"admin where websocket is", "listen: { admin: { address: '127.0.0.1:15674' } }", []string{
+			`listen.admin.address: "127.0.0.1:15674" (hoofbeat.yaml): expected another address than that of listen.websocket.address`}},
+		{"admin where tcp is", "listen: { tcp: { address: '127.0.0.1:15680' } }", []string{
+			`listen.admin.address: "127.0.0.1:15680" (default): expected another address than that of listen.tcp.address`}},
+		{"interval without its sync", "storage: { sync_interval: 20ms }", []string{
+			`storage.sync_interval: "20ms" (hoofbeat.yaml): expected storage.sync to be interval beside it; with always there is none`}},
+		{"interval that is the default", "storage: { sync: never, sync_interval: 1000ms }", nil},
+		{"interval", "storage: { sync: interval, sync_interval: 20ms }", nil},
+		{"interval beside a fault", "storage: { sync: no, sync_interval: 20ms }", []string{
+			`storage.sync: "no" (hoofbeat.yaml): expected one of always, interval, never`}},
+		{"storage in a file", "storage: { directory: policies_test.go }", []string{
+			`storage.directory: "policies_test.go" (hoofbeat.yaml): expected a directory; this is a file`}},
+		{"storage elsewhere", "storage: { directory: none/such }", nil},
 		{"frames", "limits: { frame_bytes_before_connect: 3KiB, frame_header_bytes: 1KiB, frame_body_bytes: 1KiB }", []string{
 			`limits.frame_bytes_before_connect: "3KiB" (hoofbeat.yaml): expected at most limits.frame_header_bytes and limits.frame_body_bytes together`}},
 		{"frames that just fit", "limits: { frame_bytes_before_connect: 2KiB, frame_header_bytes: 1KiB, frame_body_bytes: 1KiB }", nil},
@@ -109,6 +131,7 @@ func TestWarnings(t *testing.T) {
 		empty = "acl is empty: nobody may send or subscribe to anything"
 		all   = "everybody who can connect may do everything"
 		roles = "auth.anonymous_roles are set but auth.anonymous is false: nobody has them"
+		disk  = "storage.directory is empty: queues are in memory only, and what they hold is lost when the broker stops"
 		rules = "acl: [{ deny: [send], destinations: [/a/b] }]\n"
 		users = "users: [{ name: a, hash: '" + bcryptHash + "' }]"
 	)
@@ -121,6 +144,8 @@ func TestWarnings(t *testing.T) {
 		{"auth: { anonymous: true, " + users + " }", []string{empty}},
 		{"auth: { jwt: { jwks_url: 'https://a/b' } }", []string{empty}},
 		{"auth: { " + users + " }\n" + rules, nil},
+		{open + rules + "storage: { directory: '' }", []string{disk}},
+		{open + "storage: { directory: '' }", []string{all, disk}},
 		{"auth: { anonymous_roles: [a], " + users + " }\n" + rules, []string{roles}},
 	} {
 		if got := (trial{text: tt.yaml}).mustLoad(t).Warnings(); !slices.Equal(got, tt.want) {

@@ -9,13 +9,13 @@ import (
 type entry struct {
 	key      string // lower case, dots between sections
 	kind     kind
-	fallback string // the default, as the environment would have it
-	alone    string // the default when there is no file, where that differs
-	doc      string // one line, for the help of a flag and the default file
-	check    check  // what else is expected of a value of this kind; may be nil
-	secret   bool   // never shown
-	handy    bool   // worth showing among the flags
-	example  string // the key in YAML with a value that shows its form; may be ""
+	fallback string  // the default, as the environment would have it
+	alone    *string // the default when there is no file, where that differs
+	doc      string  // one line, for the help of a flag and the default file
+	check    check   // what else is expected of a value of this kind; may be nil
+	secret   bool    // never shown
+	handy    bool    // worth showing among the flags
+	example  string  // the key in YAML with a value that shows its form; may be ""
 	field    func(*Config) any
 }
 
@@ -33,18 +33,12 @@ func envName(key string) string {
 
 const envPrefix = "HOOFBEAT_"
 
-// unsupported lists the sections and keys that are reserved for features which
-// this version does not have. Everything below them is refused as well.
-func unsupported() []string {
-	return []string{"listen.admin", "destinations", "storage"}
-}
-
 // schema is the table, in the order in which a file is best read.
 func schema() []entry {
 	var all []entry
 	for _, part := range [][]entry{
-		webSocketKeys(), tcpKeys(), anonymousKeys(), keySources(), tokenKeys(), tokenPlaces(), userKeys(), accessKeys(),
-		connectionLimits(), frameLimits(), flowLimits(), otherKeys(),
+		webSocketKeys(), tcpKeys(), adminKeys(), anonymousKeys(), keySources(), tokenKeys(), tokenPlaces(), userKeys(), accessKeys(),
+		queueKeys(), connectionLimits(), frameLimits(), flowLimits(), otherKeys(),
 	} {
 		all = append(all, part...)
 	}
@@ -84,6 +78,14 @@ func tcpKeys() []entry {
 	return append(keys, tlsKeys("listen.tcp.tls", func(c *Config) *TLS { return &c.Listen.TCP.TLS })...)
 }
 
+func adminKeys() []entry {
+	return []entry{
+		{key: "listen.admin.address", kind: textKind{}, fallback: "127.0.0.1:15680", check: optional(checkAddress),
+			doc:   "host:port on loopback for operators: health and the commands that manage queues; empty turns it off",
+			field: func(c *Config) any { return &c.Listen.Admin.Address }},
+	}
+}
+
 func tlsKeys(section string, of func(*Config) *TLS) []entry {
 	return []entry{
 		{key: section + ".cert", kind: textKind{},
@@ -95,6 +97,26 @@ func tlsKeys(section string, of func(*Config) *TLS) []entry {
 		{key: section + ".client_ca", kind: textKind{},
 			doc:   "PEM file of the authorities that client certificates must come from; empty: none is asked for",
 			field: func(c *Config) any { return &of(c).ClientCA }},
+	}
+}
+
+func queueKeys() []entry {
+	return []entry{
+		{key: destinationsKey, kind: policyKind(), fallback: "[]", example: destinationsExample,
+			doc:   "how queues and durable subscriptions treat messages; the first that matches counts; JSON in the environment and in flags",
+			field: func(c *Config) any { return &c.Destinations }},
+		{key: "storage.directory", kind: textKind{}, fallback: "data", alone: new(""), check: optional(checkDirectory), handy: true,
+			doc:   "directory for durable queues, made if there is none; empty: nothing is kept on disk",
+			field: func(c *Config) any { return &c.Storage.Directory }},
+		{key: "storage.sync", kind: choiceKind{"always", "interval", "never"}, fallback: "always",
+			doc:   "when a receipt promises that the disk has it: always, interval (within sync_interval) or never (when the system likes)",
+			field: func(c *Config) any { return &c.Storage.Sync }},
+		{key: "storage.sync_interval", kind: durationKind{}, fallback: "1s", check: atLeast(time.Millisecond),
+			doc:   "how much of the last messages a power failure may cost, where sync is interval",
+			field: func(c *Config) any { return &c.Storage.SyncInterval }},
+		{key: "storage.min_free", kind: sizeKind{}, fallback: "256MiB",
+			doc:   "free space on the disk below which messages to durable queues are refused; 0: none",
+			field: func(c *Config) any { return &c.Storage.MinFree }},
 	}
 }
 

@@ -4,7 +4,7 @@ import "time"
 
 func anonymousKeys() []entry {
 	return []entry{
-		{key: "auth.anonymous", kind: boolKind{}, fallback: "false", alone: "true", handy: true,
+		{key: "auth.anonymous", kind: boolKind{}, fallback: "false", alone: new("true"), handy: true,
 			doc:   "whether CONNECT without credentials is accepted",
 			field: func(c *Config) any { return &c.Auth.Anonymous }},
 		{key: "auth.anonymous_roles", kind: listKind{}, check: each(checkListed),

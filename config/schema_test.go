@@ -23,23 +23,19 @@ func TestSchema(t *testing.T) {
 		if !regexp.MustCompile(`^[a-z]+(\.[a-z_]+)*$`).MatchString(e.key) {
 			t.Errorf("%s: not a key in lower case", e.key)
 		}
-		if reserved(e.key) {
-			t.Errorf("%s: reserved", e.key)
-		}
 		if e.doc == "" || strings.ContainsRune(e.doc, '\n') {
 			t.Errorf("%s: doc %q is not one line", e.key, e.doc)
 		}
 		checkDefault(t, &e, e.fallback, field)
-		checkDefault(t, &e, e.alone, field)
+		if e.alone != nil {
+			checkDefault(t, &e, *e.alone, field)
+		}
 	}
 }
 
 // checkDefault stores a default in its field and formats it again.
 func checkDefault(t *testing.T, e *entry, text string, field any) {
 	t.Helper()
-	if text == "" && e.fallback != "" {
-		return
-	}
 	value, ok := e.kind.text(text)
 	if !ok || len(e.complaints(value)) > 0 {
 		t.Errorf("%s: default %q: %v", e.key, text, e.complaints(value))
@@ -89,7 +85,7 @@ func TestFlagsHelp(t *testing.T) {
 			shown = append(shown, f.Name)
 		}
 	})
-	if got, want := strings.Join(shown, " "), "auth-anonymous listen-tcp-address listen-websocket-address log-format log-level"; got != want {
+	if got, want := strings.Join(shown, " "), "auth-anonymous listen-tcp-address listen-websocket-address log-format log-level storage-directory"; got != want {
 		t.Errorf("shown %s, want %s", got, want)
 	}
 	if usage := fs.FlagUsages(); !strings.Contains(usage, "--listen-websocket-address text") || !strings.Contains(usage, "(default 127.0.0.1:15674)") {
@@ -160,6 +156,9 @@ limits: { connect_rate_per_ip: 7/m, frame_body_bytes: 1537, connect_timeout: 1h0
 acl:
   - { name: "a, b", roles: [R, "x,y"], users: [Ünal], claims: [{ name: Tenant.id, values: [A, "<&>"] }], allow: [send], destinations: [/topic/A.**] }
   - { deny: [subscribe, "admin:read"], destinations: ["/queue/{user}.{claim:https://a/b}"] }
+destinations: [{ match: "/queue/Dead,<&>.>", durable: false }, { match: /queue/>, redelivery_delay: { initial: 1ms, multiplier: 1.25, max: 1h },
+  dead_letter: "/queue/Dead,<&>.x", ttl: 36h, max_messages: 7, max_bytes: 1537, overflow: drop-oldest, prefetch: 65535, max_deliveries: 2 }]
+storage: { sync: interval, sync_interval: 20ms, min_free: 0, directory: Data }
 `}.mustLoad(t)
 	var environ []string
 	for _, s := range first.Effective() {
@@ -172,6 +171,6 @@ acl:
 	first.settings = nil
 	same(t, second, &Config{
 		Listen: first.Listen, Auth: first.Auth, Prefixes: first.Prefixes, Limits: first.Limits,
-		ACL: first.ACL, Heartbeat: first.Heartbeat, Log: first.Log,
+		ACL: first.ACL, Heartbeat: first.Heartbeat, Log: first.Log, Destinations: first.Destinations, Storage: first.Storage,
 	})
 }

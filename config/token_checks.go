@@ -72,6 +72,13 @@ func checkFileName(path string) string {
 	return ""
 }
 
+func checkDirectory(path string) string {
+	if checkFileName(path) != "" {
+		return "expected the path of a directory, without control characters or white space around it"
+	}
+	return ""
+}
+
 // checkListedFile is checkFileName for a list that can be given as text.
 func checkListedFile(path string) string {
 	if strings.Contains(path, ",") {

@@ -29,6 +29,7 @@ broker=       # process id of the shell's child that is the broker, or ends it
 broker_pid=   # process id of the broker itself
 epmd_pid=
 failed=0
+storage=      # directory that hoofbeat keeps queues in; "": none
 
 cleanup() {
 	stop_broker
@@ -75,12 +76,15 @@ await_port() {
 	return 1
 }
 
+# start_hoofbeat starts it with a directory to keep queues in, if storage says so.
 start_hoofbeat() {
+	rm -rf "$work/hoofbeat"
 	mkdir -p "$work/hoofbeat"
 	# The empty directory keeps a configuration file of the caller's out of it.
 	# shellcheck disable=SC2086 # BENCH_SERVE is several arguments
 	(cd "$work/hoofbeat" && exec "$root/bin/hoofbeat" serve \
-		--listen-websocket-address "127.0.0.1:$hoofbeat_port" ${BENCH_SERVE:-}) >"$work/broker.log" 2>&1 &
+		--listen-websocket-address "127.0.0.1:$hoofbeat_port" --listen-admin-address= \
+		--storage-directory "$storage" ${BENCH_SERVE:-}) >"$work/broker.log" 2>&1 &
 	broker=$! broker_pid=$!
 	await_port "$hoofbeat_port"
 }
@@ -177,6 +181,9 @@ both fanout --subscribers 500 "${timing[@]}"
 both fanout --subscribers 50 --rate 200 "${timing[@]}"
 both pairs --pairs 4 "${timing[@]}"
 both queue --pairs 4 --ack client-individual "${timing[@]}"
+storage=data
+both queue --pairs 4 --ack client-individual --receipt --persistent --window 256 "${timing[@]}"
+storage=
 both connections --connections "$connections" --timeout 60s
 
 echo "$(nproc) processors shared by broker and generator, $duration each, bodies of 128 bytes; us is the broker's processor time per delivery or connection"

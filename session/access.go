@@ -55,7 +55,7 @@ func (s *Session) holdUp(login string) error {
 		return nil
 	}
 	wait, ok := s.options.Throttle.Delay(s.info.Remote, login, time.Now())
-	if !ok || !s.waitFor(wait) {
+	if !ok || !s.pause(wait) {
 		s.audit("connect refused", "reason", "too many failures")
 		return fault(RateLimited, "Too many connections from this address have failed to authenticate (limits.failed_connects).")
 	}
@@ -83,8 +83,8 @@ func (s *Session) audit(what string, a ...any) {
 	s.options.Audit.Info(what, append([]any{"session", s.id, "remote", s.info.Remote, "transport", s.info.Transport}, a...)...)
 }
 
-// waitFor waits; false says that the connection has ended meanwhile.
-func (s *Session) waitFor(d time.Duration) bool {
+// pause waits; false says that the connection has ended meanwhile.
+func (s *Session) pause(d time.Duration) bool {
 	if d <= 0 {
 		return true
 	}

@@ -43,21 +43,52 @@ func (s *Session) ack(f frames.Inbound) error {
 	if tx != nil {
 		return s.ackInTransaction(tx, f, sub, tag)
 	}
+	requeue, err := requeues(f)
+	if err != nil {
+		return err
+	}
+	done := s.ackDone
+	if f.Header.Get(frame.Receipt) != "" {
+		done = s.whenAcked(f.Wire(frame.Receipt))
+	}
+	s.unfinished.Add(1)
 	if f.Command == frame.ACK {
-		err = sub.handle.Ack(tag)
+		err = sub.handle.Ack(tag, done)
 	} else {
-		err = sub.handle.Nack(tag, requeues(f))
+		err = sub.handle.Nack(tag, requeue, done)
 	}
 	if err != nil {
+		s.finish()
 		return unknownAck(f.Command)
 	}
-	s.receipt(f)
 	return nil
 }
 
-// requeues tells whether a NACK gives its message back: unless RabbitMQ's
-// header says that it does not.
-func requeues(f frames.Inbound) bool { return f.Header.Get("requeue") != "false" }
+// whenAcked returns what is called, from whatever goroutine, when the broker is
+// done with an ACK or NACK; the receipt, as on the wire, may be empty.
+func (s *Session) whenAcked(receipt string) func(error) {
+	return func(err error) {
+		if err != nil {
+			s.fail(fault(StorageFailed, "The acknowledgement could not be stored: the message may be delivered again. "+
+				"The broker's log says what its storage lacks."), receipt, err)
+		} else {
+			s.done(receipt)
+		}
+		s.finish()
+	}
+}
+
+// requeues tells whether a NACK gives its message back, by RabbitMQ's header;
+// without it, it does.
+func requeues(f frames.Inbound) (bool, error) {
+	switch v := f.Header.Get("requeue"); {
+	case f.Command == frame.ACK || v == "" || v == "true":
+		return true, nil
+	case v == "false":
+		return false, nil
+	}
+	return false, invalidHeader("requeue", f.Command, "true or false")
+}
 
 func unknownAck(command string) *Fault {
 	return fault(UnknownAck, "%s names no message that waits for an acknowledgement on this connection: it was acknowledged before, "+

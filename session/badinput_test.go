@@ -128,7 +128,6 @@ var badHeaders = []badInput{
 	{name: "bad prefetch", say: asks("SUBSCRIBE\nid:1\ndestination:/queue/a\nprefetch-count:-1"), word: "invalid-header", body: []string{"prefetch-count"}},
 	{name: "bad ActiveMQ prefetch", say: asks("SUBSCRIBE\nid:1\ndestination:/queue/a\nactivemq.prefetchSize:x"), word: "invalid-header", body: []string{"activemq.prefetchSize"}},
 	{name: "selector", say: asks("SUBSCRIBE\nid:1\ndestination:/queue/a\nselector:a=1"), word: "not-supported", body: []string{"selector", "SUBSCRIBE"}},
-	{name: "delay", say: asks("SEND\ndestination:/queue/a\nAMQ_SCHEDULED_DELAY:1000"), word: "not-supported", body: []string{"AMQ_SCHEDULED_DELAY", "SEND"}},
 	{name: "BEGIN nothing", say: asks("BEGIN"), word: "missing-header", body: []string{`"transaction"`, "BEGIN"}},
 	{name: "COMMIT nothing", say: asks("COMMIT"), word: "missing-header", body: []string{`"transaction"`, "COMMIT"}},
 	{name: "ABORT nothing", say: asks("ABORT\ntransaction:"), word: "missing-header", body: []string{`"transaction"`, "ABORT"}},
@@ -145,7 +144,7 @@ var badHeaders = []badInput{
 
 func badInputs() []badInput {
 	all := slices.Concat(badFirstFrames, badFrames)
-	for _, b := range badHeaders {
+	for _, b := range slices.Concat(badHeaders, badProperties(), badDurables) {
 		b.receipt = "r"
 		all = append(all, b)
 	}

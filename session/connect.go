@@ -23,6 +23,9 @@ func (s *Session) connect(f frames.Inbound) error {
 	if err != nil {
 		return err
 	}
+	if s.clientID, err = clientID(f.Header); err != nil {
+		return err
+	}
 	identity, err := s.authenticate(f.Header)
 	if err != nil {
 		return err

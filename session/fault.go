@@ -36,6 +36,8 @@ const (
 	TooManyTransactions   = "too-many-transactions"
 	RateLimited           = "rate-limited"
 	SlowConsumer          = "slow-consumer"
+	QueueFull             = "queue-full"
+	SubscriptionInUse     = "subscription-in-use"
 	StorageFailed         = "storage-failed"
 	GoingAway             = "going-away"
 	InternalError         = "internal-error"
@@ -63,7 +65,7 @@ func (f *Fault) closeCode() CloseCode {
 	switch f.Word {
 	case frames.FrameTooLarge, TransactionTooLarge:
 		return CloseTooBig
-	case StorageFailed:
+	case StorageFailed, QueueFull, SubscriptionInUse:
 		return CloseTryLater
 	case InternalError:
 		return CloseInternal

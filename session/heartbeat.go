@@ -101,6 +101,10 @@ func (s *Session) tick(now time.Time) time.Time {
 		s.End(fault(ConnectTimeout, "No CONNECT was accepted within %v (limits.connect_timeout).", s.options.ConnectTimeout))
 		return time.Time{}
 	}
+	if f := s.failure.Load(); f != nil {
+		s.End(f)
+		return time.Time{}
+	}
 	if s.leaving.Load() {
 		s.End(fault(StorageFailed, "What was sent before DISCONNECT could not be stored within %v.", s.options.CloseTimeout))
 		return time.Time{}
@@ -109,7 +113,7 @@ func (s *Session) tick(now time.Time) time.Time {
 		s.expire()
 		return time.Time{}
 	}
-	read := s.conn.LastRead()
+	read := s.lastHeard(now)
 	if h := s.beat; h.receive > 0 && now.Sub(read) >= tolerance*h.receive {
 		if s.silentSince != read {
 			// If this process was held up itself, what the client sent

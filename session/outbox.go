@@ -38,7 +38,8 @@ type outbox struct {
 	dropped int64     // messages of topics for which there was no room
 	stats   written
 
-	done chan struct{} // closed when the connection is
+	ending alarm         // rings when nothing more is taken
+	done   chan struct{} // closed when the connection is
 }
 
 type outboxState uint8
@@ -173,6 +174,7 @@ func (o *outbox) close(last []byte, code CloseCode, reason string, timeout time.
 // outbox is held, the goroutine that holds it lets go soon.
 func (o *outbox) drain(last []byte, code CloseCode, reason string, timeout time.Duration, discard bool) {
 	o.state, o.code, o.reason = draining, code, reason
+	o.ending.ring()
 	if discard {
 		clear(o.items)
 		o.items = o.items[:0]
@@ -349,6 +351,7 @@ func (o *outbox) finishAndUnlock() {
 	o.state, o.items, o.refused, o.writing = finished, nil, nil, false
 	code, reason := o.code, o.reason
 	o.mu.Unlock()
+	o.ending.ring()
 	o.conn.Close(code, reason)
 	close(o.done)
 }

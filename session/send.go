@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -13,12 +14,14 @@ import (
 
 // sendHeaders are those headers of a SEND that the broker looks at.
 type sendHeaders struct {
-	destination, replyTo        string
+	destination                 string
 	inTransaction, wantsReceipt bool
+	properties
 }
 
 // readSend reads the headers in one pass; the first of repeated ones counts.
 func readSend(h *frame.Header) (out sendHeaders, err error) {
+	out.Priority = broker.DefaultPriority
 	var hasDestination, hasReplyTo bool
 	for i := range h.Len() {
 		k, v := h.GetAt(i)
@@ -26,14 +29,15 @@ func readSend(h *frame.Header) (out sendHeaders, err error) {
 		case frame.Destination:
 			first(&out.destination, &hasDestination, v)
 		case "reply-to":
-			first(&out.replyTo, &hasReplyTo, v)
+			first(&out.ReplyTo, &hasReplyTo, v)
 		case frame.Transaction:
 			out.inTransaction = true
 		case frame.Receipt:
 			out.wantsReceipt = out.wantsReceipt || v != ""
-		case "expires", "ttl", "expiration", "AMQ_SCHEDULED_DELAY", "AMQ_SCHEDULED_TIME":
-			if v != "" && v != "0" {
-				return out, notSupported(k, frame.SEND)
+		case frame.ContentType, frame.ContentLength:
+		default:
+			if err := out.properties.read(k, v); err != nil {
+				return out, err
 			}
 		}
 	}
@@ -46,18 +50,13 @@ func first(dst *string, has *bool, v string) {
 	}
 }
 
-// notSupported refuses a header that would otherwise be ignored, against what
-// its sender expects.
-func notSupported(header, command string) *Fault {
-	return fault(NotSupported, "The header %q of %s is not supported by this version.", header, command)
-}
-
 // sendCache remembers the destination of the last SEND, which most often is
 // that of the next.
 type sendCache struct {
 	text        string
 	dest        broker.Destination
 	permissions *auth.Permissions // that allowed it
+	done        func(error)       // of a SEND to it that wants no receipt
 }
 
 // send handles a SEND (STOMP 1.2, SEND).
@@ -77,34 +76,65 @@ func (s *Session) send(f frames.Inbound) error {
 	if err != nil {
 		return err
 	}
-	replyTo, err := s.replyTo(h.replyTo)
-	if err != nil {
+	if err := h.checkDelay(to); err != nil {
 		return err
 	}
-	m := broker.NewMessage(to, f, replyTo)
+	if h.ReplyTo, err = s.replyTo(h.ReplyTo); err != nil {
+		return err
+	}
+	m := broker.NewMessage(to, f, h.Properties)
 	if h.inTransaction {
-		return s.sendInTransaction(m, f)
+		return s.sendInTransaction(m, to, f)
 	}
-	done := s.sendDone
+	done := s.sendTo.done
 	if h.wantsReceipt {
-		done = s.receiptWhenDone(f.Wire(frame.Receipt))
+		done = s.whenSent(to, f.Wire(frame.Receipt))
 	}
+	return s.publish(m, h.destination, done)
+}
+
+// publish gives a message to the broker. If its queue makes senders wait, so
+// does this.
+func (s *Session) publish(m *broker.Message, text string, done func(error)) error {
 	s.unfinished.Add(1)
-	s.publisher.Send(m, done)
+	for wait := s.publisher.Send(m, done); wait != nil; wait = s.publisher.Send(m, done) {
+		if !s.waitFor(wait) {
+			s.finish()
+			return nil
+		}
+		if _, err := s.destination(text); err != nil { // the rules have changed
+			s.finish()
+			return err
+		}
+	}
 	return nil
 }
 
-// receiptWhenDone returns a function that answers a frame once the broker has
-// done what it wanted, from whatever goroutine that is.
-func (s *Session) receiptWhenDone(receipt string) func(error) {
+// whenSent returns what is called, from whatever goroutine, when the broker is
+// done with a SEND; the receipt, as on the wire, may be empty.
+func (s *Session) whenSent(to broker.Destination, receipt string) func(error) {
+	text, isQueue := to.String(), to.Kind == broker.Queue
 	return func(err error) {
 		if err != nil {
-			s.storageFailed(receipt, err)
+			s.fail(sendFault(text, isQueue, err), receipt, err)
 		} else {
-			s.out.control(receiptFrame(receipt))
+			s.done(receipt)
 		}
 		s.finish()
 	}
+}
+
+// sendFault is why a message was not taken.
+func sendFault(to string, isQueue bool, err error) *Fault {
+	if !errors.Is(err, broker.ErrQueueFull) {
+		return fault(StorageFailed, "The message to %q could not be stored and may be lost; send it again later. The broker's log says what its storage lacks.", to)
+	}
+	what := "The queue"
+	if !isQueue {
+		what = "A durable subscription to"
+	}
+	return fault(QueueFull, "%s %q holds as much as its policy allows (destinations[].max_messages, destinations[].max_bytes), "+
+		"so the message was not taken. Send it again later; destinations[].overflow says what happens instead.", what, to)
 }
 
 func (s *Session) destination(text string) (broker.Destination, error) {
@@ -122,7 +152,7 @@ func (s *Session) destination(text string) (broker.Destination, error) {
 	if err := s.may(auth.Send, text); err != nil {
 		return d, err
 	}
-	s.sendTo = sendCache{text: strings.Clone(text), dest: d, permissions: allowedBy}
+	s.sendTo = sendCache{text: strings.Clone(text), dest: d, permissions: allowedBy, done: s.whenSent(d, "")}
 	return d, nil
 }
 
@@ -148,11 +178,9 @@ func (s *Session) replyTo(text string) (string, error) {
 		}
 		s.out.hold()
 		defer s.out.release()
-		s.start(sub)
+		if err := s.start(sub); err != nil {
+			return "", err
+		}
 	}
 	return broker.ReplyTo(d), nil
-}
-
-func missing(header, command string) *Fault {
-	return fault(MissingHeader, "The header %q of %s is missing or empty.", header, command)
 }

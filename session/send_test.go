@@ -231,7 +231,7 @@ func stored(t *testing.T, f func(t *testing.T, w *world, s *slowStore)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := &slowStore{}
-		w := newWorld(t, broker.Options{Store: s})
+		w := newWorld(t, broker.Options{Store: s, Policies: broker.Policies{Default: broker.Policy{Durable: true}}})
 		defer w.end()
 		f(t, w, s)
 	})

@@ -40,8 +40,12 @@ type Session struct {
 	// silentSince is when the client was last heard of, if that was too long
 	// ago when the timer looked. Owned by the timer.
 	silentSince time.Time
-	rate        bucket
-	received    int64
+	// deaf is set while nothing is read because the client has to wait;
+	// resumed is when that was over last.
+	deaf     atomic.Bool
+	resumed  atomic.Pointer[time.Time]
+	rate     bucket
+	received int64
 
 	identity    atomic.Pointer[auth.Identity]    // written with mu held
 	permissions atomic.Pointer[auth.Permissions] // nil: everything is allowed; written with mu held, used by Run
@@ -59,9 +63,12 @@ type Session struct {
 	// leaving is set by DISCONNECT, after farewell, its RECEIPT.
 	leaving  atomic.Bool
 	farewell []byte
-	// unfinished counts the SENDs and COMMITs that the broker is not done
-	// with, and 1 for the session until DISCONNECT.
+	// unfinished counts the frames that the broker is not done with, and 1 for
+	// the session until it lets go: on DISCONNECT, or when one of them failed.
 	unfinished atomic.Int64
+	letGo      atomic.Bool
+	// failure is why the session ends once unfinished is 0.
+	failure atomic.Pointer[Fault]
 	// ended is why the session ends, the first reason there was; set by
 	// anybody.
 	ended atomic.Pointer[Fault]
@@ -74,7 +81,8 @@ type Session struct {
 	txs       map[string]*transaction
 	txBytes   int
 	sendTo    sendCache
-	sendDone  func(error) // of a SEND that wants no receipt
+	ackDone   func(error) // of an ACK or NACK that wants no receipt
+	clientID  string      // whose durable subscriptions it has, beside the user
 }
 
 // New makes the session of a connection. id names it in logs, in CONNECTED and
@@ -89,12 +97,7 @@ func New(conn Conn, o *Options, id string) *Session {
 	}
 	s.out.encode = s.encodeItem
 	s.out.onSlow = func(f *Fault) { s.ended.CompareAndSwap(nil, f) }
-	s.sendDone = func(err error) {
-		if err != nil {
-			s.storageFailed("", err)
-		}
-		s.finish()
-	}
+	s.ackDone = s.whenAcked("")
 	s.unfinished.Store(1)
 	return s
 }
@@ -104,11 +107,13 @@ func New(conn Conn, o *Options, id string) *Session {
 // queues, open transactions are aborted.
 func (s *Session) Run() {
 	s.timer = s.options.Timers.Add(s.started.Add(s.options.ConnectTimeout), s.tick)
-	err := s.serve()
-	s.leave()
-	if err != nil {
-		s.refuse(err)
+	if err := s.serve(); err != nil {
+		f := s.blame(err)
+		s.ended.CompareAndSwap(nil, f)
+		s.leave(s.wasLost())
+		s.End(f)
 	}
+	s.leave(s.wasLost())
 	<-s.out.done // the timer sees to it that this does not last for ever
 	s.timer.Stop()
 	s.logClosed()
@@ -122,8 +127,8 @@ func (s *Session) serve() error {
 		if err != nil {
 			return s.readFailed(err)
 		}
-		if s.out.closing() {
-			continue // it was told already, and may not have read it yet
+		if s.out.closing() || s.failure.Load() != nil {
+			continue // it was told already or will be, and may not have read it yet
 		}
 		s.received++
 		last, err := s.handleSafely(f)
@@ -213,31 +218,84 @@ func (s *Session) handle(f frames.Inbound) (last bool, err error) {
 func (s *Session) disconnect(f frames.Inbound) {
 	s.conn.SetWriteDeadline(time.Now().Add(s.options.CloseTimeout))
 	s.out.settled()
-	s.leave()
+	s.leave(false)
 	if receipt := f.Wire(frame.Receipt); receipt != "" {
 		s.farewell = receiptFrame(receipt)
 	}
 	s.leaving.Store(true)
 	s.timer.Reset(time.Now().Add(s.options.CloseTimeout))
-	s.finish()
+	s.release()
 }
 
-// finish counts off one SEND or COMMIT that is done, or the session itself,
-// which DISCONNECT has ended. The last one says farewell.
-func (s *Session) finish() {
-	if s.unfinished.Add(-1) == 0 {
-		s.out.close(s.farewell, CloseNormal, "", s.options.CloseTimeout, false)
+// release lets the session end when nothing is unfinished any more.
+func (s *Session) release() {
+	if !s.letGo.Swap(true) {
+		s.finish()
 	}
 }
 
-// refuse tells the client why the session ends, and ends it.
-func (s *Session) refuse(err error) {
+// finish counts off one frame that the broker is done with, or the session
+// itself. The last one says farewell.
+func (s *Session) finish() {
+	if s.unfinished.Add(-1) > 0 {
+		return
+	}
+	if f := s.failure.Load(); f != nil {
+		s.End(f)
+		return
+	}
+	s.out.close(s.farewell, CloseNormal, "", s.options.CloseTimeout, false)
+}
+
+// done answers a frame whose wish is fulfilled, if it asked for a receipt.
+func (s *Session) done(receipt string) {
+	if receipt != "" {
+		s.out.control(receiptFrame(receipt))
+	}
+}
+
+// fail ends the session because the broker could not do what a frame wanted.
+// Nothing more is read; what was sent before is answered first, so that the
+// client knows what it has to send again. It may be called from any goroutine.
+func (s *Session) fail(f *Fault, receipt string, err error) {
+	if f.Word == StorageFailed {
+		s.options.Log.Error("the store failed", "session", s.id, "error", err)
+	}
+	f.Receipt = receipt
+	if !s.failure.CompareAndSwap(nil, f) {
+		return
+	}
+	s.out.ending.ring()
+	s.timer.Reset(time.Now().Add(s.options.CloseTimeout)) // it may take too long
+	s.release()
+}
+
+// blame makes of an error what the client is told.
+func (s *Session) blame(err error) *Fault {
 	f, ok := asFault(err)
 	if !ok {
 		f = fault(InternalError, "The broker failed to handle the frame; its log says why.")
 		s.options.Log.Error("session failed", "session", s.id, "error", err)
 	}
-	s.End(f)
+	return f
+}
+
+// wasLost tells whether the client is gone without having meant to, which may
+// be the fault of a message that it was working on. It is not where the client
+// has said that it leaves, and where the broker ended it for reasons of its own.
+func (s *Session) wasLost() bool {
+	if s.leaving.Load() {
+		return false
+	}
+	f := s.ended.Load()
+	if f == nil {
+		return true
+	}
+	switch f.Word {
+	case TokenExpired, TokenRevoked, AccessDenied, GoingAway, QueueFull, StorageFailed, InternalError:
+		return false
+	}
+	return true
 }
 
 // End ends the session with an ERROR for the client. What was queued for it,
@@ -264,9 +322,9 @@ func (s *Session) Shutdown(timeout time.Duration) {
 // any goroutine.
 func (s *Session) Kill() { s.out.abandon() }
 
-// leave takes everything of the session out of the broker. It may be called
-// repeatedly.
-func (s *Session) leave() {
+// leave takes everything of the session out of the broker; lost says that its
+// client has not left, but was lost. It may be called repeatedly.
+func (s *Session) leave(lost bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, sub := range s.byNumber {
@@ -278,7 +336,7 @@ func (s *Session) leave() {
 		delete(s.txs, id)
 	}
 	for _, sub := range s.byNumber {
-		sub.end()
+		sub.end(lost)
 	}
 	for _, d := range s.temporary {
 		s.options.Broker.DropTemporary(d)
@@ -293,15 +351,6 @@ func (s *Session) receipt(f frames.Inbound) {
 	if id := f.Wire(frame.Receipt); id != "" {
 		s.out.control(receiptFrame(id))
 	}
-}
-
-// storageFailed ends a session whose message could not be kept. It may be
-// called from any goroutine.
-func (s *Session) storageFailed(receipt string, err error) {
-	s.options.Log.Error("a message could not be stored", "session", s.id, "error", err)
-	f := fault(StorageFailed, "The message could not be stored and may be lost; send it again later.")
-	f.Receipt = receipt
-	s.End(f)
 }
 
 // owner is on whose behalf destinations are read.

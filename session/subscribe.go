@@ -27,7 +27,8 @@ type subscription struct {
 	dest            broker.Destination
 	ack             broker.AckMode
 	prefetch        int
-	implicit        bool // made by a reply-to, not by SUBSCRIBE
+	implicit        bool               // made by a reply-to, not by SUBSCRIBE
+	durable         broker.Destination // its durable subscription; the zero value: none
 
 	handle *broker.Subscription
 	// head is what each MESSAGE begins with, up to the number of the delivery;
@@ -50,8 +51,8 @@ const (
 
 // unsupportedInSubscribe are headers that change what a subscription means.
 var unsupportedInSubscribe = [...]string{
-	"selector", "durable", "persistent", "durable-subscription-name", "durable-subscriber-name", "activemq.subscriptionName",
-	"browser", "no-local", "activemq.noLocal", "exclusive", "activemq.exclusive", "activemq.retroactive", "x-queue-name",
+	"selector", "browser", "browser-end", "no-local", "activemq.noLocal", "exclusive", "activemq.exclusive", "activemq.retroactive",
+	"from-seq", "include-seq", "x-queue-name", "x-stream-offset", "x-stream-filter",
 }
 
 // subscribe handles SUBSCRIBE (STOMP 1.2, SUBSCRIBE).
@@ -60,15 +61,18 @@ func (s *Session) subscribe(f frames.Inbound) error {
 	if err != nil {
 		return err
 	}
+	if sub.durable.Kind != 0 {
+		if goOn, err := s.prepareDurable(sub, f); !goOn || err != nil {
+			return err
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.may(auth.Subscribe, sub.text); err != nil {
+	there, err := s.checkSubscribe(sub)
+	if err != nil {
 		return s.softly(err, f)
 	}
-	if other := s.subs[sub.key]; other != nil {
-		if other.text != sub.text {
-			return fault(DuplicateSubscription, "The connection has a subscription of the same id to another destination.")
-		}
+	if there {
 		s.receipt(f)
 		return nil
 	}
@@ -76,12 +80,29 @@ func (s *Session) subscribe(f frames.Inbound) error {
 	// the subscription is in force.
 	s.out.hold()
 	defer s.out.release()
-	if err := s.checkStart(sub); err != nil {
-		return err
-	}
 	s.receipt(f)
-	s.start(sub)
-	return nil
+	return s.start(sub)
+}
+
+// checkSubscribe tells whether a subscription may begin; there says that it is
+// there already. The lock is held.
+func (s *Session) checkSubscribe(sub *subscription) (there bool, err error) {
+	if err := s.may(auth.Subscribe, sub.text); err != nil {
+		return false, err
+	}
+	if other := s.subs[sub.key]; other != nil {
+		switch {
+		case other.text != sub.text:
+			return false, fault(DuplicateSubscription, "The connection has a subscription of the same id to another destination.")
+		case other.durable != sub.durable:
+			return false, fault(DuplicateSubscription, "The connection has a subscription of the same id that is not the same durable one.")
+		}
+		return true, nil
+	}
+	if other := s.attached(sub.durable); other != nil {
+		return false, fault(DuplicateSubscription, "The connection is attached to this durable subscription already, by a SUBSCRIBE with another id.")
+	}
+	return false, s.checkStart(sub)
 }
 
 func (s *Session) readSubscribe(f frames.Inbound) (*subscription, error) {
@@ -105,11 +126,14 @@ func (s *Session) readSubscribe(f frames.Inbound) (*subscription, error) {
 	if sub.dest, err = s.options.Namespace.ForSubscribe(sub.text, s.ownerOf(sub.text)); err != nil {
 		return nil, err
 	}
+	if sub.durable, err = s.readDurable(f, sub.dest); err != nil {
+		return nil, err
+	}
 	ok := false
 	if sub.ack, ok = broker.ParseAckMode(f.Header.Get(frame.Ack)); !ok {
 		return nil, fault(InvalidHeader, "The ack header of SUBSCRIBE must be auto, client or client-individual.")
 	}
-	sub.prefetch, err = s.prefetch(f.Header, sub.ack)
+	sub.prefetch, err = s.prefetch(f.Header, sub.ack, sub.dest)
 	return sub, err
 }
 
@@ -130,8 +154,9 @@ func (s *Session) subscriptionKey(f frames.Inbound) (key string, hasID bool, err
 }
 
 // prefetch reads how many messages may be unacknowledged, by RabbitMQ's
-// header or ActiveMQ's. 0 means what the client may have at most.
-func (s *Session) prefetch(h *frame.Header, mode broker.AckMode) (int, error) {
+// header or ActiveMQ's, or else by the destination's policy. 0 in a header
+// means what the client may have at most.
+func (s *Session) prefetch(h *frame.Header, mode broker.AckMode, d broker.Destination) (int, error) {
 	for _, name := range [...]string{"prefetch-count", "activemq.prefetchSize"} {
 		v, ok := h.Contains(name)
 		if !ok {
@@ -148,6 +173,9 @@ func (s *Session) prefetch(h *frame.Header, mode broker.AckMode) (int, error) {
 	}
 	if mode == broker.AckAuto {
 		return autoPrefetch, nil
+	}
+	if n := s.options.Broker.Prefetch(d); n > 0 {
+		return min(n, maxPrefetch), nil
 	}
 	return s.options.Limits.Prefetch, nil
 }
@@ -171,7 +199,7 @@ func (s *Session) hasTemporary(d broker.Destination) bool {
 // start registers, with the lock held, a subscription, which checkStart has let pass, with the
 // session and the broker. The outbox is held: nothing is written for the
 // subscription before its handle is set.
-func (s *Session) start(sub *subscription) {
+func (s *Session) start(sub *subscription) error {
 	s.numbers++
 	sub.session, sub.number = s, s.numbers
 	sub.makeHead()
@@ -182,9 +210,15 @@ func (s *Session) start(sub *subscription) {
 		s.makeTemporary(sub)
 	}
 	s.subs[sub.key], s.byNumber[sub.number] = sub, sub
-	sub.handle = s.options.Broker.Subscribe(broker.SubscribeOptions{
-		Destination: sub.dest, Ack: sub.ack, Prefetch: sub.prefetch, Backlog: s.options.Limits.Outbound, Sink: sub,
+	handle, err := s.options.Broker.Subscribe(broker.SubscribeOptions{
+		Destination: sub.dest, Ack: sub.ack, Prefetch: sub.prefetch, Durable: sub.durable, Backlog: s.options.Limits.Outbound, Sink: sub,
 	})
+	sub.handle = handle
+	if err != nil { // a durable subscription was made anew meanwhile, to another topic
+		s.stop(sub)
+		return durableFault(sub.durable, err)
+	}
+	return nil
 }
 
 // makeTemporary makes the queue of a subscription to /temp-queue/NAME, which
@@ -214,11 +248,18 @@ func (s *Session) hasSubscription(d broker.Destination) bool {
 func (s *Session) stop(sub *subscription) {
 	delete(s.subs, sub.key)
 	delete(s.byNumber, sub.number)
-	sub.end()
+	sub.end(false)
 }
 
 // unsubscribe handles UNSUBSCRIBE (STOMP 1.2, UNSUBSCRIBE).
 func (s *Session) unsubscribe(f frames.Inbound) error {
+	name, err := durableName(f)
+	if err != nil {
+		return err
+	}
+	if name != "" {
+		return s.unsubscribeDurable(f, name)
+	}
 	key, hasID, err := s.subscriptionKey(f)
 	if err != nil {
 		return err
@@ -239,10 +280,15 @@ func (s *Session) unsubscribe(f frames.Inbound) error {
 	return nil
 }
 
-// end stops deliveries, and gives back what was not acknowledged.
-func (sub *subscription) end() {
+// end stops deliveries, and gives back what was not acknowledged; lost says
+// that the client was.
+func (sub *subscription) end(lost bool) {
 	sub.ended.Store(true)
-	if sub.handle != nil { // else the broker failed to subscribe, and said so
+	switch {
+	case sub.handle == nil: // the broker failed to subscribe, and said so
+	case lost:
+		sub.handle.Lose()
+	default:
 		sub.handle.Unsubscribe()
 	}
 }

@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/go-stomp/stomp/v3/frame"
@@ -17,6 +18,10 @@ type transaction struct {
 	// receipts are those that its frames asked for, as on the wire. They are
 	// answered after COMMIT: before, nothing is done.
 	receipts []string
+	// destinations are the first few that it sends to, for a text; more says
+	// that there are others.
+	destinations []string
+	more         bool
 }
 
 // begin handles BEGIN (STOMP 1.2, BEGIN).
@@ -41,50 +46,76 @@ func (s *Session) begin(f frames.Inbound) error {
 
 // commit handles COMMIT (STOMP 1.2, COMMIT).
 func (s *Session) commit(f frames.Inbound) error {
-	tx, err := s.endTransaction(f)
+	tx, err := s.named(f)
 	if err != nil {
 		return err
 	}
-	receipts := tx.receipts
-	if f.Header.Get(frame.Receipt) != "" {
-		receipts = append(receipts, f.Wire(frame.Receipt))
-	}
+	done := s.whenCommitted(tx, f.Wire(frame.Receipt))
 	s.unfinished.Add(1)
-	tx.Commit(func(err error) {
-		defer s.finish()
-		if err != nil {
-			s.storageFailed(f.Wire(frame.Receipt), err)
-			return
+	for wait := tx.Commit(done); wait != nil; wait = tx.Commit(done) {
+		if !s.waitFor(wait) {
+			s.finish()
+			return nil // it is aborted when the session leaves
 		}
-		for _, r := range receipts {
-			s.out.control(receiptFrame(r))
-		}
-	})
+	}
+	s.forget(tx, f)
 	return nil
+}
+
+// whenCommitted returns what is called, from whatever goroutine, when the
+// broker is done with a COMMIT; the receipt, as on the wire, may be empty.
+func (s *Session) whenCommitted(tx *transaction, receipt string) func(error) {
+	return func(err error) {
+		if err != nil {
+			s.fail(tx.fault(err), receipt, err)
+		} else {
+			for _, r := range tx.receipts {
+				s.done(r)
+			}
+			s.done(receipt)
+		}
+		s.finish()
+	}
+}
+
+// fault is why a transaction was not committed.
+func (tx *transaction) fault(err error) *Fault {
+	if !errors.Is(err, broker.ErrQueueFull) {
+		return fault(StorageFailed, "The transaction could not be stored, and none of it may have happened; try again later. "+
+			"The broker's log says what its storage lacks.")
+	}
+	to := strings.Join(tx.destinations, ", ")
+	if tx.more {
+		to += " and others"
+	}
+	return fault(QueueFull, "Nothing of the transaction has happened: with it, a queue would hold more than its policy allows "+
+		"(destinations[].max_messages, destinations[].max_bytes). It sends to %s. Try again later; destinations[].overflow says what happens instead.", to)
 }
 
 // abort handles ABORT (STOMP 1.2, ABORT).
 func (s *Session) abort(f frames.Inbound) error {
-	tx, err := s.endTransaction(f)
+	tx, err := s.named(f)
 	if err != nil {
 		return err
 	}
+	s.forget(tx, f)
 	tx.Abort()
 	s.receipt(f)
 	return nil
 }
 
-// endTransaction takes out the transaction that a frame names.
-func (s *Session) endTransaction(f frames.Inbound) (*transaction, error) {
+// named finds the transaction that a COMMIT or ABORT names.
+func (s *Session) named(f frames.Inbound) (*transaction, error) {
 	if f.Header.Get(frame.Transaction) == "" {
 		return nil, missing(frame.Transaction, f.Command)
 	}
-	tx, err := s.transactionOf(f)
-	if err == nil {
-		delete(s.txs, f.Header.Get(frame.Transaction))
-		s.txBytes -= tx.bytes
-	}
-	return tx, err
+	return s.transactionOf(f)
+}
+
+// forget takes out a transaction that has ended.
+func (s *Session) forget(tx *transaction, f frames.Inbound) {
+	delete(s.txs, f.Header.Get(frame.Transaction))
+	s.txBytes -= tx.bytes
 }
 
 // transactionOf finds the open transaction that a frame belongs to, nil if to
@@ -100,7 +131,7 @@ func (s *Session) transactionOf(f frames.Inbound) (*transaction, error) {
 	return nil, fault(UnknownTransaction, "%s names a transaction that is not open; BEGIN comes first.", f.Command)
 }
 
-func (s *Session) sendInTransaction(m *broker.Message, f frames.Inbound) error {
+func (s *Session) sendInTransaction(m *broker.Message, to broker.Destination, f frames.Inbound) error {
 	tx, err := s.transactionOf(f)
 	if err != nil {
 		return err
@@ -109,7 +140,19 @@ func (s *Session) sendInTransaction(m *broker.Message, f frames.Inbound) error {
 		return err
 	}
 	tx.Send(m)
+	tx.sendsTo(to.String())
 	return nil
+}
+
+func (tx *transaction) sendsTo(destination string) {
+	const few = 3
+	switch {
+	case slices.Contains(tx.destinations, destination):
+	case len(tx.destinations) == few:
+		tx.more = true
+	default:
+		tx.destinations = append(tx.destinations, destination)
+	}
 }
 
 func (s *Session) ackInTransaction(tx *transaction, f frames.Inbound, sub *subscription, tag uint64) error {
@@ -118,11 +161,14 @@ func (s *Session) ackInTransaction(tx *transaction, f frames.Inbound, sub *subsc
 	if err := s.grow(tx, claimSize, f); err != nil {
 		return err
 	}
-	var err error
+	requeue, err := requeues(f)
+	if err != nil {
+		return err
+	}
 	if f.Command == frame.ACK {
 		err = tx.Ack(sub.handle, tag)
 	} else {
-		err = tx.Nack(sub.handle, tag, requeues(f))
+		err = tx.Nack(sub.handle, tag, requeue)
 	}
 	if errors.Is(err, broker.ErrUnknownDelivery) {
 		return unknownAck(f.Command)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,11 +25,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type world struct {
 	t       testing.TB
 	broker  *broker.Broker
+	setup   broker.Options
+	edit    []func(*session.Options)
 	options session.Options
 	server  *transport.Server
 	log     logbook
 	clients []*stomptest.Client
 	socket  int // what the buffers between client and server hold
+	// durables are the subscriptions that a test leaves behind.
+	durables []broker.Destination
 }
 
 // socketBytes is as much as a socket takes before anybody reads it.
@@ -50,7 +55,7 @@ func newWorld(t testing.TB, bo broker.Options, edit ...func(*session.Options)) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, broker: b, options: session.DefaultOptions(b), socket: socketBytes}
+	w := &world{t: t, broker: b, setup: bo, edit: edit, options: session.DefaultOptions(b), socket: socketBytes}
 	w.options.Log = slog.New(&w.log)
 	for _, e := range edit {
 		e(&w.options)
@@ -80,8 +85,8 @@ func (w *world) connect(headers ...string) *stomptest.Client {
 	return c
 }
 
-// end leaves, stops the server, and looks at what is left.
-func (w *world) end() {
+// stop leaves, and stops the server.
+func (w *world) stop() {
 	w.t.Helper()
 	for _, c := range w.clients {
 		c.Close()
@@ -94,6 +99,29 @@ func (w *world) end() {
 	w.options.Timers.Close()
 	if n := w.server.Sessions(); n != 0 {
 		w.t.Errorf("%d sessions are left", n)
+	}
+}
+
+// restart is what follows when the process has ended: a new broker on the same
+// store.
+func (w *world) restart() {
+	w.t.Helper()
+	w.stop()
+	w.broker.Close()
+	durables := w.durables
+	*w = *newWorld(w.t, w.setup, w.edit...)
+	w.durables = durables
+}
+
+// end stops, and looks at what is left.
+func (w *world) end() {
+	w.t.Helper()
+	w.stop()
+	defer w.broker.Close()
+	for _, d := range w.durables {
+		if err := w.broker.DeleteDurable(d, nil); err != nil {
+			w.t.Errorf("%s: %v", d, err)
+		}
 	}
 	if topics, _ := w.broker.Size(); topics != 0 {
 		w.t.Errorf("%d topics are left", topics)
@@ -108,18 +136,22 @@ func (w *world) end() {
 func (w *world) drain() {
 	for _, name := range []string{"a", "b", "c", "d"} {
 		k := &sink{}
-		sub := w.broker.Subscribe(broker.SubscribeOptions{Destination: w.destination("/queue/" + name), Prefetch: 1 << 20, Sink: k})
-		sub.Written(k.tag)
+		sub, err := w.broker.Subscribe(broker.SubscribeOptions{Destination: w.destination("/queue/" + name), Prefetch: 1 << 20, Sink: k})
+		if err != nil {
+			w.t.Error(err)
+		}
+		synctest.Wait() // some may have to be read
+		sub.Written(k.tag.Load())
 		sub.Unsubscribe()
 	}
 }
 
 // A sink takes everything.
-type sink struct{ tag uint64 }
+type sink struct{ tag atomic.Uint64 }
 
 // Deliver implements broker.Sink.
 func (k *sink) Deliver(_ *broker.Message, tag uint64, _ int) bool {
-	k.tag = tag
+	k.tag.Store(tag)
 	return true
 }
 
@@ -190,7 +222,51 @@ func message(to, body string, headers ...string) *broker.Message {
 	}
 	f := frame.New(frame.SEND, append([]string{frame.Destination, to}, headers...)...)
 	f.Body = []byte(body)
-	return broker.NewMessage(d, frames.Inbound{Frame: f}, "")
+	return broker.NewMessage(d, frames.Inbound{Frame: f}, broker.Properties{Priority: broker.DefaultPriority})
+}
+
+// A rule is a policy for the destinations of a pattern.
+func rule(pattern string, p broker.Policy) broker.PolicyRule {
+	d, err := broker.DefaultNamespace().ForPolicy(pattern)
+	if err != nil {
+		panic(err)
+	}
+	return broker.PolicyRule{Match: d, Policy: p}
+}
+
+// queueD is the dead letter queue of tests.
+func queueD() broker.Destination { return rule("/queue/d", broker.Policy{}).Match }
+
+// durably is converse with a broker that keeps its messages in a store, by
+// these rules.
+func durably(t *testing.T, rules []broker.PolicyRule, f func(t *testing.T, w *world), edit ...func(*session.Options)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		for i := range rules {
+			rules[i].Policy.Durable = true
+		}
+		w := newWorld(t, broker.Options{Store: &broker.Memory{}, Policies: broker.Policies{Rules: rules, Default: broker.Policy{Durable: true}}}, edit...)
+		defer w.end()
+		f(t, w)
+	})
+}
+
+// pass lets time go by.
+func pass(d time.Duration) {
+	time.Sleep(d) // of the bubble's clock
+	synctest.Wait()
+}
+
+// wantSilence wants that nothing has come for a client that the broker does
+// not listen to.
+func wantSilence(t *testing.T, c *stomptest.Client) {
+	t.Helper()
+	limit := c.Limit
+	defer func() { c.Limit = limit }()
+	c.Limit = time.Millisecond
+	if f, err := c.TryNext(); err == nil {
+		t.Fatalf("got %q, want nothing", f.Raw)
+	}
 }
 
 // depthOf is how many messages a queue holds; topics hold none.

@@ -56,6 +56,14 @@ func (a *access) For(id *auth.Identity) *auth.Permissions {
 	return a.acl.Load().For(&now)
 }
 
+// ready is nil while tokens can be verified, if there are any.
+func (a *access) ready() error {
+	if a.authenticator.Stats().Stale {
+		return errors.New("the keys of auth.jwt.jwks_url are older than auth.jwt.jwks_max_age")
+	}
+	return nil
+}
+
 // reload puts another configuration in force, or nothing of it.
 func (a *access) reload(ctx context.Context, c *config.Config, log *slog.Logger) error {
 	acl, err := compileACL(c)

@@ -28,7 +28,8 @@ func newConfigCheckCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := config.Load(config.Options{File: args[0], Environ: os.Environ()})
 			if err == nil {
-				err = checkAccess(cmd.Context(), c)
+				_, faults := compilePolicies(c)
+				err = errors.Join(faults, checkAccess(cmd.Context(), c))
 			}
 			if err != nil {
 				return showFaults(cmd, err)

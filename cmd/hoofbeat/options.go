@@ -35,7 +35,7 @@ func credentials(j config.JWT) transport.Credentials {
 func sessionOptions(c *config.Config, b *broker.Broker, log *slog.Logger) session.Options {
 	o := session.DefaultOptions(b)
 	l := c.Limits
-	o.Namespace = broker.Namespace{Topics: c.Prefixes.Topic, Queues: c.Prefixes.Queue}
+	o.Namespace = namespace(c)
 	o.Log = log
 	o.Server = "hoofbeat/" + strings.Trim(readVersion().Version, "()")
 	o.ConnectTimeout = l.ConnectTimeout

@@ -17,7 +17,13 @@ const root = "../.."
 // readmeBlocks gives the code blocks of README.md in a language.
 func readmeBlocks(t *testing.T, language string) []string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	return documentBlocks(t, "README.md", language)
+}
+
+// documentBlocks gives the code blocks of a document in a language.
+func documentBlocks(t *testing.T, name, language string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +32,7 @@ func readmeBlocks(t *testing.T, language string) []string {
 		blocks = append(blocks, m[1])
 	}
 	if len(blocks) == 0 {
-		t.Fatalf("README.md has no block of %s", language)
+		t.Fatalf("%s has no block of %s", name, language)
 	}
 	return blocks
 }

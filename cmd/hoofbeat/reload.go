@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	"hoofbeat/broker"
 	"hoofbeat/config"
 	"hoofbeat/transport"
 )
@@ -22,7 +24,9 @@ type reloader struct {
 	current *config.Config    // what the files said last, when they were right
 	known   [sha256.Size]byte // of current's files, when they were loaded first
 	hangup  chan os.Signal
+	started *config.Config // what the files said at the start
 	access  *access
+	broker  *broker.Broker
 	server  *transport.Server
 	audit   *auditLog
 	log     *slog.Logger
@@ -115,7 +119,11 @@ func catchHangups() (hangup chan os.Signal, stop func()) {
 
 // reload reads everything again. With a fault, nothing changes.
 func (r *reloader) reload(ctx context.Context) {
+	var policies broker.Policies
 	c, err := r.load()
+	if err == nil {
+		policies, err = r.policies(c)
+	}
 	if err == nil {
 		err = r.access.reload(ctx, c, r.log)
 	}
@@ -126,10 +134,22 @@ func (r *reloader) reload(ctx context.Context) {
 	for _, key := range needRestart(r.current, c) {
 		r.log.Warn("the new value is in force after a restart", "key", key)
 	}
+	if !reflect.DeepEqual(r.current.Destinations, c.Destinations) {
+		r.broker.SetPolicies(policies)
+		warnOfLimits(r.broker, r.log)
+	}
 	r.current = c
 	r.server.Reauthorize()
-	r.log.Info("reloaded: rules, users, keys and revocations are in force", "file", c.File, "sessions", r.server.Sessions())
+	r.log.Info("reloaded: policies, rules, users, keys and revocations are in force", "file", c.File, "sessions", r.server.Sessions())
 	r.record.Info("reloaded", "file", c.File)
+}
+
+// policies compiles new policies for the storage and the prefixes that there
+// were at the start, as those do not change while the broker runs.
+func (r *reloader) policies(c *config.Config) (broker.Policies, error) {
+	now := *c
+	now.Storage, now.Prefixes = r.started.Storage, r.started.Prefixes
+	return compilePolicies(&now)
 }
 
 // refuse logs every fault on a line of its own.
@@ -160,5 +180,5 @@ func reloads(key string) bool {
 	case "auth.on_denied_subscribe", "auth.jwt.query_parameter", "auth.jwt.cookie", "auth.jwt.sources":
 		return false
 	}
-	return key == "acl" || strings.HasPrefix(key, "auth.")
+	return key == "acl" || key == "destinations" || strings.HasPrefix(key, "auth.")
 }

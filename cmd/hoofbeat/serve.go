@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime/debug"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"hoofbeat/broker"
 	"hoofbeat/config"
+	"hoofbeat/internal/timers"
 	"hoofbeat/transport"
 )
 
@@ -50,22 +53,50 @@ func serve(ctx context.Context, r *reloader, out, errout io.Writer) (err error) 
 		return err
 	}
 	defer a.authenticator.Close()
-	b, err := broker.New(broker.Options{})
+	store, err := openStorage(c.Storage, "storage.directory", log)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, store.close()) }()
+	clock := timers.New()
+	defer clock.Close()
+	b, err := newBroker(c, store, clock, log)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
 	options := transportOptions(c, b, log)
-	defer options.Session.Timers.Close()
+	options.Session.Timers = clock
 	restrict(&options.Session, c, a, record)
 	s := transport.NewServer(options)
-	r.access, r.server, r.audit, r.log, r.record = a, s, audit, log, record
-	return run(ctx, c, s, r, out, log)
+	r.started, r.access, r.broker, r.server, r.audit, r.log, r.record = c, a, b, s, audit, log, record
+	return run(ctx, c, s, newAdminServer(c, b, store, a, log, record), r, out, log)
+}
+
+// newBroker makes a broker of what is on disk.
+func newBroker(c *config.Config, store *diskStore, clock *timers.Queue, log *slog.Logger) (*broker.Broker, error) {
+	policies, err := compilePolicies(c)
+	if err != nil {
+		return nil, err
+	}
+	b, err := broker.New(broker.Options{Store: store.store(), Policies: policies, Timers: clock, Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("storage.directory: %w", err)
+	}
+	warnOfLimits(b, log)
+	if store != nil {
+		debug.FreeOSMemory() // reading many queues leaves as much garbage as they take
+	}
+	return b, nil
 }
 
 // run opens the listeners, serves them until the context ends, and drains the
-// server.
-func run(ctx context.Context, c *config.Config, s *transport.Server, r *reloader, out io.Writer, log *slog.Logger) error {
+// server. Operators are served until then.
+func run(ctx context.Context, c *config.Config, s *transport.Server, operators *adminServer, r *reloader, out io.Writer, log *slog.Logger) error {
 	listeners, err := openListeners(c, s, log)
+	if err == nil {
+		err = operators.listen(c.Listen.Admin.Address)
+	}
 	if err == nil {
 		for _, w := range c.Warnings() {
 			if c.File == "" {
@@ -73,13 +104,13 @@ func run(ctx context.Context, c *config.Config, s *transport.Server, r *reloader
 			}
 			log.Warn(w)
 		}
-		err = announce(out, listeners)
+		err = announce(out, listeners, operators.url())
 	}
 	if err != nil {
 		for _, l := range listeners {
 			err = errors.Join(err, l.Close())
 		}
-		return err
+		return errors.Join(err, operators.close(ctx))
 	}
 	watching, stop := context.WithCancel(ctx)
 	watched := make(chan struct{})
@@ -91,29 +122,35 @@ func run(ctx context.Context, c *config.Config, s *transport.Server, r *reloader
 	for _, l := range listeners {
 		go func() { ended <- l.serve() }()
 	}
-	err = wait(ctx, c, s, ended, len(listeners), log)
+	err = wait(ctx, c, s, operators, ended, len(listeners), log)
 	stop()
 	<-watched
 	return err
 }
 
-func announce(out io.Writer, listeners []listener) error {
+func announce(out io.Writer, listeners []listener, operators string) error {
 	for _, l := range listeners {
 		if _, err := fmt.Fprintf(out, "hoofbeat accepts STOMP on %s\n", l.url); err != nil {
 			return err
 		}
 	}
-	return nil
+	if operators == "" {
+		return nil
+	}
+	_, err := fmt.Fprintf(out, "hoofbeat answers operators on %s\n", operators)
+	return err
 }
 
 // wait waits for the end of the context, or of a listener that fails, and
 // drains the server.
-func wait(ctx context.Context, c *config.Config, s *transport.Server, ended <-chan error, n int, log *slog.Logger) error {
+func wait(ctx context.Context, c *config.Config, s *transport.Server, operators *adminServer, ended <-chan error, n int, log *slog.Logger) error {
 	var failed error
 	select {
 	case <-ctx.Done():
+		operators.draining.Store(true)
 		log.Info("stopping", "sessions", s.Sessions(), "drainTimeout", c.Limits.DrainTimeout)
 	case failed = <-ended:
+		operators.draining.Store(true)
 		n--
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Limits.DrainTimeout)
@@ -126,9 +163,18 @@ func wait(ctx context.Context, c *config.Config, s *transport.Server, ended <-ch
 			failed = errors.Join(failed, err)
 		}
 	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), operatorsPatience)
+	defer cancel()
+	if err := operators.close(last); err != nil {
+		log.Warn("operators were cut off", "error", err)
+	}
 	log.Info("stopped")
 	return failed
 }
+
+// operatorsPatience is how long a shutdown waits for what operators have asked
+// for, when clients have gone.
+const operatorsPatience = 5 * time.Second
 
 func newLogger(c config.Log, w io.Writer) *slog.Logger {
 	var level slog.Level

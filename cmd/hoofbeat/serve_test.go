@@ -67,31 +67,46 @@ func (o *output) wait(t *testing.T, text string, times int) {
 type serving struct {
 	t      *testing.T
 	urls   []string
+	admin  string  // the URL for operators, if there is one
 	log    *output // its standard error
 	cancel context.CancelFunc
 	code   chan int
 }
 
+// serveArgs are those of a broker that keeps to itself: its port is its own,
+// it has none for operators, and no directory, unless the arguments say so.
+func serveArgs(args ...string) []string {
+	apart := []string{"serve", "--listen-websocket-address", "127.0.0.1:0", "--listen-admin-address", "", "--storage-directory", ""}
+	return append(apart, args...)
+}
+
 // startServe runs `hoofbeat serve` on loopback, and waits for it to print so
-// many URLs. It is stopped when the test ends.
+// many URLs, that for operators included. It is stopped when the test ends.
 func startServe(t *testing.T, urls int, args ...string) *serving {
+	t.Helper()
+	return startProgram(t, urls, serveArgs(args...)...)
+}
+
+// startProgram is startServe with all of the arguments.
+func startProgram(t *testing.T, urls int, args ...string) *serving {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	stdout := newOutput()
 	s := &serving{t: t, log: newOutput(), cancel: cancel, code: make(chan int, 1)}
 	root := newRootCommand()
-	root.SetArgs(append([]string{"serve", "--listen-websocket-address", "127.0.0.1:0"}, args...))
+	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(s.log)
 	go func() { s.code <- report(s.log, root.ExecuteContext(ctx)) }()
 	t.Cleanup(func() { s.stop() })
 	stdout.wait(t, "\n", urls)
 	for line := range strings.Lines(stdout.String()) {
-		url, ok := strings.CutPrefix(strings.TrimSpace(line), "hoofbeat accepts STOMP on ")
-		if !ok {
+		line = strings.TrimSpace(line)
+		if url, ok := strings.CutPrefix(line, "hoofbeat accepts STOMP on "); ok {
+			s.urls = append(s.urls, url)
+		} else if s.admin, ok = strings.CutPrefix(line, "hoofbeat answers operators on "); !ok {
 			t.Fatalf("the output is %q", stdout)
 		}
-		s.urls = append(s.urls, url)
 	}
 	return s
 }
@@ -173,7 +188,8 @@ func TestServe(t *testing.T) {
 		}
 	}
 	log := s.log.String()
-	for _, part := range []string{"level=WARN msg=\"there is no configuration file", "msg=stopping", "msg=stopped"} {
+	const alone = "level=WARN msg=\"there is no configuration file: "
+	for _, part := range []string{alone + "everybody who can connect", alone + "storage.directory is empty", "msg=stopping", "msg=stopped"} {
 		if strings.Count(log, part) != 1 {
 			t.Errorf("%q is not in the log once:\n%s", part, log)
 		}
@@ -221,8 +237,9 @@ func TestServePortInUse(t *testing.T) {
 	for key, args := range map[string][]string{
 		"listen.websocket": {"--listen-websocket-address", taken.Addr().String(), "--listen-tcp-address", free},
 		"listen.tcp":       {"--listen-websocket-address", free, "--listen-tcp-address", taken.Addr().String()},
+		"listen.admin":     {"--listen-websocket-address", free, "--listen-admin-address", taken.Addr().String()},
 	} {
-		r := runProgram(t.Context(), nil, append([]string{"serve"}, args...)...)
+		r := runProgram(t.Context(), nil, serveArgs(args...)...)
 		if r.code != 1 || !strings.Contains(r.stderr, key+": listen tcp "+taken.Addr().String()) || !strings.Contains(r.stderr, "address already in use") {
 			t.Errorf("%s: got %+v", key, r)
 		}
@@ -255,7 +272,7 @@ func TestServeTellsAllFaults(t *testing.T) {
 
 func TestServeAnonymousElsewhere(t *testing.T) {
 	for _, flag := range []string{"--listen-websocket-address", "--listen-tcp-address"} {
-		r := runProgram(t.Context(), nil, "serve", flag, "0.0.0.0:0")
+		r := runProgram(t.Context(), nil, serveArgs(flag, "0.0.0.0:0")...)
 		if r.code != 2 || !strings.Contains(r.stderr, "auth.anonymous") || !strings.Contains(r.stderr, "0.0.0.0:0") {
 			t.Errorf("%s: got %+v", flag, r)
 		}
@@ -375,7 +392,7 @@ func TestServeIsStoppedAtOnce(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	for range 20 {
-		r := runProgram(ctx, nil, "serve", "--listen-websocket-address", "127.0.0.1:0", "--listen-tcp-address", "127.0.0.1:0")
+		r := runProgram(ctx, nil, serveArgs("--listen-tcp-address", "127.0.0.1:0")...)
 		if r.code != 0 {
 			t.Fatalf("got %+v", r)
 		}

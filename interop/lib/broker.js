@@ -95,7 +95,13 @@ export class Broker {
 
   /** Starts the process and waits until it accepts connections. */
   async launch(port = this.port) {
-    const flags = { 'listen-websocket-address': `127.0.0.1:${port}`, ...this.#flags };
+    // Others run at the same time: no port for operators, and nothing on disk unless a test asks for it.
+    const flags = {
+      'listen-websocket-address': `127.0.0.1:${port}`,
+      'listen-admin-address': '',
+      'storage-directory': '',
+      ...this.#flags,
+    };
     const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
     const child = spawn(this.#program, ['serve', ...args], {
       cwd: this.#folder,
@@ -147,6 +153,13 @@ export class Broker {
   /** Starts it again on the same port. */
   async restart() {
     await this.stop();
+    await this.launch();
+  }
+
+  /** Ends it as a crash does, and starts it again on the same port. */
+  async crash() {
+    this.signal('SIGKILL');
+    await within(this.#ended, 'the broker ends after SIGKILL');
     await this.launch();
   }
 

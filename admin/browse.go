@@ -1,0 +1,120 @@
+package admin
+
+import (
+	"math"
+	"net/http"
+	"time"
+	"unicode/utf8"
+
+	"hoofbeat/broker"
+)
+
+// Messages is the answer of /api/v1/queue/messages: what waits, in the order
+// of delivery. What consumers have is not among it.
+type Messages struct {
+	Messages []Message `json:"messages"`
+	// Next is what to skip for those that follow; 0: there are none.
+	Next int `json:"next,omitempty"`
+}
+
+// A Message is what operators see of a message.
+type Message struct {
+	Sequence    uint64     `json:"sequence"` // grows within the queue
+	Destination string     `json:"destination"`
+	Headers     []Header   `json:"headers"`
+	Size        int        `json:"size"` // what it counts as where bytes are limited
+	Priority    int        `json:"priority"`
+	Deliveries  int        `json:"deliveries"`
+	Failures    int        `json:"failures"`
+	Arrived     *time.Time `json:"arrived,omitempty"`
+	Expires     *time.Time `json:"expires,omitempty"`
+	// Visible is when it can be delivered, if that is not now.
+	Visible *time.Time `json:"visible,omitempty"`
+	// Body is the beginning of the body, or Base64 if that is no text.
+	Body      string `json:"body,omitempty"`
+	Base64    []byte `json:"base64,omitempty"`
+	BodyBytes int    `json:"body_bytes"`
+	Truncated bool   `json:"truncated,omitempty"`
+}
+
+// A Header is one of the sender's headers.
+type Header struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Bounds of what one request browses, in messages and in bytes of each body.
+const (
+	defaultPage = 20
+	maxPage     = 100
+	defaultBody = 1 << 10
+	maxBody     = 64 << 10
+)
+
+func (s *server) browse(w http.ResponseWriter, r *http.Request) error {
+	given, err := parameters(r, "name", "skip", "limit", "body")
+	if err != nil {
+		return err
+	}
+	d, err := s.queue(given["name"])
+	if err != nil {
+		return err
+	}
+	skip, err := number(given, "skip", 0, 0, math.MaxInt32)
+	if err != nil {
+		return err
+	}
+	limit, err := number(given, "limit", defaultPage, 1, maxPage)
+	if err != nil {
+		return err
+	}
+	body, err := number(given, "body", defaultBody, 0, maxBody)
+	if err != nil {
+		return err
+	}
+	found, err := s.o.Queues.Browse(r.Context(), d, skip, limit)
+	if err != nil {
+		return err
+	}
+	all := Messages{Messages: make([]Message, len(found))}
+	for i, b := range found {
+		all.Messages[i] = describeMessage(b, body)
+	}
+	if len(found) == limit {
+		all.Next = skip + limit
+	}
+	return answer(w, all)
+}
+
+func describeMessage(b broker.Browsed, body int) Message {
+	m := b.Message
+	out := Message{
+		Sequence: b.Seq, Destination: m.Destination(), Headers: []Header{}, Size: m.Size(), Priority: m.Priority(),
+		Deliveries: int(b.State.Attempts), Failures: int(b.State.Failures),
+		Arrived: moment(m.Arrived()), Expires: moment(m.Expires()), Visible: moment(b.Visible), BodyBytes: len(m.Body()),
+	}
+	h := m.Header()
+	for i := range h.Len() {
+		name, value := h.GetAt(i)
+		out.Headers = append(out.Headers, Header{name, value})
+	}
+	out.setBody(m.Body(), body)
+	return out
+}
+
+// setBody takes so many bytes of a body, and of text no part of a character.
+func (m *Message) setBody(body []byte, most int) {
+	text := utf8.Valid(body)
+	if len(body) > most {
+		m.Truncated = true
+		for text && most > 0 && !utf8.RuneStart(body[most]) {
+			most--
+		}
+		body = body[:most]
+	}
+	if text {
+		m.Body = string(body)
+	} else {
+		m.Base64 = body
+	}
+}

@@ -1,0 +1,138 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/go-stomp/stomp/v3/frame"
+
+	"hoofbeat/broker"
+	"hoofbeat/frames"
+)
+
+// fake is a broker that remembers what it was asked.
+type fake struct {
+	infos    []broker.QueueInfo
+	messages []broker.Browsed
+	n        int
+	err      error
+	asked    []string
+}
+
+func (f *fake) ask(format string, a ...any) { f.asked = append(f.asked, fmt.Sprintf(format, a...)) }
+
+func (f *fake) Queues() []broker.QueueInfo { return f.infos }
+
+func (f *fake) Queue(d broker.Destination) (broker.QueueInfo, bool) {
+	for _, q := range f.infos {
+		if q.Destination.Key() == d.Key() {
+			return q, true
+		}
+	}
+	return broker.QueueInfo{}, false
+}
+
+func (f *fake) Browse(_ context.Context, d broker.Destination, skip, limit int) ([]broker.Browsed, error) {
+	f.ask("browse %s %d %d", d, skip, limit)
+	return f.messages[min(skip, len(f.messages)):min(skip+limit, len(f.messages))], f.err
+}
+
+func (f *fake) Purge(_ context.Context, d broker.Destination) (int, error) {
+	f.ask("purge %s", d)
+	return f.n, f.err
+}
+
+func (f *fake) Move(_ context.Context, from, to broker.Destination, limit int) (int, error) {
+	f.ask("move %s %s %d", from, to, limit)
+	return f.n, f.err
+}
+
+func (f *fake) DeleteQueue(_ context.Context, d broker.Destination) (int, error) {
+	f.ask("delete %s", d)
+	return f.n, f.err
+}
+
+func destination(t *testing.T, text string) broker.Destination {
+	t.Helper()
+	d, err := broker.DefaultNamespace().ForSubscribe(text, broker.Owner{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func message(t *testing.T, to, body string, headers ...string) *broker.Message {
+	t.Helper()
+	f := frames.Inbound{Frame: frame.New(frame.SEND, headers...)}
+	f.Body = []byte(body)
+	return broker.NewMessage(destination(t, to), f, broker.Properties{Priority: 7, Expires: 2000})
+}
+
+// desk is a handler over a fake, with what it has logged.
+type desk struct {
+	*fake
+	options    Options
+	log, audit bytes.Buffer
+}
+
+func newDesk() *desk {
+	d := &desk{fake: &fake{}}
+	plain := &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey || a.Key == slog.LevelKey {
+			return slog.Attr{}
+		}
+		return a
+	}}
+	d.options = Options{
+		Queues: d.fake, Namespace: broker.DefaultNamespace(),
+		Log: slog.New(slog.NewTextHandler(&d.log, plain)), Audit: slog.New(slog.NewTextHandler(&d.audit, plain)),
+	}
+	return d
+}
+
+// do sends a request; change is for what is not as it should be.
+func (d *desk) do(t *testing.T, method, target, body string, change ...func(*http.Request)) *http.Response {
+	t.Helper()
+	r := httptest.NewRequest(method, "http://127.0.0.1:15680"+target, strings.NewReader(body))
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for _, c := range change {
+		c(r)
+	}
+	w := httptest.NewRecorder()
+	New(d.options).ServeHTTP(w, r)
+	return w.Result()
+}
+
+// want fails the test unless the answer is this one.
+func want(t *testing.T, r *http.Response, status int, body string) {
+	t.Helper()
+	text, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.StatusCode != status || strings.TrimSpace(string(text)) != body {
+		t.Errorf("got %d %s\nwant %d %s", r.StatusCode, text, status, body)
+	}
+}
+
+// wantRefusal fails the test unless the answer is a refusal with that word, and a sentence.
+func wantRefusal(t *testing.T, r *http.Response, status int, word string) {
+	t.Helper()
+	var told struct{ Error, Message string }
+	if err := json.NewDecoder(r.Body).Decode(&told); err != nil {
+		t.Fatal(err)
+	}
+	if r.StatusCode != status || told.Error != word || told.Message == "" || r.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("got %d %+v, want %d %s", r.StatusCode, told, status, word)
+	}
+}

@@ -1,0 +1,52 @@
+package admin
+
+import (
+	"net/url"
+	"strings"
+
+	"hoofbeat/broker"
+)
+
+// subscriptionPrefix begins the names of durable subscriptions:
+// /subscription/USER/CLIENT-ID/NAME, each part escaped as in a URL, so that a
+// slash in it is %2F. No destination of a client begins so.
+const subscriptionPrefix = "/subscription/"
+
+// Name is what operators call a queue.
+func Name(d broker.Destination) string {
+	if d.Kind != broker.Durable {
+		return d.String()
+	}
+	user, client, name := d.Subscriber()
+	return subscriptionPrefix + url.PathEscape(user) + "/" + url.PathEscape(client) + "/" + url.PathEscape(name)
+}
+
+// queue is the inverse of Name.
+func (s *server) queue(name string) (broker.Destination, error) {
+	if rest, ok := strings.CutPrefix(name, subscriptionPrefix); ok {
+		return subscription(rest)
+	}
+	d, err := s.o.Namespace.ForSend(name, broker.Owner{})
+	if err != nil {
+		return d, badRequest("%v", err)
+	}
+	if d.Kind != broker.Queue {
+		return d, badRequest("%q is not the name of a queue; those begin with %s or %s", name, strings.Join(s.o.Namespace.Queues, ", "), subscriptionPrefix)
+	}
+	return d, nil
+}
+
+func subscription(rest string) (broker.Destination, error) {
+	var parts [3]string
+	split := strings.Split(rest, "/")
+	if len(split) != len(parts) {
+		return broker.Destination{}, badRequest("expected %sUSER/CLIENT-ID/NAME, with a slash within them written as %%2F", subscriptionPrefix)
+	}
+	for i, p := range split {
+		var err error
+		if parts[i], err = url.PathUnescape(p); err != nil || strings.ContainsRune(parts[i], 0) {
+			return broker.Destination{}, badRequest("%q cannot be read as part of a name", p)
+		}
+	}
+	return broker.DurableSubscription(parts[0], parts[1], parts[2]), nil
+}

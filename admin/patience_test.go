@@ -1,0 +1,105 @@
+package admin
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hoofbeat/broker"
+)
+
+// slow is a broker that takes its time.
+type slow struct {
+	fake
+	takes time.Duration
+}
+
+func (s *slow) Purge(ctx context.Context, _ broker.Destination) (int, error) {
+	select {
+	case <-time.After(s.takes):
+		return 1, nil
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+// TestBusy has as many requests under way as there may be.
+func TestBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk()
+		d.options.Queues = &slow{takes: time.Hour}
+		h := New(d.options)
+		purge := func() *http.Response {
+			r := httptest.NewRequest("POST", "http://localhost/api/v1/queue/purge", strings.NewReader(`{"name":"/queue/a"}`))
+			r.Header.Set("Content-Type", "application/json")
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			return w.Result()
+		}
+		var slow sync.WaitGroup
+		for range maxBusy {
+			slow.Go(func() { want(t, purge(), 200, `{"messages":1}`) })
+		}
+		synctest.Wait()
+		wantRefusal(t, purge(), 503, "busy")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/healthz", nil))
+		want(t, w.Result(), 200, `{"status":"ok"}`)
+		slow.Wait()
+		want(t, purge(), 200, `{"messages":1}`)
+	})
+}
+
+// pipes is a listener for connections within the process.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	c, ok := <-p
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+
+func (p pipes) Close() error   { close(p); return nil }
+func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+// TestPatience has an operation that takes longer than the server's limits for
+// requests and answers.
+func TestPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newDesk().options
+		o.Queues = &slow{takes: time.Hour}
+		server := &http.Server{Handler: New(o), ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute}
+		listener := make(pipes)
+		ended := make(chan error)
+		go func() { ended <- server.Serve(listener) }()
+		ours, theirs := net.Pipe()
+		listener <- theirs
+		const body = `{"name":"/queue/a"}`
+		if _, err := ours.Write([]byte("POST /api/v1/queue/purge HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 19\r\n\r\n" + body)); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		r, err := http.ReadResponse(bufio.NewReader(ours), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, r, 200, `{"messages":1}`)
+		if took := time.Since(start); took != time.Hour {
+			t.Errorf("it took %v", took)
+		}
+		_ = ours.Close()
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+		<-ended
+	})
+}

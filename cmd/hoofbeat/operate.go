@@ -1,0 +1,206 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hoofbeat/admin"
+	"hoofbeat/broker"
+	"hoofbeat/config"
+)
+
+// An operation is how a command gets at the queues: of a broker that runs, by
+// its listener for operators, or of one that does not, by its directory.
+type operation struct{ admin, directory string }
+
+func (o *operation) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&o.admin, "admin", "", "`address` of a running broker's listener for operators (default: listen.admin.address of the configuration)")
+	flags.StringVar(&o.directory, "directory", "", "storage `directory` of a broker that does not run, to work on without one")
+	config.Flags(flags)
+}
+
+// An operator does what operators ask for.
+type operator struct {
+	base   string // URL
+	client *http.Client
+	// stopped is the directory of a broker that does not run, or "".
+	stopped string
+	close   func() error
+}
+
+// open finds the broker that the flags name, or opens its directory. The
+// operator is closed by the caller.
+func (o *operation) open(cmd *cobra.Command) (*operator, error) {
+	if o.admin != "" && o.directory != "" {
+		return nil, errors.New("expected either --admin or --directory")
+	}
+	c, err := loadConfig(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if o.directory != "" {
+		return openStopped(c, o.directory, newLogger(config.Log{Level: "warn"}, cmd.ErrOrStderr()))
+	}
+	address := o.admin
+	if address == "" {
+		address = c.Listen.Admin.Address
+	}
+	address = strings.TrimPrefix(strings.TrimSuffix(address, "/"), "http://")
+	if _, port, err := net.SplitHostPort(address); err != nil || port == "" || port == "0" {
+		return nil, fmt.Errorf("listen.admin.address is %q, where no broker can be reached; name one with --admin HOST:PORT, or a directory with --directory", address)
+	}
+	transport := &http.Transport{DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext}
+	return &operator{
+		base: "http://" + address, client: &http.Client{Transport: transport},
+		close: func() error { transport.CloseIdleConnections(); return nil },
+	}, nil
+}
+
+// openStopped opens a directory as the broker does, with its policies, but
+// without anybody who listens.
+func openStopped(c *config.Config, directory string, log *slog.Logger) (*operator, error) {
+	if err := hasStore(directory); err != nil {
+		return nil, err
+	}
+	c.Storage.Directory = directory
+	policies, err := compilePolicies(c)
+	if err != nil {
+		return nil, err
+	}
+	store, err := openStorage(c.Storage, "--directory", log)
+	if err != nil {
+		return nil, fmt.Errorf("%w; to work on a broker that runs, leave --directory away", err)
+	}
+	b, err := broker.New(broker.Options{Store: store.store(), Policies: policies, Log: log})
+	if err != nil {
+		return nil, errors.Join(err, store.close())
+	}
+	h := admin.New(admin.Options{Queues: b, Namespace: namespace(c), Backup: store.backup(), Log: log})
+	return &operator{
+		base: "http://localhost", client: &http.Client{Transport: inProcess{h}}, stopped: directory,
+		close: func() error {
+			b.Close()
+			return store.close()
+		},
+	}, nil
+}
+
+// inProcess gives requests to a handler.
+type inProcess struct{ http.Handler }
+
+// RoundTrip implements http.RoundTripper.
+func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	if r.Host == "" {
+		r.Host = r.URL.Host
+	}
+	w := &heldAnswer{header: http.Header{}, status: http.StatusOK}
+	p.ServeHTTP(w, r)
+	return &http.Response{
+		Status: http.StatusText(w.status), StatusCode: w.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: w.header, Body: io.NopCloser(&w.body), ContentLength: int64(w.body.Len()), Request: r,
+	}, nil
+}
+
+// A heldAnswer is an http.ResponseWriter that keeps what is written.
+type heldAnswer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (w *heldAnswer) Header() http.Header         { return w.header }
+func (w *heldAnswer) WriteHeader(status int)      { w.status = status }
+func (w *heldAnswer) Write(p []byte) (int, error) { return w.body.Write(p) }
+
+// get reads something. into is for its JSON.
+func (o *operator) get(ctx context.Context, path string, query url.Values, into any) error {
+	target := o.base + path
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return err
+	}
+	return o.do(r, into)
+}
+
+// post changes something.
+func (o *operator) post(ctx context.Context, path string, body, into any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, o.base+path, bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	return o.do(r, into)
+}
+
+// maxAnswer bounds what is read of an answer, in bytes: a million queues.
+const maxAnswer = 512 << 20
+
+func (o *operator) do(r *http.Request, into any) (err error) {
+	answer, err := o.client.Do(r)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("no broker answers at %s: is it running? Of one that is stopped, name the directory with --directory", r.URL.Host)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, answer.Body.Close()) }()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	if err != nil {
+		return err
+	}
+	if answer.StatusCode == http.StatusOK {
+		if err := json.Unmarshal(text, into); err != nil {
+			return fmt.Errorf("%s does not answer as a broker does: %w", r.URL.Host, err)
+		}
+		return nil
+	}
+	var told struct{ Error, Message string }
+	if json.Unmarshal(text, &told) != nil || told.Message == "" {
+		return fmt.Errorf("%s does not answer as a broker does: %s", r.URL.Host, answer.Status)
+	}
+	return fmt.Errorf("%s (%s)", told.Message, told.Error)
+}
+
+// with runs something with an open operator.
+func (o *operation) with(cmd *cobra.Command, do func(*operator) error) (err error) {
+	op, err := o.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, op.close()) }()
+	return do(op)
+}
+
+// absolute is a path that means the same to the broker as to the command.
+func absolute(path string) (string, error) {
+	if path == "" {
+		return "", errors.New("expected the path of a directory")
+	}
+	return filepath.Abs(path)
+}

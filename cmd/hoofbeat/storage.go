@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+
+	"hoofbeat/broker"
+	"hoofbeat/config"
+	"hoofbeat/store/pebble"
+)
+
+// A diskStore is what is on disk; nil if nothing is.
+type diskStore struct{ *pebble.Store }
+
+// openStorage opens what the configuration names; nil if it names none. The
+// setting is what an error is said to be about.
+func openStorage(c config.Storage, setting string, log *slog.Logger) (*diskStore, error) {
+	if c.Directory == "" {
+		return nil, nil
+	}
+	s, err := pebble.Open(c.Directory, pebble.Options{
+		Sync: syncMode(c.Sync), SyncInterval: c.SyncInterval, MinFree: int64(c.MinFree), Log: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", setting, err)
+	}
+	return &diskStore{s}, nil
+}
+
+// hasStore refuses a directory in which a store would have to be made: who
+// works on one that is there has mistyped it.
+func hasStore(directory string) error {
+	const manifest = "marker.manifest." // begins the name of the file that names all others
+	files, err := os.ReadDir(directory)
+	if err != nil {
+		return fmt.Errorf("there is no store: %w", err)
+	}
+	if !slices.ContainsFunc(files, func(f os.DirEntry) bool { return strings.HasPrefix(f.Name(), manifest) }) {
+		return fmt.Errorf("there is no store in %s", directory)
+	}
+	return nil
+}
+
+func syncMode(s string) pebble.SyncMode {
+	switch s {
+	case "interval":
+		return pebble.SyncInterval
+	case "never":
+		return pebble.SyncNever
+	}
+	return pebble.SyncAlways
+}
+
+// store is what the broker is given.
+func (s *diskStore) store() broker.Store {
+	if s == nil {
+		return nil
+	}
+	return s.Store
+}
+
+// backup is how to copy it; nil if there is nothing to copy.
+func (s *diskStore) backup() func(directory string) error {
+	if s == nil {
+		return nil
+	}
+	return s.Backup
+}
+
+func (s *diskStore) ready() error {
+	if s == nil {
+		return nil
+	}
+	return s.Ready()
+}
+
+func (s *diskStore) close() error {
+	if s == nil {
+		return nil
+	}
+	if err := s.Close(); err != nil {
+		return fmt.Errorf("storage.directory: %w", err)
+	}
+	return nil
+}

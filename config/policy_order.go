@@ -1,0 +1,146 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// destinationsKey is the key of the policies.
+const destinationsKey = "destinations"
+
+// checkPolicies looks at what policies have to do with each other, and with
+// other keys.
+func (l *loader) checkPolicies(c *Config) {
+	if !l.sound(destinationsKey, "prefixes.topic", "prefixes.queue") {
+		return
+	}
+	before := len(l.faults)
+	for i, p := range c.Destinations {
+		l.checkPlace(i, p, c.Prefixes)
+		if l.sound("storage.directory") && c.Storage.Directory == "" && p.Durable != nil && *p.Durable {
+			l.blamePart(i, "durable", "true", "expected storage.directory to be set, as there is nowhere to keep anything")
+		}
+	}
+	if len(l.faults) > before {
+		return // what follows would be guessing
+	}
+	for i, p := range c.Destinations {
+		if j := shadow(i, c.Destinations); j >= 0 {
+			l.blamePart(i, "match", show(p.Match), fmt.Sprintf("expected it before destinations[%d], whose %s matches all of it: "+
+				"the first that matches counts, so this one never would", j, c.Destinations[j].Match))
+		}
+	}
+	l.checkDeadLetters(c.Destinations)
+}
+
+// blamePart reports a part of a policy.
+func (l *loader) blamePart(i int, name, shown, expected string) {
+	l.fault(fmt.Sprintf("%s[%d].%s", destinationsKey, i, name), shown, l.values[destinationsKey].source, expected)
+}
+
+// checkPlace looks at the prefixes of a policy's destinations.
+func (l *loader) checkPlace(i int, p Policy, prefixes Prefixes) {
+	isTopic, isQueue := hasPrefix(p.Match, prefixes.Topic), hasPrefix(p.Match, prefixes.Queue)
+	if !isTopic && !isQueue {
+		l.blamePart(i, "match", show(p.Match), "expected a topic or a queue, and so one of "+
+			strings.Join(slices.Concat(prefixes.Topic, prefixes.Queue), ", ")+" at its beginning")
+	}
+	if p.DeadLetter != "" && !hasPrefix(p.DeadLetter, prefixes.Queue) {
+		l.blamePart(i, "dead_letter", show(p.DeadLetter), "expected a queue, and so one of "+strings.Join(prefixes.Queue, ", ")+" at its beginning")
+	}
+	for name, text := range map[string]string{"match": p.Match, "dead_letter": p.DeadLetter} {
+		if len(nameSegments(text, prefixes)) > maxNameSegments {
+			l.blamePart(i, name, show(text), fmt.Sprintf("expected at most %d segments behind the prefix", maxNameSegments))
+		}
+	}
+	if isQueue && p.SubscriptionExpiry > 0 {
+		l.blamePart(i, "subscription_expiry", show(formatDuration(p.SubscriptionExpiry)),
+			"expected it with a topic only, as it is durable subscriptions that expire")
+	}
+}
+
+// maxNameSegments is what the broker has room for.
+const maxNameSegments = 32
+
+func hasPrefix(text string, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(text, p) })
+}
+
+func nameSegments(text string, prefixes Prefixes) []string {
+	for _, p := range slices.Concat(prefixes.Topic, prefixes.Queue) {
+		if name, ok := strings.CutPrefix(text, p); ok {
+			return strings.Split(strings.ReplaceAll(name, ".", "/"), "/")
+		}
+	}
+	return nil
+}
+
+// shadow is the first policy before one that matches all that it does, or -1.
+func shadow(i int, policies []Policy) int {
+	return slices.IndexFunc(policies[:i], func(p Policy) bool { return coversAll(p.Match, policies[i].Match) })
+}
+
+// policyOf is the policy of a destination, or -1.
+func policyOf(name string, policies []Policy) int {
+	if name == "" {
+		return -1
+	}
+	return slices.IndexFunc(policies, func(p Policy) bool { return coversAll(p.Match, name) })
+}
+
+// coversAll reports whether a pattern matches all that another does. It is
+// right whenever it says so; of patterns such as *.** and **.a it does not say
+// so though it could.
+func coversAll(pattern, other string) bool {
+	p, o := segments(pattern), segments(other)
+	// covered[j] tells whether what is left of p covers o[j:].
+	covered := make([]bool, len(o)+1)
+	covered[len(o)] = true
+	for i := len(p) - 1; i >= 0; i-- {
+		next := make([]bool, len(o)+1)
+		for j := len(o); j >= 0; j-- {
+			switch {
+			case isMany(p[i]):
+				next[j] = covered[j] || j < len(o) && next[j+1]
+			case j < len(o) && !isMany(o[j]):
+				next[j] = (p[i] == "*" || p[i] == o[j]) && covered[j+1]
+			}
+		}
+		covered = next
+	}
+	return covered[0]
+}
+
+// checkDeadLetters refuses queues whose dead letters come back to them.
+func (l *loader) checkDeadLetters(policies []Policy) {
+	for i := range policies {
+		chain := loop(i, policies)
+		if chain == nil || slices.Min(chain) != i {
+			continue // told of with the first of them
+		}
+		names := make([]string, 0, len(chain)+1)
+		for _, at := range append(chain, i) {
+			names = append(names, policies[at].DeadLetter)
+		}
+		l.blamePart(i, "dead_letter", show(policies[i].DeadLetter), fmt.Sprintf(
+			"expected dead letters to come to rest; these go round: %s; an entry before this one that matches %s and has no dead_letter mends it",
+			strings.Join(names, " -> "), names[0]))
+	}
+}
+
+// loop is the policies that follow each other as that of one's dead letter
+// queue, if they come back to the first, which is i; else nil.
+func loop(i int, policies []Policy) []int {
+	chain := []int{i}
+	for {
+		next := policyOf(policies[chain[len(chain)-1]].DeadLetter, policies)
+		switch {
+		case next == i:
+			return chain
+		case next < 0 || slices.Contains(chain, next):
+			return nil
+		}
+		chain = append(chain, next)
+	}
+}

@@ -1,0 +1,235 @@
+package session
+
+import (
+	"errors"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-stomp/stomp/v3/frame"
+
+	"hoofbeat/broker"
+	"hoofbeat/frames"
+)
+
+// The headers of a durable topic subscription. RabbitMQ's make the id its
+// name; the others name it themselves.
+const (
+	clientIDHeader   = "client-id" // of CONNECT
+	durableHeader    = "durable"
+	autoDeleteHeader = "auto-delete"
+)
+
+var (
+	durableByID   = [...]string{durableHeader, persistentHeader}
+	durableByName = [...]string{"activemq.subscriptionName", "durable-subscription-name", "durable-subscriber-name"}
+)
+
+// longestDurableName bounds, in bytes, the name of a durable subscription, and
+// the client-id.
+const longestDurableName = 256
+
+// clientID reads the client-id of a CONNECT, which may be empty.
+func clientID(h *frame.Header) (string, error) {
+	id := h.Get(clientIDHeader)
+	if err := checkDurableName(id, clientIDHeader, frame.CONNECT); err != nil {
+		return "", err
+	}
+	return strings.Clone(id), nil
+}
+
+func checkDurableName(name, header, command string) error {
+	control := func(r rune) bool { return r < ' ' || r == 0x7f || r == utf8.RuneError }
+	if len(name) > longestDurableName || strings.ContainsFunc(name, control) {
+		return fault(InvalidHeader, "The header %q of %s must have at most %d bytes and no control characters.", header, command, longestDurableName)
+	}
+	return nil
+}
+
+// durableName reads under what name a SUBSCRIBE or UNSUBSCRIBE means a durable
+// subscription; empty: it means none.
+func durableName(f frames.Inbound) (string, error) {
+	byID, err := durableWithID(f)
+	if err != nil {
+		return "", err
+	}
+	name, from := "", ""
+	for _, header := range durableByName {
+		v, ok := f.Header.Contains(header)
+		switch {
+		case !ok:
+			continue
+		case v == "":
+			return "", missing(header, f.Command)
+		case name != "" && v != name:
+			return "", fault(InvalidHeader, "The headers %q and %q of %s give the durable subscription two names.", from, header, f.Command)
+		}
+		name, from = v, header
+	}
+	switch {
+	case name == "" && byID == "":
+		return "", nil
+	case name == "":
+		if name, from = f.Header.Get(frame.Id), frame.Id; name == "" {
+			return "", fault(MissingHeader, "The header %q of %s is missing or empty: it is the name of a subscription with %q.", frame.Id, f.Command, byID)
+		}
+	}
+	return strings.Clone(name), checkDurableName(name, from, f.Command)
+}
+
+// durableWithID gives the header, if there is one, that makes the id the name of
+// a durable subscription.
+func durableWithID(f frames.Inbound) (header string, err error) {
+	for _, name := range durableByID {
+		switch v := f.Header.Get(name); v {
+		case "", "false":
+		case "true":
+			header = name
+		default:
+			return "", invalidHeader(name, f.Command, "true or false")
+		}
+	}
+	return header, nil
+}
+
+// durableOf is a durable subscription of this client's.
+func (s *Session) durableOf(name string) broker.Destination {
+	return broker.DurableSubscription(s.user(), s.clientID, name)
+}
+
+// readDurable gives the durable subscription that a SUBSCRIBE to d means, the
+// zero value if none.
+func (s *Session) readDurable(f frames.Inbound, d broker.Destination) (broker.Destination, error) {
+	name, err := durableName(f)
+	if err != nil || name == "" {
+		return broker.Destination{}, err
+	}
+	switch d.Kind {
+	case broker.Topic:
+	case broker.Queue:
+		return broker.Destination{}, fault(InvalidHeader, "A durable subscription is one to a topic; %q is a queue, "+
+			"which keeps its messages as its policy says. Leave the header %q away.", d, durableBy(f))
+	default:
+		return broker.Destination{}, fault(NotSupported, "The header %q of SUBSCRIBE is not supported for %q: a durable subscription is one to a topic.", durableBy(f), d)
+	}
+	if v := f.Header.Get(autoDeleteHeader); v != "" && v != "false" {
+		return broker.Destination{}, fault(InvalidHeader, "The header %q of SUBSCRIBE must be false with %q: a durable subscription stays until it is deleted.",
+			autoDeleteHeader, durableBy(f))
+	}
+	return s.durableOf(name), nil
+}
+
+// durableBy is the first header that makes a subscription durable.
+func durableBy(f frames.Inbound) string {
+	for _, header := range durableByName {
+		if f.Header.Get(header) != "" {
+			return header
+		}
+	}
+	header, _ := durableWithID(f)
+	return header
+}
+
+// prepareDurable makes a durable subscription, if there is none, and waits until
+// it is as safe as it gets. False says that the session is at its end. All
+// that SUBSCRIBE is refused for is looked at before.
+func (s *Session) prepareDurable(sub *subscription, f frames.Inbound) (goOn bool, err error) {
+	s.mu.Lock()
+	there, err := s.checkSubscribe(sub)
+	s.mu.Unlock()
+	if err != nil || there {
+		return err == nil, s.softly(err, f)
+	}
+	made, failed := make(chan struct{}), error(nil)
+	err = s.options.Broker.MakeDurable(sub.durable, sub.dest, func(err error) {
+		failed = err
+		close(made)
+	})
+	switch {
+	case err != nil:
+		return false, durableFault(sub.durable, err)
+	case !s.waitFor(made):
+		return false, nil
+	case failed != nil:
+		s.options.Log.Error("the store failed", "session", s.id, "error", failed)
+		return false, fault(StorageFailed, "The durable subscription could not be stored; try again later. The broker's log says what its storage lacks.")
+	}
+	return true, nil
+}
+
+// attached is the subscription that is attached to d, if there is one. The lock
+// is held.
+func (s *Session) attached(d broker.Destination) *subscription {
+	if d.Kind == 0 {
+		return nil
+	}
+	for _, sub := range s.byNumber {
+		if sub.durable == d {
+			return sub
+		}
+	}
+	return nil
+}
+
+// unsubscribeDurable handles an UNSUBSCRIBE that names a durable subscription:
+// it is deleted, whether the connection is attached to it or not.
+func (s *Session) unsubscribeDurable(f frames.Inbound, name string) error {
+	d := s.durableOf(name)
+	if err := s.detach(f, d); err != nil {
+		return err
+	}
+	done := s.whenDeleted(f.Wire(frame.Receipt))
+	s.unfinished.Add(1)
+	if err := s.options.Broker.DeleteDurable(d, done); err != nil {
+		s.finish()
+		return durableFault(d, err)
+	}
+	return nil
+}
+
+// detach ends this connection's attachment to a durable subscription that is
+// to be deleted. An id, if there is one, must be that of the attachment.
+func (s *Session) detach(f frames.Inbound, d broker.Destination) error {
+	s.out.settled()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub := s.attached(d)
+	if id := f.Header.Get(frame.Id); id != "" {
+		if other := s.subs[id]; other != nil && other != sub {
+			return fault(UnknownSubscription, "The id of UNSUBSCRIBE is that of another subscription than the durable one that it names.")
+		}
+	}
+	if sub != nil {
+		s.stop(sub)
+	}
+	return nil
+}
+
+// whenDeleted returns what is called, from whatever goroutine, when a durable
+// subscription is deleted; the receipt, as on the wire, may be empty.
+func (s *Session) whenDeleted(receipt string) func(error) {
+	return func(err error) {
+		if err != nil {
+			s.fail(fault(StorageFailed, "That the durable subscription was deleted could not be stored, and it may come back. "+
+				"The broker's log says what its storage lacks."), receipt, err)
+		} else {
+			s.done(receipt)
+		}
+		s.finish()
+	}
+}
+
+// durableFault is why a durable subscription could not be used.
+func durableFault(d broker.Destination, err error) error {
+	_, _, name := d.Subscriber()
+	switch {
+	case errors.Is(err, broker.ErrOtherTopic):
+		return fault(InvalidHeader, "The durable subscription %q is to another topic than this destination. Give this one another name, "+
+			"or delete that one first, by UNSUBSCRIBE with the headers that make it durable.", name)
+	case errors.Is(err, broker.ErrNoSubscription):
+		return fault(UnknownSubscription, "There is no durable subscription %q of this user and client-id.", name)
+	case errors.Is(err, broker.ErrQueueInUse):
+		return fault(SubscriptionInUse, "The durable subscription %q cannot be deleted: another connection is attached to it, "+
+			"or a transaction that is open has acknowledged messages of it.", name)
+	}
+	return err
+}

@@ -1,0 +1,401 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hoofbeat/broker"
+	"hoofbeat/internal/stomptest"
+	"hoofbeat/session"
+)
+
+type client = stomptest.Client
+
+func shutDown(w *world) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := w.server.Shutdown(ctx); err != nil {
+		w.t.Error(err)
+	}
+}
+
+// limited bounds /queue/a, and durable subscriptions to /topic/a.
+func limited(n int, overflow broker.FullPolicy) []broker.PolicyRule {
+	p := broker.Policy{MaxMessages: n, Overflow: overflow, DeadLetter: queueD()}
+	return []broker.PolicyRule{rule("/queue/a", p), rule("/topic/a", p)}
+}
+
+var policyKeys = []string{"max_messages", "max_bytes", "destinations"}
+
+// The sender is told, with or without a receipt, and what the queue held stays.
+func TestQueueFull(t *testing.T) {
+	for name, tc := range map[string]struct {
+		send    func(c *client)
+		receipt string
+		body    string
+	}{
+		"receipt":    {func(c *client) { c.Send("SEND", "destination:/queue/a", "receipt:r") }, "r", "/queue/a"},
+		"no receipt": {func(c *client) { c.Send("SEND", "destination:/queue/a") }, "", "/queue/a"},
+		"COMMIT": {func(c *client) {
+			c.Send("BEGIN", "transaction:t")
+			c.Send("SEND", "destination:/queue/b", "transaction:t")
+			c.Send("SEND", "destination:/queue/a", "transaction:t", "receipt:in")
+			c.Send("COMMIT", "transaction:t", "receipt:r")
+		}, "r", "/queue/b, /queue/a"},
+		"topic": {func(c *client) { c.Send("SEND", "destination:/topic/a", "receipt:r") }, "r", `subscription to "/topic/a"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			durably(t, limited(2, broker.RejectNewest), func(t *testing.T, w *world) {
+				other := w.connect()
+				other.Send("SUBSCRIBE", "id:s", "destination:/topic/a", "durable:true", "receipt:s")
+				other.WantReceipt("s")
+				other.Send("UNSUBSCRIBE", "id:s")
+				other.Barrier()
+				w.durables = append(w.durables, broker.DurableSubscription("anonymous", "", "s"))
+				c := w.connect()
+				for i := range 2 {
+					c.Send("SEND", "destination:/queue/a", fmt.Sprint("receipt:", i), "", fmt.Sprint(i))
+					c.WantReceipt(fmt.Sprint(i))
+					c.Send("SEND", "destination:/topic/a")
+				}
+				tc.send(c)
+				c.WantError("queue-full", tc.receipt, append(policyKeys, tc.body)...)
+				c.WantClosed()
+				w.wantDepth("/queue/a", 2, 0)
+				w.wantDepth("/queue/b", 0, 0)
+				other.Send("SUBSCRIBE", "id:1", "destination:/queue/a")
+				take(t, other, "0", "1")
+				late := w.connect()
+				late.Send("SEND", "destination:/queue/a", "receipt:r", "", "2")
+				late.WantReceipt("r")
+				take(t, other, "2")
+			})
+		})
+	}
+}
+
+// What was sent before is answered before the ERROR, so that the sender knows
+// what it has to send again.
+func TestQueueFullComesInTurn(t *testing.T) {
+	stored(t, func(t *testing.T, w *world, s *slowStore) {
+		w.broker.SetPolicies(broker.Policies{Default: broker.Policy{Durable: true, MaxMessages: 2}})
+		c := w.connect()
+		for i := range 5 {
+			c.Send("SEND", "destination:/queue/a", fmt.Sprint("receipt:", i))
+		}
+		synctest.Wait()
+		s.finish(nil)
+		c.WantReceipt("0")
+		c.WantReceipt("1")
+		c.WantError("queue-full", "2")
+		c.WantClosed()
+		w.wantDepth("/queue/a", 2, 0)
+	})
+}
+
+func TestQueueFullWithStoreThatHangs(t *testing.T) {
+	stored(t, func(t *testing.T, w *world, s *slowStore) {
+		w.broker.SetPolicies(broker.Policies{Default: broker.Policy{Durable: true, MaxMessages: 1}})
+		c := w.connect()
+		c.Send("SEND", "destination:/queue/a", "receipt:1")
+		c.Send("SEND", "destination:/queue/a", "receipt:2")
+		start := time.Now()
+		c.WantError("queue-full", "2")
+		c.WantClosed()
+		if waited := time.Since(start); waited != w.options.CloseTimeout {
+			t.Errorf("the ERROR came after %v", waited)
+		}
+		s.finish(nil)
+	})
+}
+
+// The store says beforehand that it can keep nothing.
+func TestStoreNotReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		full := false
+		store := &broker.Memory{Fail: func() error {
+			if full {
+				return errors.New("no space on /var/secret")
+			}
+			return nil
+		}}
+		w := newWorld(t, broker.Options{Store: store, Policies: broker.Policies{Default: broker.Policy{Durable: true}}})
+		defer w.end()
+		full = true
+		c := w.connect()
+		c.Send("SEND", "destination:/queue/a", "persistent:false", "receipt:1")
+		c.WantReceipt("1")
+		c.Send("SEND", "destination:/queue/a")
+		c.WantError("storage-failed", "", "/queue/a", "again later", "log")
+		c.WantClosed()
+		d := w.connect()
+		d.Send("SUBSCRIBE", "id:1", "destination:/topic/a", "durable:true", "receipt:r")
+		d.WantError("storage-failed", "r", "durable subscription")
+		d.WantClosed()
+		w.durables = append(w.durables, broker.DurableSubscription("anonymous", "", "1"))
+	})
+}
+
+func TestDropHead(t *testing.T) {
+	durably(t, limited(2, broker.DropHead), func(t *testing.T, w *world) {
+		c := w.connect()
+		fill(c, 4)
+		c.Send("SUBSCRIBE", "id:d", "destination:/queue/d")
+		c.Want("MESSAGE", "original-destination:/queue/a", "death-reason:overflow", "death-count:1", "", "0")
+		take(t, c, "1")
+		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a")
+		take(t, c, "2", "3")
+		c.WantNothing()
+	})
+}
+
+// blocked gives a client whose third SEND to /queue/a waits for room.
+func blocked(t *testing.T, w *world, headers ...string) *client {
+	t.Helper()
+	c := w.connect(headers...)
+	for i := range 3 {
+		c.Send("SEND", "destination:/queue/a", fmt.Sprint("receipt:", i), "", fmt.Sprint(i))
+	}
+	c.Send("SEND", "destination:/queue/b", "receipt:next")
+	c.WantReceipt("0")
+	c.WantReceipt("1")
+	return c
+}
+
+func TestBlockedSender(t *testing.T) {
+	durably(t, limited(2, broker.BlockSender), func(t *testing.T, w *world) {
+		c := blocked(t, w)
+		wantSilence(t, c)
+		w.wantDepth("/queue/a", 2, 0)
+		w.wantDepth("/queue/b", 0, 0)
+		other := w.connect()
+		other.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client-individual")
+		all := take(t, other, "0", "1")
+		wantSilence(t, c) // what is delivered still counts
+		other.Send("ACK", "id:"+all[0].Get("ack"))
+		c.WantReceipt("2")
+		c.WantReceipt("next")
+		take(t, other, "2")
+	})
+}
+
+// Others are not held up, and neither is the same client on other connections.
+func TestBlockedSenderAlone(t *testing.T) {
+	durably(t, limited(2, broker.BlockSender), func(t *testing.T, w *world) {
+		c := blocked(t, w)
+		wantSilence(t, c)
+		other := w.connect()
+		other.Send("SEND", "destination:/queue/b", "receipt:r")
+		other.WantReceipt("r")
+	})
+}
+
+// While a client waits, its silence does not count, and it gets heart-beats and
+// messages. Afterwards all is as before.
+func TestBlockedSenderLives(t *testing.T) {
+	durably(t, limited(2, broker.BlockSender), func(t *testing.T, w *world) {
+		c := w.dial()
+		c.Connect("1.2", "heart-beat:1000,1000")
+		c.Send("SUBSCRIBE", "id:t", "destination:/topic/b", "receipt:s")
+		c.WantReceipt("s")
+		for range 3 {
+			c.Send("SEND", "destination:/queue/a")
+		}
+		c.WantLife(time.Minute, time.Second)
+		other := w.connect()
+		other.Send("SEND", "destination:/topic/b", "", "news")
+		c.Want("MESSAGE", "subscription:t", "", "news")
+		pass(30 * time.Second)
+		other.Send("SUBSCRIBE", "id:1", "destination:/queue/a")
+		other.Barrier()
+		synctest.Wait()
+		c.Send("SEND", "destination:/topic/c", "receipt:r")
+		c.WantReceipt("r")
+		start := time.Now()
+		c.WantError("heart-beat-timeout", "")
+		if silent := time.Since(start); silent < 2*time.Second || silent > 3*time.Second {
+			t.Errorf("it was given up after %v", silent)
+		}
+		c.WantClosed()
+	})
+}
+
+// A client that has said nothing since it had to wait has its whole time again.
+func TestBlockedSenderHasTime(t *testing.T) {
+	durably(t, limited(2, broker.BlockSender), func(t *testing.T, w *world) {
+		c := w.dial()
+		c.Connect("1.2", "heart-beat:1000,0")
+		for range 3 {
+			c.Send("SEND", "destination:/queue/a")
+		}
+		pass(time.Minute)
+		other := w.connect()
+		other.Send("SUBSCRIBE", "id:1", "destination:/queue/a")
+		other.Barrier()
+		pass(1900 * time.Millisecond)
+		c.Send("SEND", "destination:/topic/c", "receipt:r")
+		c.WantReceipt("r")
+	})
+}
+
+// Whatever ends a session ends the wait at once, and the message is not taken.
+func TestBlockedSenderEnds(t *testing.T) {
+	for name, tc := range map[string]struct {
+		end  func(w *world, g *doorman)
+		word string
+	}{
+		"shutdown": {func(w *world, _ *doorman) { go shutDown(w) }, ""},
+		"token":    {func(*world, *doorman) { pass(time.Minute) }, "token-expired"},
+		"revoked": {func(w *world, g *doorman) {
+			bob := "bob"
+			g.revoked.Store(&bob)
+			w.server.Reauthorize()
+		}, "token-revoked"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := &doorman{}
+			g.rules(t, allow("/queue/**"))
+			durably(t, limited(2, broker.BlockSender), func(t *testing.T, w *world) {
+				c := blocked(t, w, "Authorization:Bearer bob/60")
+				wantSilence(t, c)
+				tc.end(w, g)
+				start := time.Now()
+				if tc.word != "" {
+					c.WantError(tc.word, "")
+				}
+				c.WantClosed()
+				if waited := time.Since(start); waited > 0 {
+					t.Errorf("it ended after %v", waited)
+				}
+				w.wantDepth("/queue/a", 2, 0)
+				w.wantDepth("/queue/b", 0, 0)
+			}, func(o *session.Options) { o.Authenticator, o.Authorizer, o.Revoked = g, g, g.isRevoked })
+		})
+	}
+}
+
+// A client that goes away while it waits is noticed by what is written to it.
+func TestBlockedSenderGoes(t *testing.T) {
+	durably(t, limited(2, broker.BlockSender), func(t *testing.T, w *world) {
+		c := blocked(t, w, "heart-beat:0,1000")
+		c.Close()
+		pass(2 * time.Second)
+		if n := w.server.Sessions(); n != 0 {
+			t.Errorf("%d sessions are left", n)
+		}
+		w.wantDepth("/queue/a", 2, 0)
+	})
+}
+
+// The right to send may go while the client waits.
+func TestBlockedSenderLosesRight(t *testing.T) {
+	g := &doorman{}
+	g.rules(t, allow("/queue/**"))
+	durably(t, limited(2, broker.BlockSender), func(t *testing.T, w *world) {
+		c := blocked(t, w, "Authorization:Bearer bob")
+		other := w.connect("Authorization:Bearer alice")
+		g.rules(t, deny("/queue/a"), allow("/queue/**", "/user/stomptest/queue/**"))
+		w.server.Reauthorize()
+		g.rules(t, allow("/**"))
+		reader := w.connect("Authorization:Bearer carol")
+		reader.Send("SUBSCRIBE", "id:1", "destination:/queue/a")
+		take(t, reader, "0", "1")
+		c.WantError("access-denied", "2")
+		reader.WantNothing()
+		other.Barrier()
+	}, func(o *session.Options) { o.Authenticator, o.Authorizer = g, g })
+}
+
+func TestBlockedCommit(t *testing.T) {
+	durably(t, limited(2, broker.BlockSender), func(t *testing.T, w *world) {
+		c, other := w.connect(), w.connect()
+		fill(other, 1)
+		other.Barrier()
+		tx := w.broker.NewPublisher().Begin()
+		tx.Send(message("/queue/a", "x"))
+		tx.Send(message("/queue/a", "x"))
+		select {
+		case <-tx.Commit(nil):
+			t.Fatal("Commit tells to try again at once, for ever")
+		default:
+		}
+		c.Send("BEGIN", "transaction:t")
+		c.Send("SEND", "destination:/queue/a", "transaction:t", "receipt:1", "", "1")
+		c.Send("SEND", "destination:/queue/b", "transaction:t")
+		c.Send("SEND", "destination:/queue/a", "transaction:t", "", "2")
+		c.Send("COMMIT", "transaction:t", "receipt:2")
+		wantSilence(t, c)
+		w.wantDepth("/queue/a", 1, 0)
+		w.wantDepth("/queue/b", 0, 0)
+		other.Send("SUBSCRIBE", "id:1", "destination:/queue/a")
+		take(t, other, "0", "1", "2")
+		c.WantReceipt("1")
+		c.WantReceipt("2")
+		w.wantDepth("/queue/b", 1, 0)
+		// Its name is free again.
+		c.Send("BEGIN", "transaction:t", "receipt:3")
+		c.WantReceipt("3")
+	})
+}
+
+// A COMMIT that waits when the session ends has not happened, and what it had
+// acknowledged goes back.
+func TestBlockedCommitEnds(t *testing.T) {
+	durably(t, limited(2, broker.BlockSender), func(t *testing.T, w *world) {
+		c := w.connect()
+		fill(c, 2)
+		c.Send("SEND", "destination:/queue/c", "", "c")
+		c.Send("SUBSCRIBE", "id:1", "destination:/queue/c", "ack:client")
+		f := c.Want("MESSAGE", "", "c")
+		c.Send("BEGIN", "transaction:t")
+		c.Send("SEND", "destination:/queue/a", "transaction:t")
+		c.Send("ACK", "id:"+f.Get("ack"), "transaction:t")
+		c.Send("COMMIT", "transaction:t", "receipt:2")
+		wantSilence(t, c)
+		shutDown(w)
+		c.WantClosed()
+		w.wantDepth("/queue/a", 2, 0)
+		w.wantDepth("/queue/c", 1, 0)
+	})
+}
+
+// A transaction that never fits is refused, whatever the policy.
+func TestCommitThatNeverFits(t *testing.T) {
+	durably(t, limited(2, broker.BlockSender), func(t *testing.T, w *world) {
+		c := w.connect()
+		c.Send("BEGIN", "transaction:t")
+		for range 3 {
+			c.Send("SEND", "destination:/queue/a", "transaction:t")
+		}
+		c.Send("COMMIT", "transaction:t", "receipt:r")
+		c.WantError("queue-full", "r", "/queue/a")
+		c.WantClosed()
+		w.wantDepth("/queue/a", 0, 0)
+	})
+}
+
+// A durable subscription whose queue is full holds up those who publish.
+func TestBlockedByDurableSubscription(t *testing.T) {
+	durably(t, limited(2, broker.BlockSender), func(t *testing.T, w *world) {
+		d := w.connect()
+		d.Send("SUBSCRIBE", "id:s", "destination:/topic/a", "durable:true", "ack:client", "receipt:s")
+		d.WantReceipt("s")
+		c := w.connect()
+		for i := range 3 {
+			c.Send("SEND", "destination:/topic/a", fmt.Sprint("receipt:", i), "", fmt.Sprint(i))
+		}
+		c.WantReceipt("0")
+		c.WantReceipt("1")
+		wantSilence(t, c)
+		all := take(t, d, "0", "1")
+		d.Send("ACK", "id:"+all[1].Get("ack"))
+		c.WantReceipt("2")
+		take(t, d, "2")
+		d.Send("UNSUBSCRIBE", "id:s", "durable:true", "receipt:u")
+		d.WantReceipt("u")
+	})
+}

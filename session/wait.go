@@ -1,0 +1,71 @@
+package session
+
+import (
+	"sync"
+	"time"
+)
+
+// An alarm rings once, for all who wait for it and who will. The zero value is
+// ready.
+type alarm struct {
+	mu   sync.Mutex // a leaf
+	c    chan struct{}
+	rung bool
+}
+
+func (a *alarm) ring() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.rung && a.c != nil {
+		close(a.c)
+	}
+	a.rung = true
+}
+
+// channel is closed when the alarm rings. It is made for the first who waits,
+// which in most sessions nobody does.
+func (a *alarm) channel() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.c == nil {
+		a.c = make(chan struct{})
+		if a.rung {
+			close(a.c)
+		}
+	}
+	return a.c
+}
+
+func (a *alarm) hasRung() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.rung
+}
+
+// waitFor makes the client wait for c: nothing that it sends is read
+// meanwhile, and its silence does not count. False says that the session is at
+// its end. The goroutine of Run calls it, with nothing locked.
+func (s *Session) waitFor(c <-chan struct{}) bool {
+	s.deaf.Store(true)
+	select {
+	case <-c:
+	case <-s.out.ending.channel():
+	}
+	now := time.Now()
+	s.resumed.Store(&now)
+	s.deaf.Store(false)
+	return !s.out.ending.hasRung()
+}
+
+// lastHeard is when the client was last heard of, or would have been if it had
+// been listened to.
+func (s *Session) lastHeard(now time.Time) time.Time {
+	if s.deaf.Load() {
+		return now
+	}
+	read := s.conn.LastRead()
+	if at := s.resumed.Load(); at != nil && at.After(read) {
+		return *at
+	}
+	return read
+}

@@ -1,0 +1,206 @@
+package pebble
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	cockroach "github.com/cockroachdb/pebble/v2"
+
+	"hoofbeat/broker"
+)
+
+// Check reads all of a store that nobody has open, and changes nothing. It
+// reports each fault, and returns an error if it could not look at everything
+// or has found any. Of the Options, only FS and Log matter.
+func Check(dir string, o Options, report func(string)) error {
+	s := newStore(dir, o)
+	if _, err := s.options.FS.Stat(dir); err != nil {
+		return fmt.Errorf("there is no store in %s: %w", dir, err)
+	}
+	if err := s.acquire(); err != nil {
+		return err
+	}
+	if err := s.start(true); err != nil {
+		return errors.Join(err, s.release())
+	}
+	c := checker{s: s, report: report, actual: make(map[laneID]*tally)}
+	err := errors.Join(c.all(), s.guard(s.db.Close), s.release())
+	switch {
+	case err != nil:
+		return fmt.Errorf("the store in %s could not be checked to the end: %w", dir, err)
+	case c.faults > 0:
+		return fmt.Errorf("the store in %s has %d faults", dir, c.faults)
+	}
+	return nil
+}
+
+// A checker compares what is kept with what is said of it.
+type checker struct {
+	s      *Store
+	report func(string)
+	faults int
+	actual map[laneID]*tally
+}
+
+// A tally is what a lane really holds.
+type tally struct {
+	count, size int
+	first       place
+	highest     uint64
+}
+
+func (c *checker) fault(format string, a ...any) {
+	c.faults++
+	c.report(fmt.Sprintf(format, a...))
+}
+
+func (c *checker) all() error {
+	if err := c.queues(); err != nil {
+		return err
+	}
+	if err := c.messages(); err != nil {
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.s.queues)) {
+		c.compare(c.s.queues[id])
+	}
+	return c.strangers()
+}
+
+// queues reads descriptions and counters.
+func (c *checker) queues() error {
+	err := c.s.each(prefixQueue, func(id broker.QueueID, value []byte) error {
+		meta, err := broker.ParseQueueMeta(value)
+		if err != nil {
+			c.fault("queue %d: %v", id, err)
+		}
+		if id > c.s.ids {
+			c.fault("queue %d: its number is above %d, the highest that was given", id, c.s.ids)
+		}
+		c.s.queues[id] = &queue{id: id, meta: meta}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	counted := make(map[broker.QueueID]bool)
+	err = c.s.each(prefixCounters, func(id broker.QueueID, value []byte) error {
+		counted[id] = true
+		q := c.s.queues[id]
+		if q == nil {
+			c.fault("queue %d: it has counters but no description", id)
+		} else if err := q.parseCounters(value); err != nil {
+			c.fault("queue %d: %v", id, err)
+		}
+		return nil
+	})
+	for _, id := range slices.Sorted(maps.Keys(c.s.queues)) {
+		if !counted[id] {
+			c.fault("queue %d: it has no counters", id)
+		}
+	}
+	return err
+}
+
+// messages reads everything under prefixMessage.
+func (c *checker) messages() error {
+	from, to := prefixSpan(prefixMessage)
+	it, err := c.s.db.NewIter(&cockroach.IterOptions{LowerBound: from, UpperBound: to})
+	if err != nil {
+		return err
+	}
+	var last []byte // the key of the last message
+	for more := it.First(); more; more = it.Next() {
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return errors.Join(err, it.Close())
+		}
+		key := it.Key()
+		id, at, rest, ok := parseMessageKey(key)
+		switch {
+		case !ok || len(rest) > 1 || len(rest) == 1 && rest[0] != noteSuffix:
+			c.fault("the key %x is no message's", key)
+		case len(rest) == 1:
+			c.note(id, at, bytes.Equal(key[:len(key)-1], last), value)
+		default:
+			last = append(last[:0], key...)
+			c.message(id, at, value)
+		}
+	}
+	return errors.Join(it.Error(), it.Close())
+}
+
+func (c *checker) note(id broker.QueueID, at broker.Position, known bool, value []byte) {
+	if !known {
+		c.fault("queue %d, lane %d: a state of %d, which is no message", id, at.Lane, at.Seq)
+	}
+	if _, err := broker.ParseState(value); err != nil {
+		c.fault("queue %d, lane %d: state of message %d: %v", id, at.Lane, at.Seq, err)
+	}
+}
+
+func (c *checker) message(id broker.QueueID, at broker.Position, value []byte) {
+	q := c.s.queues[id]
+	if q == nil {
+		c.fault("queue %d, lane %d: message %d is in no queue that is known", id, at.Lane, at.Seq)
+		return
+	}
+	m, _, err := broker.ParseMessage(value, q.meta.Destination)
+	if err != nil {
+		c.fault("queue %d, lane %d: message %d: %v", id, at.Lane, at.Seq, err)
+		return
+	}
+	t := c.actual[laneID{id, at.Lane}]
+	if t == nil {
+		t = &tally{first: placeOf(at)}
+		c.actual[laneID{id, at.Lane}] = t
+	}
+	t.count++
+	t.size += m.Size()
+	t.highest = max(t.highest, at.Seq)
+}
+
+// compare looks at what is said of a queue.
+func (c *checker) compare(q *queue) {
+	for l := range broker.Lane(broker.Lanes) {
+		said := q.lane(l)
+		if said == nil {
+			said = &lane{lane: l}
+		}
+		t := c.actual[laneID{q.id, l}]
+		if t == nil {
+			t = &tally{first: said.head}
+		}
+		if said.count != t.count || said.size != t.size {
+			c.fault("queue %d, lane %d: it is said to hold %d messages of %d bytes, and holds %d of %d", q.id, l, said.count, said.size, t.count, t.size)
+		}
+		if t.first.before(said.head) {
+			c.fault("queue %d, lane %d: it is said to begin at %v, and begins at %v", q.id, l, said.head, t.first)
+		}
+		if t.highest > q.lastSeq {
+			c.fault("queue %d, lane %d: message %d is above %d, which is said to be the last", q.id, l, t.highest, q.lastSeq)
+		}
+	}
+}
+
+// strangers reports keys of no known kind.
+func (c *checker) strangers() error {
+	it, err := c.s.db.NewIter(nil)
+	if err != nil {
+		return err
+	}
+	known := []byte{prefixCounters, prefixFormat, prefixIDs, prefixMessage, prefixQueue}
+	for more := it.First(); more; {
+		key := it.Key()
+		if len(key) > 0 && bytes.IndexByte(known, key[0]) >= 0 {
+			more = it.SeekGE([]byte{key[0] + 1})
+			continue
+		}
+		c.fault("the key %x is of no known kind", key)
+		more = it.Next()
+	}
+	return errors.Join(it.Error(), it.Close())
+}

@@ -1,0 +1,239 @@
+package pebble
+
+import (
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	cockroach "github.com/cockroachdb/pebble/v2"
+)
+
+// commitLoop is the committer. It takes whatever was applied since it took the
+// last group, writes it, and ends when the Store is closed or has failed.
+func (s *Store) commitLoop() {
+	defer close(s.committed)
+	defer func() {
+		if r := recover(); r != nil {
+			s.options.Log.Error("A fault in the store.", "panic", r, "stack", string(debug.Stack()))
+			s.fail(fmt.Errorf("a fault in the store: %v", r))
+		}
+	}()
+	c := committer{s: s, encoder: encoder{s: s}}
+	for g := s.take(); g != nil; g = s.take() {
+		for first := 0; first < len(g.applications) && !s.hasFailed(); {
+			n := g.chunk(first)
+			if err := c.commit(g, first, n); err != nil {
+				s.fail(err)
+				return
+			}
+			first += n
+		}
+		s.giveBack(g)
+		s.housekeeping()
+	}
+	if s.dirty {
+		s.sync()
+	}
+}
+
+// take waits for the next group. It is nil when there will be none.
+func (s *Store) take() *group {
+	for {
+		s.mu.Lock()
+		g := s.gathering
+		switch {
+		case s.hasFailed():
+			s.mu.Unlock()
+			return nil
+		case len(g.applications) > 0:
+			s.gathering, s.spare = s.spare, nil
+			s.gathering.reset(g.number + 1)
+			s.inflight = g.applications
+			s.mu.Unlock()
+			return g
+		case s.closing:
+			s.mu.Unlock()
+			return nil
+		}
+		s.mu.Unlock()
+		s.wait()
+	}
+}
+
+// wait waits until there may be something to do.
+func (s *Store) wait() {
+	var due <-chan time.Time
+	if d := s.nextDuty(); d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		due = t.C
+	}
+	select {
+	case <-s.wake:
+	case <-due:
+		s.housekeeping()
+	}
+}
+
+// nextDuty is when there will be something to do for the committer besides
+// committing; 0: never.
+func (s *Store) nextDuty() time.Duration {
+	switch {
+	case s.full.Load() != nil:
+		return spaceInterval
+	case s.dirty && s.options.Sync == SyncInterval:
+		return max(time.Millisecond, time.Until(s.synced.Add(s.options.SyncInterval)))
+	}
+	return 0
+}
+
+func (s *Store) housekeeping() {
+	s.space.look(s, time.Now())
+	if s.dirty && s.options.Sync == SyncInterval && time.Since(s.synced) >= s.options.SyncInterval {
+		s.sync()
+	}
+}
+
+// sync makes everything that was committed safe from a crash of the machine.
+func (s *Store) sync() {
+	if err := s.db.LogData(nil, cockroach.Sync); err != nil {
+		s.fail(err)
+		return
+	}
+	s.dirty, s.synced = false, time.Now()
+}
+
+func (s *Store) giveBack(g *group) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.spare = g
+	s.applied = max(s.applied, g.number)
+	s.read.Signal()
+}
+
+// A committer has what the goroutine of that name works with.
+type committer struct {
+	s       *Store
+	encoder encoder
+	elider  elider
+	refused map[int]error // by application
+}
+
+// commit writes n applications of a group, from the one at first on.
+func (c *committer) commit(g *group, first, n int) error {
+	s := c.s
+	start := time.Since(s.opened)
+	s.started.Store(int64(start))
+	defer s.started.Store(0)
+	if err := c.encode(g, first, n); err != nil {
+		return err
+	}
+	b := c.encoder.batch
+	s.space.written += int64(b.Len())
+	err := s.write(b, func() {
+		if first+n == len(g.applications) {
+			s.canBeRead(g.number)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	s.metrics.commit(b.Len(), time.Since(s.opened)-start)
+	s.report(g.applications[first:first+n], c.refused, first)
+	c.refreshHeads()
+	b.Reset()
+	return nil
+}
+
+// encode makes a Pebble batch.
+func (c *committer) encode(g *group, first, n int) error {
+	ops := g.ops[g.start(first):g.applications[first+n-1].end]
+	c.s.metrics.ops.Add(int64(len(ops)))
+	c.s.metrics.elided.Add(int64(c.elider.elide(ops)))
+	clear(c.refused)
+	c.s.state.Lock()
+	defer c.s.state.Unlock()
+	if c.encoder.batch == nil {
+		c.encoder.batch = c.s.db.NewBatch(cockroach.WithInitialSizeBytes(1<<20), cockroach.WithMaxRetainedSizeBytes(chunkSize*2))
+	}
+	for i := first; i < first+n; i++ {
+		ops := g.ops[g.start(i):g.applications[i].end]
+		if err := c.encoder.refusal(ops); err != nil {
+			c.refuse(i, err)
+		} else if err := c.encoder.apply(ops); err != nil {
+			return err
+		}
+	}
+	return c.encoder.counters()
+}
+
+func (c *committer) refuse(i int, err error) {
+	c.s.options.Log.Error("A batch cannot be stored.", "error", err)
+	if c.refused == nil {
+		c.refused = make(map[int]error)
+	}
+	c.refused[i] = err
+}
+
+// write commits a batch, and calls visible when it can be read, which is
+// before it is safe.
+func (s *Store) write(b *cockroach.Batch, visible func()) error {
+	switch {
+	case b.Empty():
+		visible()
+		return nil
+	case s.options.Sync != SyncAlways:
+		s.dirty = true
+		err := s.db.Apply(b, cockroach.NoSync)
+		visible()
+		return err
+	}
+	if err := s.db.ApplyNoSyncWait(b, cockroach.Sync); err != nil {
+		return err
+	}
+	visible()
+	return b.SyncWait()
+}
+
+func (s *Store) canBeRead(number uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.applied = number
+	s.read.Signal()
+}
+
+// report has it told that applications are safe, unless they were said to
+// have failed meanwhile.
+func (s *Store) report(done []application, refused map[int]error, first int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hasFailed() {
+		return
+	}
+	s.inflight = s.inflight[len(done):]
+	for i, a := range done {
+		s.tell(a.done, refused[first+i])
+	}
+}
+
+// refreshHeads asks the reader to look up heads. All that was put until now
+// can be read.
+func (c *committer) refreshHeads() {
+	for _, due := range c.encoder.due {
+		c.s.state.Lock()
+		l := c.s.lane(due)
+		if l != nil {
+			l.startRefresh()
+		}
+		c.s.state.Unlock()
+		if l != nil {
+			c.s.ask(0, func(r *reader) { r.refreshHead(due) })
+		}
+	}
+	c.encoder.due = c.encoder.due[:0]
+}
+
+// headInterval is after how many deletions it is looked up where a lane
+// begins. To find it, one after the other is skipped, at a few million a
+// second.
+const headInterval = 50_000

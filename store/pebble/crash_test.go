@@ -1,0 +1,131 @@
+package pebble
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"hoofbeat/broker"
+	"hoofbeat/internal/storetest"
+)
+
+// TestPowerLoss cuts the power before nearly everything that is written, and
+// looks at what is left: all that was reported as done, and nothing of a batch
+// without the rest of it, so what is left is what the first so many batches
+// made.
+func TestPowerLoss(t *testing.T) {
+	for _, c := range []struct {
+		sync SyncMode
+		lost int // percent of what was not synced that is still there
+	}{{SyncAlways, 0}, {SyncAlways, 50}, {SyncAlways, 100}, {SyncNever, 50}} {
+		t.Run(fmt.Sprint(c.sync, c.lost), func(t *testing.T) {
+			w := newPowerLoss(t, Options{Sync: c.sync}, c.lost)
+			w.run(200)
+			w.cut()
+			if w.cuts < 100 {
+				t.Errorf("the power was cut %d times", w.cuts)
+			}
+		})
+	}
+}
+
+// A powerLoss is a workload on a disk whose power is cut again and again.
+type powerLoss struct {
+	t       *testing.T
+	options Options
+	percent int
+	fs      *vfs.MemFS
+
+	mu     sync.Mutex
+	cuts   int
+	states []*storetest.Model // after so many batches were applied
+	done   int                // how many were reported
+}
+
+func newPowerLoss(t *testing.T, o Options, percent int) *powerLoss {
+	w := &powerLoss{t: t, options: small(o), percent: percent, fs: vfs.NewCrashableMem()}
+	w.states = append(w.states, storetest.NewModel(t, uint64(percent)))
+	return w
+}
+
+// run applies batches, up to 30 at once.
+func (w *powerLoss) run(batches int) {
+	o := w.options
+	o.FS = errorfs.Wrap(w.fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+			w.cut()
+		}
+		return nil
+	}))
+	s := mustOpen(w.t, "data", o)
+	m := w.states[0].Clone()
+	room := make(chan struct{}, 30)
+	for i := range batches {
+		room <- struct{}{}
+		s.Apply(w.batch(m), func(err error) {
+			w.reported(err)
+			<-room
+		})
+		if i%40 == 20 {
+			if _, err := s.db.AsyncFlush(); err != nil {
+				w.t.Error(err)
+			}
+		}
+	}
+	mustClose(w.t, s)
+}
+
+func (w *powerLoss) batch(m *storetest.Model) broker.Batch {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	b := m.Batch(6)
+	w.states = append(w.states, m.Clone())
+	return b
+}
+
+func (w *powerLoss) reported(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		w.t.Error(err)
+	}
+	w.done++
+}
+
+// cut looks at what a power cut would leave now.
+func (w *powerLoss) cut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cuts++
+	cfg := vfs.CrashCloneCfg{UnsyncedDataPercent: w.percent, RNG: rand.New(rand.NewPCG(uint64(w.cuts), 1))}
+	fs := w.fs.CrashClone(cfg)
+	o := w.options
+	o.FS = fs
+	s, err := Open("data", strict(w.t, o))
+	if err != nil {
+		w.t.Errorf("cut %d: %v", w.cuts, err)
+		return
+	}
+	w.compare(s)
+	mustClose(w.t, s)
+	mustCheck(w.t, "data", fs)
+}
+
+// compare finds the number of batches that left what s holds.
+func (w *powerLoss) compare(s *Store) {
+	least := w.done
+	if w.options.Sync != SyncAlways {
+		least = 0
+	}
+	last := ""
+	for n := len(w.states) - 1; n >= least; n-- {
+		if last = w.states[n].Diff(w.t, s); last == "" {
+			return
+		}
+	}
+	w.t.Errorf("cut %d: what is left is not what any %d to %d batches made: %s", w.cuts, least, len(w.states)-1, last)
+}

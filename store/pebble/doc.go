@@ -1,0 +1,23 @@
+// Package pebble keeps the messages of durable queues on a disk: a
+// broker.Store in a folder, by means of Pebble, a log-structured merge tree.
+//
+// All batches that are applied while the one before is written to the disk
+// become one write with one sync (commit.go). A message that was deleted before
+// it was written is never written; one that was deleted soon after never gets
+// further than the write-ahead log. See keys.go for what is kept under which
+// keys.
+//
+// # Goroutines
+//
+// A Store has three of its own: the committer, which alone writes; the reader,
+// which alone reads once the Store is open; and the finisher, which calls back
+// who waits for a batch. Nobody waits for the disk with a lock held.
+//
+// # Failure
+//
+// Once anything that is needed to keep promises could not be written, nothing
+// is written any more, whatever Pebble would like to do (disk.go): all further
+// batches are reported as failed, and the process has to be started again. If
+// only the disk is full, or nearly, the Store says so by Ready and goes on
+// when there is room.
+package pebble
