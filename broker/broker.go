@@ -172,14 +172,14 @@ func (p *Publisher) publish(m *Message, done func(error)) (wait <-chan struct{})
 	return p.publishDurably(r, m, done)
 }
 
-func (p *Publisher) routeOf(d Destination) route {
+func (p *Publisher) routeOf(d Destination) *route {
 	if key := d.Key(); key != p.key || !p.broker.topics.current(p.route) {
 		p.key, p.route = key, p.broker.topics.resolve(d)
 	}
-	return p.route
+	return &p.route
 }
 
-func (p *Publisher) deliver(r route, m *Message) {
+func (p *Publisher) deliver(r *route, m *Message) {
 	if n := r.publish(m); n > 0 {
 		p.broker.stats.Published.Add(int64(n))
 	}

@@ -13,7 +13,7 @@ const readAgainAfter = time.Second
 
 // expires is when m expires in this queue; 0: never.
 func (q *queue) expires(m *Message) int64 {
-	at := m.expires
+	at := m.rarely().expires
 	if q.policy.TTL > 0 && m.arrived != 0 {
 		if own := m.arrived + q.policy.TTL.Milliseconds(); at == 0 || own < at {
 			at = own
@@ -29,7 +29,7 @@ func (q *queue) expired(e *entry) bool {
 
 // mark remembers that there are messages that expire.
 func (q *queue) mark(m *Message) {
-	if m.expires != 0 && !q.expiring {
+	if m.rare != nil && m.rare.expires != 0 && !q.expiring {
 		q.expiring = true
 		if q.described {
 			q.redescribe()

@@ -47,17 +47,18 @@ func AppendMessage(dst []byte, m *Message, s State, queue Destination) []byte {
 		parts |= hasDestination
 		dst = appendDestination(dst, m.to)
 	}
-	if m.header != nil {
+	rare := m.rarely()
+	if rare.header != nil {
 		parts |= hasHeader
 	}
 	if m.priority != DefaultPriority {
 		number(hasPriority, uint64(m.priority))
 	}
-	if m.expires != 0 {
-		number(hasExpires, uint64(m.expires))
+	if rare.expires != 0 {
+		number(hasExpires, uint64(rare.expires))
 	}
-	if m.due != 0 {
-		number(hasDue, uint64(m.due))
+	if rare.due != 0 {
+		number(hasDue, uint64(rare.due))
 	}
 	if s != (State{}) {
 		number(hasState, uint64(s.Attempts))
@@ -88,10 +89,10 @@ func ParseMessage(b []byte, queue Destination) (*Message, State, error) {
 		m.priority = uint8(r.number(MaxPriority))
 	}
 	if parts&hasExpires != 0 {
-		m.expires = r.millis()
+		m.change().expires = r.millis()
 	}
 	if parts&hasDue != 0 {
-		m.due = r.millis()
+		m.change().due = r.millis()
 	}
 	if parts&hasState != 0 {
 		s = r.state()

@@ -116,22 +116,23 @@ func (m *Message) dead(to, from Destination, why reason) *Message {
 	h.Set("death-reason", string(why))
 	h.Set("death-count", strconv.FormatUint(deaths+1, 10))
 	d := m.redirected(to, h)
-	d.expires, d.due = 0, 0
+	d.setTimes(0, 0)
 	return d
 }
 
 // redirected is the message with another destination and header.
 func (m *Message) redirected(to Destination, h *frame.Header) *Message {
 	d := newMessage(to, h, m.Body(), !frames.NeedsEscape(h))
-	d.priority, d.transient, d.expires, d.due, d.arrived = m.priority, m.transient, m.expires, m.due, m.arrived
+	d.priority, d.transient, d.arrived = m.priority, m.transient, m.arrived
+	d.setTimes(m.rarely().expires, m.rarely().due)
 	return d
 }
 
 // Header is a copy of the sender's headers, without those that the server
 // sets.
 func (m *Message) Header() *frame.Header {
-	if m.header != nil {
-		return m.header.Clone()
+	if h := m.rarely().header; h != nil {
+		return h.Clone()
 	}
 	h, ok := frames.ParseHeader(string(m.tail[:len(m.tail)-1-m.bodyLen]))
 	if !ok {

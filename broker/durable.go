@@ -149,7 +149,7 @@ func (q *queue) abandon(at int64) {
 
 // publishDurably publishes a message that durable subscriptions keep. If one of
 // them cannot, nobody gets it: its sender is told, and tries again.
-func (p *Publisher) publishDurably(r route, m *Message, done func(error)) (wait <-chan struct{}) {
+func (p *Publisher) publishDurably(r *route, m *Message, done func(error)) (wait <-chan struct{}) {
 	m.arrived = p.broker.queues.now()
 	for _, q := range r.durable {
 		if v := q.couldTake(m); v != (verdict{}) {

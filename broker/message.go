@@ -15,22 +15,53 @@ type Message struct {
 	to Destination
 
 	// tail is what every MESSAGE of it ends with, from the first of the
-	// sender's headers to the NUL, as STOMP 1.2 writes it. header is kept if
-	// other versions write it differently, else nil.
-	tail   []byte
-	header *frame.Header
-	// headerSize is about what header takes.
-	headerSize int
+	// sender's headers to the NUL, as STOMP 1.2 writes it.
+	tail []byte
 	// bodyLen tells where in tail the body is.
 	bodyLen int
-	utf8    bool
+	// rare is what few messages have; nil: nothing of it.
+	rare *rarities
+	// arrived is when a queue took it that has to know, in ms since the epoch,
+	// which is set before others see it; 0: none had to.
+	arrived int64
 
+	utf8      bool
 	priority  uint8
 	transient bool
-	// expires and due are the sender's, and arrived is when a queue took it
-	// that has to know, which is set before others see it; all in ms since the
-	// epoch, 0: none.
-	expires, due, arrived int64
+}
+
+// rarities are what few messages have.
+type rarities struct {
+	// header is kept if other versions write it differently than 1.2 does, and
+	// headerSize is about what it takes.
+	header     *frame.Header
+	headerSize int
+	// expires and due are the sender's, in ms since the epoch; 0: none.
+	expires, due int64
+}
+
+// rarely gives what few messages have.
+func (m *Message) rarely() rarities {
+	if m.rare == nil {
+		return rarities{}
+	}
+	return *m.rare
+}
+
+// setTimes sets when the message expires and when it is due.
+func (m *Message) setTimes(expires, due int64) {
+	if expires != 0 || due != 0 || m.rare != nil {
+		m.change().expires = expires
+		m.change().due = due
+	}
+}
+
+// change gives what few messages have, to set some of it.
+func (m *Message) change() *rarities {
+	if m.rare == nil {
+		m.rare = &rarities{}
+	}
+	return m.rare
 }
 
 // Properties are what a sender's headers ask of the broker.
@@ -62,7 +93,8 @@ func NewMessage(to Destination, f frames.Inbound, p Properties) *Message {
 		h.Set("reply-to", p.ReplyTo)
 	}
 	m := newMessage(to, h, f.Body, f.Plain())
-	m.priority, m.expires, m.due, m.transient = min(p.Priority, MaxPriority), p.Expires, p.Due, p.Transient
+	m.priority, m.transient = min(p.Priority, MaxPriority), p.Transient
+	m.setTimes(p.Expires, p.Due)
 	return m
 }
 
@@ -91,12 +123,13 @@ func newMessage(to Destination, h *frame.Header, body []byte, plain bool) *Messa
 
 // setHeader keeps a header, which belongs to m from now on.
 func (m *Message) setHeader(h *frame.Header) {
-	m.header = h
-	m.headerSize = h.Len() * headerOverhead
+	size := h.Len() * headerOverhead
 	for i := range h.Len() {
 		k, v := h.GetAt(i)
-		m.headerSize += len(k) + len(v)
+		size += len(k) + len(v)
 	}
+	r := m.change()
+	r.header, r.headerSize = h, size
 }
 
 func appendTail(dst []byte, h *frame.Header, body []byte, v frames.Version, plain bool) []byte {
@@ -127,10 +160,10 @@ func reserved(name string) bool {
 // AppendTail appends all of the MESSAGE frame that does not depend on the
 // subscription: the sender's headers, content-length, the body and the NUL.
 func (m *Message) AppendTail(dst []byte, v frames.Version) []byte {
-	if m.header == nil || v == frames.V12 {
+	if v == frames.V12 || m.rare == nil || m.rare.header == nil {
 		return append(dst, m.tail...)
 	}
-	return appendTail(dst, m.header, m.Body(), v, false)
+	return appendTail(dst, m.rare.header, m.Body(), v, false)
 }
 
 // Body is the message's body; it is not to be changed.
@@ -152,7 +185,7 @@ func (m *Message) Priority() int { return int(m.priority) }
 // Expires is when the sender wants the message to expire, and Arrived when a
 // queue took it, in ms since the epoch; 0: never, and no queue that keeps it or
 // lets it expire.
-func (m *Message) Expires() int64 { return m.expires }
+func (m *Message) Expires() int64 { return m.rarely().expires }
 
 // Arrived is described at Expires.
 func (m *Message) Arrived() int64 { return m.arrived }
@@ -162,7 +195,7 @@ func (m *Message) Text() bool { return m.utf8 }
 
 // Size is what the message counts as, in bytes, wherever bytes are limited:
 // what it takes on the wire, and about what it takes in memory.
-func (m *Message) Size() int { return len(m.tail) + m.headerSize + messageOverhead }
+func (m *Message) Size() int { return len(m.tail) + m.rarely().headerSize + messageOverhead }
 
 // messageOverhead covers the MESSAGE line, the server's headers and the
 // places in queues that a message takes.

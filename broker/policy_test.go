@@ -213,7 +213,7 @@ func TestDeathCount(t *testing.T) {
 		x := start(map[string]Policy{"/queue/q": {DeadLetter: toDead(t)}, "/queue/dead": {DeadLetter: readDestination(t, "/queue/deader", alice)}})
 		q, dead, deader := x.subscribe("/queue/q", AckClientIndividual, 9), x.subscribe("/queue/dead", AckClientIndividual, 9), x.subscribe("/queue/deader", AckClientIndividual, 9)
 		m := makeMessage(readDestination(t, "/queue/q", alice), "/queue/q", "1", "a", "x:y", "b", "")
-		m.expires = time.Now().Add(time.Hour).UnixMilli()
+		m.setTimes(time.Now().Add(time.Hour).UnixMilli(), 0)
 		x.p.Send(m, nil)
 		q.arrived("1")
 		q.nack("1", false)
@@ -221,7 +221,7 @@ func TestDeathCount(t *testing.T) {
 		dead.nack("1", false)
 		deader.arrived("1")
 		h := deader.got[0].msg.Header()
-		if got := fmt.Sprint(h.Get("a"), h.Get("b"), h.Get("original-destination"), h.Get("death-count"), deader.got[0].msg.expires); got != "x:y/queue/q20" {
+		if got := fmt.Sprint(h.Get("a"), h.Get("b"), h.Get("original-destination"), h.Get("death-count"), deader.got[0].msg.Expires()); got != "x:y/queue/q20" {
 			t.Errorf("got %s", got)
 		}
 	})
@@ -254,7 +254,7 @@ func TestExpiry(t *testing.T) {
 		at := func(d time.Duration) int64 { return time.Now().Add(d).UnixMilli() }
 		send := func(body string, expires int64) {
 			m := x.message("/queue/q", body)
-			m.expires = expires
+			m.setTimes(expires, 0)
 			x.p.Send(m, nil)
 		}
 		send("sooner", at(time.Second))
@@ -313,7 +313,7 @@ func TestDelayedDelivery(t *testing.T) {
 		now := time.Now()
 		send := func(body string, d time.Duration) {
 			m := x.message("/queue/q", body)
-			m.due = now.Add(d).UnixMilli()
+			m.setTimes(0, now.Add(d).UnixMilli())
 			x.p.Send(m, nil)
 		}
 		send("30", 30*time.Second)
@@ -356,7 +356,7 @@ func TestManyDelayed(t *testing.T) {
 		for round := range 10 {
 			for i := range 20 {
 				m := x.message("/queue/q", fmt.Sprint(round, ".", i))
-				m.due = now.Add(time.Duration(1+(i*7)%20) * time.Second).UnixMilli()
+				m.setTimes(0, now.Add(time.Duration(1+(i*7)%20)*time.Second).UnixMilli())
 				x.p.Send(m, nil)
 			}
 			if round == 5 {
@@ -510,10 +510,10 @@ func TestRestart(t *testing.T) {
 		p := x.subscribe("/queue/q", AckClientIndividual, 9)
 		x.send("/queue/q", "nacked left kept")
 		m := x.message("/queue/q", "delayed")
-		m.due = time.Now().Add(2 * time.Minute).UnixMilli()
+		m.setTimes(0, time.Now().Add(2*time.Minute).UnixMilli())
 		x.p.Send(m, nil)
 		m = x.message("/queue/q", "expiring")
-		m.expires = time.Now().Add(3 * time.Minute).UnixMilli()
+		m.setTimes(time.Now().Add(3*time.Minute).UnixMilli(), 0)
 		x.p.Send(m, nil)
 		m = x.message("/queue/q", "transient")
 		m.transient = true
@@ -557,7 +557,7 @@ func TestLookAfterRestart(t *testing.T) {
 		store := &Memory{}
 		x := newTester(t, store)
 		m := x.message("/queue/q", "1")
-		m.expires = time.Now().Add(time.Minute).UnixMilli()
+		m.setTimes(time.Now().Add(time.Minute).UnixMilli(), 0)
 		x.p.Send(m, nil)
 		x.send("/queue/q", "2")
 		synctest.Wait()
@@ -639,7 +639,7 @@ func TestOperators(t *testing.T) {
 		}
 		x.send("/queue/q", "1 2 3 4 5 6")
 		m := x.message("/queue/q", "delayed")
-		m.due = time.Now().Add(time.Hour).UnixMilli()
+		m.setTimes(0, time.Now().Add(time.Hour).UnixMilli())
 		x.p.Send(m, nil)
 		if got := x.browse("/queue/q", 0, 99); got != "1 2 3 4 5 6 delayed" {
 			t.Errorf("browsed %s", got)

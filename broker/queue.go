@@ -166,8 +166,8 @@ func (q *queue) append(m *Message, s State) {
 	if m.arrived == 0 && (e.stored() || q.policy.TTL > 0) {
 		m.arrived = q.set.now()
 	}
-	if m.due != 0 && m.due > q.set.now() {
-		e.at = m.due
+	if due := m.rarely().due; due != 0 && due > q.set.now() {
+		e.at = due
 	}
 	q.mark(m)
 	if e.stored() {

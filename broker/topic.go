@@ -155,7 +155,7 @@ func (ts *topics) current(r route) bool { return r.generation == ts.generation.L
 
 // publish gives m to every subscriber on the route, but for durable
 // subscriptions, and returns how many there were.
-func (r route) publish(m *Message) int {
+func (r *route) publish(m *Message) int {
 	n := 0
 	for _, t := range r.topics {
 		for _, s := range *t.subs.Load() {
