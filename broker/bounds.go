@@ -39,8 +39,9 @@ func (q *queue) admit(count, size int, keep bool) verdict {
 		return verdict{}
 	case BlockSender:
 		if q.room == nil {
-			q.room = make(chan struct{})
+			q.room, q.wanting = make(chan struct{}), Extent{count, size}
 		}
+		q.wanting = Extent{min(q.wanting.Count, count), min(q.wanting.Size, size)}
 		return verdict{wait: q.room}
 	}
 	return verdict{err: ErrQueueFull}
@@ -95,9 +96,14 @@ func (q *queue) last() *lane {
 	return nil
 }
 
-// announceRoom wakes senders that wait for room. The lock is held.
+// announceRoom wakes the senders that wait, when there is room for the least
+// that one of them wants, or nothing to wait for any more. The lock is held.
 func (q *queue) announceRoom() {
-	if q.room != nil && (q.gone || !q.policy.over(q.count+1, q.size+1)) {
+	if q.room == nil {
+		return
+	}
+	w := q.wanting
+	if q.gone || q.policy.Overflow != BlockSender || q.policy.over(w.Count, w.Size) || !q.policy.over(q.count+w.Count, q.size+w.Size) {
 		close(q.room)
 		q.room = nil
 	}

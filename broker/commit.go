@@ -100,6 +100,13 @@ func (c *commitment) admit() verdict {
 			l.kept = l.kept || q.keeps(m)
 		}
 	}
+	for _, cl := range c.t.claims {
+		if l := loads[cl.consumer.q]; l != nil && cl.how == acknowledged {
+			freed := cl.consumer.claimedSize(cl)
+			l.Count -= freed.Count
+			l.Size -= freed.Size
+		}
+	}
 	for q, l := range loads {
 		if v := q.admit(l.Count, l.Size, l.kept); v != (verdict{}) {
 			return v

@@ -106,15 +106,15 @@ func (q *queue) inter(dead []deadLetter, grave *queue) {
 // expiry and a delay, and where it comes from, and why.
 func (m *Message) dead(to, from Destination, why reason) *Message {
 	h := m.Header()
-	deaths, err := strconv.ParseUint(h.Get("death-count"), 10, 31)
+	deaths, err := strconv.ParseUint(h.Get(deathCount), 10, 31)
 	if err != nil {
 		deaths = 0
 	}
-	if _, moved := h.Contains("original-destination"); !moved || deaths == 0 {
-		h.Set("original-destination", m.Destination())
+	if deaths == 0 {
+		h.Set(originalDestination, m.Destination())
 	}
-	h.Set("death-reason", string(why))
-	h.Set("death-count", strconv.FormatUint(deaths+1, 10))
+	h.Set(deathReason, string(why))
+	h.Set(deathCount, strconv.FormatUint(deaths+1, 10))
 	d := m.redirected(to, h)
 	d.setTimes(0, 0)
 	return d

@@ -92,7 +92,7 @@ func NewMessage(to Destination, f frames.Inbound, p Properties) *Message {
 		h = h.Clone()
 		h.Set("reply-to", p.ReplyTo)
 	}
-	m := newMessage(to, h, f.Body, f.Plain())
+	m := newMessage(to, withoutDeaths(h), f.Body, f.Plain())
 	m.priority, m.transient = min(p.Priority, MaxPriority), p.Transient
 	m.setTimes(p.Expires, p.Due)
 	return m
@@ -155,6 +155,32 @@ func reserved(name string) bool {
 		return true
 	}
 	return false
+}
+
+// Headers that a dead letter has from the server.
+const (
+	originalDestination = "original-destination"
+	deathReason         = "death-reason"
+	deathCount          = "death-count"
+)
+
+// withoutDeaths is a sender's header without a past that it may have made up.
+func withoutDeaths(h *frame.Header) *frame.Header {
+	mine := func(name string) bool {
+		return name == originalDestination || name == deathReason || name == deathCount
+	}
+	for i := range h.Len() {
+		if k, _ := h.GetAt(i); mine(k) {
+			kept := &frame.Header{}
+			for i := range h.Len() {
+				if k, v := h.GetAt(i); !mine(k) {
+					kept.Add(k, v)
+				}
+			}
+			return kept
+		}
+	}
+	return h
 }
 
 // AppendTail appends all of the MESSAGE frame that does not depend on the

@@ -212,7 +212,7 @@ func TestDeathCount(t *testing.T) {
 	bothWays(t, func(t *testing.T, start func(map[string]Policy) *tester) {
 		x := start(map[string]Policy{"/queue/q": {DeadLetter: toDead(t)}, "/queue/dead": {DeadLetter: readDestination(t, "/queue/deader", alice)}})
 		q, dead, deader := x.subscribe("/queue/q", AckClientIndividual, 9), x.subscribe("/queue/dead", AckClientIndividual, 9), x.subscribe("/queue/deader", AckClientIndividual, 9)
-		m := makeMessage(readDestination(t, "/queue/q", alice), "/queue/q", "1", "a", "x:y", "b", "")
+		m := makeMessage(readDestination(t, "/queue/q", alice), "/queue/q", "1", "a", "x:y", "b", "", "death-count", "7", "original-destination", "/queue/forged")
 		m.setTimes(time.Now().Add(time.Hour).UnixMilli(), 0)
 		x.p.Send(m, nil)
 		q.arrived("1")
@@ -688,6 +688,61 @@ func TestOperators(t *testing.T) {
 		}
 		if s, ok := x.b.queues.store.(*Memory); ok && s.Len() != 0 {
 			t.Errorf("%d messages are stored", s.Len())
+		}
+	})
+}
+
+// TestRoomIsEnough: a sender is woken when there is room for what it wants, and
+// when it is not to wait any more.
+func TestRoomIsEnough(t *testing.T) {
+	bothWays(t, func(t *testing.T, start func(map[string]Policy) *tester) {
+		policy := Policy{MaxMessages: 2, Overflow: BlockSender}
+		x := start(map[string]Policy{"/queue/q": policy})
+		policy.Durable = x.b.queues.store != nil
+		open := func(wait <-chan struct{}) bool {
+			select {
+			case <-wait:
+				return true
+			default:
+				return false
+			}
+		}
+		x.send("/queue/q", "1")
+		two := x.p.Begin()
+		two.Send(x.message("/queue/q", "2"))
+		two.Send(x.message("/queue/q", "3"))
+		var done counter
+		wait := two.Commit(done.done)
+		if wait == nil || open(wait) {
+			t.Fatal("two messages fit where there is room for one")
+		}
+		p := x.subscribe("/queue/q", AckClientIndividual, 9)
+		p.arrived("1")
+		// What a transaction acknowledges makes room for what it sends.
+		x.must(two.Ack(p.sub, p.tag("1")))
+		if two.Commit(done.done) != nil {
+			t.Fatal("the room that it makes does not count")
+		}
+		p.arrived("2 3")
+		wait = x.p.Send(x.message("/queue/q", "4"), nil)
+		if wait == nil || open(wait) {
+			t.Fatal("there is room in a full queue")
+		}
+		policy.Overflow = RejectNewest
+		x.b.SetPolicies(rules(t, map[string]Policy{"/queue/q": policy}))
+		if !open(wait) {
+			t.Error("it waits where nobody is to wait any more")
+		}
+		policy.Overflow = BlockSender
+		x.b.SetPolicies(rules(t, map[string]Policy{"/queue/q": policy}))
+		three := x.p.Begin()
+		three.Send(x.message("/queue/q", "5"))
+		three.Send(x.message("/queue/q", "6"))
+		wait = three.Commit(nil)
+		policy.MaxMessages = 1
+		x.b.SetPolicies(rules(t, map[string]Policy{"/queue/q": policy}))
+		if wait == nil || !open(wait) {
+			t.Error("it waits for what will never fit")
 		}
 	})
 }

@@ -55,7 +55,9 @@ type queue struct {
 	dead   []deadLetter  // what is to be moved once it is
 	moving int           // of those that were dead, not yet in their new queue
 	room   chan struct{} // closed when there is room again, if somebody waits for it
-	debt   Extent        // what DropHead could not give up yet
+	// wanting is the least that those who wait for room want.
+	wanting Extent
+	debt    Extent // what DropHead could not give up yet
 
 	// look says that the head is wanted in memory to see whether it has
 	// expired; it is not needed for more than that. earliest is when that is

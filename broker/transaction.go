@@ -172,6 +172,14 @@ func (c *consumer) unclaim(tags []uint64) {
 	c.release()
 }
 
+// claimedSize is how much a claim holds. The lock is held.
+func (c *consumer) claimedSize(cl claim) (x Extent) {
+	for _, tag := range cl.tags {
+		x.add(c.held.at(c.search(tag)).msg.Size())
+	}
+	return x
+}
+
 // commit settles what a transaction claimed. The lock is held.
 func (c *consumer) commit(cl claim) {
 	for _, tag := range cl.tags {

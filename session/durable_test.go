@@ -307,3 +307,46 @@ func TestDurableGivesBack(t *testing.T) {
 		c.WantNothing()
 	})
 }
+
+// A COMMIT to a topic reaches durable subscriptions, whole.
+func TestCommitToDurable(t *testing.T) {
+	durably(t, nil, func(t *testing.T, w *world) {
+		w.durables = append(w.durables, broker.DurableSubscription("anonymous", "", "x"))
+		c := w.connect()
+		subscribe := []string{"destination:/topic/a", "id:x", "durable:true"}
+		c.Send("SUBSCRIBE", subscribe...)
+		c.Send("UNSUBSCRIBE", "id:x")
+		c.Send("BEGIN", "transaction:t")
+		c.Send("SEND", "destination:/topic/a", "transaction:t", "", "1")
+		c.Send("SEND", "destination:/queue/a", "transaction:t", "", "2")
+		c.Send("SEND", "destination:/topic/a", "transaction:t", "", "3")
+		c.Send("COMMIT", "transaction:t", "receipt:r")
+		c.WantReceipt("r")
+		w.restart()
+		c = w.connect()
+		c.Send("SUBSCRIBE", subscribe...)
+		take(t, c, "1", "3")
+		w.wantDepth("/queue/a", 1, 0)
+	})
+}
+
+// A subscriber that is there gets one copy for each of its subscriptions.
+func TestDurableBesideOthers(t *testing.T) {
+	durably(t, nil, func(t *testing.T, w *world) {
+		w.durables = append(w.durables, broker.DurableSubscription("anonymous", "", "x"), broker.DurableSubscription("anonymous", "", "y"))
+		c := w.connect()
+		c.Send("SUBSCRIBE", "destination:/topic/a", "id:x", "durable:true", "ack:client")
+		c.Send("SUBSCRIBE", "destination:/topic/*", "id:y", "durable:true")
+		c.Send("SUBSCRIBE", "destination:/topic/a", "id:z")
+		c.Send("SEND", "destination:/topic/a", "receipt:r", "", "1")
+		c.AwaitReceipt("r")
+		got := map[string]int{}
+		for range 3 {
+			got[c.Want("MESSAGE", "", "1").Get("subscription")]++
+		}
+		if len(got) != 3 {
+			t.Errorf("got %v", got)
+		}
+		c.WantNothing()
+	})
+}

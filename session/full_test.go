@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,6 +96,20 @@ func TestQueueFullComesInTurn(t *testing.T) {
 		c.WantError("queue-full", "2")
 		c.WantClosed()
 		w.wantDepth("/queue/a", 2, 0)
+	})
+}
+
+// What comes behind the frame that failed does not count, whatever it is.
+func TestRubbishBehindQueueFull(t *testing.T) {
+	stored(t, func(t *testing.T, w *world, s *slowStore) {
+		w.broker.SetPolicies(broker.Policies{Default: broker.Policy{Durable: true, MaxMessages: 1}})
+		c := w.connect()
+		c.Write("SEND\ndestination:/queue/a\nreceipt:1\n\n\x00SEND\ndestination:/queue/a\nreceipt:2\n\n\x00rubbish\n\x00")
+		synctest.Wait()
+		s.finish(nil)
+		c.WantReceipt("1")
+		c.WantError("queue-full", "2")
+		c.WantClosed()
 	})
 }
 
@@ -318,11 +334,7 @@ func TestBlockedCommit(t *testing.T) {
 		tx := w.broker.NewPublisher().Begin()
 		tx.Send(message("/queue/a", "x"))
 		tx.Send(message("/queue/a", "x"))
-		select {
-		case <-tx.Commit(nil):
-			t.Fatal("Commit tells to try again at once, for ever")
-		default:
-		}
+		wantWait(t, tx.Commit(nil))
 		c.Send("BEGIN", "transaction:t")
 		c.Send("SEND", "destination:/queue/a", "transaction:t", "receipt:1", "", "1")
 		c.Send("SEND", "destination:/queue/b", "transaction:t")
@@ -339,6 +351,68 @@ func TestBlockedCommit(t *testing.T) {
 		// Its name is free again.
 		c.Send("BEGIN", "transaction:t", "receipt:3")
 		c.WantReceipt("3")
+	})
+}
+
+// wantWait wants that there is something to wait for: whoever is to try again
+// at once does so for ever, and in a bubble nothing else would happen.
+func wantWait(t *testing.T, wait <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-wait:
+		t.Fatal("there is no room, and it is to try again at once")
+	default:
+	}
+	if wait == nil {
+		t.Fatal("there was room")
+	}
+}
+
+// A message that is larger than the room that is left waits for enough of it.
+func TestBlockedByBytes(t *testing.T) {
+	durably(t, []broker.PolicyRule{rule("/queue/a", broker.Policy{MaxBytes: 2000, Overflow: broker.BlockSender})}, func(t *testing.T, w *world) {
+		c, other := w.connect(), w.connect()
+		small, large := strings.Repeat("s", 800), strings.Repeat("l", 1500)
+		c.Send("SEND", "destination:/queue/a", "receipt:1", "", small)
+		c.WantReceipt("1")
+		wantWait(t, w.broker.NewPublisher().Send(message("/queue/a", large), nil))
+		c.Send("SEND", "destination:/queue/a", "receipt:2", "", large)
+		wantSilence(t, c)
+		other.Send("SUBSCRIBE", "id:1", "destination:/queue/a")
+		take(t, other, small, large)
+		c.WantReceipt("2")
+	})
+}
+
+// Many that wait for the same queue all come to their turn, each in its order.
+func TestManyBlockedSenders(t *testing.T) {
+	durably(t, limited(2, broker.BlockSender), func(t *testing.T, w *world) {
+		const senders, each = 8, 30
+		var all []*client
+		for i := range senders {
+			c := w.connect()
+			all = append(all, c)
+			for j := range each {
+				c.Send("SEND", "destination:/queue/a", fmt.Sprint("sender:", i), fmt.Sprint("receipt:", j), "", fmt.Sprint(j))
+			}
+		}
+		reader := w.connect()
+		reader.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client-individual", "prefetch-count:1")
+		var next [senders]int
+		for range senders * each {
+			f := reader.Want("MESSAGE")
+			i, _ := strconv.Atoi(f.Get("sender"))
+			if string(f.Body) != strconv.Itoa(next[i]) {
+				t.Fatalf("sender %d: got %s, want %d", i, f.Body, next[i])
+			}
+			next[i]++
+			reader.Send("ACK", "id:"+f.Get("ack"))
+		}
+		for _, c := range all {
+			for j := range each {
+				c.WantReceipt(strconv.Itoa(j))
+			}
+		}
 	})
 }
 
@@ -397,5 +471,92 @@ func TestBlockedByDurableSubscription(t *testing.T) {
 		take(t, d, "2")
 		d.Send("UNSUBSCRIBE", "id:s", "durable:true", "receipt:u")
 		d.WantReceipt("u")
+	})
+}
+
+// Whatever makes room lets the sender go on.
+func TestBlockedSenderIsFreed(t *testing.T) {
+	for name, free := range map[string]func(w *world){
+		"other limits": func(w *world) {
+			w.broker.SetPolicies(broker.Policies{Default: broker.Policy{Durable: true}})
+		},
+		"another overflow": func(w *world) {
+			w.broker.SetPolicies(broker.Policies{Rules: limited(2, broker.DropHead), Default: broker.Policy{Durable: true}})
+		},
+		"dead": func(w *world) {
+			c := w.connect()
+			c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client-individual", "prefetch-count:1")
+			c.Send("NACK", "id:"+c.Want("MESSAGE").Get("ack"), "requeue:false")
+			c.Barrier()
+		},
+		"a transaction": func(w *world) {
+			c := w.connect()
+			c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client-individual", "prefetch-count:1")
+			c.Send("BEGIN", "transaction:t")
+			c.Send("ACK", "id:"+c.Want("MESSAGE").Get("ack"), "transaction:t")
+			c.Send("COMMIT", "transaction:t")
+			c.Barrier()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			durably(t, limited(2, broker.BlockSender), func(t *testing.T, w *world) {
+				c := blocked(t, w)
+				wantSilence(t, c)
+				free(w)
+				c.WantReceipt("2")
+				c.WantReceipt("next")
+			})
+		})
+	}
+}
+
+func TestBlockedSenderIsFreedByExpiry(t *testing.T) {
+	rules := []broker.PolicyRule{rule("/queue/a", broker.Policy{MaxMessages: 2, Overflow: broker.BlockSender, TTL: time.Minute})}
+	durably(t, rules, func(t *testing.T, w *world) {
+		c := blocked(t, w)
+		start := time.Now()
+		c.Limit = time.Hour
+		c.WantReceipt("2")
+		if waited := time.Since(start); waited < time.Minute || waited > time.Minute+time.Second {
+			t.Errorf("it waited for %v", waited)
+		}
+	})
+}
+
+func TestBlockedByDurableSubscriptionThatEnds(t *testing.T) {
+	for name, expiry := range map[string]time.Duration{"deleted": 0, "expired": time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			p := broker.Policy{MaxMessages: 1, Overflow: broker.BlockSender, SubscriptionExpiry: expiry}
+			durably(t, []broker.PolicyRule{rule("/topic/a", p)}, func(t *testing.T, w *world) {
+				d, c := w.connect(), w.connect()
+				d.Send("SUBSCRIBE", "id:s", "destination:/topic/a", "durable:true", "receipt:s")
+				d.WantReceipt("s")
+				d.Send("UNSUBSCRIBE", "id:s")
+				d.Barrier()
+				c.Send("SEND", "destination:/topic/a", "receipt:1")
+				c.WantReceipt("1")
+				c.Send("SEND", "destination:/topic/a", "receipt:2")
+				wantSilence(t, c)
+				if expiry > 0 {
+					pass(expiry + time.Second)
+				} else {
+					d.Send("UNSUBSCRIBE", "id:s", "durable:true", "receipt:u")
+					d.WantReceipt("u")
+				}
+				c.WantReceipt("2")
+			})
+		})
+	}
+}
+
+func TestMaxBytes(t *testing.T) {
+	durably(t, []broker.PolicyRule{rule("/queue/a", broker.Policy{MaxBytes: 2000})}, func(t *testing.T, w *world) {
+		c := w.connect()
+		c.Send("SEND", "destination:/queue/a", "receipt:1", "", "small")
+		c.WantReceipt("1")
+		c.Send("SEND", "destination:/queue/a", "receipt:2", "", body(0)+body(1)+body(2)+body(3)+body(4)+body(5)+body(6)+body(7)+body(8)+body(9)+
+			body(10)+body(11)+body(12)+body(13)+body(14)+body(15)+body(16)+body(17))
+		c.WantError("queue-full", "2", "destinations[].max_bytes")
+		w.wantDepth("/queue/a", 1, 0)
 	})
 }

@@ -99,10 +99,10 @@ func fillIn(r *rand.Rand, template string, open map[string]bool) (fill []byte, o
 
 // reading is the first byte of a step in which a client reads, without the bit
 // that says which.
-const reading = 60 << 1
+const reading = 80 << 1
 
 func playFuzz(t *testing.T, input []byte) {
-	w := newWorld(t, broker.Options{}, smallLimits, bounded(4000, session.SlowPolicy(len(input)%3)))
+	w := newWorld(t, fuzzBroker(input), smallLimits, bounded(4000, session.SlowPolicy(len(input)%3)))
 	defer w.end()
 	w.socket = 2000
 	b := standBy(w, "/queue/by", "/topic/by")
@@ -116,7 +116,25 @@ func playFuzz(t *testing.T, input []byte) {
 	}
 	synctest.Wait()
 	time.Sleep(time.Minute) // for those whose writers wait
+	shutDown(w)             // for those that wait for room
 	g.wantEmptied(t)
+}
+
+// fuzzBroker has policies and a store for every other input.
+func fuzzBroker(input []byte) broker.Options {
+	if len(input)/3%2 == 0 {
+		return broker.Options{}
+	}
+	overflow := [...]broker.FullPolicy{broker.RejectNewest, broker.DropHead, broker.BlockSender}[len(input)/6%3]
+	return broker.Options{Store: &broker.Memory{}, Policies: broker.Policies{
+		Rules: []broker.PolicyRule{
+			rule("/queue/a", broker.Policy{Durable: true, MaxMessages: 5, Overflow: overflow, MaxDeliveries: 2, DeadLetter: queueD(),
+				RedeliveryDelay: broker.Backoff{Initial: 100 * time.Millisecond}}),
+			rule("/queue/b", broker.Policy{Durable: true, TTL: time.Second, DeadLetter: queueD()}),
+			rule("/topic/**", broker.Policy{Durable: true, MaxMessages: 3, Overflow: broker.DropHead, SubscriptionExpiry: 10 * time.Second}),
+		},
+		Default: broker.Policy{Durable: true},
+	}}
 }
 
 // templates are frames with blanks: D a destination, I an id, A what a MESSAGE
@@ -124,6 +142,8 @@ func playFuzz(t *testing.T, input []byte) {
 var templates = []string{
 	"SEND\ndestination:D\n\nB", "SEND\ndestination:D\nH\nH\n\nB", "SEND\ndestination:D\ntransaction:T\nH\n\nB", "SEND\ndestination:D\nreceipt:I\n\nB",
 	"SUBSCRIBE\nid:I\ndestination:D\nack:M\n\n", "SUBSCRIBE\nid:I\ndestination:D\nack:M\nreceipt:I\nprefetch-count:2\n\n", "SUBSCRIBE\nid:I\ndestination:D\nH\n\n",
+	"SUBSCRIBE\nid:I\ndestination:D\nack:M\ndurable:true\nreceipt:I\n\n", "SUBSCRIBE\nid:I\ndestination:D\nack:M\ndurable-subscription-name:I\n\n",
+	"UNSUBSCRIBE\nid:I\ndurable:true\nreceipt:I\n\n", "UNSUBSCRIBE\ndurable-subscription-name:I\n\n",
 	"UNSUBSCRIBE\nid:I\n\n", "UNSUBSCRIBE\nid:I\nreceipt:I\n\n", "UNSUBSCRIBE\ndestination:D\n\n",
 	"ACK\nid:A\n\n", "ACK\nid:A\nreceipt:I\n\n", "ACK\nmessage-id:A\nsubscription:I\n\n", "ACK\nid:A\ntransaction:T\n\n",
 	"NACK\nid:A\n\n", "NACK\nid:A\nrequeue:false\n\n", "NACK\nid:A\ntransaction:T\n\n", "NACK\nid:A\ntransaction:T\nrequeue:false\n\n",
@@ -140,7 +160,7 @@ var (
 	fuzzModes   = []string{"client", "client-individual", "auto", "client", "wrong"}
 	fuzzHeaders = []string{
 		"reply-to:/temp-queue/x", "reply-to:/temp-queue/y", "a:b:c", `a\cb:\n`, "receipt:x", "content-length:3", "transaction:1", "destination:/queue/b",
-		" :x", "k: v ", "priority:9", "bad", "prefetch-count:1", `bad:\t`,
+		" :x", "k: v ", "priority:9", "priority:0", "persistent:false", "ttl:100", "expires:1", "AMQ_SCHEDULED_DELAY:200", "retain:set", "bad", "prefetch-count:1", `bad:\t`,
 	}
 	fuzzConnects = []string{
 		"CONNECT\naccept-version:1.2\n\n\x00", "CONNECT\n\n\x00", "STOMP\naccept-version:1.1\nheart-beat:1000,1000\n\n\x00",
@@ -263,11 +283,18 @@ func (g *grammar) wantEmptied(t *testing.T) {
 	if r := g.log.last("session failed"); r != nil {
 		t.Errorf("a session failed: %v", r)
 	}
+	for _, q := range g.broker.Queues() {
+		if q.Destination.Kind == broker.Durable {
+			if err := g.broker.DeleteDurable(q.Destination, nil); err != nil {
+				t.Errorf("%s: %v", q.Destination, err)
+			}
+		}
+	}
 	want := 0
-	for _, name := range []string{"/queue/a", "/queue/b", "/queue/by"} {
+	for _, name := range []string{"/queue/a", "/queue/b", "/queue/by", "/queue/d"} {
 		if d := g.depth(name); d.Unacked != 0 {
 			t.Errorf("%s has %d messages with consumers that are gone", name, d.Unacked)
-		} else if d.Ready > 0 {
+		} else if d.Ready+d.Delayed > 0 {
 			want++
 		}
 	}
@@ -276,7 +303,8 @@ func (g *grammar) wantEmptied(t *testing.T) {
 	}
 	s := g.broker.Stats()
 	delivered, settled := s.Delivered.Load(), s.Acked.Load()+s.Requeued.Load()
-	if delivered < settled || delivered > settled+s.Dropped.Load() {
-		t.Errorf("%d deliveries, but %d settled and %d dropped", delivered, settled, s.Dropped.Load())
+	dead := s.Dropped.Load() + s.DeadLettered.Load()
+	if delivered < settled || delivered > settled+dead {
+		t.Errorf("%d deliveries, but %d settled and %d dead", delivered, settled, dead)
 	}
 }

@@ -101,12 +101,11 @@ func (s *Session) tick(now time.Time) time.Time {
 		s.End(fault(ConnectTimeout, "No CONNECT was accepted within %v (limits.connect_timeout).", s.options.ConnectTimeout))
 		return time.Time{}
 	}
-	if f := s.failure.Load(); f != nil {
-		s.End(f)
-		return time.Time{}
-	}
-	if s.leaving.Load() {
-		s.End(fault(StorageFailed, "What was sent before DISCONNECT could not be stored within %v.", s.options.CloseTimeout))
+	if at := s.patience.Load(); at != nil {
+		if now.Before(*at) {
+			return *at // it was to run for another reason
+		}
+		s.End(s.unanswered())
 		return time.Time{}
 	}
 	if exp := s.identity.Load().Expires; !exp.IsZero() && !now.Before(exp) {

@@ -3,6 +3,7 @@ package session_test
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"hoofbeat/broker"
@@ -206,4 +207,92 @@ func TestPrefetchByPolicy(t *testing.T) {
 			}, func(o *session.Options) { o.Limits.Prefetch = 4 })
 		})
 	}
+}
+
+// What was refused is refused as often, and comes again as late, after a
+// restart.
+func TestRedeliveryAfterRestart(t *testing.T) {
+	p := broker.Policy{MaxDeliveries: 3, RedeliveryDelay: broker.Backoff{Initial: 10 * time.Second, Multiplier: 2}, DeadLetter: queueD()}
+	durably(t, []broker.PolicyRule{rule("/queue/a", p)}, func(t *testing.T, w *world) {
+		c := w.connect()
+		fill(c, 1)
+		subscribe := []string{"id:1", "destination:/queue/a", "ack:client-individual"}
+		c.Send("SUBSCRIBE", subscribe...)
+		f := c.Want("MESSAGE", "", "0")
+		for attempt, delay := range []time.Duration{10 * time.Second, 20 * time.Second} {
+			nacked := time.Now()
+			c.Send("NACK", "id:"+f.Get("ack"), "receipt:r")
+			c.WantReceipt("r")
+			w.restart()
+			c = w.connect()
+			c.Limit = time.Minute
+			c.Send("SUBSCRIBE", subscribe...)
+			f = c.Want("MESSAGE", "redelivered:true", fmt.Sprintf("delivery-count:%d", attempt+2), "", "0")
+			if waited := time.Since(nacked); waited < delay || waited > delay+time.Second {
+				t.Errorf("attempt %d came after %v, want %v", attempt+2, waited, delay)
+			}
+		}
+		c.Send("NACK", "id:"+f.Get("ack"), "receipt:r")
+		c.WantReceipt("r")
+		w.restart()
+		c = w.connect()
+		c.Send("SUBSCRIBE", "id:d", "destination:/queue/d")
+		c.Want("MESSAGE", "death-reason:max-deliveries", "death-count:1", "", "0")
+	})
+}
+
+// A dead letter that dies again says so, and keeps where it was sent first.
+func TestDiesTwice(t *testing.T) {
+	first := rule("/queue/c", broker.Policy{}).Match
+	rules := []broker.PolicyRule{rule("/queue/a", broker.Policy{DeadLetter: first}), rule("/queue/c", broker.Policy{DeadLetter: queueD(), TTL: time.Second})}
+	durably(t, rules, func(t *testing.T, w *world) {
+		c := w.connect()
+		c.Send("SEND", "destination:/queue/a", "ttl:1000", "", "0")
+		c.Send("SUBSCRIBE", "id:d", "destination:/queue/d")
+		c.Want("MESSAGE", "original-destination:/queue/a", "death-reason:expired", "death-count:2", "ttl:1000", "", "0")
+	})
+}
+
+// An expiry counts while a message waits for its time, and while a consumer has
+// it, it is the consumer's.
+func TestExpiryOfOthers(t *testing.T) {
+	durably(t, nil, func(t *testing.T, w *world) {
+		c := w.connect()
+		c.Send("SEND", "destination:/queue/a", "ttl:1000", "AMQ_SCHEDULED_DELAY:2000", "", "delayed")
+		c.Send("SEND", "destination:/queue/a", "ttl:1000", "", "held")
+		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client")
+		f := take(t, c, "held")[0]
+		pass(3 * time.Second)
+		c.Send("ACK", "id:"+f.Get("ack"), "receipt:r")
+		c.WantReceipt("r")
+		c.WantNothing()
+		w.wantDepth("/queue/a", 0, 0)
+	})
+}
+
+// In memory, policies are the same.
+func TestPoliciesWithoutStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := broker.Policy{MaxDeliveries: 2, DeadLetter: queueD(), MaxMessages: 2}
+		w := newWorld(t, broker.Options{Policies: broker.Policies{Rules: []broker.PolicyRule{rule("/queue/a", p)}}})
+		defer w.end()
+		c := w.connect()
+		c.Send("SEND", "destination:/queue/a", "priority:1", "", "0")
+		c.Send("SEND", "destination:/queue/a", "priority:2", "AMQ_SCHEDULED_DELAY:1000", "", "1")
+		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client-individual")
+		for range 2 {
+			c.Send("NACK", "id:"+c.Want("MESSAGE", "", "0").Get("ack"))
+		}
+		c.Send("ACK", "id:"+c.Want("MESSAGE", "", "1").Get("ack"))
+		c.Send("SUBSCRIBE", "id:d", "destination:/queue/d")
+		c.Want("MESSAGE", "death-reason:max-deliveries", "", "0")
+		c.Send("SUBSCRIBE", "id:t", "destination:/topic/a", "durable:true", "receipt:r")
+		c.WantReceipt("r")
+		c.Send("UNSUBSCRIBE", "id:t")
+		c.Send("SEND", "destination:/topic/a", "", "kept")
+		c.Send("SUBSCRIBE", "id:t", "destination:/topic/a", "durable:true")
+		c.Want("MESSAGE", "subscription:t", "", "kept")
+		c.Send("UNSUBSCRIBE", "id:t", "durable:true", "receipt:u")
+		c.WantReceipt("u")
+	})
 }

@@ -69,6 +69,8 @@ type Session struct {
 	letGo      atomic.Bool
 	// failure is why the session ends once unfinished is 0.
 	failure atomic.Pointer[Fault]
+	// patience is until when that may take; nil: the session goes on.
+	patience atomic.Pointer[time.Time]
 	// ended is why the session ends, the first reason there was; set by
 	// anybody.
 	ended atomic.Pointer[Fault]
@@ -150,7 +152,7 @@ func (s *Session) readFailed(err error) error {
 	e := (*frames.Error)(nil)
 	switch {
 	case errors.As(err, &e):
-		if s.out.closing() {
+		if s.out.closing() || s.failure.Load() != nil {
 			return nil // what is on its way to the client still goes there
 		}
 		return err
@@ -223,15 +225,27 @@ func (s *Session) disconnect(f frames.Inbound) {
 		s.farewell = receiptFrame(receipt)
 	}
 	s.leaving.Store(true)
-	s.timer.Reset(time.Now().Add(s.options.CloseTimeout))
 	s.release()
 }
 
-// release lets the session end when nothing is unfinished any more.
+// release lets the session end when nothing is unfinished any more, or it has
+// taken too long.
 func (s *Session) release() {
-	if !s.letGo.Swap(true) {
-		s.finish()
+	if s.letGo.Swap(true) {
+		return
 	}
+	at := time.Now().Add(s.options.CloseTimeout)
+	s.patience.Store(&at)
+	s.timer.Reset(at)
+	s.finish()
+}
+
+// unanswered is why a session ends that has run out of patience.
+func (s *Session) unanswered() *Fault {
+	if f := s.failure.Load(); f != nil {
+		return f
+	}
+	return fault(StorageFailed, "What was sent before DISCONNECT could not be stored within %v.", s.options.CloseTimeout)
 }
 
 // finish counts off one frame that the broker is done with, or the session
@@ -258,15 +272,14 @@ func (s *Session) done(receipt string) {
 // Nothing more is read; what was sent before is answered first, so that the
 // client knows what it has to send again. It may be called from any goroutine.
 func (s *Session) fail(f *Fault, receipt string, err error) {
-	if f.Word == StorageFailed {
-		s.options.Log.Error("the store failed", "session", s.id, "error", err)
-	}
 	f.Receipt = receipt
 	if !s.failure.CompareAndSwap(nil, f) {
 		return
 	}
+	if f.Word == StorageFailed {
+		s.options.Log.Error("the store failed", "session", s.id, "error", err)
+	}
 	s.out.ending.ring()
-	s.timer.Reset(time.Now().Add(s.options.CloseTimeout)) // it may take too long
 	s.release()
 }
 

@@ -17,7 +17,7 @@ func largeBody(s stage, headers ...string) {
 	subscribe(c, "/queue/a")
 	lines := append([]string{"destination:/queue/a", "receipt:sent"}, headers...)
 	c.Send("SEND", append(lines, "", body)...)
-	c.WantReceipt("sent")
+	c.AwaitReceipt("sent") // in whatever order
 	c.Want("MESSAGE", "content-length:5242880", "", body)
 }
 

@@ -108,3 +108,17 @@ func BenchmarkRead(b *testing.B) {
 	}
 	l.end()
 }
+
+// BenchmarkAppendOne waits for each message, as a publisher does that wants a
+// RECEIPT for one before it sends the next.
+func BenchmarkAppendOne(b *testing.B) {
+	l := newLoad(b, Options{})
+	d := storetest.Queue(b, "bench")
+	m := storetest.Message(d, strings.Repeat("x", 128))
+	l.apply(storetest.Describe(1, d))
+	for n := range uint64(b.N) {
+		l.apply(storetest.Put(1, storetest.Seq(n+1), m))
+		l.wg.Wait()
+	}
+	l.end()
+}

@@ -27,7 +27,6 @@ func (s *Store) Close() error {
 	s.closing = true
 	s.wakeCommitter()
 	s.mu.Unlock()
-	close(s.hurry)
 	if !s.await(s.committed) && !s.hasFailed() {
 		s.fail(fmt.Errorf("the disk has not answered for %s while closing", closeLimit))
 	}
@@ -36,7 +35,7 @@ func (s *Store) Close() error {
 		return errors.Join(*err, s.release())
 	}
 	if err := s.guard(s.shut); err != nil {
-		return fmt.Errorf("close the store in %s: %w", s.dir, err)
+		return errors.Join(fmt.Errorf("close the store in %s: %w", s.dir, err), s.release())
 	}
 	return s.release()
 }

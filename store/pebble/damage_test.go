@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -118,6 +119,42 @@ func TestDamagedFiles(t *testing.T) {
 				t.Errorf("the error is %v", err)
 			}
 		})
+	}
+}
+
+// TestDamagedBlock: what comes in front of damage is read, and then an error;
+// all else goes on.
+func TestDamagedBlock(t *testing.T) {
+	fs := vfs.NewMem()
+	s := mustOpen(t, "data", Options{FS: fs})
+	d := storetest.Queue(t, "a")
+	storetest.Apply(t, s, storetest.Describe(1, d))
+	const count = 1000
+	for n := range uint64(count) {
+		s.Apply(broker.Batch{storetest.Put(1, storetest.Seq(n+1), storetest.Message(d, fmt.Sprintf("%x", n*n*n*0x9e3779b97f4a7c15)+body(n)))}, nil)
+	}
+	storetest.Apply(t, s)
+	if err := s.db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, s)
+	change(t, fs, ".sst", func(b []byte) []byte {
+		b[len(b)/2] ^= 1
+		return b
+	})
+	if err := Check("data", Options{FS: fs}, func(string) {}); err == nil {
+		t.Error("Check finds nothing")
+	}
+	s = mustOpen(t, "data", Options{FS: fs})
+	pages := make(chan broker.Page, 1)
+	s.Read(broker.Range{Queue: 1, After: storetest.Seq(0), Messages: 2 * count, Size: 1 << 30}, func(p broker.Page) { pages <- p })
+	p := <-pages
+	if n := len(p.Messages); n < count/4 || n == count || p.End || p.Err == nil || !strings.Contains(p.Err.Error(), "restore a backup") {
+		t.Errorf("%d messages, end %v, error %v", n, p.End, p.Err)
+	}
+	storetest.Apply(t, s, storetest.Put(1, storetest.Seq(count+1), storetest.Message(d, "x")))
+	if p := storetest.ReadRange(t, s, broker.Range{Queue: 1, After: storetest.Seq(count), Messages: 9, Size: 1 << 30}); len(p.Messages) != 1 {
+		t.Errorf("behind the damage are %d messages", len(p.Messages))
 	}
 }
 

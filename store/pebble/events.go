@@ -101,6 +101,5 @@ func (s *Store) pause() {
 	select {
 	case <-t.C:
 	case <-s.failed:
-	case <-s.hurry:
 	}
 }

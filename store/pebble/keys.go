@@ -24,9 +24,8 @@ const (
 )
 
 const (
-	laneOffset    = 1 + 8
-	plainKeySize  = laneOffset + 1 + 8
-	maxMessageKey = plainKeySize + 8 + 1
+	laneOffset   = 1 + 8
+	plainKeySize = laneOffset + 1 + 8
 )
 
 func appendQueueKey(dst []byte, prefix byte, id broker.QueueID) []byte {

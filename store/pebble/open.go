@@ -40,7 +40,7 @@ func Open(dir string, o Options) (*Store, error) {
 func newStore(dir string, o Options) *Store {
 	s := &Store{
 		dir: dir, options: o.withDefaults(), opened: time.Now(),
-		wake: make(chan struct{}, 1), hurry: make(chan struct{}), failed: make(chan struct{}),
+		wake: make(chan struct{}, 1), failed: make(chan struct{}),
 		committed: make(chan struct{}), wasRead: make(chan struct{}), wasTold: make(chan struct{}),
 		gathering: &group{number: 1}, spare: &group{},
 		queues: make(map[broker.QueueID]*queue),

@@ -50,7 +50,6 @@ type Store struct {
 	synced time.Time // when it was last
 
 	wake   chan struct{} // the committer
-	hurry  chan struct{} // closed by Close
 	failed chan struct{} // closed when failure is set
 	// Closed when the committer, the reader and the finisher have ended.
 	committed, wasRead, wasTold chan struct{}
@@ -82,7 +81,7 @@ type outcome struct {
 	err  error
 }
 
-// Load implements broker.Store.
+// Load implements broker.Store. It does not wait for what was applied.
 func (s *Store) Load(f func(broker.StoredQueue) error) (broker.QueueID, error) {
 	s.state.Lock()
 	ids := slices.Sorted(maps.Keys(s.queues))

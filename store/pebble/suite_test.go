@@ -92,6 +92,7 @@ func TestStoreChurns(t *testing.T) {
 				}
 			}
 		}
+		storetest.Apply(t, s) // Load does not wait for what was applied
 		if err := s.db.Compact(t.Context(), []byte{0}, []byte{255}, false); err != nil {
 			t.Fatal(err)
 		}
