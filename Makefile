@@ -1,4 +1,4 @@
-.PHONY: run build test bench lint fuzz interop
+.PHONY: run build test bench lint fuzz interop crash backlog
 
 run:
 	go run ./cmd/hoofbeat serve $(ARGS)
@@ -20,3 +20,9 @@ fuzz:
 
 interop: build
 	bash scripts/interop.sh
+
+crash:
+	CRASH_ROUNDS=$${CRASH_ROUNDS:-200} go test -count=1 -timeout 30m -v -run 'TestKill|TestDisk' ./internal/durable
+
+backlog:
+	BACKLOG_MESSAGES=$${BACKLOG_MESSAGES:-10000000} go test -count=1 -timeout 30m -v -run 'TestBacklog|TestIdleQueues' ./internal/durable

@@ -9,7 +9,7 @@ import "cmp"
 type Store interface {
 	// Load calls f for every queue that is kept, until f returns an error,
 	// which it returns. It reads no messages. It is called once, before
-	// anything else; next is a QueueID that has never been used, nor any
+	// anything else, as it does not wait for what was applied; next is a QueueID that has never been used, nor any
 	// above it.
 	Load(f func(StoredQueue) error) (next QueueID, err error)
 
@@ -63,8 +63,8 @@ type OpKind uint8
 
 // The kinds of Op.
 const (
-	// Describe makes a queue known, or replaces its description. It comes
-	// before the queue's first Put.
+	// Describe makes a queue known, or replaces its description, but for its
+	// Destination. It comes before the queue's first Put.
 	Describe OpKind = iota + 1
 	// Drop forgets a queue, with all that it holds.
 	Drop
@@ -73,7 +73,7 @@ const (
 	// Note replaces the state of the message at a position.
 	Note
 	// Delete forgets the message at a position, which was Put there, and its
-	// state.
+	// state. The Op's State is zero only if no Note of it was made.
 	Delete
 	// Clear forgets all messages of a lane behind a position, as if each was
 	// deleted.
@@ -144,17 +144,19 @@ type Extent struct {
 // A Range is a part of a lane.
 type Range struct {
 	Queue QueueID
-	// After is the position behind which the range begins, in its lane.
+	// After is the position behind which the range begins, in its lane: numbers
+	// of messages begin with 1.
 	After Position
-	// Messages and Size bound what is read; one message is read whatever its
-	// size. Both are at least 1.
+	// Messages and Size, of Message.Size, bound what is read; one message is
+	// read whatever its size. Both are at least 1.
 	Messages, Size int
 }
 
 // A Page is what a Range holds.
 type Page struct {
 	Messages []Stored // in their order
-	// End says that the lane holds nothing behind them.
+	// End says that the lane holds nothing behind them. It is exact, but false
+	// if Err is set.
 	End bool
 	// Err is why the page ends where it does, if that is for a fault.
 	Err error

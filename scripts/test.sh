@@ -94,7 +94,11 @@ else
 fi
 
 echo '== go test, with the race detector'
-go test -race -count=1 ./...
+mapfile -t packages < <(go list ./... | grep -v '/internal/durable$')
+go test -race -count=1 "${packages[@]}"
+
+echo '== the program on a disk: killed, full, with backlogs'
+go test -count=1 ./internal/durable
 
 echo '== go test, with the race detector, on one processor'
 mapfile -t concurrent < <(folders broker session transport)

@@ -71,6 +71,7 @@ func TestQueueFull(t *testing.T) {
 				w.wantDepth("/queue/b", 0, 0)
 				other.Send("SUBSCRIBE", "id:1", "destination:/queue/a")
 				take(t, other, "0", "1")
+				synctest.Wait() // until they count as written
 				late := w.connect()
 				late.Send("SEND", "destination:/queue/a", "receipt:r", "", "2")
 				late.WantReceipt("r")

@@ -21,6 +21,7 @@ import (
 	"hoofbeat/admin"
 	"hoofbeat/broker"
 	"hoofbeat/config"
+	"hoofbeat/store/pebble"
 )
 
 // An operation is how a command gets at the queues: of a broker that runs, by
@@ -74,7 +75,7 @@ func (o *operation) open(cmd *cobra.Command) (*operator, error) {
 // openStopped opens a directory as the broker does, with its policies, but
 // without anybody who listens.
 func openStopped(c *config.Config, directory string, log *slog.Logger) (*operator, error) {
-	if err := hasStore(directory); err != nil {
+	if err := pebble.Exists(directory); err != nil {
 		return nil, err
 	}
 	c.Storage.Directory = directory

@@ -3,9 +3,6 @@ package main
 import (
 	"fmt"
 	"log/slog"
-	"os"
-	"slices"
-	"strings"
 
 	"hoofbeat/broker"
 	"hoofbeat/config"
@@ -28,20 +25,6 @@ func openStorage(c config.Storage, setting string, log *slog.Logger) (*diskStore
 		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
 	return &diskStore{s}, nil
-}
-
-// hasStore refuses a directory in which a store would have to be made: who
-// works on one that is there has mistyped it.
-func hasStore(directory string) error {
-	const manifest = "marker.manifest." // begins the name of the file that names all others
-	files, err := os.ReadDir(directory)
-	if err != nil {
-		return fmt.Errorf("there is no store: %w", err)
-	}
-	if !slices.ContainsFunc(files, func(f os.DirEntry) bool { return strings.HasPrefix(f.Name(), manifest) }) {
-		return fmt.Errorf("there is no store in %s", directory)
-	}
-	return nil
 }
 
 func syncMode(s string) pebble.SyncMode {

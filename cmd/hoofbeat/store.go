@@ -43,7 +43,7 @@ time. Exit code 0: no fault was found; 1: there are faults, or not everything co
 }
 
 func checkStore(cmd *cobra.Command, directory string, log *slog.Logger) error {
-	if err := hasStore(directory); err != nil {
+	if err := pebble.Exists(directory); err != nil {
 		return err
 	}
 	var failed error

@@ -33,15 +33,26 @@ func rounds(tb testing.TB) int {
 }
 
 // TestKill kills the broker at random moments under load, on one directory.
+// Without fsync a crash of the process must lose nothing all the same.
 func TestKill(t *testing.T) {
+	n := rounds(t)
+	for _, mode := range []struct {
+		sync   string
+		rounds int
+	}{{"always", n}, {"interval", 1 + n/10}, {"never", 1 + n/10}} {
+		t.Run(mode.sync, func(t *testing.T) { testKill(t, mode.sync, mode.rounds) })
+	}
+}
+
+func testKill(t *testing.T, sync string, n int) {
 	w := newWorld(t)
+	w.configure("min_free: 0, sync: " + sync)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 1))
 	for i := range lanes {
 		w.lanes = append(w.lanes, &lane{l: w.ledger, number: i, next: 1, r: rand.New(rand.NewPCG(seed, uint64(2+i)))})
 	}
-	n := rounds(t)
 	for round := 1; round <= n && len(w.ledger.faults) == 0; round++ {
 		w.round(round, time.Duration(r.IntN(250))*time.Millisecond)
 	}

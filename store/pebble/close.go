@@ -30,6 +30,7 @@ func (s *Store) Close() error {
 	if !s.await(s.committed) && !s.hasFailed() {
 		s.fail(fmt.Errorf("the disk has not answered for %s while closing", closeLimit))
 	}
+	s.stopReclaiming()
 	s.drain()
 	if err := s.failure.Load(); err != nil {
 		return errors.Join(*err, s.release())

@@ -96,6 +96,8 @@ func (s *Store) housekeeping() {
 
 // sync makes everything that was committed safe from a crash of the machine.
 func (s *Store) sync() {
+	s.disk.lazy.Store(false)
+	defer s.disk.lazy.Store(s.options.Sync != SyncAlways)
 	if err := s.db.LogData(nil, cockroach.Sync); err != nil {
 		s.fail(err)
 		return
@@ -178,16 +180,11 @@ func (c *committer) refuse(i int, err error) {
 // write commits a batch, and calls visible when it can be read, which is
 // before it is safe.
 func (s *Store) write(b *cockroach.Batch, visible func()) error {
-	switch {
-	case b.Empty():
+	if b.Empty() {
 		visible()
 		return nil
-	case s.options.Sync != SyncAlways:
-		s.dirty = true
-		err := s.db.Apply(b, cockroach.NoSync)
-		visible()
-		return err
 	}
+	s.dirty = s.options.Sync != SyncAlways // then the disk leaves the sync out
 	if err := s.db.ApplyNoSyncWait(b, cockroach.Sync); err != nil {
 		return err
 	}

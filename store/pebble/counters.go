@@ -23,6 +23,8 @@ type lane struct {
 	lane broker.Lane
 	// refreshing is set from when head is to be looked up until it was.
 	refreshing bool
+	// dead says that something was deleted whose room was not asked for.
+	dead bool
 	// deletes is how many there were since head was looked up.
 	deletes uint32
 	count   int

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -29,6 +30,9 @@ type disk struct {
 	failed func() bool
 	fail   func(error)
 	pause  func()
+	// lazy has the log written without being synced, until it is closed: so it
+	// is the operating system's, which outlives the process.
+	lazy atomic.Bool
 }
 
 // vital tells whether a file is one that Pebble cannot write again.
@@ -150,6 +154,18 @@ type file struct {
 	vfs.File
 	disk *disk
 	name string
+	// unsynced says that a sync was left out.
+	unsynced atomic.Bool
+}
+
+// later tells whether a sync is left out.
+func (f *file) later() bool {
+	if !f.disk.lazy.Load() || !strings.HasSuffix(f.name, ".log") {
+		f.unsynced.Store(false)
+		return false
+	}
+	f.unsynced.Store(true)
+	return true
 }
 
 func (f *file) Write(b []byte) (int, error) {
@@ -171,18 +187,36 @@ func (f *file) Preallocate(from, n int64) error {
 
 func (f *file) Sync() error {
 	f.disk.enter()
+	if f.later() {
+		return nil
+	}
 	return f.disk.judge("sync", f.name, f.File.Sync())
 }
 
 func (f *file) SyncTo(n int64) (bool, error) {
 	f.disk.enter()
+	if f.later() {
+		return false, nil
+	}
 	full, err := f.File.SyncTo(n)
 	return full, f.disk.judge("sync", f.name, err)
 }
 
 func (f *file) SyncData() error {
 	f.disk.enter()
+	if f.later() {
+		return nil
+	}
 	return f.disk.judge("sync", f.name, f.File.SyncData())
 }
 
-func (f *file) Close() error { return f.disk.judge("close", f.name, f.File.Close()) }
+// Close syncs a log that was not, or what follows it could be there without it.
+func (f *file) Close() error {
+	if f.unsynced.Load() {
+		f.disk.enter()
+		if err := f.disk.judge("sync", f.name, f.File.Sync()); err != nil {
+			return errors.Join(err, f.File.Close())
+		}
+	}
+	return f.disk.judge("close", f.name, f.File.Close())
+}

@@ -210,6 +210,8 @@ func (s *Store) count(q *queue, l *lane, count, size int) {
 		s.options.Log.Error("The store was told to forget more messages than a queue holds; check it.",
 			"queue", q.meta.Destination.String(), "lane", l.lane, "count", l.count-count, "size", l.size-size)
 	}
+	l.dead = true
+	s.reclaimer.dead += int64(size)
 	l.count = max(0, l.count-count)
 	l.size = max(0, l.size-size)
 	if l.count == 0 {

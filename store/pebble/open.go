@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -46,6 +47,7 @@ func newStore(dir string, o Options) *Store {
 		queues: make(map[broker.QueueID]*queue),
 	}
 	s.read.L, s.finish.L = &s.mu, &s.mu
+	s.reclaimer.context, s.reclaimer.stop = context.WithCancel(context.Background())
 	return s
 }
 
@@ -79,6 +81,8 @@ func (s *Store) start(readOnly bool) error {
 	if err := complete(s.options.FS, s.dir); err != nil {
 		return err
 	}
+	s.disk = &disk{FS: s.options.FS, dir: s.dir, failed: s.hasFailed, fail: s.fail, pause: s.pause}
+	s.disk.lazy.Store(s.options.Sync != SyncAlways)
 	o := s.pebbleOptions()
 	o.ReadOnly = readOnly
 	err := s.guard(func() (err error) {
@@ -102,6 +106,24 @@ func (s *Store) unopened(err error) error {
 	return fmt.Errorf("the store in %s cannot be opened: %w; repair the disk, or move the directory away and restore a backup", s.dir, err)
 }
 
+// Exists tells whether there is a store in a folder, for who would rather not
+// make one.
+func Exists(dir string) error {
+	names, err := vfs.Default.List(dir)
+	if err != nil {
+		return fmt.Errorf("there is no store: %w", err)
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, markerPrefix) {
+			return nil
+		}
+	}
+	return fmt.Errorf("there is no store in %s", dir)
+}
+
+// markerPrefix begins the name of the file that names all others.
+const markerPrefix = "marker.manifest."
+
 // complete refuses a folder from which the file is missing that names all
 // others. Pebble would begin anew.
 func complete(fs vfs.FS, dir string) error {
@@ -112,7 +134,7 @@ func complete(fs vfs.FS, dir string) error {
 	used := ""
 	for _, name := range names {
 		switch {
-		case strings.HasPrefix(name, "marker.manifest."):
+		case strings.HasPrefix(name, markerPrefix):
 			return nil
 		case strings.HasSuffix(name, ".sst"), strings.HasSuffix(name, ".log"):
 			used = name

@@ -79,7 +79,7 @@ func (s *Store) pebbleOptions() *cockroach.Options {
 		MemTableSize:                uint64(s.options.MemTable),
 		MemTableStopWritesThreshold: memTables,
 		FormatMajorVersion:          diskFormat,
-		FS:                          &disk{FS: s.options.FS, dir: s.dir, failed: s.hasFailed, fail: s.fail, pause: s.pause},
+		FS:                          s.disk,
 		Logger:                      logger{s},
 		EventListener:               s.events(),
 		// With less, writers wait for compaction of a burst that one table

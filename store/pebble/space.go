@@ -33,6 +33,7 @@ func (p *space) look(s *Store, now time.Time) {
 		}
 		return
 	}
+	s.reclaim(now)
 	full := fmt.Errorf("%w: %d bytes are free where %s is, and %d are to stay free", ErrDiskFull, u.AvailBytes, s.dir, s.options.MinFree)
 	if s.full.Swap(&full) == nil {
 		s.options.Log.Error("The disk is nearly full. What is sent to durable queues is refused until there is room.",

@@ -34,6 +34,7 @@ type Store struct {
 	options Options
 	lock    io.Closer
 	db      *cockroach.DB
+	disk    *disk
 	opened  time.Time
 	metrics counts
 
@@ -45,9 +46,10 @@ type Store struct {
 	started atomic.Int64          // when the commit under way was, since opened; 0: none is
 
 	// Owned by the committer.
-	space  space
-	dirty  bool      // something is not synced
-	synced time.Time // when it was last
+	space     space
+	reclaimer reclaimer
+	dirty     bool      // something is not synced
+	synced    time.Time // when it was last
 
 	wake   chan struct{} // the committer
 	failed chan struct{} // closed when failure is set
