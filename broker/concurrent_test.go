@@ -202,7 +202,7 @@ func testConcurrent(t *testing.T, o Options) {
 			for range 2000 {
 				w.step()
 				if w.r.IntN(10) == 0 {
-					time.Sleep(1) // in a bubble: lets the others come so far
+					time.Sleep(time.Nanosecond) // in a bubble: lets the others come so far
 				}
 			}
 			w.disconnect()

@@ -127,6 +127,7 @@ var badHeaders = []badInput{
 	{name: "unknown ack mode", say: asks("SUBSCRIBE\nid:1\ndestination:/queue/a\nack:clientindividual"), word: "invalid-header", body: []string{"ack", "SUBSCRIBE", "client-individual"}},
 	{name: "bad prefetch", say: asks("SUBSCRIBE\nid:1\ndestination:/queue/a\nprefetch-count:-1"), word: "invalid-header", body: []string{"prefetch-count"}},
 	{name: "bad ActiveMQ prefetch", say: asks("SUBSCRIBE\nid:1\ndestination:/queue/a\nactivemq.prefetchSize:x"), word: "invalid-header", body: []string{"activemq.prefetchSize"}},
+	{name: "a policy of RabbitMQ's", say: asks("SUBSCRIBE\nid:1\ndestination:/queue/a\nx-message-ttl:1000"), word: "not-supported", body: []string{"x-message-ttl", "policy"}},
 	{name: "selector", say: asks("SUBSCRIBE\nid:1\ndestination:/queue/a\nselector:a=1"), word: "not-supported", body: []string{"selector", "SUBSCRIBE"}},
 	{name: "BEGIN nothing", say: asks("BEGIN"), word: "missing-header", body: []string{`"transaction"`, "BEGIN"}},
 	{name: "COMMIT nothing", say: asks("COMMIT"), word: "missing-header", body: []string{`"transaction"`, "COMMIT"}},

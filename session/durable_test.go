@@ -74,7 +74,7 @@ func TestDurableSubscription(t *testing.T) {
 						c.Send("SUBSCRIBE", subscribe...)
 						c.WantReceipt("s")
 						for i := 1; i <= 3; i++ {
-							f = c.Want("MESSAGE", "destination:/topic/a", "k:v", "!redelivered", "", fmt.Sprint(i))
+							c.Want("MESSAGE", "destination:/topic/a", "k:v", "!redelivered", "", fmt.Sprint(i))
 						}
 						c.Send("UNSUBSCRIBE", append([]string{"receipt:u"}, headers...)...)
 						c.WantReceipt("u")

@@ -52,7 +52,14 @@ const (
 // unsupportedInSubscribe are headers that change what a subscription means.
 var unsupportedInSubscribe = [...]string{
 	"selector", "browser", "browser-end", "no-local", "activemq.noLocal", "exclusive", "activemq.exclusive", "activemq.retroactive",
-	"from-seq", "include-seq", "x-queue-name", "x-stream-offset", "x-stream-filter",
+	"from-seq", "include-seq", "x-queue-name", "x-stream-offset", "x-stream-filter", "x-priority",
+}
+
+// policyHeaders are what RabbitMQ lets a client ask of a queue. Here that is
+// the operator's to say, so that no client changes it for the others.
+var policyHeaders = [...]string{
+	"x-dead-letter-exchange", "x-dead-letter-routing-key", "x-expires", "x-message-ttl", "x-max-length", "x-max-length-bytes", "x-overflow", "x-max-priority",
+	"x-queue-type",
 }
 
 // subscribe handles SUBSCRIBE (STOMP 1.2, SUBSCRIBE).
@@ -109,6 +116,11 @@ func (s *Session) readSubscribe(f frames.Inbound) (*subscription, error) {
 	for _, name := range unsupportedInSubscribe {
 		if v := f.Header.Get(name); v != "" && v != "false" {
 			return nil, notSupported(name, frame.SUBSCRIBE)
+		}
+	}
+	for _, name := range policyHeaders {
+		if f.Header.Get(name) != "" {
+			return nil, fault(NotSupported, "The header %q of SUBSCRIBE is not supported: what a queue does is said by the policy of its destination (destinations in the configuration).", name)
 		}
 	}
 	// Copies: these strings are parts of the whole header, which is not kept.
