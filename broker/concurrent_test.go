@@ -206,7 +206,7 @@ func TestConcurrentPolicies(t *testing.T) {
 		o.Policies = rules(t, map[string]Policy{
 			"/queue/0": {Durable: true, MaxDeliveries: 2, RedeliveryDelay: Backoff{Initial: time.Millisecond, Multiplier: 2}, DeadLetter: dead},
 			"/queue/1": {Durable: true, MaxMessages: 20, Overflow: DropHead, DeadLetter: dead},
-			"/queue/2": {Durable: true, TTL: 50 * time.Millisecond, DeadLetter: dead},
+			"/queue/2": {Durable: true, TTL: 5 * time.Millisecond, DeadLetter: dead},
 		})
 		synctest.Test(t, func(t *testing.T) { testConcurrent(t, o, true) })
 	}
@@ -222,7 +222,7 @@ func testConcurrent(t *testing.T, o Options, dying bool) {
 			for range 2000 {
 				w.step()
 				if w.r.IntN(10) == 0 {
-					time.Sleep(time.Nanosecond) // in a bubble: lets the others come so far
+					time.Sleep(time.Duration(w.r.IntN(1_000_000))) // in a bubble: lets the others come so far
 				}
 			}
 			w.disconnect()
