@@ -54,6 +54,9 @@ type Refusal struct {
 	// User is whom the credentials are about: of a token whose signature was
 	// right, or the login as the client wrote it. Often empty.
 	User string
+	// Busy says that nobody looked at the credentials, as too many others were
+	// being looked at: no failure of the client's.
+	Busy bool
 }
 
 // Error says that the credentials were refused, and nothing else.

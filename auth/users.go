@@ -86,11 +86,12 @@ type accounts struct {
 	// an unknown name takes the time of some user each time it is tried.
 	decoys []passwordHash
 	key    []byte
+	proven *proven
 }
 
 // newAccounts checks the users of the options and reads the file.
 func newAccounts(o Options, key []byte) (accounts, error) {
-	a := accounts{byName: map[string]account{}, configured: o.UsersFile != "" || len(o.Users) > 0, key: key}
+	a := accounts{byName: map[string]account{}, proven: newProven(), configured: o.UsersFile != "" || len(o.Users) > 0, key: key}
 	var faults []error
 	users := o.Users
 	if o.UsersFile != "" {
@@ -169,18 +170,26 @@ func (g gate) enter() bool {
 func (g gate) leave() { <-g }
 
 // login checks a password. It takes the same time, and has the same reason,
-// for an unknown user as for a wrong password.
+// for an unknown user as for a wrong password; a right one takes its time once.
 func (a accounts) login(g gate, name, password string) (*Identity, error) {
 	if len(name) > maxNameBytes || len(password) > maxPasswordBytes {
 		return nil, refuse(reasonLongPassword)
 	}
+	found, known := a.find(name)
+	identity := &Identity{User: name, Roles: found.roles, Method: MethodPassword}
+	if a.proven.right(name, password) {
+		return identity, nil
+	}
 	if !g.enter() {
-		return nil, &Refusal{Reason: reasonBusy, User: name}
+		return nil, &Refusal{Reason: reasonBusy, User: name, Busy: true}
 	}
 	defer g.leave()
-	found, known := a.find(name)
+	if a.proven.right(name, password) { // another has proven it meanwhile
+		return identity, nil
+	}
 	if right := found.hash.matches(password); !right || !known {
 		return nil, &Refusal{Reason: reasonPassword, User: name}
 	}
-	return &Identity{User: name, Roles: found.roles, Method: MethodPassword}, nil
+	a.proven.remember(name, password)
+	return identity, nil
 }

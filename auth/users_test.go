@@ -203,7 +203,7 @@ func (h countedHash) decoy() passwordHash { return h }
 func TestOneHashForEachLogin(t *testing.T) {
 	asked := 0
 	h := countedHash{&asked}
-	a := accounts{byName: map[string]account{"anna": {hash: h}}, decoys: []passwordHash{h}}
+	a := accounts{byName: map[string]account{"anna": {hash: h}}, decoys: []passwordHash{h}, proven: newProven()}
 	for i, name := range []string{"anna", "nobody", ""} {
 		_, err := a.login(make(gate, 1), name, "x")
 		wantRefused(t, err, reasonPassword)

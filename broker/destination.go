@@ -109,7 +109,7 @@ func (n Namespace) ForSend(text string, o Owner) (Destination, error) {
 		if !ok {
 			return Destination{}, unusable("%q is not a reply destination that this broker made.", text)
 		}
-		return finish(TempQueue, tempSpace(owner), name, text, false)
+		return finish(TempQueue, tempSpace(owner), name, text, noPattern)
 	}
 	return n.common(text, o, false)
 }
@@ -123,7 +123,7 @@ func (n Namespace) ForSubscribe(text string, o Owner) (Destination, error) {
 	if rest, ok := strings.CutPrefix(text, UserPrefix); ok {
 		for _, kind := range userKinds {
 			if name, ok := strings.CutPrefix(rest, kind); ok {
-				return finish(User, userSpace(o.User, kind), name, text, true)
+				return finish(User, userSpace(o.User, kind), name, text, subscribePattern)
 			}
 		}
 		return Destination{}, unusable("%q is not a user's own destination; those are /user/queue/NAME and /user/topic/NAME.", text)
@@ -179,19 +179,31 @@ func (n Namespace) sendToUser(text string) (Destination, error) {
 		if name, ok := strings.CutPrefix(rest, kind); ok {
 			// Spring writes a slash in a user's name so.
 			user = strings.ReplaceAll(user, "%2F", "/")
-			return finish(User, userSpace(user, kind), name, text, false)
+			return finish(User, userSpace(user, kind), name, text, noPattern)
 		}
 	}
 	return Destination{}, unusable("A SEND to %q reaches nobody; send to /user/{user}/queue/NAME or /user/{user}/topic/NAME.", text)
 }
 
 func (n Namespace) common(text string, o Owner, pattern bool) (Destination, error) {
-	return n.named(text, o, pattern, false)
+	if pattern {
+		return n.named(text, o, subscribePattern, noPattern)
+	}
+	return n.named(text, o, noPattern, noPattern)
 }
 
-// named reads a name behind a prefix; patterns says whether it may be one of
-// topics, and of queues.
-func (n Namespace) named(text string, o Owner, topics, queues bool) (Destination, error) {
+// wildcards are what a name may have.
+type wildcards uint8
+
+const (
+	noPattern        wildcards = iota
+	subscribePattern           // whole segments
+	policyPattern              // parts of segments, too
+)
+
+// named reads a name behind a prefix, with such wildcards in that of a topic,
+// and of a queue.
+func (n Namespace) named(text string, o Owner, topics, queues wildcards) (Destination, error) {
 	for _, p := range n.Topics {
 		if name, ok := strings.CutPrefix(text, p); ok {
 			return finish(Topic, p, name, text, topics)
@@ -203,7 +215,7 @@ func (n Namespace) named(text string, o Owner, topics, queues bool) (Destination
 		}
 	}
 	if name, ok := strings.CutPrefix(text, TempPrefix); ok {
-		return finish(TempQueue, tempSpace(o.Connection), name, text, false)
+		return finish(TempQueue, tempSpace(o.Connection), name, text, noPattern)
 	}
 	return Destination{}, &DestinationError{Unknown: true, Text: fmt.Sprintf("%q begins with no prefix that is known here; known are %s.", text, n.known())}
 }
@@ -228,7 +240,7 @@ func checkText(text string, limit int) error {
 func control(r rune) bool { return r < ' ' || r == 0x7f || r == utf8.RuneError }
 
 // finish makes a Destination of a name in its canonical form.
-func finish(kind Kind, space, name, text string, pattern bool) (Destination, error) {
+func finish(kind Kind, space, name, text string, may wildcards) (Destination, error) {
 	d := Destination{Kind: kind, spaceSize: len(space)}
 	if name == "" {
 		return d, unusable("The destination %q has no name behind its prefix.", text)
@@ -239,11 +251,11 @@ func finish(kind Kind, space, name, text string, pattern bool) (Destination, err
 	}
 	if strings.ContainsAny(name, "*#>") {
 		var err error
-		if name, d.wild, err = canonical(name, text); err != nil {
+		if name, d.wild, err = canonical(name, text, may); err != nil {
 			return d, err
 		}
 	}
-	if d.wild && !pattern {
+	if d.wild && may == noPattern {
 		return d, unusable("The destination %q holds a wildcard; wildcards are for SUBSCRIBE to topics.", text)
 	}
 	d.text = strings.Clone(text)
@@ -254,13 +266,13 @@ func finish(kind Kind, space, name, text string, pattern bool) (Destination, err
 }
 
 // canonical gives a name that may have wildcards with one spelling for each.
-func canonical(name, text string) (_ string, wild bool, err error) {
+func canonical(name, text string, may wildcards) (_ string, wild bool, err error) {
 	segments := strings.Split(name, ".")
 	for i, s := range segments {
 		switch {
 		case s == "#" || s == ">":
 			segments[i], wild = "**", true
-		case s == "*" || s == "**":
+		case s == "*" || s == "**" || may == policyPattern && strings.Contains(s, "*"):
 			wild = true
 		case strings.Contains(s, "*"):
 			return "", false, unusable("In the destination %q a * is part of a segment; a wildcard is a whole segment: * for one, ** for any number.", text)

@@ -120,7 +120,7 @@ func covers(pattern, name []string) bool {
 			again, from = p, n
 			p++
 			continue
-		case p < len(pattern) && n < len(name) && (pattern[p] == "*" || pattern[p] == name[n]):
+		case p < len(pattern) && n < len(name) && glob(pattern[p], name[n]):
 			p, n = p+1, n+1
 			continue
 		case again < 0 || from >= len(name):
@@ -132,13 +132,37 @@ func covers(pattern, name []string) bool {
 	return true
 }
 
+// glob matches one segment; a * in it stands for any text without a separator.
+func glob(pattern, text string) bool {
+	head, rest, wild := strings.Cut(pattern, "*")
+	if !wild {
+		return pattern == text
+	}
+	if !strings.HasPrefix(text, head) {
+		return false
+	}
+	text = text[len(head):]
+	for {
+		var part string
+		if part, rest, wild = strings.Cut(rest, "*"); !wild {
+			return strings.HasSuffix(text, part)
+		}
+		i := strings.Index(text, part)
+		if i < 0 {
+			return false
+		}
+		text = text[i+len(part):]
+	}
+}
+
 // ForPolicy reads the pattern of a policy: of queues or topics, with wildcards
-// as in SUBSCRIBE.
+// as in SUBSCRIBE, and also within a segment: /queue/*-user* are the queues that
+// Spring makes for the sessions of its users.
 func (n Namespace) ForPolicy(text string) (Destination, error) {
 	if err := checkText(text, maxName); err != nil {
 		return Destination{}, err
 	}
-	d, err := n.named(text, Owner{}, true, true)
+	d, err := n.named(text, Owner{}, policyPattern, policyPattern)
 	if err == nil && d.Kind != Topic && d.Kind != Queue {
 		err = unusable("%q is the name of no topic and no queue, which policies are for.", text)
 	}

@@ -21,6 +21,10 @@ func TestCovers(t *testing.T) {
 		"/queue/*.**.*":  "a.b a.b.c !a",
 		"/queue/**.b.**": "b a.b b.c a.b.c !a !a.c",
 		"/queue/#.b.>":   "b a.b b.c",
+		"/queue/*-user*": "late-user1 a-user -user !late-use !user1 !a.b-user1",
+		"/queue/a*b*c.*": "abc.x a1b2c.x aXbbcc.y !ab.x !abcd.x !abc",
+		"/queue/**.x*":   "x a.xy a.b.x !a !x.a",
+		"/queue/*a*a":    "aa aba aaa !a !ab",
 	} {
 		p, err := DefaultNamespace().ForPolicy(pattern)
 		if err != nil {
@@ -52,7 +56,7 @@ func TestCoversIsBounded(t *testing.T) {
 }
 
 func TestForPolicy(t *testing.T) {
-	for _, bad := range []string{"", "queue/a", "/queue/", "/other/a", "/temp-queue/a", "/user/queue/a", "/queue/a*"} {
+	for _, bad := range []string{"", "queue/a", "/queue/", "/other/a", "/temp-queue/a", "/user/queue/a"} {
 		if d, err := DefaultNamespace().ForPolicy(bad); err == nil {
 			t.Errorf("%q is %v", bad, d)
 		}

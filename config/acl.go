@@ -105,7 +105,10 @@ const maxSegments = 36
 // checkDestination wants a pattern of segments, with dots or slashes between
 // them, that some destination can match: a denial that silently does nothing
 // is a trap.
-func checkDestination(pattern string) string {
+func checkDestination(pattern string) string { return checkPattern(pattern, false) }
+
+// checkPattern is checkDestination where a wildcard may be part of a segment.
+func checkPattern(pattern string, parts bool) string {
 	if !strings.HasPrefix(pattern, "/") {
 		return "expected a destination that begins with '/', such as /topic/news.**"
 	}
@@ -123,7 +126,7 @@ func checkDestination(pattern string) string {
 	if name, ok := strings.CutPrefix(plain, "/user/"); ok && !strings.Contains(name, "/") && !isMany(name) {
 		return "expected /user/**, or /user/queue/NAME for SUBSCRIBE, or /user/NAME/queue/NAME for SEND; topic may stand for queue"
 	}
-	return checkSegments(segments(plain))
+	return checkSegments(segments(plain), parts)
 }
 
 // segments cuts up a pattern. What stands behind /user/ is a user's name, which
@@ -141,10 +144,10 @@ func segments(pattern string) []string {
 	return append(head, strings.Split(strings.ReplaceAll(rest, ".", "/"), "/")...)
 }
 
-func checkSegments(all []string) string {
+func checkSegments(all []string, parts bool) string {
 	partly := slices.ContainsFunc(all, func(s string) bool { return strings.Contains(s, "*") && s != "*" && s != "**" })
 	switch {
-	case partly:
+	case partly && !parts:
 		return "expected each wildcard to be a whole segment: * for one, ** for any number"
 	case len(all) == 1 && !isMany(all[0]):
 		return "expected a name behind the prefix, such as /topic/news or /topic/**"

@@ -50,6 +50,7 @@ type WebSocket struct {
 	Path        string   // begins with '/'
 	Origins     []string // see checkOrigin for the forms; empty means same origin only
 	Compression bool     // permessage-deflate
+	SockJS      bool     // pages that use sockjs-client are served below Path
 	// ProxyProtocol says that connections from Limits.TrustedProxies begin
 	// with a PROXY header.
 	ProxyProtocol bool

@@ -65,6 +65,7 @@ func TestValueFaults(t *testing.T) {
 		{"listen.websocket.compression", "yes", `"yes"`, boolean},
 		{"listen.websocket.compression", "1", "1", boolean},
 		{"listen.websocket.compression", `"true"`, `"true"`, boolean},
+		{"listen.websocket.sockjs", "on", `"on"`, boolean},
 		{"listen.websocket.origins", `"*"`, `"*"`, list},
 		{"listen.websocket.origins", "[1, a]", `[1, "a"]`, list},
 		{"listen.websocket.origins", "[null]", `[null]`, list},

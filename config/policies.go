@@ -214,7 +214,7 @@ func checkMatch(pattern string) string {
 	if strings.ContainsAny(pattern, "{}") {
 		return "expected no braces; placeholders such as {user} are for acl"
 	}
-	return checkDestination(pattern)
+	return checkPattern(pattern, true)
 }
 
 // checkQueue wants one queue; its prefix is left to the relations.
@@ -222,7 +222,7 @@ func checkQueue(name string) string {
 	if expected := checkMatch(name); expected != "" {
 		return expected
 	}
-	if slices.ContainsFunc(segments(name), func(s string) bool { return s == "*" || isMany(s) }) {
+	if slices.ContainsFunc(segments(name), func(s string) bool { return strings.Contains(s, "*") || isMany(s) }) {
 		return "expected one queue, without wildcards"
 	}
 	return ""

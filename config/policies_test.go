@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -94,14 +95,12 @@ func TestPolicyFaults(t *testing.T) {
 		size     = "expected a size such as 64KiB, or a whole number of bytes"
 		none     = "expected 0s for none, or at least 1ms"
 		delay    = "expected a duration such as 1s, or a map such as " + delayExample
-		wildcard = "expected each wildcard to be a whole segment: * for one, ** for any number"
 		braces   = "expected no braces; placeholders such as {user} are for acl"
 	)
 	for _, tt := range []struct{ yaml, at, shown, expected string }{
 		{"match: 5", ".match", "5", "expected a string"},
 		{"match: ''", ".match", `""`, "expected a destination that begins with '/', such as /topic/news.**"},
 		{"match: queue/a", ".match", `"queue/a"`, "expected a destination that begins with '/', such as /topic/news.**"},
-		{"match: /queue/a*", ".match", `"/queue/a*"`, wildcard},
 		{"match: '/queue/{user}'", ".match", `"/queue/{user}"`, braces},
 		{"match: /queue/", ".match", `"/queue/"`, "expected a name behind the last '/'; ** stands for all names"},
 		{"match: /queue", ".match", `"/queue"`, "expected a name behind the prefix, such as /topic/news or /topic/**"},
@@ -289,6 +288,8 @@ func TestCoversAll(t *testing.T) {
 		{"/q/a.**", "/q/a", true}, {"/q/a.**", "/q/b", false}, {"/q/**.a", "/q/a", true}, {"/q/**.a", "/q/b.a", true}, {"/q/**.a", "/q/a.b", false},
 		{"/q/**.a.**.b", "/q/x.a.a.y.b", true}, {"/q/**.a.**.b", "/q/x.b.a", false}, {"/q/**.*", "/q/a", true}, {"/q/**.*", "/q/**", false},
 		{"/q/a.**", "/q/**.a", false}, {"/q/**.**", "/q/**", true}, {"/q/**.**.**", "/q/*.a.**", true}, {"/q/**", "/t/a", false},
+		{"/q/a*", "/q/ab", true}, {"/q/a*", "/q/a", true}, {"/q/a*", "/q/a.b", false}, {"/q/*a", "/q/ab", false}, {"/q/*-user*", "/q/x-user1", true},
+		{"/q/*", "/q/a*", true}, {"/q/a*", "/q/a*", true}, {"/q/a*", "/q/ab*", false}, {"/q/a*", "/q/*", false}, {"/q/**", "/q/a*b.c", true}, {"/q/[a*", "/q/a", false},
 	} {
 		if got := coversAll(tt.pattern, tt.other); got != tt.want {
 			t.Errorf("%s covers %s: %v", tt.pattern, tt.other, got)
@@ -301,6 +302,8 @@ func TestCoversAll(t *testing.T) {
 func FuzzCovers(f *testing.F) {
 	f.Add("/q/**.a", "/q/*.a", "b", "c.d")
 	f.Add("/q/a.**", "/q/**", "", "a")
+	f.Add("/q/a*", "/q/ab", "b", "")
+	f.Add("/q/*-user*", "/q/a-user*", "1", "")
 	f.Add("/#.>/**", "/*.**", "x", "")
 	f.Fuzz(func(t *testing.T, pattern, other, one, many string) {
 		if checkMatch(pattern) != "" || checkMatch(other) != "" || !coversAll(pattern, other) || strings.ContainsAny(one, "./*#>") || strings.ContainsAny(many, "*#>") {
@@ -324,7 +327,7 @@ func instance(pattern, one, many string) []string {
 		case s == "*":
 			name = append(name, one)
 		case !isMany(s):
-			name = append(name, s)
+			name = append(name, strings.ReplaceAll(s, "*", one))
 		case many != "":
 			name = append(name, strings.FieldsFunc(many, func(r rune) bool { return r == '.' || r == '/' })...)
 		}
@@ -342,7 +345,7 @@ func matches(pattern, name []string) bool {
 	case isMany(pattern[0]):
 		return matches(pattern[1:], name) || len(name) > 0 && matches(pattern, name[1:])
 	}
-	return len(name) > 0 && (pattern[0] == "*" || pattern[0] == name[0]) && matches(pattern[1:], name[1:])
+	return len(name) > 0 && regexp.MustCompile("^(?s:"+strings.ReplaceAll(regexp.QuoteMeta(pattern[0]), `\*`, ".*")+")$").MatchString(name[0]) && matches(pattern[1:], name[1:])
 }
 
 // FuzzPolicies reads what it has written.

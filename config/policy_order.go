@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -104,12 +105,24 @@ func coversAll(pattern, other string) bool {
 			case isMany(p[i]):
 				next[j] = covered[j] || j < len(o) && next[j+1]
 			case j < len(o) && !isMany(o[j]):
-				next[j] = (p[i] == "*" || p[i] == o[j]) && covered[j+1]
+				next[j] = coversSegment(p[i], o[j]) && covered[j+1]
 			}
 		}
 		covered = next
 	}
 	return covered[0]
+}
+
+// coversSegment is coversAll for a segment.
+func coversSegment(pattern, other string) bool {
+	switch {
+	case pattern == "*" || pattern == other:
+		return true
+	case !strings.Contains(pattern, "*") || strings.Contains(other, "*"):
+		return false
+	}
+	parts := strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*")
+	return regexp.MustCompile("^(?s:" + parts + ")$").MatchString(other)
 }
 
 // checkDeadLetters refuses queues whose dead letters come back to them.

@@ -29,6 +29,10 @@ func (s *Session) authenticate(h *frame.Header) (*auth.Identity, error) {
 		HTTPAuthorization: s.info.HTTPAuthorization, QueryToken: s.info.QueryToken, CookieToken: s.info.CookieToken,
 		Remote: s.info.Remote,
 	})
+	if refusal := (*auth.Refusal)(nil); errors.As(err, &refusal) && refusal.Busy {
+		s.audit("connect refused", "reason", refusal.Reason)
+		return nil, fault(TryLater, "Too many clients are logging in at this moment. Connect again in a few seconds.")
+	}
 	if err != nil {
 		if t != nil {
 			t.Failed(s.info.Remote, login, time.Now())

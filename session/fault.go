@@ -35,6 +35,7 @@ const (
 	TooManySubscriptions  = "too-many-subscriptions"
 	TooManyTransactions   = "too-many-transactions"
 	RateLimited           = "rate-limited"
+	TryLater              = "try-later"
 	SlowConsumer          = "slow-consumer"
 	QueueFull             = "queue-full"
 	SubscriptionInUse     = "subscription-in-use"
@@ -65,7 +66,7 @@ func (f *Fault) closeCode() CloseCode {
 	switch f.Word {
 	case frames.FrameTooLarge, TransactionTooLarge:
 		return CloseTooBig
-	case StorageFailed, QueueFull, SubscriptionInUse:
+	case StorageFailed, TryLater, QueueFull, SubscriptionInUse:
 		return CloseTryLater
 	case InternalError:
 		return CloseInternal

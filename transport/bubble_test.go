@@ -82,7 +82,9 @@ func (w *world) pipeWS() *pipeListener {
 	return l
 }
 
-const handshake = "GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+const handshake = "GET " + path + handshakeRest
+
+const handshakeRest = " HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
 
 // A rawWS is a WebSocket client that does no more than it is told.
@@ -97,8 +99,13 @@ type rawWS struct {
 // handshake.
 func upgrade(t testing.TB, c net.Conn, frames ...string) *rawWS {
 	t.Helper()
+	return upgradeAt(t, c, path, frames...)
+}
+
+func upgradeAt(t testing.TB, c net.Conn, path string, frames ...string) *rawWS {
+	t.Helper()
 	ws := &rawWS{c, t, bufio.NewReader(c), stomptest.DefaultLimit}
-	ws.write(handshake + strings.Join(frames, ""))
+	ws.write("GET " + path + handshakeRest + strings.Join(frames, ""))
 	resp, err := http.ReadResponse(ws.r, nil)
 	if err != nil {
 		t.Fatal(err)

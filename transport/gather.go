@@ -156,6 +156,30 @@ func (g *gatherer) writeFrame(header, payload []byte) error {
 	return nil
 }
 
+// writeQuoted writes a header, text as it stands within a JSON string, and what
+// ends it, with nothing between them, and no more than a piece in memory.
+func (g *gatherer) writeQuoted(header, text []byte, end string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.gather(header)
+	for len(text) > 0 {
+		n := nextPiece(text)
+		*g.out = appendQuoted(*g.out, text[:n])
+		text = text[n:]
+		if len(*g.out) >= gatherBytes {
+			if err := g.send(); err != nil {
+				return err
+			}
+			g.gather(nil)
+		}
+	}
+	*g.out = append(*g.out, end...)
+	if !g.corked {
+		return g.send()
+	}
+	return nil
+}
+
 // gather keeps bytes back. The lock is held.
 func (g *gatherer) gather(p []byte) {
 	if g.out == nil {

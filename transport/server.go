@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/http"
 	"net/netip"
 	"strconv"
 	"sync"
@@ -32,8 +33,12 @@ type Options struct {
 	// TrustedProxies are those whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
 	Credentials    Credentials
+	SockJS         SockJS
 	Limits         Limits
-	Log            *slog.Logger // nil: that of Session
+	// Elsewhere answers requests to the WebSocket listener for other paths
+	// than the endpoint's; nil: 404.
+	Elsewhere http.Handler
+	Log       *slog.Logger // nil: that of Session
 }
 
 // Credentials say where in a WebSocket handshake a token may be.
@@ -59,6 +64,7 @@ type Server struct {
 	gate    *gate
 	prefix  string // of session ids, different at each start
 	number  atomic.Uint64
+	sockJS  *sockSessions
 	context context.Context // ends when the server does
 	cancel  context.CancelFunc
 	wait    sync.WaitGroup // for every connection
@@ -83,6 +89,7 @@ func NewServer(o Options) *Server {
 	}
 	return &Server{
 		options: o, origins: o.Origins, gate: newGate(o.Limits), prefix: newPrefix(), context: ctx, cancel: cancel,
+		sockJS:    newSockSessions(),
 		listeners: make(map[net.Listener]struct{}), sessions: make(map[*session.Session]conn),
 	}
 }

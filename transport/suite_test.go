@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"crypto/rand"
 	"fmt"
 	"strings"
 	"testing"
@@ -41,12 +42,30 @@ var ways = map[string]func(w *world) func() stomptest.Conn{
 		url := "wss://" + w.ws(serverTLS()) + path
 		return func() stomptest.Conn { return &messages{ws: dialWS(w.t, url, nil), kind: websocket.MessageText} }
 	},
+	"ws below": func(w *world) func() stomptest.Conn {
+		url := "ws://" + w.ws(nil) + path + "/websocket"
+		return func() stomptest.Conn { return &messages{ws: dialWS(w.t, url, nil), kind: websocket.MessageText} }
+	},
+	"sockjs websocket": func(w *world) func() stomptest.Conn {
+		url := "ws://" + w.ws(nil) + path
+		return func() stomptest.Conn { return dialSockWS(w.t, url+"/000/"+rand.Text()+"/websocket", nil) }
+	},
+	"sockjs streaming": func(w *world) func() stomptest.Conn {
+		url, web := "http://"+w.ws(nil)+path, httpClient(w.t, nil)
+		return func() stomptest.Conn { return dialXHR(w.t, web, url+"/000/"+rand.Text(), true) }
+	},
+	"sockjs polling": func(w *world) func() stomptest.Conn {
+		url, web := "https://"+w.ws(serverTLS())+path, httpClient(w.t, nil)
+		return func() stomptest.Conn { return dialXHR(w.t, web, url+"/000/"+rand.Text(), false) }
+	},
 }
 
 // A stage is where a conversation takes place.
 type stage struct {
 	*world
 	dial func() *stomptest.Client
+	// text says that nothing but UTF-8 can be sent.
+	text bool
 }
 
 // connect opens a connection of STOMP 1.2.
@@ -87,9 +106,9 @@ func TestSuite(t *testing.T) {
 			for name, conversation := range suite {
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
-					w := newWorld(t, quickBeats)
+					w := newWorld(t, quickBeats, withSockJS)
 					dial := open(w)
-					conversation(stage{w, func() *stomptest.Client { return stomptest.New(t, dial()) }})
+					conversation(stage{w, func() *stomptest.Client { return stomptest.New(t, dial()) }, strings.HasPrefix(way, "sockjs")})
 				})
 			}
 		})

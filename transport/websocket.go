@@ -2,7 +2,6 @@ package transport
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -36,31 +35,62 @@ func (s *Server) ServeWebSocket(l net.Listener, path string, config *tls.Config)
 		return ErrServerClosed
 	}
 	defer s.removeListener(l)
+	if !s.begin() {
+		return ErrServerClosed
+	}
+	defer s.wait.Done() // so that Shutdown waits for the last responses
 	if config != nil {
 		l = tls.NewListener(l, config)
 	}
-	mux := http.NewServeMux()
-	mux.Handle(path, s.Handler())
 	timeout := s.options.Session.ConnectTimeout
 	hs := &http.Server{
-		Handler: mux, ReadHeaderTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: timeout,
+		Handler: s.endpoint(path), ReadHeaderTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: timeout,
 		MaxHeaderBytes: 32 << 10,
 		ErrorLog:       slog.NewLogLogger(s.options.Log.Handler(), slog.LevelDebug),
-		BaseContext:    func(net.Listener) context.Context { return s.context },
 	}
 	defer hs.Close()
-	if err := hs.Serve(l); !s.closing() && !errors.Is(err, net.ErrClosed) {
-		return err
+	err := hs.Serve(l)
+	if s.closing() {
+		s.drainSockJS(hs)
+		return nil
 	}
-	return nil
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// endpoint serves a path, and with SockJS what is below it.
+func (s *Server) endpoint(path string) http.Handler {
+	mux := http.NewServeMux()
+	if s.options.Elsewhere != nil && path != "/" {
+		mux.Handle("/", s.options.Elsewhere)
+	}
+	if !s.options.SockJS.Enabled {
+		mux.Handle(path, s.Handler())
+		return mux
+	}
+	h := s.SockJSHandler(path)
+	mux.Handle(path, h)
+	if below := strings.TrimSuffix(path, "/") + "/"; below != path {
+		mux.Handle(below, h)
+	}
+	return mux
 }
 
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
+	s.upgradeTo(s.accept, w, r)
+}
+
+// An accepter makes a request a connection, or answers it and returns an error.
+type accepter func(w http.ResponseWriter, r *http.Request, remote string) (conn, error)
+
+func (s *Server) upgradeTo(accept accepter, w http.ResponseWriter, r *http.Request) {
 	if !s.begin() {
-		refuseHTTP(w, http.StatusServiceUnavailable, "The broker stops; come back later.")
+		refuseHTTP(w, http.StatusServiceUnavailable, stopping)
 		return
 	}
-	c, release := s.welcome(w, r)
+	c, release := s.welcome(accept, w, r)
 	if c == nil {
 		s.wait.Done()
 		return
@@ -74,22 +104,18 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 	}()
 }
 
-// welcome checks a request and makes it a WebSocket, with the place that it
+// welcome checks a request and makes it a connection, with the place that it
 // takes; or it answers the request and returns nil.
-func (s *Server) welcome(w http.ResponseWriter, r *http.Request) (c *wsConn, release func()) {
+func (s *Server) welcome(accept accepter, w http.ResponseWriter, r *http.Request) (c conn, release func()) {
 	remote := s.remoteOf(r)
-	if !s.origins.allow(r) {
-		s.refused(remote, "origin", strconv.QuoteToASCII(r.Header.Get("Origin")))
-		http.Error(w, "The Origin of this page may not connect (listen.websocket.origins).", http.StatusForbidden)
+	if !s.checkOrigin(w, r, remote) {
 		return nil, nil
 	}
-	release, refusal := s.admit(addr(remote))
-	if refusal != nil {
-		s.refused(remote, refusal.Word, refusal.Text)
-		refuseHTTP(w, http.StatusServiceUnavailable, refusal.Text)
+	release = s.place(w, remote)
+	if release == nil {
 		return nil, nil
 	}
-	c, err := s.accept(w, r, remote)
+	c, err := accept(w, r, remote)
 	if err != nil {
 		release() // Accept has answered
 		s.options.Log.Info("WebSocket handshake failed", "remote", remote, "error", err)
@@ -98,12 +124,46 @@ func (s *Server) welcome(w http.ResponseWriter, r *http.Request) (c *wsConn, rel
 	return c, release
 }
 
+// checkOrigin answers a request from a page that may not connect, and returns
+// false.
+func (s *Server) checkOrigin(w http.ResponseWriter, r *http.Request, remote string) bool {
+	if s.origins.allow(r) {
+		return true
+	}
+	s.refused(remote, "origin", strconv.QuoteToASCII(r.Header.Get("Origin")))
+	http.Error(w, "The Origin of this page may not connect (listen.websocket.origins).", http.StatusForbidden)
+	return false
+}
+
+// place takes a place for a connection, which release gives back; or it answers
+// the request and returns nil.
+func (s *Server) place(w http.ResponseWriter, remote string) (release func()) {
+	release, refusal := s.admit(addr(remote))
+	if refusal != nil {
+		s.refused(remote, refusal.Word, refusal.Text)
+		refuseHTTP(w, http.StatusServiceUnavailable, refusal.Text)
+		return nil
+	}
+	return release
+}
+
+// stopping is what requests are told during a shutdown.
+const stopping = "The broker stops; come back later."
+
 func refuseHTTP(w http.ResponseWriter, status int, why string) {
 	w.Header().Set("Retry-After", "5")
 	http.Error(w, why, status)
 }
 
-func (s *Server) accept(w http.ResponseWriter, r *http.Request, remote string) (*wsConn, error) {
+func (s *Server) accept(w http.ResponseWriter, r *http.Request, remote string) (conn, error) {
+	c, err := s.acceptWS(w, r, remote, subprotocols)
+	if err != nil {
+		return nil, err // not a nil within an interface
+	}
+	return c, nil
+}
+
+func (s *Server) acceptWS(w http.ResponseWriter, r *http.Request, remote string, subprotocols []string) (*wsConn, error) {
 	mode := websocket.CompressionDisabled
 	if s.options.Compression {
 		// Without a dictionary that stays, which would be 64 KiB for each
@@ -119,13 +179,21 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, remote string) (
 	if err != nil {
 		return nil, err
 	}
-	info := session.Info{Transport: "ws", Remote: remote, Version: versionOf(ws.Subprotocol())}
-	info.HTTPAuthorization, info.QueryToken, info.CookieToken = s.credentials(r)
-	if r.TLS != nil {
-		info.Transport = "wss"
-	}
+	info := s.infoOf(r, remote, "ws")
+	info.Version = versionOf(ws.Subprotocol())
 	compressed := h.Header().Get("Sec-WebSocket-Extensions") != ""
 	return newWSConn(ws, h.conn, compressed, s.options.Session.Limits.Limits, info), nil
+}
+
+// infoOf describes the connection that a request opens. transport gets an s for
+// TLS.
+func (s *Server) infoOf(r *http.Request, remote, transport string) session.Info {
+	info := session.Info{Transport: transport, Remote: remote}
+	info.HTTPAuthorization, info.QueryToken, info.CookieToken = s.credentials(r)
+	if r.TLS != nil {
+		info.Transport += "s"
+	}
+	return info
 }
 
 func versionOf(subprotocol string) frames.Version {

@@ -59,18 +59,24 @@ func (c *wsConn) readMore() error {
 }
 
 func (c *wsConn) messageTooLong() error {
-	return &frames.Error{Word: frames.FrameTooLarge, Text: "The WebSocket message is longer than " + strconv.Itoa(c.messageLimit()) +
-		" bytes, after decompression (limits.frame_header_bytes and limits.frame_body_bytes together, or limits.frame_bytes_before_connect)."}
+	return &frames.Error{Word: frames.FrameTooLarge, Text: messageTooLong("WebSocket message", c.messageLimit())}
 }
+
+func messageTooLong(what string, limit int) string {
+	return "The " + what + " is longer than " + strconv.Itoa(limit) +
+		" bytes, after decompression (limits.frame_header_bytes and limits.frame_body_bytes together, or limits.frame_bytes_before_connect)."
+}
+
+func (c *wsConn) messageLimit() int { return messageLimit(c.limits, c.negotiated) }
 
 // messageLimit is what one message may have: a frame as large as may be, with
 // heart-beats around it.
-func (c *wsConn) messageLimit() int {
+func messageLimit(l frames.Limits, negotiated bool) int {
 	const around = 1024
-	if !c.negotiated {
-		return c.limits.BytesBeforeConnect + around
+	if !negotiated {
+		return l.BytesBeforeConnect + around
 	}
-	return c.limits.HeaderBytes + c.limits.BodyBytes + around
+	return l.HeaderBytes + l.BodyBytes + around
 }
 
 // Negotiated implements session.Conn.

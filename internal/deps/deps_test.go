@@ -60,11 +60,15 @@ var table = []rule{
 	{
 		pkg: "cmd/hoofbeat", own: []string{
 			"frames", "broker", "auth", "config", "session", "transport", "store/pebble", "admin",
-			"internal/client", "internal/load", "internal/tlsfiles", "internal/timers",
+			"internal/client", "internal/load", "internal/tlsfiles", "internal/timers", "examples/browser",
 		},
 		third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", stompClient, "golang.org/x/sys", "github.com/pires/go-proxyproto"},
 		reason: "the program: it alone puts the parts together; go-stomp is there for pub and sub, which are clients, " +
 			"x/sys to ask whether somebody is looking at a terminal, go-proxyproto to wrap listeners",
+	},
+	{
+		pkg:    "examples/browser",
+		reason: "a page and the files that it needs, embedded; it talks to the broker as any page does",
 	},
 	{
 		pkg:    "internal/timers",
@@ -97,6 +101,10 @@ var table = []rule{
 	{
 		pkg:    "internal/durable",
 		reason: "tests only, of the program as an operator starts it",
+	},
+	{
+		pkg:    "internal/dialects",
+		reason: "tests only, of what clients send and can read",
 	},
 	{
 		pkg:    "internal/deps",

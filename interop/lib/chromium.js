@@ -34,6 +34,9 @@ export const skip = executablePath ? false : 'Chromium is not installed: set CHR
 const served = {
   '/': ['text/html', path.join(root, 'page', 'index.html')],
   '/page.js': ['text/javascript', path.join(root, 'page', 'page.js')],
+  '/sockjs.html': ['text/html', path.join(root, 'page', 'sockjs.html')],
+  '/sockjs.page.js': ['text/javascript', path.join(root, 'page', 'sockjs.page.js')],
+  '/sockjs.js': ['text/javascript', path.join(root, 'node_modules', 'sockjs-client', 'dist', 'sockjs.js')],
   '/stomp.umd.js': ['text/javascript', path.join(root, 'node_modules', '@stomp', 'stompjs', 'bundles', 'stomp.umd.js')],
 };
 
@@ -74,8 +77,8 @@ export function suiteChromium() {
     server?.close();
   });
 
-  /** Opens the page, which ends with the test. call runs one of its functions. */
-  async function open(t) {
+  /** Opens a page, which ends with the test. call runs one of its functions. */
+  async function open(t, pathname = '/') {
     const page = await browser.newPage();
     const faults = [];
     page.on('pageerror', (error) => faults.push(String(error)));
@@ -87,7 +90,7 @@ export function suiteChromium() {
       assert.deepEqual(faults, [], 'uncaught errors of the page');
     });
     page.setDefaultTimeout(20_000);
-    await page.goto(suite.origin);
+    await page.goto(suite.origin + pathname);
     page.call = (name, ...args) =>
       within(page.evaluate(([f, a]) => globalThis[f](...a), [name, args]), `${name}(${args.join(', ').slice(0, 80)}) in the page`);
     page.events = () => page.evaluate('events');

@@ -1,0 +1,347 @@
+package transport_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hoofbeat/internal/stomptest"
+	"hoofbeat/session"
+	"hoofbeat/transport"
+)
+
+// sockInBubble runs a test with a page that reaches the broker by pipes. The
+// page's connections are closed in the end.
+func sockInBubble(t *testing.T, f func(w *world, p page), edit ...func(*transport.Options)) {
+	inBubble(t, func(w *world) {
+		l := w.pipeWS()
+		f(w, page{w.t, httpClient(w.t, func() net.Conn { return l.dial(w.t) }), "http://x" + path})
+	}, append(edit, withSockJS)...)
+}
+
+// after wants something to take so long, and not much longer.
+func after(t testing.TB, want time.Duration, f func()) {
+	t.Helper()
+	start := time.Now()
+	f()
+	if took := time.Since(start); took < want || took > want+time.Second {
+		t.Fatalf("it took %v, want %v", took, want)
+	}
+}
+
+// A silent session gets an h every 25 seconds, which is longer than the time
+// that other requests may take.
+func TestSockJSHeartbeats(t *testing.T) {
+	const pause = 25 * time.Second
+	t.Run("polling", func(t *testing.T) {
+		sockInBubble(t, func(w *world, p page) {
+			s := p.connected()
+			for range 3 {
+				after(t, pause, func() { p.do("POST", s+"/xhr", "").want(t, 200, "h\n") })
+			}
+			p.send(s, "SEND\ndestination:/topic/a\nreceipt:r\n\n")
+			p.poll(s, "RECEIPT")
+		})
+	})
+	t.Run("streaming", func(t *testing.T) {
+		sockInBubble(t, func(w *world, p page) {
+			s := p.connected()
+			r := p.open(s)
+			for range 3 {
+				after(t, pause, func() { r.want("h") })
+			}
+			p.send(s, "SEND\ndestination:/topic/a\nreceipt:r\n\n")
+			if line := r.next(); !strings.HasPrefix(line, `a["RECEIPT\n`) {
+				t.Error(line)
+			}
+		})
+	})
+	t.Run("websocket", func(t *testing.T) {
+		inBubble(t, func(w *world) {
+			ws := upgradeAt(w.t, w.pipeWS().dial(w.t), path+"/000/x/websocket")
+			ws.limit = time.Minute
+			ws.wantText("o")
+			ws.write(masked(opText, inMessages("CONNECT\naccept-version:1.2\n\n")))
+			ws.wantText(`a["CONNECTED\n`)
+			for range 3 {
+				after(t, pause, func() {
+					if op, text := ws.next(); op != opText || text != "h" {
+						t.Errorf("got %d %q", op, text)
+					}
+				})
+			}
+		}, withSockJS)
+	})
+}
+
+// STOMP's heart-beats take the place of SockJS's, and keep a session alive that
+// polls.
+func TestSockJSWithSTOMPHeartbeats(t *testing.T) {
+	sockInBubble(t, func(w *world, p page) {
+		s := newSession()
+		p.do("POST", s+"/xhr", "").want(t, 200, "o\n")
+		p.send(s, "CONNECT\naccept-version:1.2\nheart-beat:10000,10000\n\n")
+		p.poll(s, "CONNECTED\n")
+		for range 10 {
+			after(t, 8*time.Second, func() { p.poll(s, "\n") })
+			p.do("POST", s+"/xhr_send", `["\n"]`).want(t, 204, "")
+		}
+		r := p.open(s)
+		for _, want := range []string{`a["\n"]`, `a["\n"]`, `a["ERROR\nmessage:heart-beat-timeout\n`} {
+			if line := r.next(); !strings.HasPrefix(line, want) {
+				t.Errorf("got %q, want %q", line, want)
+			}
+		}
+		r.want(`c[1008,"heart-beat-timeout"]`)
+	})
+}
+
+// A client that does not come back within 5 seconds is lost.
+func TestSockJSDisconnectDelay(t *testing.T) {
+	sockInBubble(t, func(w *world, p page) {
+		s := p.connected()
+		p.send(s, "SUBSCRIBE\nid:1\ndestination:/queue/a\nack:client\nreceipt:r\n\n")
+		p.poll(s, "RECEIPT")
+		p.send(s, "SEND\ndestination:/queue/a\n\n1", "SEND\ndestination:/queue/a\n\n2")
+		after(t, 5*time.Second, func() { w.wantDepth("/queue/a", 2, 0) })
+		for range 4 {
+			p.do("POST", s+"/xhr", "").want(t, 200, `c[1002,"Connection interrupted"]`+"\n")
+			p.do("POST", s+"/xhr_send", "[]").want(t, 404, "404 page not found\n")
+			time.Sleep(time.Second)
+		}
+		time.Sleep(5 * time.Second)
+		p.do("POST", s+"/xhr", "").want(t, 200, "o\n") // forgotten
+		// Who only opens, and never comes back.
+		p.do("POST", newSession()+"/xhr", "").want(t, 200, "o\n")
+		after(t, 5*time.Second, func() {
+			eventually(t, "nobody is left", func() bool { return w.server.Sessions() == 0 })
+		})
+		// Who comes back in time stays.
+		s = p.connected()
+		for i := range 5 {
+			time.Sleep(4 * time.Second)
+			p.send(s, fmt.Sprintf("SEND\ndestination:/topic/a\nreceipt:%d\n\n", i))
+			p.poll(s, fmt.Sprintf("RECEIPT\nreceipt-id:%d\n", i))
+		}
+	})
+}
+
+// Opening a session is no connection yet.
+func TestSockJSConnectTimeout(t *testing.T) {
+	sockInBubble(t, func(w *world, p page) {
+		r := p.open(newSession())
+		r.want("o")
+		after(t, 10*time.Second, func() {
+			if line := r.next(); !strings.HasPrefix(line, `a["ERROR\nmessage:connect-timeout\n`) {
+				t.Error(line)
+			}
+		})
+		r.want(`c[1008,"connect-timeout"]`)
+		r.wantEnd()
+	})
+}
+
+// Clients get what is queued for them, and are told that the broker stops,
+// whether they are just asking or come back for it.
+func TestSockJSShutdown(t *testing.T) {
+	sockInBubble(t, func(w *world, p page) {
+		streaming, waiting, away := p.connected(), p.connected(), p.connected()
+		const n = 2000
+		for _, s := range []string{streaming, waiting, away} {
+			p.send(s, subscribeFrame)
+			p.poll(s, "RECEIPT")
+		}
+		r := p.open(streaming)
+		p.do("GET", "/info", "") // so that there is another connection
+		publish(w, n)
+		done := w.shutdown(time.Minute)
+		synctest.Wait()
+		for _, s := range []string{away, waiting} {
+			got := 0
+			for {
+				synctest.Wait() // the connection of the last one serves again: new ones are not accepted
+				line := p.do("POST", s+"/xhr", "").body
+				if line == `c[1001,"going-away"]`+"\n" {
+					break
+				}
+				for l := range strings.Lines(line) {
+					f, err := parseSock(strings.TrimSpace(l))
+					if err != nil || f.kind != 'a' {
+						t.Fatalf("%q, %v", l, err)
+					}
+					got += len(f.messages)
+				}
+			}
+			if got != n {
+				t.Errorf("%d of %d messages", got, n)
+			}
+		}
+		for got := 0; ; {
+			line, err := r.lines.ReadString('\n')
+			if err == io.EOF { // it has taken enough
+				synctest.Wait()
+				r = p.open(streaming)
+				continue
+			}
+			f, err := parseSock(strings.TrimSuffix(line, "\n"))
+			if got += len(f.messages); err != nil || f.kind == 'c' {
+				if f.code != 1001 || got != n {
+					t.Errorf("%v: %v after %d", f, err, got)
+				}
+				break
+			}
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	// Nobody comes: it ends all the same.
+	sockInBubble(t, func(w *world, p page) {
+		s := p.connected()
+		p.send(s, subscribeFrame)
+		p.poll(s, "RECEIPT")
+		publish(w, 10)
+		after(t, 5*time.Second, func() {
+			if err := <-w.shutdown(time.Minute); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+	sockInBubble(t, func(w *world, p page) {
+		for range 3 {
+			p.connected()
+		}
+		after(t, 0, func() { <-w.shutdown(500 * time.Millisecond) })
+	})
+}
+
+// publish sends to /topic/a by a connection of its own.
+func publish(w *world, n int) {
+	here, there := stomptest.Pipe(1 << 20)
+	w.server.Serve(there, session.Info{Transport: "pipe", Remote: "publisher"})
+	c := stomptest.New(w.t, here)
+	c.Connect("1.2")
+	for i := range n {
+		c.Send("SEND", "destination:/topic/a", "", fmt.Sprint(i))
+	}
+	c.Barrier()
+	c.Send("DISCONNECT")
+	c.WantClosed()
+	c.Close()
+}
+
+// A client that does not come back, or does not read, holds no more than the
+// limit, and what is dropped is as the policy says.
+func TestSockJSSlow(t *testing.T) {
+	const size, limit = 64 << 10, 1 << 20
+	for name, stall := range map[string]func(w *world, p page, s string, l *pipeListener){
+		"away": func(*world, page, string, *pipeListener) {},
+		"does not read": func(w *world, p page, s string, l *pipeListener) {
+			fmt.Fprintf(l.dial(w.t), "POST %s%s/xhr_streaming HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", path, s)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(w *world) {
+				l := w.pipeWS()
+				p := page{w.t, httpClient(w.t, func() net.Conn { return l.dial(w.t) }), "http://x" + path}
+				s := p.connected()
+				p.send(s, subscribeFrame)
+				p.poll(s, "RECEIPT")
+				stall(w, p, s, l)
+				synctest.Wait()
+				before := heap()
+				publisher := stomptest.New(w.t, w.pipeTCP().dial(w.t))
+				publisher.Connect("1.2")
+				for range 200 {
+					publisher.Send("SEND", "destination:/topic/a", "", strings.Repeat("\x01", size-1)+"\n")
+				}
+				publisher.Barrier()
+				if extra := int64(heap()) - int64(before); extra > 4*limit {
+					t.Errorf("the heap has grown by %d bytes", extra)
+				}
+				time.Sleep(6 * time.Second)
+				if n := w.server.Sessions(); n != 1 || !strings.Contains(w.log.String(), "reason=slow-consumer") {
+					t.Errorf("%d sessions; %s", n, w.log.String())
+				}
+			}, withSockJS, func(o *transport.Options) { o.Session.Limits.Outbound = limit })
+		})
+	}
+	t.Run("drop-oldest", func(t *testing.T) {
+		sockInBubble(t, func(w *world, p page) {
+			s := p.connected()
+			p.send(s, subscribeFrame)
+			p.poll(s, "RECEIPT")
+			publish(w, 10_000)
+			got := p.do("POST", s+"/xhr", "").body
+			for !strings.Contains(got, "\\n\\n9999\\u0000") {
+				got = p.do("POST", s+"/xhr", "").body
+			}
+			if w.server.Sessions() != 1 {
+				t.Error("disconnected")
+			}
+		}, func(o *transport.Options) {
+			o.Session.Limits.Outbound, o.Session.Limits.SlowConsumer = 64<<10, session.DropOldest
+		})
+	})
+}
+
+// idlePolls opens sessions that wait for messages by a request each.
+func idlePolls(t testing.TB, w *world, address string, n int) []net.Conn {
+	all := make([]net.Conn, n)
+	web := httpClient(t, nil)
+	p := page{t, web, "http://" + address + path}
+	for i := range all {
+		s := p.connected()
+		p.send(s, fmt.Sprintf("SUBSCRIBE\nid:1\ndestination:/topic/%d\nreceipt:r\n\n", i))
+		p.poll(s, "RECEIPT")
+		all[i] = dialTCP(t, address)
+		fmt.Fprintf(all[i], "POST %s%s/xhr HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", path, s)
+	}
+	web.CloseIdleConnections()
+	return all
+}
+
+// BenchmarkIdlePolling tells what a session costs that waits for messages by a
+// request.
+func BenchmarkIdlePolling(b *testing.B) {
+	const n = 1000
+	for b.Loop() {
+		w := newWorld(b, withSockJS)
+		address := w.ws(nil)
+		before, goroutines := memory(), runtime.NumGoroutine()
+		all := idlePolls(b, w, address, n)
+		eventually(b, "all have a response", func() bool { return runtime.NumGoroutine()-goroutines >= 3*n })
+		b.ReportMetric(float64(memory()-before)/n, "B/session") // the client's end is a few hundred of them
+		b.ReportMetric(float64(runtime.NumGoroutine()-goroutines)/n, "goroutines/session")
+		for _, c := range all {
+			_ = c.Close()
+		}
+		w.end()
+	}
+}
+
+// A response whose client has gone ends the session at once.
+func TestSockJSAborted(t *testing.T) {
+	for _, transport := range []string{"/xhr", "/xhr_streaming"} {
+		inBubble(t, func(w *world) {
+			l := w.pipeWS()
+			p := page{w.t, httpClient(w.t, func() net.Conn { return l.dial(w.t) }), "http://x" + path}
+			s := p.connected()
+			c := l.dial(w.t)
+			fmt.Fprintf(c, "POST %s%s%s HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", path, s, transport)
+			synctest.Wait()
+			p.do("POST", s+"/xhr", "").want(t, 200, another)
+			_ = c.Close()
+			synctest.Wait()
+			if n := w.server.Sessions(); n != 0 {
+				t.Errorf("%d sessions", n)
+			}
+			p.do("POST", s+"/xhr", "").want(t, 200, `c[1002,"Connection interrupted"]`+"\n")
+		}, withSockJS)
+	}
+}

@@ -1,0 +1,292 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"hoofbeat/frames"
+)
+
+// prelude is what a stream begins with: some browsers and proxies keep the
+// first 2 KiB back.
+var prelude = []byte(strings.Repeat("h", 2048) + "\n")
+
+// receive serves a request whose response takes frames: until it has taken some
+// (xhr), or many (xhr_streaming).
+func (s *Server) receive(w http.ResponseWriter, r *http.Request, id string, streaming bool) {
+	// The request has no body. What one had would keep the end of the
+	// connection from being seen.
+	if n, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxReceiveBody)); err != nil {
+		http.Error(w, "This request has no body.", http.StatusRequestEntityTooLarge)
+		s.options.Log.Debug("SockJS request with a body", "bytes", n, "error", err)
+		return
+	}
+	c := s.findOrOpen(w, r, id)
+	if c == nil {
+		return
+	}
+	noCaching(w, "application/javascript; charset=UTF-8")
+	w.Header().Set("X-Accel-Buffering", "no") // nginx would wait for more
+	rec := newReceiver(w, streaming)
+	opening, last := c.attach(rec)
+	if err := rec.begin(opening, last); err != nil || last != "" {
+		c.leave(rec, last != "" && err == nil, err)
+		return
+	}
+	if opening && !streaming {
+		c.leave(rec, false, nil)
+		return
+	}
+	c.serve(r.Context(), rec)
+}
+
+const maxReceiveBody = 4 << 10
+
+// begin writes what comes before all else. A frame that ends the session is
+// followed by nothing.
+func (r *receiver) begin(opening bool, last string) error {
+	var first []byte
+	if r.streaming {
+		first = append(first, prelude...)
+	}
+	switch {
+	case last != "":
+		first = append(first, last...)
+	case opening:
+		first = append(first, "o\n"...)
+	}
+	if len(first) == 0 {
+		return nil
+	}
+	return r.write(first)
+}
+
+// attach makes a response the one that takes frames. opening says that it is
+// the session's first, last is the frame that is all it gets: the session has
+// ended, or has a receiver.
+func (c *xhrConn) attach(r *receiver) (opening bool, last string) {
+	c.heard()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.last != "":
+		return false, c.last
+	case c.attached != nil:
+		return false, string(appendClose(nil, 2010, "Another connection still open")) + "\n"
+	}
+	opening = !c.opened
+	c.attached, c.opened = r, true
+	return opening, ""
+}
+
+// leave ends what attach began. The next request must not meet this one, so it
+// comes before the response ends.
+func (c *xhrConn) leave(r *receiver, told bool, err error) {
+	c.mu.Lock()
+	if told && c.last != "" && !c.isTold {
+		c.isTold = true
+		close(c.told)
+	}
+	if c.attached != r {
+		c.mu.Unlock()
+		return
+	}
+	c.attached, c.away = nil, time.Now()
+	r.setDeadline(time.Now().Add(linger)) // of the response's end
+	open := c.over == nil
+	c.mu.Unlock()
+	if err != nil {
+		c.interrupt()
+	}
+	if open {
+		c.timer.Reset(time.Now().Add(c.options.disconnectDelay()))
+	}
+}
+
+// serve lets the session write to a response until that is complete, the
+// session has ended, or the client has gone.
+func (c *xhrConn) serve(ctx context.Context, r *receiver) {
+	_ = r.control.SetReadDeadline(time.Time{}) // the end of the connection is to be seen, whenever it comes
+	c.unbound(r)
+	c.free <- r
+	beat := time.NewTicker(c.options.heartbeat())
+	defer beat.Stop()
+	for {
+		var err error
+		select {
+		case <-r.done:
+			c.leave(r, false, nil)
+			return
+		case <-c.closed:
+			told := c.reclaim(r)
+			if told {
+				err = r.write([]byte(c.lastFrame()))
+			}
+			c.leave(r, told && err == nil, err)
+			return
+		case <-ctx.Done():
+			c.interrupt()
+			r.setDeadline(time.Unix(1, 0)) // for a write that is under way
+			c.reclaim(r)
+			c.leave(r, false, ctx.Err())
+			return
+		case <-beat.C:
+			if done, err := c.beat(r); done {
+				c.leave(r, false, err)
+				return
+			}
+		}
+	}
+}
+
+// unbound lets a response take as long as it wants, unless the session has a
+// deadline.
+func (c *xhrConn) unbound(r *receiver) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r.setDeadline(c.writeBy)
+}
+
+// reclaim takes the response from who may be writing to it. It returns false if
+// that was its end.
+func (c *xhrConn) reclaim(r *receiver) bool {
+	select {
+	case <-c.free:
+		return true
+	case <-r.done:
+		return false
+	}
+}
+
+// beat sends a SockJS heart-beat, unless something is being written. A response
+// of xhr ends with it.
+func (c *xhrConn) beat(r *receiver) (done bool, err error) {
+	select {
+	case <-c.free:
+	default:
+		return false, nil
+	}
+	c.mu.Lock()
+	if c.writeBy.IsZero() {
+		r.setDeadline(time.Now().Add(c.options.heartbeat()))
+	}
+	c.mu.Unlock()
+	if err := r.write([]byte("h\n")); err != nil || !r.streaming {
+		return true, err
+	}
+	r.sent += 2
+	c.unbound(r)
+	c.free <- r
+	return false, nil
+}
+
+func (c *xhrConn) lastFrame() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.last
+}
+
+// maxSenders is how many requests of one session may be sending, or wait to. A
+// client has one.
+const maxSenders = 4
+
+// take serves a request that brings messages.
+func (s *Server) take(w http.ResponseWriter, r *http.Request, id string) {
+	c := s.sockJS.find(s.sockKey(r, id))
+	if c == nil {
+		http.NotFound(w, r)
+		return
+	}
+	c.heard()
+	defer c.senders.Add(-1)
+	if c.senders.Add(1) > maxSenders {
+		refuseHTTP(w, http.StatusServiceUnavailable, "This session has too many requests that send.")
+		return
+	}
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Time{}) // it may have to wait
+	if !c.maySend(r.Context()) {
+		http.NotFound(w, r)
+		return
+	}
+	d, bad := c.receiveText(r, control, s.options.Session.ConnectTimeout)
+	_ = control.SetWriteDeadline(time.Now().Add(s.options.Session.ConnectTimeout))
+	switch {
+	case bad != "":
+		<-c.sending
+		http.Error(w, bad, http.StatusInternalServerError)
+		return
+	case len(d.text) == 0 && d.err == nil:
+		<-c.sending
+	case !c.deliver(d):
+		http.NotFound(w, r)
+		return
+	}
+	noCaching(w, "text/plain; charset=UTF-8")
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// maySend waits until it is a request's turn to send. False says that the
+// session has ended, or the client has gone.
+func (c *xhrConn) maySend(ctx context.Context) bool {
+	select {
+	case <-c.closed: // even if it would be its turn
+		return false
+	default:
+	}
+	select {
+	case c.sending <- struct{}{}:
+		return true
+	case <-c.closed:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// What the protocol answers to bodies that are no array of strings.
+const (
+	brokenJSON      = "Broken JSON encoding."
+	payloadExpected = "Payload expected."
+)
+
+// receiveText reads the body of a request. What is wrong with its JSON is for
+// the request's sender alone; what is wrong with its length ends the session.
+func (c *xhrConn) receiveText(r *http.Request, control *http.ResponseController, patience time.Duration) (d delivery, bad string) {
+	chunk := readChunks.Get().(*readChunk)
+	defer readChunks.Put(chunk)
+	u := c.unquote
+	u.reset()
+	limit, read := c.messageLimit(), 0
+	for {
+		_ = control.SetReadDeadline(time.Now().Add(patience))
+		n, err := r.Body.Read(chunk[:])
+		read += n
+		var broken error
+		if d.text, broken = u.decode(d.text, chunk[:n]); broken != nil {
+			return delivery{}, brokenJSON
+		}
+		if len(d.text) > limit {
+			// The rest is read, or the client would not hear of the ERROR.
+			d = delivery{text: d.text[:0], err: tooLong(limit)}
+		}
+		switch {
+		case errors.Is(err, io.EOF) && u.empty():
+			return delivery{}, payloadExpected
+		case errors.Is(err, io.EOF) && !u.complete(), err != nil && !errors.Is(err, io.EOF):
+			return delivery{}, brokenJSON
+		case err != nil:
+			c.unquote = u
+			return d, ""
+		case read > maxQuoted*limit:
+			return delivery{err: tooLong(limit)}, ""
+		}
+	}
+}
+
+func tooLong(limit int) error {
+	return &frames.Error{Word: frames.FrameTooLarge, Text: messageTooLong("SockJS request", limit)}
+}
