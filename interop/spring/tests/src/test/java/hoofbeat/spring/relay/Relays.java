@@ -1,0 +1,43 @@
+package hoofbeat.spring.relay;
+
+import hoofbeat.spring.relay.RelayApplication.Running;
+import hoofbeat.spring.support.Clients;
+import hoofbeat.spring.support.Peer;
+import org.apache.tomcat.websocket.WsWebSocketContainer;
+import org.springframework.web.socket.client.standard.StandardWebSocketClient;
+import org.springframework.web.socket.messaging.WebSocketStompClient;
+
+/** What the tests of the relay share. */
+final class Relays {
+    static final String PASSCODE = "relay-secret";
+    static final int BODY_LIMIT = (1 << 20) + (1 << 10);
+
+    /** The hash is of PASSCODE, as hoofbeat users hash makes it. */
+    static final String CONFIGURATION = """
+            auth:
+              users:
+                - { name: relay, hash: "$2a$12$ceLKfEiOOptFymfEUv3koej4RLgrnFXzaUhjDYvLyrjZW8KGXf7nS", roles: [relay] }
+            acl:
+              - { name: the application does everything, roles: [relay], allow: [send, subscribe], destinations: ["/topic/**", "/queue/**"] }
+              - { name: secrets, deny: [subscribe], destinations: ["/topic/secret.**"] }
+            heartbeat: { min: 100ms }
+            limits: { frame_body_bytes: 1025KiB, drain_timeout: 2s }
+            """;
+
+    private Relays() {}
+
+    /** A client of an application's own endpoint. */
+    static Peer.Connector client(Running application, String user) {
+        return client(application, user, RelayApplication.MESSAGE_LIMIT);
+    }
+
+    /** A client with buffers of that size, which Tomcat makes for each connection at once. */
+    static Peer.Connector client(Running application, String user, int limit) {
+        WsWebSocketContainer container = new WsWebSocketContainer();
+        container.setDefaultMaxTextMessageBufferSize(limit);
+        container.setDefaultMaxBinaryMessageBufferSize(limit);
+        var client = Clients.setUp(new WebSocketStompClient(new StandardWebSocketClient(container)));
+        client.setInboundMessageSizeLimit(limit);
+        return Clients.over(client, application.url(user));
+    }
+}

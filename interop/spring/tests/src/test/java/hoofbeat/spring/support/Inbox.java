@@ -1,0 +1,50 @@
+package hoofbeat.spring.support;
+
+import static org.junit.jupiter.api.Assertions.fail;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+
+/** A queue between callbacks, which put something in, and a test, which waits for it, but not for ever. */
+public final class Inbox<T> {
+    /** How long any one thing may take, in seconds. */
+    public static final int PATIENCE = 20;
+
+    private final BlockingQueue<T> items = new LinkedBlockingQueue<>();
+    private final String what;
+
+    public Inbox(String what) {
+        this.what = what;
+    }
+
+    public void put(T item) {
+        items.add(item);
+    }
+
+    /** Takes the oldest item, and waits for it if there is none. */
+    public T next() {
+        try {
+            T item = items.poll(PATIENCE, TimeUnit.SECONDS);
+            return item != null ? item : fail(what + ": not within " + PATIENCE + " s");
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** Takes the next n items. */
+    public List<T> take(int n) {
+        List<T> taken = new ArrayList<>();
+        while (taken.size() < n) {
+            taken.add(next());
+        }
+        return taken;
+    }
+
+    /** What nobody has taken yet. */
+    public List<T> waiting() {
+        return List.copyOf(items);
+    }
+}

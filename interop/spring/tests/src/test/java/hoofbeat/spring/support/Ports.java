@@ -1,0 +1,30 @@
+package hoofbeat.spring.support;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.util.concurrent.ThreadLocalRandom;
+
+/**
+ * Free ports of loopback below those that the system gives to outgoing connections, so that a server which is started
+ * again finds its port free.
+ */
+public final class Ports {
+    private static final int FIRST = 20_000;
+    private static final int BEYOND = 32_000;
+    private static int next = ThreadLocalRandom.current().nextInt(FIRST, BEYOND);
+
+    private Ports() {}
+
+    public static synchronized int free() {
+        for (int tries = 0; tries < 1000; tries++) {
+            next = next + 1 < BEYOND ? next + 1 : FIRST;
+            try (ServerSocket socket = new ServerSocket(next, 1, InetAddress.getLoopbackAddress())) {
+                return socket.getLocalPort();
+            } catch (IOException inUse) {
+                // the next one, then
+            }
+        }
+        throw new IllegalStateException("no free port");
+    }
+}
