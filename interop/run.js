@@ -3,7 +3,7 @@
 // names of test files.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -11,7 +11,9 @@ import { buildBroker } from './lib/build.js';
 
 // Two files at a time, for two processors. The time limit is for one test or
 // one file, so it is what the slowest file may take.
-const flags = ['--test', '--test-concurrency=2', '--test-timeout=60000', '--test-reporter=spec'];
+const flags = ['--test', '--test-concurrency=2', '--test-timeout=60000', '--test-reporter=spec', '--test-reporter-destination=stdout',
+  '--test-reporter=./lib/features.js', '--test-reporter-destination=target/features.tsv'];
+mkdirSync(path.join(import.meta.dirname, 'target'), { recursive: true });
 
 const folder = mkdtempSync(path.join(tmpdir(), 'hoofbeat-interop-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));

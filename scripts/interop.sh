@@ -1,7 +1,39 @@
 #!/usr/bin/env bash
-# Tests with clients that are not ours, against the broker of this tree, or the one that BROKER_BIN names.
+# Tests with clients and proxies that are not ours, against the broker of this tree, or the one that BROKER_BIN names: in Node and Chromium, Python
+# and a JVM. Installs what they need where it can, and prints what passed by client; with CI=true nothing may be skipped.
 set -euo pipefail
-cd "$(dirname "$0")/../interop"
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/packages.sh
+. scripts/packages.sh
 
-[ -d node_modules ] || npm ci --no-audit --no-fund
-npm test
+broker=$(realpath "${BROKER_BIN:-bin/hoofbeat}")
+tables=(interop/target/features.tsv)
+code=0
+
+# not_run WHAT WHY tells of tests that could not be run at all.
+not_run() {
+  echo "SKIPPED: $1: $2"
+  [ "${CI:-}" != true ] || code=1
+}
+
+install_packages nginx libnginx-mod-stream haproxy openssl chromium python3-venv maven
+
+if ! command -v npm >/dev/null; then
+  not_run 'everything in Node, Chromium and Python' 'node and npm are not installed'
+  tables=()
+else
+  [ -d interop/node_modules ] || (cd interop && npm ci --no-audit --no-fund)
+  (cd interop && BROKER_BIN=$broker npm test) || code=1
+  [ ! -f interop/python/target/features.tsv ] || tables+=(interop/python/target/features.tsv)
+fi
+
+# Maven fetches what it needs, packages the examples and runs the tests.
+if ! command -v mvn >/dev/null; then
+  not_run Spring 'mvn is not installed'
+else
+  HOOFBEAT_BIN=$broker timeout 600 mvn -q -B -f interop/spring/pom.xml verify || code=1
+  tables+=(interop/spring/target/features.tsv)
+fi
+
+[ ${#tables[@]} = 0 ] || node interop/table.js "${tables[@]}" || code=1
+exit "$code"

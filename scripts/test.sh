@@ -21,46 +21,15 @@ finish() {
 }
 trap finish EXIT
 
-# missing_packages prints the Debian packages that the tests want and that are not there.
-missing_packages() {
-  local program
-  for program in chromium rabbitmq-server; do
-    PATH=$PATH:/usr/sbin command -v "$program" >/dev/null || echo "$program"
-  done
-}
-
-# apt_install PACKAGE... installs without starting any service.
-apt_install() {
-  local policy=/usr/sbin/policy-rc.d ours=
-  if [ ! -e "$policy" ]; then
-    printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy" && ours=yes
-  fi
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get update -q && apt-get install -q -y --no-install-recommends "$@" || true # what is missing then, is reported
-  [ -z "$ours" ] || rm -f "$policy"
-}
+# shellcheck source=scripts/packages.sh
+. scripts/packages.sh
 
 setup_packages() {
-  local missing package
-  missing=$(missing_packages)
-  if [ -n "$missing" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    # shellcheck disable=SC2086 # one word per package
-    apt_install $missing </dev/null
-  fi
-  for package in $(missing_packages); do
+  local package
+  install_packages chromium rabbitmq-server
+  for package in $(missing_packages chromium rabbitmq-server); do
     skip "tests with $package, which is not installed; installing it takes root and apt-get"
   done
-}
-
-setup_interop() {
-  [ -f interop/package-lock.json ] || return 0
-  if ! command -v npm >/dev/null; then
-    skip 'interop tests: node and npm are not installed'
-  elif ! (cd interop && npm ci --no-audit --no-fund); then
-    skip 'interop tests: npm ci failed, see above'
-  else
-    interop=yes
-  fi
 }
 
 # folders prints those of the arguments that hold Go files.
@@ -72,10 +41,8 @@ folders() {
 }
 
 echo '== setup'
-interop=
 go mod download
 setup_packages
-setup_interop
 
 bash scripts/lint.sh || {
   code=$?
@@ -107,7 +74,5 @@ GOMAXPROCS=1 go test -race -count=1 "${concurrent[@]}"
 echo '== bench, too short to tell anything but that nothing is lost'
 BENCH_DURATION=1s BENCH_WARMUP=1s BENCH_CONNECTIONS=500 bash scripts/bench.sh </dev/null
 
-if [ -n "$interop" ]; then
-  echo '== interop'
-  (cd interop && npm test)
-fi
+echo '== interop'
+bash scripts/interop.sh

@@ -26,6 +26,10 @@ type outbox struct {
 	mu    sync.Mutex // guards what follows
 	items []item
 	bytes int
+	// large is how much more than limit may wait, because of a message that
+	// takes more than half of it: it is let in, and what follows it is no fault
+	// of the client's.
+	large int
 	state outboxState
 	// held keeps the writer from taking more, so that what is put in next
 	// follows in one piece with what was put in last.
@@ -105,7 +109,7 @@ func (o *outbox) control(frame []byte) bool {
 		return false
 	}
 	size := len(frame) + controlOverhead
-	if o.bytes > 0 && o.bytes+size > o.limit {
+	if o.bytes > 0 && o.bytes+size > o.limit+o.large {
 		o.endSlow()
 		o.mu.Unlock()
 		return false
@@ -121,6 +125,7 @@ func (o *outbox) add(it item, size int) {
 	}
 	o.items = append(o.items, it)
 	o.bytes += size
+	o.large = max(o.large, size-o.limit/2)
 	o.startAndUnlock()
 }
 
@@ -242,6 +247,9 @@ func (o *outbox) next(last []item, size int) ([]item, bool) {
 	clear(last)
 	o.mu.Lock()
 	o.bytes -= size
+	if o.bytes <= o.limit/2 {
+		o.large = 0
+	}
 	if len(o.refused) > 0 && o.state == open && !o.held && o.bytes <= o.limit/4 {
 		o.resumeUnlocked()
 	}

@@ -32,7 +32,7 @@ func (o *outbox) full(size int) bool {
 	if size > limit/2 {
 		return o.bytes > limit/2
 	}
-	return o.bytes+size > limit
+	return o.bytes+size > limit+o.large
 }
 
 // overflow is the slow-consumer policy: it makes room for a topic's message of
