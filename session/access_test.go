@@ -189,6 +189,8 @@ func TestKeepAfterDenied(t *testing.T) {
 		c := w.connect("Authorization:Bearer bob")
 		c.Send("SUBSCRIBE", "id:1", "destination:/topic/secret", "receipt:r")
 		c.Want("ERROR", "message:access-denied", "subscription:1", "receipt-id:r")
+		c.Send("UNSUBSCRIBE", "id:1", "receipt:u") // as rx-stomp tidies up
+		c.WantReceipt("u")
 		c.Send("SUBSCRIBE", "id:2", "destination:/queue/a", "ack:client-individual")
 		c.Send("SEND", "destination:/queue/a", "", "1")
 		f := c.Want("MESSAGE", "", "1")

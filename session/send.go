@@ -31,7 +31,7 @@ func readSend(h *frame.Header) (out sendHeaders, err error) {
 		case "reply-to":
 			first(&out.ReplyTo, &hasReplyTo, v)
 		case frame.Transaction:
-			out.inTransaction = true
+			out.inTransaction = out.inTransaction || v != ""
 		case frame.Receipt:
 			out.wantsReceipt = out.wantsReceipt || v != ""
 		case frame.ContentType, frame.ContentLength:

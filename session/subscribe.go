@@ -280,6 +280,12 @@ func (s *Session) unsubscribe(f frames.Inbound) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sub := s.subs[key]
+	if sub == nil && s.options.KeepAfterDenied {
+		// It may have been refused, or ended by a change of rules, which leaves
+		// the connection open: the client tidies up, which is no fault of it.
+		s.receipt(f)
+		return nil
+	}
 	if sub == nil {
 		what := "id"
 		if !hasID {

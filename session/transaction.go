@@ -121,8 +121,8 @@ func (s *Session) forget(tx *transaction, f frames.Inbound) {
 // transactionOf finds the open transaction that a frame belongs to, nil if to
 // none.
 func (s *Session) transactionOf(f frames.Inbound) (*transaction, error) {
-	id, ok := f.Header.Contains(frame.Transaction)
-	if !ok {
+	id := f.Header.Get(frame.Transaction)
+	if id == "" { // there are clients that write the header into every ACK
 		return nil, nil
 	}
 	if tx := s.txs[id]; tx != nil {

@@ -184,3 +184,17 @@ func TestTransactionLimits(t *testing.T) {
 		})
 	}
 }
+
+// An empty transaction header means none: there are clients that write it into
+// every ACK.
+func TestEmptyTransactionHeader(t *testing.T) {
+	converse(t, func(t *testing.T, w *world) {
+		c := w.connect()
+		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client-individual")
+		c.Send("SEND", "destination:/queue/a", "transaction:", "", "1")
+		f := c.Want("MESSAGE", "", "1")
+		c.Send("ACK", "id:"+f.Get("ack"), "transaction:", "receipt:r")
+		c.WantReceipt("r")
+		w.wantDepth("/queue/a", 0, 0)
+	})
+}

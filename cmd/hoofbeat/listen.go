@@ -18,6 +18,7 @@ import (
 type listener struct {
 	net.Listener
 	url   string
+	page  string // the URL of the page for newcomers, if it is served here
 	serve func() error
 }
 
@@ -32,7 +33,7 @@ func openListeners(c *config.Config, s *transport.Server, log *slog.Logger) ([]l
 		}
 		l = behindProxies(l, ws.ProxyProtocol, c.Limits)
 		all = append(all, listener{
-			Listener: l, url: scheme("ws", config) + "://" + l.Addr().String() + ws.Path,
+			Listener: l, url: scheme("ws", config) + "://" + l.Addr().String() + ws.Path, page: pageURL(c, l.Addr()),
 			serve: func() error { return s.ServeWebSocket(l, ws.Path, config) },
 		})
 	}

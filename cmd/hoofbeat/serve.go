@@ -67,6 +67,9 @@ func serve(ctx context.Context, r *reloader, out, errout io.Writer) (err error) 
 	defer b.Close()
 	options := transportOptions(c, b, log)
 	options.Session.Timers = clock
+	if options.Elsewhere, err = page(c); err != nil {
+		return err
+	}
 	restrict(&options.Session, c, a, record)
 	s := transport.NewServer(options)
 	r.started, r.access, r.broker, r.server, r.audit, r.log, r.record = c, a, b, s, audit, log, record
@@ -134,11 +137,20 @@ func announce(out io.Writer, listeners []listener, operators string) error {
 			return err
 		}
 	}
-	if operators == "" {
-		return nil
+	if operators != "" {
+		if _, err := fmt.Fprintf(out, "hoofbeat answers operators on %s\n", operators); err != nil {
+			return err
+		}
 	}
-	_, err := fmt.Fprintf(out, "hoofbeat answers operators on %s\n", operators)
-	return err
+	for _, l := range listeners {
+		if l.page == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(out, "Open %s in a browser to try it.\n", l.page); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // wait waits for the end of the context, or of a listener that fails, and

@@ -68,6 +68,7 @@ type serving struct {
 	t      *testing.T
 	urls   []string
 	admin  string  // the URL for operators, if there is one
+	page   string  // what the page for newcomers is announced with, if there is one
 	log    *output // its standard error
 	cancel context.CancelFunc
 	code   chan int
@@ -104,7 +105,9 @@ func startProgram(t *testing.T, urls int, args ...string) *serving {
 		line = strings.TrimSpace(line)
 		if url, ok := strings.CutPrefix(line, "hoofbeat accepts STOMP on "); ok {
 			s.urls = append(s.urls, url)
-		} else if s.admin, ok = strings.CutPrefix(line, "hoofbeat answers operators on "); !ok {
+		} else if admin, ok := strings.CutPrefix(line, "hoofbeat answers operators on "); ok {
+			s.admin = admin
+		} else if s.page, ok = strings.CutPrefix(line, "Open "); !ok {
 			t.Fatalf("the output is %q", stdout)
 		}
 	}

@@ -1,0 +1,232 @@
+package dialects
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/coder/websocket"
+)
+
+// A dialect is what a client sends, and a model of what it can read.
+type dialect struct {
+	name        string
+	tcp         bool     // on a stream, not on WebSocket
+	below       string   // what its URL has behind the endpoint's path
+	sockJS      bool     // its messages are wrapped as SockJS has them
+	offers      []string // subprotocols, in its order
+	subprotocol string   // what must be chosen of them
+	opening     string   // CONNECT or STOMP
+	connect     func() []string
+	version     string // what is agreed on
+	// write makes WebSocket messages of a frame, or writes on a stream.
+	write func(command string, headers []string, body string) []message
+	// beat is its heart-beat; nil: a ping of WebSocket.
+	beat *message
+	id   func(destination string) string
+	// subscription are the headers of SUBSCRIBE, ack that of a client's mode:
+	// empty if the client can only have mode auto.
+	subscription func(id, destination string) []string
+	ack          string
+	answer       func(m frame) []string // headers of ACK and NACK
+	disconnect   []string
+	receipt      string // what DISCONNECT asks for
+	escapes      bool   // it escapes header values, and undoes escapes
+	read         model
+}
+
+// dialects are the clients' defaults, as their sources have them.
+var dialects = []dialect{
+	{
+		// Its topic() writes ack:auto before the application's headers, so
+		// that no other mode gets through.
+		name: "StompProtocolAndroid", opening: "CONNECT", version: "1.2", read: android,
+		connect: headers("accept-version:1.1,1.2", "heart-beat:0,0"),
+		write:   onePiece(""), beat: beatOf("\r\n"), id: uuid,
+		subscription: func(id, d string) []string { return []string{"id:" + id, "destination:" + d, "ack:auto"} },
+	},
+	{
+		// As applications have it that were made for Spring's withSockJS.
+		name: "StompProtocolAndroid, below the path", below: "/websocket", opening: "CONNECT", version: "1.2", read: android,
+		connect: headers("accept-version:1.1,1.2", "heart-beat:0,0"),
+		write:   onePiece(""), beat: beatOf("\r\n"), id: uuid,
+		subscription: func(id, d string) []string { return []string{"id:" + id, "destination:" + d, "ack:auto"} },
+	},
+	{
+		name: "StompClientLib", opening: "CONNECT", version: "1.2", read: swiftLib,
+		connect: headers("accept-version:1.1,1.2"),
+		write:   onePiece("content-length"), beat: beatOf("\n"), id: itself,
+		subscription: func(id, d string) []string { return []string{"destination:" + d, "id:" + id} }, ack: "ack:client-individual",
+		answer: byMessageID("id"), disconnect: []string{"DISCONNECT:1763640000"},
+	},
+	{
+		name: "SwiftStomp", opening: "CONNECT", version: "1.2", read: swiftStomp,
+		connect: headers("accept-version:1.1,1.2"),
+		write:   onePiece(""), id: itself,
+		subscription: func(id, d string) []string { return []string{"id:" + id, "destination:" + d} }, ack: "ack:client-individual",
+		answer: byMessageID("id"), disconnect: []string{"receipt:disconnect/safe"}, receipt: "disconnect/safe",
+	},
+	{
+		name: "krossbow", offers: []string{"v12.stomp", "v11.stomp", "v10.stomp"}, subprotocol: "v12.stomp",
+		opening: "CONNECT", version: "1.2", read: krossbow, escapes: true,
+		connect: headers("accept-version:1.2,1.1,1.0", "host:127.0.0.1", "heart-beat:0,0"),
+		write:   onePiece("content-length"), beat: beatOf("\n"), id: uuid,
+		subscription: func(id, d string) []string { return []string{"id:" + id, "destination:" + d} }, ack: "ack:client-individual",
+		answer: byAck("id"), disconnect: []string{"receipt:7d4b"}, receipt: "7d4b",
+	},
+	{
+		name: "krossbow with STOMP, and 1.1", offers: []string{"v11.stomp"}, subprotocol: "v11.stomp",
+		opening: "STOMP", version: "1.1", read: krossbow, escapes: true,
+		connect: headers("accept-version:1.1", "host:127.0.0.1", "heart-beat:0,0"),
+		write:   onePiece("content-length"), beat: beatOf("\n"), id: uuid,
+		subscription: func(id, d string) []string { return []string{"id:" + id, "destination:" + d} }, ack: "ack:client",
+		answer: func(m frame) []string {
+			return []string{"message-id:" + m.headers["message-id"], "subscription:" + m.headers["subscription"]}
+		},
+		disconnect: []string{"receipt:7d4b"}, receipt: "7d4b",
+	},
+	{
+		name: "stomp_dart_client", opening: "CONNECT", version: "1.2", read: dart, escapes: true,
+		connect: headers("accept-version:1.0,1.1,1.2", "heart-beat:5000,5000"),
+		write:   onePiece("content-length"), beat: beatOf("\n"), id: numbered,
+		subscription: func(id, d string) []string { return []string{"destination:" + d, "id:" + id} }, ack: "ack:client-individual",
+		answer: byAck("id"), disconnect: []string{"receipt:disconnect-0"}, receipt: "disconnect-0",
+	},
+	{
+		// It makes up a session and does not ask for /info.
+		name: "stomp_dart_client with SockJS", below: "/042/abcdefghijklmnop/websocket", sockJS: true,
+		opening: "CONNECT", version: "1.2", read: dart, escapes: true,
+		connect: headers("accept-version:1.0,1.1,1.2", "heart-beat:5000,5000"),
+		write:   onePiece("content-length"), beat: beatOf("\n"), id: numbered,
+		subscription: func(id, d string) []string { return []string{"destination:" + d, "id:" + id} }, ack: "ack:client-individual",
+		answer: byAck("id"), disconnect: []string{"receipt:disconnect-0"}, receipt: "disconnect-0",
+	},
+	{
+		// It asks for a subprotocol that nobody knows, and does without.
+		name: "Netina.Stomp.Client", offers: []string{"stomp"}, opening: "CONNECT", version: "1.2", read: netina,
+		connect: headers("accept-version:1.0,1.1,1.2", "heart-beat:0,1000"),
+		write:   onePiece(""), id: numbered,
+		subscription: func(id, d string) []string { return []string{"destination:" + d, "id:" + id} }, ack: "ack:client-individual",
+		answer: byAck("id"),
+	},
+	{
+		name: "stomp.py on TCP", tcp: true, opening: "STOMP", version: "1.2", read: krossbow, escapes: true,
+		connect: headers("accept-version:1.2", "host:127.0.0.1", "heart-beat:0,0"),
+		write:   onePiece("content-length"), beat: beatOf("\n"), id: numbered,
+		subscription: func(id, d string) []string { return []string{"destination:" + d, "id:" + id} }, ack: "ack:client-individual",
+		answer: byAck("id"), disconnect: []string{"receipt:6f0e"}, receipt: "6f0e",
+	},
+	{
+		name: "stomp.py on WebSocket", opening: "STOMP", version: "1.2", read: krossbow, escapes: true,
+		connect: headers("accept-version:1.2", "host:127.0.0.1", "heart-beat:0,0"),
+		write:   onePiece("content-length"), beat: beatOf("\n"), id: numbered,
+		subscription: func(id, d string) []string { return []string{"destination:" + d, "id:" + id} }, ack: "ack:client-individual",
+		answer: byAck("id"), disconnect: []string{"receipt:6f0e"}, receipt: "6f0e",
+	},
+	{
+		name: "webstomp-client", offers: []string{"v10.stomp", "v11.stomp", "v12.stomp"}, subprotocol: "v12.stomp",
+		opening: "CONNECT", version: "1.2", read: webstomp,
+		connect: headers("accept-version:1.2", "heart-beat:10000,10000"),
+		write:   split(onePiece("content-length"), 16<<10), beat: beatOf("\n"), id: numbered,
+		subscription: func(id, d string) []string { return []string{"id:" + id, "destination:" + d} }, ack: "ack:client-individual",
+		answer: func(m frame) []string {
+			return []string{"id:" + m.headers["ack"], "subscription:" + m.headers["subscription"]}
+		},
+	},
+	{
+		name: "stompjs 2.3.3", offers: []string{"v10.stomp", "v11.stomp"}, subprotocol: "v11.stomp",
+		opening: "CONNECT", version: "1.1", read: stompjs2,
+		connect: headers("accept-version:1.1,1.0", "heart-beat:10000,10000"),
+		write:   split(onePiece("content-length"), 16<<10), beat: beatOf("\n"), id: numbered,
+		subscription: func(id, d string) []string { return []string{"destination:" + d, "id:" + id} }, ack: "ack:client-individual",
+		answer: func(m frame) []string {
+			return []string{"message-id:" + m.headers["message-id"], "subscription:" + m.headers["subscription"]}
+		},
+	},
+	{
+		name: "stomp.js 7 in React Native", offers: []string{"v12.stomp", "v11.stomp", "v10.stomp"}, subprotocol: "v12.stomp",
+		opening: "CONNECT", version: "1.2", read: reactNative, escapes: true,
+		connect: headers("accept-version:1.2,1.1,1.0", "heart-beat:10000,10000"),
+		write:   asBinary(onePiece("content-length")), beat: beatOf("\n"), id: numbered,
+		subscription: func(id, d string) []string { return []string{"id:" + id, "destination:" + d} }, ack: "ack:client-individual",
+		answer: func(m frame) []string {
+			return []string{"id:" + m.headers["ack"], "subscription:" + m.headers["subscription"]}
+		},
+		disconnect: []string{"receipt:close-1"}, receipt: "close-1",
+	},
+	{
+		name: "one that ends lines with CR LF, of 1.0, on TCP", tcp: true, opening: "CONNECT", version: "1.0", read: webstomp,
+		connect: headers(),
+		write:   crlf(onePiece("content-length")), id: itself,
+		subscription: func(_, d string) []string { return []string{"destination:" + d, "id:" + d} }, ack: "ack:client-individual",
+		answer: byMessageID("message-id"), disconnect: []string{"receipt:bye"}, receipt: "bye",
+	},
+}
+
+func headers(lines ...string) func() []string {
+	return func() []string { return append([]string(nil), lines...) }
+}
+
+func beatOf(s string) *message {
+	m := text(s)
+	return &m
+}
+
+func itself(destination string) string { return destination }
+func numbered(string) string           { return "sub-0" }
+func uuid(string) string               { return "3d1f8d3e-6f8e-4a37-9a40-1f40ab6a1d55" }
+
+func byAck(header string) func(frame) []string {
+	return func(m frame) []string { return []string{header + ":" + m.headers["ack"]} }
+}
+
+func byMessageID(header string) func(frame) []string {
+	return func(m frame) []string { return []string{header + ":" + m.headers["message-id"]} }
+}
+
+// onePiece writes a frame as one text message, with the length of a body in a
+// header if the client does that.
+func onePiece(length string) func(string, []string, string) []message {
+	return func(command string, headers []string, body string) []message {
+		var b strings.Builder
+		b.WriteString(command + "\n")
+		for _, h := range headers {
+			b.WriteString(h + "\n")
+		}
+		if length != "" && body != "" {
+			fmt.Fprintf(&b, "%s:%d\n", length, len(body))
+		}
+		b.WriteString("\n" + body + "\x00")
+		return []message{text(b.String())}
+	}
+}
+
+// split cuts what is written into messages of so many bytes at most.
+func split(write func(string, []string, string) []message, most int) func(string, []string, string) []message {
+	return func(command string, headers []string, body string) (parts []message) {
+		for _, m := range write(command, headers, body) {
+			for ; len(m.data) > most; m.data = m.data[most:] {
+				parts = append(parts, message{m.kind, m.data[:most]})
+			}
+			parts = append(parts, m)
+		}
+		return parts
+	}
+}
+
+func asBinary(write func(string, []string, string) []message) func(string, []string, string) []message {
+	return func(command string, headers []string, body string) []message {
+		all := write(command, headers, body)
+		for i := range all {
+			all[i].kind = websocket.MessageBinary
+		}
+		return all
+	}
+}
+
+func crlf(write func(string, []string, string) []message) func(string, []string, string) []message {
+	return func(command string, headers []string, body string) []message {
+		all := write(command, headers, "")
+		head := strings.TrimSuffix(all[0].data, "\x00")
+		return []message{text(strings.ReplaceAll(head, "\n", "\r\n") + body + "\x00\r\n")}
+	}
+}

@@ -1,0 +1,31 @@
+// Python with the packages of requirements.txt, in an environment of its own
+// beside this file, which setup.sh makes when it is first needed.
+import { execFile, execFileSync } from 'node:child_process';
+import path from 'node:path';
+import { promisify } from 'node:util';
+
+const here = import.meta.dirname;
+
+function missing() {
+  try {
+    execFileSync('python3', ['-c', 'import venv, ensurepip'], { stdio: 'ignore' });
+    return false;
+  } catch {
+    return 'python3 with venv is not installed';
+  }
+}
+
+/** Why tests with Python are skipped, or false. */
+export const noPython = missing();
+if (noPython && process.env.CI === 'true') {
+  throw new Error(`${noPython}, and with CI=true nothing may be skipped`);
+}
+
+let made;
+
+/** The path of Python. */
+export async function python() {
+  made ??= promisify(execFile)('bash', [path.join(here, 'setup.sh')]);
+  await made;
+  return path.join(here, '.venv', 'bin', 'python');
+}
