@@ -122,16 +122,21 @@ public final class Hoofbeat implements AutoCloseable {
 
     /** The names of the broker's queues, as operators see them. */
     public List<String> queues() {
+        List<String> names = new ArrayList<>();
+        var matcher = QUEUE_NAME.matcher(overview());
+        while (matcher.find()) {
+            names.add(matcher.group(1));
+        }
+        return names;
+    }
+
+    /** What the operators' listener says of all queues, in JSON. */
+    public String overview() {
         var request = HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + adminPort + "/api/v1/queues")).build();
         try {
             HttpResponse<String> answer = http.send(request, HttpResponse.BodyHandlers.ofString());
             assertEquals(200, answer.statusCode(), answer.body());
-            List<String> names = new ArrayList<>();
-            var matcher = QUEUE_NAME.matcher(answer.body());
-            while (matcher.find()) {
-                names.add(matcher.group(1));
-            }
-            return names;
+            return answer.body();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         } catch (InterruptedException e) {
