@@ -57,7 +57,7 @@ make build
 if [ "${FUZZ:-1}" = 0 ]; then
   skip 'fuzzing: FUZZ=0'
 else
-  FUZZTIME=5s bash scripts/fuzz.sh
+  FUZZTIME=2s bash scripts/fuzz.sh
 fi
 
 echo '== go test, with the race detector'
