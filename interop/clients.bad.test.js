@@ -6,12 +6,12 @@ import { describe, test } from 'node:test';
 
 import { RxStomp } from '@stomp/rx-stomp';
 import { Client } from '@stomp/stompjs';
-import SockJS from 'sockjs-client';
 import webstomp from 'webstomp-client';
 import WebSocket from 'ws';
 
 import { startBroker } from './lib/broker.js';
 import { configuration } from './lib/rules.js';
+import { sockJS as connectSockJS } from './lib/sockjs.js';
 import { unique } from './lib/stompjs.js';
 import { inSeconds, token } from './lib/tokens.js';
 import { Inbox, within } from './lib/wait.js';
@@ -103,7 +103,7 @@ class StompJS extends Application {
 
 const sockJS = (transport) => class extends StompJS {
   options() {
-    return { webSocketFactory: () => new SockJS(this.url.replace('ws:', 'http:'), null, { transports: transport }) };
+    return { webSocketFactory: () => connectSockJS(this.url.replace('ws:', 'http:'), transport) };
   }
 };
 

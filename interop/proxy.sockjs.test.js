@@ -6,9 +6,8 @@ import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 
-import SockJS from 'sockjs-client';
-
 import { proxies, startBrokerBehind, clientAddress, until } from './lib/proxy.js';
+import { sockJS } from './lib/sockjs.js';
 import { connect, unique } from './lib/stompjs.js';
 import { within } from './lib/wait.js';
 
@@ -36,7 +35,7 @@ describe('SockJS through proxies', { concurrency: 2 }, () => {
       const { brokers, url } = await startTwo(t, Kind);
       for (const transport of ['xhr-streaming', 'xhr-polling', 'websocket']) {
         const clients = await Promise.all(Array.from({ length: 8 }, () =>
-          connect(t, url, { webSocketFactory: () => new SockJS(url, null, { transports: [transport] }) })));
+          connect(t, url, { webSocketFactory: () => sockJS(url, [transport]) })));
         await Promise.all(clients.map(async (c) => {
           const topic = unique('/topic/sockjs.');
           const inbox = await c.subscribe(topic);
@@ -53,7 +52,7 @@ describe('SockJS through proxies', { concurrency: 2 }, () => {
 
     test(`${Kind.title}: a large body in one request`, { skip: Kind.skip }, async (t) => {
       const { url } = await startTwo(t, Kind);
-      const c = await connect(t, url, { webSocketFactory: () => new SockJS(url, null, { transports: ['xhr-streaming'] }) });
+      const c = await connect(t, url, { webSocketFactory: () => sockJS(url, ['xhr-streaming']) });
       const inbox = await c.subscribe('/topic/large');
       const body = 'größe '.repeat(1 << 19);
       c.send('/topic/large', body);

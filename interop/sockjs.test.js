@@ -3,10 +3,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import SockJS from 'sockjs-client';
-
 import { startBroker, suiteBroker } from './lib/broker.js';
 import { configuration } from './lib/rules.js';
+import { sockJS } from './lib/sockjs.js';
 import { connect, Connection, endsWithError, unique } from './lib/stompjs.js';
 import { token } from './lib/tokens.js';
 import { Inbox } from './lib/wait.js';
@@ -17,7 +16,7 @@ const http = (url) => url.replace(/^ws/, 'http');
 async function open(t, url, transport, options) {
   let socket;
   const c = await connect(t, url, {
-    webSocketFactory: () => (socket = new SockJS(http(url), null, { transports: transport && [transport] })),
+    webSocketFactory: () => (socket = sockJS(http(url), transport && [transport])),
     ...options,
   });
   assert.equal(socket.transport, transport ?? 'websocket');
@@ -140,7 +139,7 @@ for (const transport of ['websocket', 'xhr-streaming', 'xhr-polling']) {
       const broker = await startBroker(t, {}, configuration());
       const c = await open(t, `${broker.url}?access_token=${await token('ada')}`, transport);
       assert.equal(c.opened.headers['user-name'], 'ada');
-      const without = new Connection(broker.url, { webSocketFactory: () => new SockJS(http(broker.url), null, { transports: [transport] }) });
+      const without = new Connection(broker.url, { webSocketFactory: () => sockJS(http(broker.url), [transport]) });
       t.after(() => without.end());
       without.client.activate();
       await endsWithError(without, 'authentication-failed', 1008);

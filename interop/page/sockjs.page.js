@@ -8,7 +8,7 @@
 function connectSockJS(url, transports, options, destinations) {
   return connectPage(undefined, {
     ...options,
-    webSocketFactory: () => new SockJS(url, null, { transports }),
+    webSocketFactory: () => new SockJS(url, null, transports?.length === 1 ? { transports, timeout: 5000 } : { transports }),
   }, destinations);
 }
 
