@@ -18,8 +18,8 @@ func (q *queue) makeRoom(m *Message) bool {
 	return true
 }
 
-// admit tells whether so many messages of so many bytes may come in, and makes
-// room for them where that is the policy. The lock is held.
+// admit tells whether so many messages of so many bytes may come in. It changes
+// nothing, so that others can be asked as well. The lock is held.
 func (q *queue) admit(count, size int, keep bool) verdict {
 	if keep {
 		if err := q.set.store.Ready(); err != nil {
@@ -35,8 +35,7 @@ func (q *queue) admit(count, size int, keep bool) verdict {
 	}
 	switch p.Overflow {
 	case DropHead:
-		q.dropHead(count, size)
-		return verdict{}
+		return verdict{} // append makes room
 	case BlockSender:
 		if q.room == nil {
 			q.room, q.wanting = make(chan struct{}), Extent{count, size}

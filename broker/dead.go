@@ -94,9 +94,6 @@ func (q *queue) inter(dead []deadLetter, grave *queue) {
 		if e.stored() {
 			grave.do(e.deletion(q.id))
 		}
-		if grave.policy.Overflow == DropHead && grave.policy.over(grave.count+1, grave.size+m.Size()) {
-			grave.dropHead(1, m.Size())
-		}
 		grave.append(m, State{})
 	}
 	q.set.stats.DeadLettered.Add(int64(len(dead)))

@@ -750,3 +750,28 @@ func TestRoomIsEnough(t *testing.T) {
 		}
 	})
 }
+
+// TestRefusalDropsNothing: what another queue refuses makes no room in this one.
+func TestRefusalDropsNothing(t *testing.T) {
+	bothWays(t, func(t *testing.T, start func(map[string]Policy) *tester) {
+		x := start(map[string]Policy{
+			"/queue/drops": {MaxMessages: 2, Overflow: DropHead}, "/queue/refuses": {MaxMessages: 1},
+		})
+		for range 10 { // the order in which queues are asked is not fixed
+			x.send("/queue/drops", "1 2")
+			x.send("/queue/refuses", "1")
+			synctest.Wait()
+			dropped := x.b.Stats().Dropped.Load()
+			tx := x.p.Begin()
+			tx.Send(x.message("/queue/drops", "3"))
+			tx.Send(x.message("/queue/refuses", "3"))
+			var done counter
+			tx.Commit(done.done)
+			done.want(t, 1, ErrQueueFull)
+			synctest.Wait()
+			if n := x.b.Stats().Dropped.Load(); n != dropped {
+				t.Fatalf("%d messages were dropped for what was refused", n-dropped)
+			}
+		}
+	})
+}

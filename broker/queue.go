@@ -156,8 +156,12 @@ func (q *queue) keeps(m *Message) bool {
 	return q.set.store != nil && !q.private && q.policy.Durable && !m.transient
 }
 
-// append puts a message at the end. The lock is held.
+// append puts a message at the end, and gives up the head where that is the
+// policy of a full queue. The lock is held.
 func (q *queue) append(m *Message, s State) {
+	if q.policy.Overflow == DropHead {
+		q.dropHead(1, m.Size())
+	}
 	q.seq++
 	q.count++
 	q.size += m.Size()
