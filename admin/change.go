@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"net/http"
 	"path/filepath"
 	"time"
@@ -30,20 +31,15 @@ func (s *server) record(r *http.Request, what string, err error, about ...any) {
 }
 
 func (s *server) purge(w http.ResponseWriter, r *http.Request) error {
-	var asked struct {
-		Name string `json:"name"`
-	}
-	d, err := s.readQueue(w, r, &asked, &asked.Name)
-	if err != nil {
-		return err
-	}
-	patient(w)
-	n, err := s.o.Queues.Purge(r.Context(), d)
-	s.record(r, "queue purge", err, "queue", Name(d), "messages", n)
-	return changed(w, n, err)
+	return s.empty(w, r, "queue purge", s.o.Queues.Purge)
 }
 
 func (s *server) remove(w http.ResponseWriter, r *http.Request) error {
+	return s.empty(w, r, "queue delete", s.o.Queues.DeleteQueue)
+}
+
+// empty drops the messages of the queue that the request names.
+func (s *server) empty(w http.ResponseWriter, r *http.Request, what string, drop func(context.Context, broker.Destination) (int, error)) error {
 	var asked struct {
 		Name string `json:"name"`
 	}
@@ -52,8 +48,8 @@ func (s *server) remove(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	patient(w)
-	n, err := s.o.Queues.DeleteQueue(r.Context(), d)
-	s.record(r, "queue delete", err, "queue", Name(d), "messages", n)
+	n, err := drop(r.Context(), d)
+	s.record(r, what, err, "queue", Name(d), "messages", n)
 	return changed(w, n, err)
 }
 
