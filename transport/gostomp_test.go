@@ -55,6 +55,30 @@ func (g gostomp) subscribe(c *stomp.Conn, destination string, mode stomp.AckMode
 	return sub
 }
 
+// unsubscribe waits for the RECEIPT, which closes sub.C. Unsubscribe itself may
+// miss that it came: it looks at the state and waits for the next change of it
+// in two steps (go-stomp 3.1.5), and gives up after its time-out.
+func (g gostomp) unsubscribe(sub *stomp.Subscription) {
+	g.t.Helper()
+	failed := make(chan error, 1)
+	go func() { failed <- sub.Unsubscribe() }()
+	limit := time.After(stomptest.DefaultLimit)
+	for {
+		select {
+		case m, open := <-sub.C:
+			if !open {
+				return
+			}
+			g.must(m.Err)
+		case err := <-failed:
+			g.must(err)
+			failed = nil
+		case <-limit:
+			g.t.Fatal("UNSUBSCRIBE had no RECEIPT")
+		}
+	}
+}
+
 func (g gostomp) next(sub *stomp.Subscription, body string) *stomp.Message {
 	g.t.Helper()
 	select {
@@ -104,7 +128,7 @@ func gostompTopic(g gostomp) {
 	if k := m.Header.Get("k"); g.version != stomp.V10 && k != "a:b\\c" {
 		g.t.Errorf("the header is %q", k)
 	}
-	g.must(sub.Unsubscribe())
+	g.unsubscribe(sub)
 	g.must(c.Disconnect())
 }
 
