@@ -107,12 +107,14 @@ type Subscription struct {
 }
 
 // take receives a message from a topic, for a subscription that is not durable.
-func (s *Subscription) take(m *Message) {
+// It returns false if a queue has it first.
+func (s *Subscription) take(m *Message) bool {
 	if s.consumer == nil {
 		s.sink.Deliver(m, 0, 1)
-		return
+		return true
 	}
 	s.consumer.q.push(m)
+	return false
 }
 
 // Unsubscribe ends the subscription. Messages that were delivered and not
@@ -129,6 +131,7 @@ func (s *Subscription) end(lost bool) {
 	if s.closed.Swap(true) {
 		return
 	}
+	s.broker.stats.Subscriptions.Add(-1)
 	if s.topic != nil {
 		s.broker.topics.remove(s)
 	}
@@ -136,6 +139,18 @@ func (s *Subscription) end(lost bool) {
 		s.consumer.close(lost)
 		s.broker.queues.vanish(s.consumer.q)
 	}
+}
+
+// Pending is how many deliveries wait for an acknowledgement; what an open
+// transaction has acknowledged does not.
+func (s *Subscription) Pending() int {
+	c := s.consumer
+	if c == nil {
+		return 0
+	}
+	c.q.mu.Lock()
+	defer c.q.mu.Unlock()
+	return c.outstanding
 }
 
 // Resume says that the sink has room again after it refused a message.

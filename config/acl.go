@@ -19,6 +19,9 @@ const aclExample = `acl:
   - name: nobody forges audit records
     deny: [send]
     destinations: ["/topic/audit.**"]
+  - name: operators see and change everything
+    roles: [operator]
+    allow: [admin:write]          # admin:read to look only; about the whole broker, so without destinations
 `
 
 func ruleKind() recordsKind[Rule] {
@@ -38,7 +41,7 @@ func ruleKind() recordsKind[Rule] {
 				expected: "expected allow or deny with at least one of " + strings.Join(actions(), ", ")},
 			{parts: []string{"allow", "deny"}, met: func(r *Rule) bool { return !overlap(r.Allow, r.Deny) },
 				expected: "expected nothing in both allow and deny; the denial would always win"},
-			{parts: []string{"destinations"}, met: func(r *Rule) bool { return len(r.Destinations) > 0 },
+			{parts: []string{"destinations"}, met: func(r *Rule) bool { return len(r.Destinations) > 0 || r.administers() },
 				expected: "expected destinations with at least one pattern, such as /topic/**"},
 		},
 	}
@@ -79,6 +82,28 @@ func someClaims(value any) []complaint {
 		return []complaint{{expected: noneMeansAll}}
 	}
 	return nil
+}
+
+// administers tells whether a rule is about the admin API only, which is about
+// the whole broker.
+func (r *Rule) administers() bool {
+	all := slices.Concat(r.Allow, r.Deny)
+	return len(all) > 0 && !slices.ContainsFunc(all, func(action string) bool { return !isAdmin(action) })
+}
+
+func isAdmin(action string) bool { return strings.HasPrefix(action, "admin:") }
+
+// aclWarnings are about rules that allow less than they seem to.
+func (c *Config) aclWarnings() []string {
+	var all []string
+	for i, r := range c.ACL {
+		whole := len(r.Destinations) == 0 || slices.ContainsFunc(r.Destinations, func(d string) bool { return strings.HasPrefix(d, "/") && isMany(d[1:]) })
+		if slices.ContainsFunc(r.Allow, isAdmin) && !whole {
+			all = append(all, fmt.Sprintf("acl[%d] allows an admin action for some destinations, which allows nothing: "+
+				"the admin API is about the whole broker; give it a rule of its own, without destinations", i))
+		}
+	}
+	return all
 }
 
 func overlap(a, b []string) bool {

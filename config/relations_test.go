@@ -21,11 +21,15 @@ func TestRelations(t *testing.T) {
 			`listen.tcp.address: "[::]:15674" (hoofbeat.yaml): expected another address than that of listen.websocket.address`}},
 		{"port 0 twice", "listen: { websocket: { address: ':0' }, tcp: { address: ':0' } }", nil},
 		{"two hosts", "listen: { websocket: { address: 'a:1' }, tcp: { address: 'b:1' } }", nil},
-		{"admin elsewhere", "listen: { admin: { address: ':15680' } }", []string{
-			`listen.admin.address: ":15680" (hoofbeat.yaml): expected a loopback address such as 127.0.0.1:15680, as whoever reaches it may do everything: it asks for no credentials yet`}},
-		{"admin on another machine's address", "listen: { admin: { address: '192.0.2.1:1' }, websocket: { address: no } }", []string{
-			`listen.admin.address: "192.0.2.1:1" (hoofbeat.yaml): expected a loopback address such as 127.0.0.1:15680, as whoever reaches it may do everything: it asks for no credentials yet`,
-			`listen.websocket.address: "no" (hoofbeat.yaml): expected host:port with a port from 0 to 65535, such as 127.0.0.1:15674`}},
+		{"admin elsewhere", "listen: { admin: { address: ':15680', hosts: [broker.example.com, b] } }", nil},
+		{"admin with odd hosts", "listen: { admin: { hosts: ['a:1', 127.0.0.1, '*.a', ''] } }", []string{
+			`listen.admin.hosts: "" (hoofbeat.yaml): expected the name of a host without a port, such as broker.example.com`,
+			`listen.admin.hosts: "*.a" (hoofbeat.yaml): expected the name of a host without a port, such as broker.example.com`,
+			`listen.admin.hosts: "127.0.0.1" (hoofbeat.yaml): expected the name of a host without a port, such as broker.example.com`,
+			`listen.admin.hosts: "a:1" (hoofbeat.yaml): expected the name of a host without a port, such as broker.example.com`}},
+		{"admin with a key alone", "listen: { admin: { tls: { client_ca: relations_test.go } } }", []string{
+			`listen.admin.tls.client_ca: "relations_test.go" (hoofbeat.yaml): expected a PEM file with a certificate`,
+			`listen.admin.tls.client_ca: "relations_test.go" (hoofbeat.yaml): expected listen.admin.tls.cert and listen.admin.tls.key to be set with it`}},
 		{"admin off", "listen: { admin: { address: '' } }", nil},
 		{"admin by name", "listen: { admin: { address: 'localhost:0' } }", nil},
 		{"admin alone", "listen: { websocket: { address: '' } , admin: { address: '[::1]:1' } }", []string{
@@ -132,6 +136,9 @@ func TestWarnings(t *testing.T) {
 		all   = "everybody who can connect may do everything"
 		roles = "auth.anonymous_roles are set but auth.anonymous is false: nobody has them"
 		disk  = "storage.directory is empty: queues are in memory only, and what they hold is lost when the broker stops"
+		plain = "listen.admin.address is not loopback and listen.admin.tls is not set: the tokens of operators travel in the clear"
+		admin = "acl[0] allows an admin action for some destinations, which allows nothing: " +
+			"the admin API is about the whole broker; give it a rule of its own, without destinations"
 		rules = "acl: [{ deny: [send], destinations: [/a/b] }]\n"
 		users = "users: [{ name: a, hash: '" + bcryptHash + "' }]"
 	)
@@ -147,6 +154,10 @@ func TestWarnings(t *testing.T) {
 		{open + rules + "storage: { directory: '' }", []string{disk}},
 		{open + "storage: { directory: '' }", []string{all, disk}},
 		{"auth: { anonymous_roles: [a], " + users + " }\n" + rules, []string{roles}},
+		{open + rules + "listen: { admin: { address: ':1' } }", []string{plain}},
+		{open + rules + "listen: { admin: { address: '' } }", nil},
+		{open + "acl: [{ allow: ['admin:read'] }, { deny: ['admin:write'], destinations: [/a/b] }, { allow: ['admin:write', send], destinations: [/**] }]", nil},
+		{open + "acl: [{ allow: ['admin:read', send], destinations: [/a/b] }]", []string{admin}},
 	} {
 		if got := (trial{text: tt.yaml}).mustLoad(t).Warnings(); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %q, want %q", tt.yaml, got, tt.want)

@@ -82,11 +82,21 @@ func tcpKeys() []entry {
 }
 
 func adminKeys() []entry {
-	return []entry{
+	keys := []entry{
 		{key: "listen.admin.address", kind: textKind{}, fallback: "127.0.0.1:15680", check: optional(checkAddress),
-			doc:   "host:port on loopback for operators: health and the commands that manage queues; empty turns it off",
+			doc:   "host:port for operators: health, metrics, the admin API and the console; empty turns it off",
 			field: func(c *Config) any { return &c.Listen.Admin.Address }},
+		{key: "listen.admin.hosts", kind: listKind{}, check: each(checkHost),
+			doc:   "names by which browsers may ask for it, such as broker.example.com, besides localhost and addresses",
+			field: func(c *Config) any { return &c.Listen.Admin.Hosts }},
+		{key: "listen.admin.loopback_without_token", kind: boolKind{}, fallback: "false", alone: new("true"),
+			doc:   "whether everybody on this machine may do everything there without a token",
+			field: func(c *Config) any { return &c.Listen.Admin.LoopbackWithoutToken }},
+		{key: "listen.admin.metrics_without_token", kind: boolKind{}, fallback: "false",
+			doc:   "whether /metrics is shown to all who can connect; otherwise it takes admin:read",
+			field: func(c *Config) any { return &c.Listen.Admin.MetricsWithoutToken }},
 	}
+	return append(keys, tlsKeys("listen.admin.tls", func(c *Config) *TLS { return &c.Listen.Admin.TLS })...)
 }
 
 func tlsKeys(section string, of func(*Config) *TLS) []entry {
@@ -144,8 +154,14 @@ func connectionLimits() []entry {
 			doc:   "addresses and networks whose X-Forwarded-For or PROXY header is believed",
 			field: func(c *Config) any { return &c.Limits.TrustedProxies }},
 		{key: "limits.drain_timeout", kind: durationKind{}, fallback: "10s", check: atLeast(time.Millisecond),
-			doc:   "how long a shutdown waits for what is in flight",
+			doc:   "how long a shutdown waits for consumers to finish and clients to take what is queued for them",
 			field: func(c *Config) any { return &c.Limits.DrainTimeout }},
+		{key: "limits.drain_delay", kind: durationKind{}, fallback: "0s",
+			doc:   "how long a shutdown goes on as before while /readyz says no, so that load balancers look elsewhere first",
+			field: func(c *Config) any { return &c.Limits.DrainDelay }},
+		{key: "limits.retry_after", kind: durationKind{}, fallback: "10s",
+			doc:   "when the broker stops, each client is told to come back after a random time of whole seconds up to this; 0s: none is told",
+			field: func(c *Config) any { return &c.Limits.RetryAfter }},
 	}
 }
 

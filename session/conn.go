@@ -49,6 +49,8 @@ type Info struct {
 	Transport string         // ws, wss, tcp or tls
 	Remote    string         // the client's address
 	Version   frames.Version // negotiated as a WebSocket subprotocol; 0: none
+	// Mute says that the transport's Close cannot tell the reason.
+	Mute bool
 
 	// What the HTTP request that became the connection had as credentials,
 	// where the transport is configured to look for them. Never logged.

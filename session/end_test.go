@@ -85,8 +85,10 @@ func TestShutdown(t *testing.T) {
 		if err := w.server.Shutdown(ctx); err != nil {
 			t.Error(err)
 		}
-		c.WantClosed()
-		silent.WantClosed()
+		for _, told := range []*stomptest.Client{c, silent} {
+			told.WantError("going-away", "")
+			told.WantClosed()
+		}
 		w.wantDepth("/queue/a", 1, 0)
 	})
 }

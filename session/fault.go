@@ -42,6 +42,7 @@ const (
 	StorageFailed         = "storage-failed"
 	GoingAway             = "going-away"
 	InternalError         = "internal-error"
+	ClosedByOperator      = "closed-by-operator"
 )
 
 // A Fault is why a session ends: what the client is told.
@@ -52,6 +53,8 @@ type Fault struct {
 	// Subscription is the id of the subscription that is concerned, as on the
 	// wire; empty: none.
 	Subscription string
+	// RetryAfter is when to come back, in seconds; empty: it is not said.
+	RetryAfter string
 }
 
 // Error implements error.
@@ -72,7 +75,7 @@ func (f *Fault) closeCode() CloseCode {
 		return CloseInternal
 	case GoingAway:
 		return CloseGoingAway
-	case AuthenticationFailed, AccessDenied, TokenExpired, TokenRevoked, ConnectTimeout, HeartBeatTimeout, RateLimited, SlowConsumer,
+	case AuthenticationFailed, AccessDenied, TokenExpired, TokenRevoked, ConnectTimeout, HeartBeatTimeout, RateLimited, SlowConsumer, ClosedByOperator,
 		TooManySubscriptions, TooManyTransactions:
 		return ClosePolicy
 	}

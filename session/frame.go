@@ -23,6 +23,9 @@ func errorFrame(f *Fault, v frames.Version) []byte {
 	if f.Subscription != "" {
 		dst = frames.AppendRawHeader(dst, frame.Subscription, f.Subscription)
 	}
+	if f.RetryAfter != "" {
+		dst = frames.AppendRawHeader(dst, "retry-after", f.RetryAfter)
+	}
 	return frames.AppendBody(dst, []byte(f.Text+"\n"))
 }
 

@@ -35,6 +35,7 @@ type outbox struct {
 	// follows in one piece with what was put in last.
 	held    bool
 	writing bool // the writer exists
+	paused  bool // queues find no room, and are not told when there is
 	refused []*subscription
 	code    CloseCode
 	reason  string
@@ -83,6 +84,10 @@ func (o *outbox) deliver(it item) bool {
 	if o.state != open {
 		o.mu.Unlock()
 		return it.tag == 0
+	}
+	if it.tag != 0 && o.paused {
+		o.mu.Unlock()
+		return false
 	}
 	if it.tag != 0 {
 		// A queue keeps its messages until there is room, and fills only half
@@ -143,6 +148,13 @@ func (o *outbox) refuse(sub *subscription) {
 		sub.refused = true
 		o.refused = append(o.refused, sub)
 	}
+}
+
+// pause takes no more messages of queues.
+func (o *outbox) pause() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.paused = true
 }
 
 // hold keeps what is put in from being written until release.

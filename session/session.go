@@ -45,7 +45,7 @@ type Session struct {
 	deaf     atomic.Bool
 	resumed  atomic.Pointer[time.Time]
 	rate     bucket
-	received int64
+	received atomic.Int64 // written by Run only
 
 	identity    atomic.Pointer[auth.Identity]    // written with mu held
 	permissions atomic.Pointer[auth.Permissions] // nil: everything is allowed; written with mu held, used by Run
@@ -74,6 +74,11 @@ type Session struct {
 	// ended is why the session ends, the first reason there was; set by
 	// anybody.
 	ended atomic.Pointer[Fault]
+
+	// retryAfter is what Drain was told, in seconds; dismissed is set by Dismiss.
+	retryAfter atomic.Int64
+	dismissed  atomic.Bool
+	open       atomic.Int64 // how many txs there are, for Dismiss
 
 	subs      map[string]*subscription // by id, or by destination where 1.0 has no id
 	byNumber  map[uint64]*subscription
@@ -132,13 +137,16 @@ func (s *Session) serve() error {
 		if s.out.closing() || s.failure.Load() != nil {
 			continue // it was told already or will be, and may not have read it yet
 		}
-		s.received++
+		s.received.Add(1)
 		last, err := s.handleSafely(f)
 		if err != nil {
 			return withReceipt(err, f)
 		}
 		if last {
 			return nil
+		}
+		if s.dismissed.Load() {
+			s.leaveIfFree()
 		}
 	}
 }
@@ -305,7 +313,7 @@ func (s *Session) wasLost() bool {
 		return true
 	}
 	switch f.Word {
-	case TokenExpired, TokenRevoked, AccessDenied, GoingAway, QueueFull, StorageFailed, InternalError:
+	case TokenExpired, TokenRevoked, AccessDenied, GoingAway, QueueFull, StorageFailed, InternalError, ClosedByOperator:
 		return false
 	}
 	return true
@@ -315,20 +323,12 @@ func (s *Session) wasLost() bool {
 // and is of no subscription that has ended, is written before. It may be
 // called from any goroutine.
 func (s *Session) End(f *Fault) {
-	s.ended.CompareAndSwap(nil, f)
-	var version frames.Version
-	if s.connected.Load() { // before, it is being set
-		version = s.version
+	if f.Word == GoingAway {
+		s.Shutdown(s.options.CloseTimeout)
+		return
 	}
-	s.out.close(errorFrame(f, version), f.closeCode(), f.Word, s.options.CloseTimeout, false)
-}
-
-// Shutdown ends the session because the server stops: without an ERROR, as the
-// client did nothing wrong, but with a close code that says so. What is queued
-// is written before, within the timeout. It may be called from any goroutine.
-func (s *Session) Shutdown(timeout time.Duration) {
-	s.ended.CompareAndSwap(nil, &Fault{Word: GoingAway, Text: "the broker stops"})
-	s.out.close(nil, CloseGoingAway, GoingAway, timeout, false)
+	s.ended.CompareAndSwap(nil, f)
+	s.out.close(errorFrame(f, s.negotiated()), f.closeCode(), f.Word, s.options.CloseTimeout, false)
 }
 
 // Kill ends the session without waiting for its client. It may be called from
@@ -348,6 +348,7 @@ func (s *Session) leave(lost bool) {
 		tx.Abort()
 		delete(s.txs, id)
 	}
+	s.open.Store(0)
 	for _, sub := range s.byNumber {
 		sub.end(lost)
 	}
@@ -401,7 +402,7 @@ func (s *Session) logClosed() {
 	o.mu.Unlock()
 	s.options.Log.Log(context.Background(), level, "connection closed", "session", s.id, "user", s.user(), "remote", s.info.Remote,
 		"transport", s.info.Transport, "reason", reason, "detail", detail, "duration", time.Since(s.started).Round(time.Millisecond),
-		"framesIn", s.received, "framesOut", w.frames, "messagesOut", w.messages, "bytesOut", w.bytes, "dropped", dropped)
+		"framesIn", s.received.Load(), "framesOut", w.frames, "messagesOut", w.messages, "bytesOut", w.bytes, "dropped", dropped)
 }
 
 func (s *Session) user() string {

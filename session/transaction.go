@@ -40,6 +40,7 @@ func (s *Session) begin(f frames.Inbound) error {
 		s.txs = make(map[string]*transaction)
 	}
 	s.txs[strings.Clone(id)] = &transaction{Transaction: s.publisher.Begin()}
+	s.open.Add(1)
 	s.receipt(f)
 	return nil
 }
@@ -115,6 +116,7 @@ func (s *Session) named(f frames.Inbound) (*transaction, error) {
 // forget takes out a transaction that has ended.
 func (s *Session) forget(tx *transaction, f frames.Inbound) {
 	delete(s.txs, f.Header.Get(frame.Transaction))
+	s.open.Add(-1)
 	s.txBytes -= tx.bytes
 }
 

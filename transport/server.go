@@ -35,6 +35,10 @@ type Options struct {
 	Credentials    Credentials
 	SockJS         SockJS
 	Limits         Limits
+	// RetryAfter is the longest time after which clients are told to come back
+	// when the server stops; each is told a time of its own. Less than a
+	// second: none is told.
+	RetryAfter time.Duration
 	// Elsewhere answers requests to the WebSocket listener for other paths
 	// than the endpoint's; nil: 404.
 	Elsewhere http.Handler
@@ -171,37 +175,6 @@ func (s *Server) Sessions() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.sessions)
-}
-
-// Shutdown stops accepting, tells every client that the server goes away, and
-// waits until what was queued for them is written and all connections have
-// ended, or the context has. What is left then is cut off.
-func (s *Server) Shutdown(ctx context.Context) error {
-	grace := s.options.Session.CloseTimeout
-	if end, ok := ctx.Deadline(); ok {
-		grace = time.Until(end)
-	}
-	for ses := range s.close() {
-		ses.Shutdown(grace)
-	}
-	s.cancel() // handshakes are cut short: nothing was said yet
-	done := make(chan struct{})
-	go func() {
-		s.wait.Wait()
-		close(done)
-	}()
-	var err error
-	select {
-	case <-done:
-	case <-ctx.Done():
-		err = ctx.Err()
-		for ses, c := range s.close() {
-			ses.Kill()
-			c.cut()
-		}
-		<-done
-	}
-	return err
 }
 
 // close closes the listeners and returns the sessions.

@@ -25,6 +25,7 @@ type tcpConn struct {
 }
 
 func newTCPConn(c net.Conn, l frames.Limits, info session.Info) *tcpConn {
+	info.Mute = true
 	t := &tcpConn{link: link{gatherer: newGatherer(c, nil), decoder: frames.NewDecoder(l), info: info}}
 	t.more = t.readMore
 	return t

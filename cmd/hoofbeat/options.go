@@ -19,6 +19,7 @@ func transportOptions(c *config.Config, b *broker.Broker, log *slog.Logger) tran
 		Session: sessionOptions(c, b, log), Origins: c.Listen.WebSocket.Origins, Compression: c.Listen.WebSocket.Compression, Log: log,
 		SockJS:         transport.SockJS{Enabled: c.Listen.WebSocket.SockJS},
 		TrustedProxies: l.TrustedProxies, Credentials: credentials(c.Auth.JWT),
+		RetryAfter: l.RetryAfter,
 		Limits: transport.Limits{
 			Connections: l.Connections, PerAddress: l.ConnectionsPerIP,
 			ConnectRate: l.ConnectRatePerIP.Events, ConnectRatePer: l.ConnectRatePerIP.Per,

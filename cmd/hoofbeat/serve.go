@@ -160,7 +160,10 @@ func wait(ctx context.Context, c *config.Config, s *transport.Server, operators 
 	select {
 	case <-ctx.Done():
 		operators.draining.Store(true)
-		log.Info("stopping", "sessions", s.Sessions(), "drainTimeout", c.Limits.DrainTimeout)
+		log.Info("stopping", "sessions", s.Sessions(), "drainDelay", c.Limits.DrainDelay, "drainTimeout", c.Limits.DrainTimeout)
+		if failed = linger(c.Limits.DrainDelay, ended); failed != nil {
+			n--
+		}
 	case failed = <-ended:
 		operators.draining.Store(true)
 		n--
@@ -182,6 +185,18 @@ func wait(ctx context.Context, c *config.Config, s *transport.Server, operators 
 	}
 	log.Info("stopped")
 	return failed
+}
+
+// linger goes on serving for a while, or until a listener fails.
+func linger(d time.Duration, ended <-chan error) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case err := <-ended:
+		return err
+	}
 }
 
 // operatorsPatience is how long a shutdown waits for what operators have asked
