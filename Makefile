@@ -1,4 +1,4 @@
-.PHONY: run build test bench lint fuzz interop crash backlog
+.PHONY: run build docs test bench lint fuzz interop crash backlog
 
 run:
 	go run ./cmd/hoofbeat serve $(ARGS)
@@ -26,3 +26,6 @@ crash:
 
 backlog:
 	BACKLOG_MESSAGES=$${BACKLOG_MESSAGES:-10000000} go test -count=1 -timeout 30m -v -run 'TestBacklog|TestIdleQueues' ./internal/durable
+
+docs:
+	go run ./cmd/hoofbeat config reference >docs/configuration.md.new && mv docs/configuration.md.new docs/configuration.md

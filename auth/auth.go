@@ -54,8 +54,9 @@ type Refusal struct {
 	// User is whom the credentials are about: of a token whose signature was
 	// right, or the login as the client wrote it. Often empty.
 	User string
-	// Busy says that nobody looked at the credentials, as too many others were
-	// being looked at: no failure of the client's.
+	// Busy says that nobody could look at the credentials, as too many others
+	// were being looked at or the keys of tokens cannot be had: no failure of
+	// the client's, who may try again later.
 	Busy bool
 }
 

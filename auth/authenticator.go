@@ -105,7 +105,8 @@ func (a *Authenticator) remoteFor(ctx context.Context, o Options, t TokenOptions
 	if inUse != nil && inUse.url == t.JWKSURL && inUse.options == t.JWKS {
 		return inUse, nil
 	}
-	return newRemote(ctx, t.JWKSURL, t.JWKS, o, &a.counters)
+	starting := a.state.Load() == nil
+	return newRemote(ctx, t.JWKSURL, t.JWKS, o, &a.counters, starting && t.JWKS.StartWithout)
 }
 
 // remote returns the remote keys, or nil.

@@ -51,8 +51,9 @@ type counters struct {
 }
 
 // newRemote fetches the keys for the first time, within ctx and the timeout,
-// and goes on refreshing them until stop.
-func newRemote(ctx context.Context, address string, o RemoteOptions, outer Options, c *counters) (*remote, error) {
+// and goes on refreshing them until stop. Patience says that it is no error if
+// that fails.
+func newRemote(ctx context.Context, address string, o RemoteOptions, outer Options, c *counters, patience bool) (*remote, error) {
 	if err := checkURL(address); err != nil {
 		return nil, fmt.Errorf("auth.jwt.jwks_url: %w", err)
 	}
@@ -65,11 +66,17 @@ func newRemote(ctx context.Context, address string, o RemoteOptions, outer Optio
 	if err == nil && keys.size == 0 {
 		err = errors.New("none of its keys can verify tokens")
 	}
+	failed := 0
 	if err != nil {
-		r.cancel()
-		return nil, fmt.Errorf("auth.jwt.jwks_url: the keys could not be fetched: %w", err)
+		if !patience || ctx.Err() != nil {
+			r.cancel()
+			return nil, fmt.Errorf("auth.jwt.jwks_url: the keys could not be fetched: %w", err)
+		}
+		failed = 1
+		r.current.Store(&fetched{}) // too old, whatever the age that is allowed
+		r.log.Error("the keys of the JWKS URL could not be fetched; no token can be verified until they are", "error", err)
 	}
-	r.done.Go(r.refresh)
+	r.done.Go(func() { r.refresh(failed) })
 	return r, nil
 }
 
@@ -175,9 +182,9 @@ func withoutURL(err error) error {
 	return err
 }
 
-// refresh fetches at intervals and when it is woken, until stop.
-func (r *remote) refresh() {
-	failed := 0 // fetches in a row
+// refresh fetches at intervals and when it is woken, until stop. failed is how
+// many fetches in a row have failed before.
+func (r *remote) refresh(failed int) {
 	for {
 		due, stopTimer := r.clock.After(r.pause(failed))
 		select {
@@ -229,9 +236,12 @@ func (r *remote) refreshOnce() bool {
 
 // report warns of what an operator has to look after.
 func (r *remote) report(keys keyset, err error) {
-	age := r.clock.Now().Sub(r.current.Load().at)
+	at := r.current.Load().at
+	age := r.clock.Now().Sub(at)
 	switch {
 	case r.ctx.Err() != nil:
+	case err != nil && at.IsZero():
+		r.log.Error("the keys of the JWKS URL could still not be fetched; no token can be verified until they are", "error", err)
 	case err != nil:
 		r.log.Warn("the keys of the JWKS URL could not be refreshed; the last ones are used until they are too old",
 			"error", err, "age", age, "max_age", r.options.MaxAge)

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -94,12 +95,54 @@ func TestUnreachableAtStart(t *testing.T) {
 		}
 		wantNothingOf(t, err.Error(), "qqqqqqqqqqqqqqqq")
 	}
+	o.JWT.JWKS.StartWithout = true
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := New(ctx, o); err == nil {
+		t.Error("a start that was broken off succeeded")
+	}
 	i = newIssuer(t)
 	i.publish(map[string]any{"kty": "oct", "k": b64(testSecret)})
 	wantFault(t, i.options(), "none of its keys can verify tokens")
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
 	if _, err := New(ctx, i.options()); err == nil || !strings.Contains(err.Error(), "context canceled") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// Who may start without keys gets them later; until then no token is good, and
+// none is bad. A reload still refuses what cannot be fetched.
+func TestStartWithoutKeys(t *testing.T) {
+	i := newIssuer(t)
+	i.fail()
+	o := i.options()
+	o.JWT.JWKS.StartWithout = true
+	a := start(t, o)
+	good := token("r1", testRSA())
+	i.wantRefused(a, good, reasonStale)
+	_, err := a.Verify(good)
+	if refusal, ok := errors.AsType[*Refusal](err); !ok || !refusal.Busy {
+		t.Errorf("got %v", err)
+	}
+	if s := a.Stats(); !s.Stale || s.Keys != 0 || s.Failures == 0 {
+		t.Errorf("got %+v", s)
+	}
+	if !strings.Contains(i.log.String(), "level=ERROR") || !strings.Contains(i.log.String(), "status 503") {
+		t.Errorf("the log is %s", i.log.String())
+	}
+	wantNothingOf(t, i.log.String(), "qqqqqqqqqqqqqqqq")
+
+	i.publish(rsaJWK("r1", &testRSA().PublicKey))
+	i.after(20 * time.Second) // two have failed
+	i.wantAccepted(a, good)
+	if s := a.Stats(); s.Stale || s.Keys != 1 {
+		t.Errorf("got %+v", s)
+	}
+
+	other := newIssuer(t)
+	other.fail()
+	o.JWT.JWKSURL = other.URL
+	if err := a.Reload(context.Background(), o); err == nil {
+		t.Error("a reload accepted a URL that cannot be fetched")
+	}
+	i.wantAccepted(a, good)
 }

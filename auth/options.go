@@ -91,6 +91,10 @@ type RemoteOptions struct {
 	// MaxAge is how long the last keys are used while no fetch succeeds;
 	// after that they are not trusted. Default: 24 hours.
 	MaxAge time.Duration
+	// StartWithout lets [New] succeed when the first fetch fails: until one
+	// succeeds, tokens are refused as [Refusal.Busy], and Stats says Stale.
+	// [Authenticator.Reload] never accepts a URL that cannot be fetched.
+	StartWithout bool
 	// MaxBytes is the size of the largest answer. Default: 1 MiB.
 	MaxBytes int64
 	// Client makes the requests; nil: one with the system's authorities and

@@ -250,7 +250,7 @@ func (v *verifier) tryKeys(signed *jose.JSONWebSignature, h header) ([]byte, err
 	}
 	switch {
 	case len(keys) == 0 && stale:
-		return nil, refuse(reasonStale)
+		return nil, &Refusal{Reason: reasonStale, Busy: true} // nobody can say whether it is good
 	case len(keys) == 0:
 		return nil, refuse(reasonKey)
 	case len(keys) > maxCandidates:

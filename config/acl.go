@@ -28,13 +28,13 @@ func ruleKind() recordsKind[Rule] {
 	return recordsKind[Rule]{
 		example: `{"allow": ["subscribe"], "destinations": ["/topic/**"]}`,
 		parts: []part[Rule]{
-			{name: "name", kind: textKind{}, check: single(checkName), field: func(r *Rule) any { return &r.Name }},
-			{name: "roles", kind: listKind{}, check: some(checkName), field: func(r *Rule) any { return &r.Roles }},
-			{name: "users", kind: listKind{}, check: some(checkName), field: func(r *Rule) any { return &r.Users }},
-			{name: "claims", kind: claimKind(), check: someClaims, field: func(r *Rule) any { return &r.Claims }},
-			{name: "allow", kind: listKind{}, check: each(checkAction), field: func(r *Rule) any { return &r.Allow }},
-			{name: "deny", kind: listKind{}, check: each(checkAction), field: func(r *Rule) any { return &r.Deny }},
-			{name: "destinations", kind: listKind{}, check: each(checkDestination), field: func(r *Rule) any { return &r.Destinations }},
+			{name: "name", kind: textKind{}, doc: "what logs and explanations call the rule", check: single(checkName), field: func(r *Rule) any { return &r.Name }},
+			{name: "roles", kind: listKind{}, doc: "who has one of these roles", check: some(checkName), field: func(r *Rule) any { return &r.Roles }},
+			{name: "users", kind: listKind{}, doc: "who has one of these names", check: some(checkName), field: func(r *Rule) any { return &r.Users }},
+			{name: "claims", kind: claimKind(), doc: "whose token has all of these claims", check: someClaims, field: func(r *Rule) any { return &r.Claims }},
+			{name: "allow", kind: listKind{}, doc: "what they may do: send, subscribe, admin:read, admin:write", check: each(checkAction), field: func(r *Rule) any { return &r.Allow }},
+			{name: "deny", kind: listKind{}, doc: "what they may not do, whatever other rules allow", check: each(checkAction), field: func(r *Rule) any { return &r.Deny }},
+			{name: "destinations", kind: listKind{}, doc: "where: patterns, with {user} and {claim:NAME}; none for admin actions alone", check: each(checkDestination), field: func(r *Rule) any { return &r.Destinations }},
 		},
 		needs: []need[Rule]{
 			{parts: []string{"allow", "deny"}, met: func(r *Rule) bool { return len(r.Allow)+len(r.Deny) > 0 },
@@ -51,8 +51,8 @@ func claimKind() recordsKind[ClaimMatch] {
 	return recordsKind[ClaimMatch]{
 		example: `{"name": "tenant", "values": ["a"]}`,
 		parts: []part[ClaimMatch]{
-			{name: "name", kind: textKind{}, check: single(checkName), field: func(c *ClaimMatch) any { return &c.Name }},
-			{name: "values", kind: listKind{}, field: func(c *ClaimMatch) any { return &c.Values }},
+			{name: "name", kind: textKind{}, doc: "the claim's name, or a dotted path to it", check: single(checkName), field: func(c *ClaimMatch) any { return &c.Name }},
+			{name: "values", kind: listKind{}, doc: "one of which it has to have", field: func(c *ClaimMatch) any { return &c.Values }},
 		},
 		needs: []need[ClaimMatch]{
 			{parts: []string{"name"}, met: func(c *ClaimMatch) bool { return c.Name != "" },

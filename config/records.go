@@ -22,7 +22,8 @@ type recordsKind[T any] struct {
 type part[T any] struct {
 	name   string
 	kind   kind
-	check  check // may be nil
+	doc    string // one line, for the reference
+	check  check  // may be nil
 	secret bool
 	field  func(*T) any
 }

@@ -19,9 +19,9 @@ func userKind() recordsKind[User] {
 	return recordsKind[User]{
 		example: `{"name": "ada", "hash": "$2b$12$...", "roles": ["staff"]}`,
 		parts: []part[User]{
-			{name: "name", kind: textKind{}, check: single(checkUser), field: func(u *User) any { return &u.Name }},
-			{name: "hash", kind: textKind{}, check: single(checkHash), secret: true, field: func(u *User) any { return &u.Hash }},
-			{name: "roles", kind: listKind{}, check: each(checkName), field: func(u *User) any { return &u.Roles }},
+			{name: "name", kind: textKind{}, doc: "what the client writes as login", check: single(checkUser), field: func(u *User) any { return &u.Name }},
+			{name: "hash", kind: textKind{}, doc: "bcrypt or argon2id of the passcode, as `hoofbeat users hash` prints it", check: single(checkHash), secret: true, field: func(u *User) any { return &u.Hash }},
+			{name: "roles", kind: listKind{}, doc: "for rules of acl", check: each(checkName), field: func(u *User) any { return &u.Roles }},
 		},
 		needs: []need[User]{
 			{parts: []string{"name"}, met: func(u *User) bool { return u.Name != "" }, expected: "expected the name of the user"},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"os"
 	"sync"
@@ -21,6 +22,10 @@ type access struct {
 	acl           atomic.Pointer[auth.ACL]
 	// anonymous are the roles of clients that prove nothing.
 	anonymous atomic.Pointer[[]string]
+	// reauthorize lets everybody who is connected feel a change.
+	reauthorize func()
+	// claims say which claims of a token are its user and roles.
+	claims atomic.Pointer[auth.TokenOptions]
 	// sources are those that the transport was told to look at, at the start.
 	sources auth.Sources
 }
@@ -32,6 +37,9 @@ func newAccess(ctx context.Context, c *config.Config, log *slog.Logger) (*access
 	}
 	a := &access{}
 	o := authOptions(c, log)
+	if o.JWT != nil {
+		o.JWT.JWKS.StartWithout = true // the issuer may come later; /readyz says that it has not
+	}
 	if a.authenticator, err = auth.New(ctx, o); err != nil {
 		return nil, err
 	}
@@ -40,6 +48,7 @@ func newAccess(ctx context.Context, c *config.Config, log *slog.Logger) (*access
 	}
 	a.acl.Store(acl)
 	a.anonymous.Store(&o.AnonymousRoles)
+	a.claims.Store(tokenOptions(c.Auth.JWT))
 	return a, nil
 }
 
@@ -59,7 +68,7 @@ func (a *access) For(id *auth.Identity) *auth.Permissions {
 // ready is nil while tokens can be verified, if there are any.
 func (a *access) ready() error {
 	if a.authenticator.Stats().Stale {
-		return errors.New("the keys of auth.jwt.jwks_url are older than auth.jwt.jwks_max_age")
+		return errors.New("the keys of auth.jwt.jwks_url could not be fetched, or not for longer than auth.jwt.jwks_max_age; the log says why")
 	}
 	return nil
 }
@@ -72,14 +81,43 @@ func (a *access) reload(ctx context.Context, c *config.Config, log *slog.Logger)
 	}
 	o := authOptions(c, log)
 	if o.JWT != nil {
-		o.JWT.Sources = a.sources
+		o.JWT.Sources, o.JWT.JWKS.StartWithout = a.sources, true
 	}
 	if err := a.authenticator.Reload(ctx, o); err != nil {
 		return err
 	}
 	a.anonymous.Store(&o.AnonymousRoles)
+	a.claims.Store(tokenOptions(c.Auth.JWT))
 	a.acl.Store(acl)
 	return nil
+}
+
+// Verify implements admin.Access, as do the methods that follow.
+func (a *access) Verify(token string) (*auth.Identity, error) { return a.authenticator.Verify(token) }
+
+// Login proves a static user.
+func (a *access) Login(name, passcode string) (*auth.Identity, error) {
+	return a.authenticator.Login(name, passcode)
+}
+
+// UserRoles are those of a static user.
+func (a *access) UserRoles(name string) ([]string, bool) { return a.authenticator.UserRoles(name) }
+
+// Claimed is who a token with these claims would be.
+func (a *access) Claimed(claims []byte) (*auth.Identity, error) {
+	return auth.UnverifiedIdentity(claims, *a.claims.Load())
+}
+
+// Revocations are those in force.
+func (a *access) Revocations() iter.Seq[auth.Revocation] { return a.authenticator.Revocations() }
+
+// Revoke changes them, for everybody who is connected as well.
+func (a *access) Revoke(r auth.Revocation, on bool) (changed bool, err error) {
+	changed, err = a.authenticator.Revoke(r, on)
+	if err == nil {
+		a.reauthorize()
+	}
+	return changed, err
 }
 
 // checkAccess looks at what only the auth package reads: rules, users,

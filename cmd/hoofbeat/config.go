@@ -17,7 +17,8 @@ import (
 const exitFaults = 2
 
 func newConfigCommand() *cobra.Command {
-	return newGroup("config", "Check and show the configuration", newConfigCheckCommand(), newConfigPrintCommand(), newConfigDefaultCommand())
+	return newGroup("config", "Check and show the configuration", newConfigCheckCommand(), newConfigPrintCommand(), newConfigDefaultCommand(),
+		newConfigReferenceCommand())
 }
 
 func newConfigCheckCommand() *cobra.Command {
@@ -69,6 +70,17 @@ func newConfigDefaultCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return config.WriteDefault(cmd.OutOrStdout())
+		},
+	}
+}
+
+func newConfigReferenceCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "reference",
+		Short: "Write a page in Markdown about every key",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return config.WriteReference(cmd.OutOrStdout(), reloads)
 		},
 	}
 }
