@@ -1,97 +1,21 @@
-// The snippets of docs/clients.md in JavaScript, Python and Go, as they stand
-// there, with a token.
+// The programs of docs/clients.md in JavaScript, Python and Go, as they stand
+// there, with a token. And what runs each of the other blocks of code.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { createServer as createWebServer } from 'node:http';
-import { createServer } from 'node:net';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { describe, test } from 'node:test';
 
-import { Broker } from './lib/broker.js';
 import { skip as noChromium, suiteChromium } from './lib/chromium.js';
 import { noPython, python } from './python/python.js';
-import { configuration } from './lib/rules.js';
+import { addressed, blocks, broker, everyBlock, root, start, temporaryFile } from './lib/snippets.js';
 import { token } from './lib/tokens.js';
-import { Inbox, within } from './lib/wait.js';
+import { within } from './lib/wait.js';
 
-const root = path.resolve(import.meta.dirname, '..');
-const document = readFileSync(path.join(root, 'docs', 'clients.md'), 'utf8');
-const documented = { ws: 'ws://127.0.0.1:15674/ws', http: 'http://127.0.0.1:15674/ws', port: "('127.0.0.1', 15674)" };
-const documentedTCP = { go: '127.0.0.1:61613', python: "('127.0.0.1', 61613)" };
-
-/** The blocks in a language, with the headings that they stand under. */
-function blocks(language) {
-  const found = [];
-  for (const section of document.split(/^## /m).slice(1)) {
-    const heading = section.slice(0, section.indexOf('\n'));
-    for (const [, text] of section.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'gms'))) {
-      found.push({ heading, text });
-    }
-  }
-  assert.ok(found.length > 0, `docs/clients.md has a block of ${language}`);
-  return found;
-}
-
-/** A port that nobody has just now. */
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-const everybody = [{ name: 'everybody', allow: ['subscribe', 'send'], destinations: ['/queue/**', '/topic/**'] }];
-
-/** A broker that knows tokens, on WebSocket and TCP, for one test. */
-async function broker(t, origins = []) {
-  const tcp = await freePort();
-  const b = await Broker.start({ 'listen-tcp-address': `127.0.0.1:${tcp}`, 'listen-websocket-origins': origins.join(',') }, configuration({}, {}, everybody));
-  t.after(() => b.stop());
-  return Object.assign(b, { tcp });
-}
-
-/** Puts the addresses of a broker in the place of those of the document, which must be there. */
-function addressed(text, b) {
-  let found = 0;
-  const replace = (from, to) => {
-    found += text.split(from).length - 1;
-    text = text.replaceAll(from, to);
-  };
-  replace(documented.ws, b.url);
-  replace(documented.http, b.url.replace('ws:', 'http:'));
-  replace(documented.port, `('127.0.0.1', ${b.port})`);
-  replace(documentedTCP.python, `('127.0.0.1', ${b.tcp})`);
-  replace(documentedTCP.go, `127.0.0.1:${b.tcp}`);
-  assert.equal(found, 1, 'the address is in the block once');
-  return text;
-}
-
-/** Runs a program that ends with the test, in a folder where it finds the packages that are installed here. */
-async function run(t, name, source, program, args, env = {}) {
-  const folder = mkdtempSync(path.join(import.meta.dirname, 'node_modules', '.clients-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  const file = path.join(folder, name);
-  writeFileSync(file, source);
-  const child = spawn(program, [...args, file], {
-    cwd: root, stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, TOKEN: await token('ada'), ...env }, detached: true,
-  });
-  const running = { child, ended: once(child, 'close'), errors: '' };
-  t.after(() => {
-    try {
-      process.kill(-child.pid, 'SIGKILL'); // with what it has started
-    } catch {
-      // it has ended
-    }
-  });
-  child.stderr.setEncoding('utf8').on('data', (text) => (running.errors += text));
-  running.lines = new Inbox(`a line of ${name}`, () => ` ${running.errors}`);
-  createInterface({ input: child.stdout }).on('line', (line) => running.lines.put(line));
-  return running;
+/** Runs a program of a name and a text. */
+function run(t, name, source, program, args) {
+  return start(t, program, [...args, temporaryFile(t, name, source)]);
 }
 
 describe('docs/clients.md', { concurrency: 2 }, () => {
@@ -155,6 +79,46 @@ describe('docs/clients.md in Chromium', { skip: noChromium }, () => {
       await page.waitForSelector('#orders li');
       assert.equal(await page.textContent('#orders'), 'two horseshoes');
       assert.equal(await page.textContent('#state'), '');
+    });
+  }
+});
+
+// What runs the blocks that this file does not, by language: the file with the
+// test, which reads the page. Whoever adds a block adds a test, and then a line
+// here; a count says how many blocks the test takes.
+const elsewhere = [
+  { page: 'clients.md', language: 'csharp', heading: '.NET', count: 1, by: 'interop/clients.dotnet.test.js' },
+  { page: 'clients.md', language: 'java', heading: 'Spring WebSocketStompClient', count: 1, by: 'interop/spring/tests/src/test/java/hoofbeat/spring/docs/SnippetsTest.java' },
+  { page: 'clients.md', language: 'java', heading: 'Spring broker relay', count: 1, by: 'interop/spring/tests/src/test/java/hoofbeat/spring/docs/SnippetsTest.java' },
+  { page: 'clients.md', language: 'kotlin', heading: 'Kotlin', count: 1, by: 'interop/kotlin/src/test/kotlin/hoofbeat/krossbow/SnippetTest.kt' },
+  { page: 'migrate-activemq.md', language: 'yaml', by: 'internal/dialects/migrate_test.go' },
+  { page: 'migrate-rabbitmq.md', language: 'yaml', by: 'internal/dialects/migrate_test.go' },
+  { page: 'migrate-spring-simple-broker.md', language: 'yaml', by: 'internal/dialects/migrate_test.go' },
+  { page: 'migrate-spring-simple-broker.md', language: 'java', count: 1, by: 'interop/spring/tests/src/test/java/hoofbeat/spring/docs/SnippetsTest.java' },
+];
+const here = ['html', 'js', 'python', 'go'];
+
+describe('blocks of code in docs', () => {
+  const pages = readdirSync(path.join(root, 'docs')).filter((name) => name === 'clients.md' || name.startsWith('migrate-'));
+  const all = pages.flatMap(everyBlock);
+  const taken = (claim) => all.filter((b) => b.page === claim.page && b.language === claim.language && (claim.heading ?? b.heading) === b.heading);
+
+  test('each is run by a test', () => {
+    const known = new Set([...elsewhere.flatMap(taken), ...all.filter((b) => b.page === 'clients.md' && here.includes(b.language))]);
+    const unknown = all.filter((b) => !known.has(b)).map((b) => `${b.page}, ${b.heading}: ${b.language || 'no language'}`);
+    assert.deepEqual(unknown, []);
+    const fences = pages.map((page) => readFileSync(path.join(root, 'docs', page), 'utf8').match(/^ *(```|~~~)/gm)?.length ?? 0);
+    assert.equal(all.length * 2, fences.reduce((sum, n) => sum + n), 'every fence belongs to a block that was found');
+  });
+
+  for (const claim of elsewhere) {
+    const { page, language, heading, count, by } = claim;
+    test(`${page}, ${heading ?? 'any heading'}: ${language}`, () => {
+      const found = taken(claim).length;
+      assert.ok(count === undefined ? found > 0 : found === count, `there are ${found}`);
+      const source = readFileSync(path.join(root, by), 'utf8');
+      assert.match(source, new RegExp(`\`\`\`${language}|blocks\\('${language}'\\)`), `${by} reads blocks of ${language}`);
+      assert.ok(source.includes(page) || source.includes('migrate-*.md'), `${by} reads ${page}`);
     });
   }
 });

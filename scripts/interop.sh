@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tests with clients and proxies that are not ours, against the broker of this tree, or the one that BROKER_BIN names: in Node and Chromium, Python
-# and a JVM. Installs what they need where it can, and prints what passed by client; with CI=true nothing may be skipped.
+# Tests with clients and proxies that are not ours, against the broker of this tree, or the one that BROKER_BIN names: in Node and Chromium, Python,
+# Mono and a JVM. Installs what they need where it can, and prints what passed by client; with CI=true nothing may be skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/packages.sh
@@ -16,10 +16,10 @@ not_run() {
   [ "${CI:-}" != true ] || code=1
 }
 
-install_packages nginx libnginx-mod-stream haproxy openssl chromium python3-venv maven
+install_packages nginx libnginx-mod-stream haproxy openssl chromium python3-venv maven mono-mcs mono-runtime
 
 if ! command -v npm >/dev/null; then
-  not_run 'everything in Node, Chromium and Python' 'node and npm are not installed'
+  not_run 'everything in Node, Chromium, Python and Mono' 'node and npm are not installed'
   tables=()
 else
   [ -d interop/node_modules ] || (cd interop && npm ci --no-audit --no-fund)
@@ -30,10 +30,12 @@ fi
 
 # Maven fetches what it needs, packages the examples and runs the tests.
 if ! command -v mvn >/dev/null; then
-  not_run Spring 'mvn is not installed'
+  not_run 'Spring and krossbow' 'mvn is not installed'
 else
-  HOOFBEAT_BIN=$broker timeout 600 mvn -q -B -f interop/spring/pom.xml verify || code=1
-  tables+=(interop/spring/target/features.tsv)
+  for project in spring kotlin; do
+    HOOFBEAT_BIN=$broker timeout 600 mvn -q -B -f "interop/$project/pom.xml" verify || code=1
+    tables+=("interop/$project/target/features.tsv")
+  done
 fi
 
 [ ${#tables[@]} = 0 ] || node interop/table.js "${tables[@]}" || code=1

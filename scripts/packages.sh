@@ -6,7 +6,10 @@ missing_packages() {
   for package; do
     case $package in
       libnginx-mod-stream) [ -e /usr/lib/nginx/modules/ngx_stream_module.so ] || echo "$package" ;;
+      mono-mcs) command -v mcs >/dev/null || echo "$package" ;;
+      mono-runtime) command -v mono >/dev/null || echo "$package" ;;
       maven) command -v mvn >/dev/null || echo "$package" ;;
+      systemd) command -v systemd-analyze >/dev/null || echo "$package" ;;
       python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null || echo "$package" ;;
       *) PATH=$PATH:/usr/sbin command -v "$package" >/dev/null || echo "$package" ;;
     esac

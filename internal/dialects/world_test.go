@@ -42,6 +42,7 @@ func newWorld(t testing.TB, edit ...func(*session.Options)) *world {
 		t.Fatal(err)
 	}
 	w.options = session.DefaultOptions(w.broker)
+	w.options.CloseGrace = 0 // most tests wait for the end
 	w.options.Server = "hoofbeat/(devel)"
 	w.options.HeartBeat.Min = 10 * time.Millisecond
 	for _, e := range edit {
