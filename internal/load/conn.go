@@ -40,7 +40,7 @@ func (b *buffers) now() int64 { return int64(time.Since(b.start)) }
 // Serve, others may Write.
 type Conn struct {
 	net     net.Conn
-	raw     syscall.RawConn // nil with TLS: then the socket cannot be read directly
+	raw     syscall.RawConn // nil with TLS and on Windows: then the socket cannot be read directly
 	buffers *buffers
 	timeout time.Duration
 	closing atomic.Bool
@@ -121,54 +121,6 @@ func (c *Conn) serveReader(h Handler) error {
 		}
 		if err != nil {
 			return err
-		}
-	}
-}
-
-// serveSocket is Serve through read calls of its own, with which a buffer is
-// only needed when there is input.
-func (c *Conn) serveSocket(h Handler) error {
-	var failure error
-	drained := false // the socket is known to be empty until the poller says otherwise
-	step := func(fd uintptr) bool {
-		drained, failure = c.drain(int(fd), h, drained)
-		return failure != nil
-	}
-	if err := c.raw.Read(step); err != nil && failure == nil {
-		failure = err
-	}
-	return failure
-}
-
-// drain reads until the socket is empty. short tells that a read that does not
-// fill the buffer proves that: the poller is edge-triggered and armed since the
-// socket was last found empty, so it will report whatever comes after.
-func (c *Conn) drain(fd int, h Handler, short bool) (bool, error) {
-	buf := c.acquire()
-	defer c.release(buf)
-	if !short {
-		if err := c.consume(0, h); err != nil {
-			return false, err
-		}
-	}
-	for {
-		room := (*buf)[c.left:]
-		n, err := syscall.Read(fd, room)
-		switch {
-		case errors.Is(err, syscall.EINTR):
-			continue
-		case errors.Is(err, syscall.EAGAIN):
-			return true, nil
-		case err != nil:
-			return false, fmt.Errorf("read: %w", err)
-		case n == 0:
-			return false, io.EOF
-		}
-		if err := c.consume(n, h); err != nil {
-			return false, err
-		}
-		if short && n < len(room) {
-			return true, nil
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
-	"syscall"
 	"time"
 )
 
@@ -58,7 +57,7 @@ func (c *Conn) open(ctx context.Context, d *Dialer) error {
 		return err
 	}
 	if d.target.tls == nil {
-		raw, err := c.net.(syscall.Conn).SyscallConn()
+		raw, err := socketOf(c.net)
 		if err != nil {
 			return err
 		}

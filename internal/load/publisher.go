@@ -6,8 +6,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // publisher sends stamped messages. Its fields are owned by the goroutine in
@@ -188,15 +186,13 @@ func (p *publisher) due(message uint64) int64 {
 }
 
 // pause waits until the next message is due, but for 10 ms at most, so that the
-// end of the run is noticed. The runtime's timers are too coarse for it: they
-// are late by up to 1 ms when nothing else goes on.
+// end of the run is noticed.
 func (p *publisher) pause(sent uint64) {
 	wait := min(p.due(sent)-p.clock.now(), int64(10*time.Millisecond))
 	if wait <= 0 {
 		return
 	}
-	ts := unix.NsecToTimespec(wait)
-	_ = unix.Nanosleep(&ts, nil) // a signal only makes the pause shorter
+	nap(wait)
 }
 
 // stuck describes a window that does not open.
