@@ -120,19 +120,19 @@ func (w *world) consume(n int) {
 		next++
 		switch {
 		case next == n:
-			c.send("ACK\nid:%s\nreceipt:end\n\n\x00", f.Header.Get(frame.Ack))
+			c.Send("ACK\nid:%s\nreceipt:end\n\n\x00", f.Header.Get(frame.Ack))
 		case next%100 == 0:
-			c.send("ACK\nid:%s\n\n\x00", f.Header.Get(frame.Ack))
+			c.Send("ACK\nid:%s\n\n\x00", f.Header.Get(frame.Ack))
 		}
 	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	defer c.close()
-	c.send("SUBSCRIBE\nid:1\ndestination:/queue/backlog\nack:client\nprefetch-count:1000\n\n\x00")
+	defer c.Close()
+	c.Send("SUBSCRIBE\nid:1\ndestination:/queue/backlog\nack:client\nprefetch-count:1000\n\n\x00")
 	select {
 	case <-ended:
-	case <-c.done:
+	case <-c.Done:
 		w.t.Fatalf("the connection has ended:\n%s", w.log)
 	case <-time.After(patience + time.Duration(n)*time.Millisecond):
 		w.t.Fatalf("the queue is not drained:\n%s", w.log)
@@ -142,7 +142,7 @@ func (w *world) consume(n int) {
 // memory is a figure of the program's status, in bytes.
 func (w *world) memory(name string) int {
 	w.t.Helper()
-	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(w.broker.Process.Pid), "status"))
+	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(w.broker.PID()), "status"))
 	if err != nil {
 		w.t.Skip("how much memory a process has is not known here: ", err)
 	}

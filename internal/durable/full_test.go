@@ -107,9 +107,9 @@ func (w *world) sendOne(n int) error {
 	if err != nil {
 		return err
 	}
-	defer c.close()
+	defer c.Close()
 	body := strings.Repeat(string(incompressible(n)), 64)
-	c.send("SEND\ndestination:/queue/full\nn:%d\nreceipt:r\ncontent-length:%d\n\n%s\x00", n, len(body), body)
+	c.Send("SEND\ndestination:/queue/full\nn:%d\nreceipt:r\ncontent-length:%d\n\n%s\x00", n, len(body), body)
 	select {
 	case err := <-answer:
 		return err
@@ -146,7 +146,7 @@ func (w *world) take(n int) {
 				answers <- "message " + got + " instead of " + strconv.Itoa(next)
 			}
 			next++
-			c.send("ACK\nid:%s\nreceipt:%d\n\n\x00", f.Header.Get(frame.Ack), next)
+			c.Send("ACK\nid:%s\nreceipt:%d\n\n\x00", f.Header.Get(frame.Ack), next)
 		case frame.RECEIPT:
 			if f.Header.Get(frame.ReceiptId) == strconv.Itoa(n) {
 				answers <- ""
@@ -158,8 +158,8 @@ func (w *world) take(n int) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	defer c.close()
-	c.send("SUBSCRIBE\nid:1\ndestination:/queue/full\nack:client-individual\nprefetch-count:4\n\n\x00")
+	defer c.Close()
+	c.Send("SUBSCRIBE\nid:1\ndestination:/queue/full\nack:client-individual\nprefetch-count:4\n\n\x00")
 	select {
 	case fault := <-answers:
 		if fault != "" {

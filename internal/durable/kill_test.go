@@ -11,12 +11,13 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 
 	"hoofbeat/frames"
+	"hoofbeat/internal/proctest"
 )
 
 const (
 	lanes = 3
 	// patience is how long anything may take.
-	patience = 60 * time.Second
+	patience = proctest.Patience
 )
 
 // rounds is how often the program is killed.
@@ -96,29 +97,29 @@ func (w *world) drain(session int) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		w.end(l, inQueue(l.number))
+		w.last(l, inQueue(l.number))
 		for _, queue := range []string{pairQueue(l.number), outQueue(l.number)} {
 			c, err := l.consume(w.address, queue, l.use(queue))
 			if err != nil {
 				w.t.Fatal(err)
 			}
-			w.end(l, queue)
-			c.close()
+			w.last(l, queue)
+			c.Close()
 		}
-		in.close()
+		in.Close()
 	}
 	w.stop()
 }
 
-// end sends the last message of a queue, and waits until it was acknowledged.
-func (w *world) end(l *lane, queue string) {
+// last sends the last message of a queue, and waits until it was acknowledged.
+func (w *world) last(l *lane, queue string) {
 	c, err := connect(w.address, func(*client, frames.Inbound) {})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	defer c.close()
+	defer c.Close()
 	// Of the lowest priority, so that it comes last whatever was given back.
-	c.send("%s\ndestination:%s\nend:yes\npriority:0\n\n\x00", frame.SEND, queue)
+	c.Send("%s\ndestination:%s\nend:yes\npriority:0\n\n\x00", frame.SEND, queue)
 	select {
 	case <-l.ended:
 	case <-time.After(patience):

@@ -40,12 +40,12 @@ func (l *lane) produce(address string, stop <-chan struct{}) {
 	if err != nil {
 		return
 	}
-	defer c.close()
+	defer c.Close()
 	for {
 		select {
 		case <-stop:
 			return
-		case <-c.done:
+		case <-c.Done:
 			return
 		case l.room <- struct{}{}:
 		}
@@ -58,10 +58,10 @@ func (l *lane) produce(address string, stop <-chan struct{}) {
 		}
 		body := strings.Repeat("x", l.r.IntN(300))
 		if !inPair(n) {
-			c.send("SEND\ndestination:%s\nn:%d\nreceipt:%d\n\n%s\x00", inQueue(l.number), n, n, body)
+			c.Send("SEND\ndestination:%s\nn:%d\nreceipt:%d\n\n%s\x00", inQueue(l.number), n, n, body)
 			continue
 		}
-		c.send("BEGIN\ntransaction:t%d\n\n\x00SEND\ndestination:%s\nn:%d\ntransaction:t%d\n\n%s\x00SEND\ndestination:%s\nn:%d\ntransaction:t%d\n\n\x00COMMIT\ntransaction:t%d\nreceipt:%d\n\n\x00",
+		c.Send("BEGIN\ntransaction:t%d\n\n\x00SEND\ndestination:%s\nn:%d\ntransaction:t%d\n\n%s\x00SEND\ndestination:%s\nn:%d\ntransaction:t%d\n\n\x00COMMIT\ntransaction:t%d\nreceipt:%d\n\n\x00",
 			n, inQueue(l.number), n, n, body, pairQueue(l.number), n, n, n, n)
 	}
 }
@@ -86,7 +86,7 @@ func (l *lane) consume(address, queue string, settle func(c *client, n int, id s
 		switch f.Command {
 		case frame.MESSAGE:
 			if f.Header.Get("end") != "" {
-				c.send("ACK\nid:%s\nreceipt:end\n\n\x00", f.Header.Get(frame.Ack))
+				c.Send("ACK\nid:%s\nreceipt:end\n\n\x00", f.Header.Get(frame.Ack))
 				return
 			}
 			n, _ := strconv.Atoi(f.Header.Get("n"))
@@ -106,7 +106,7 @@ func (l *lane) consume(address, queue string, settle func(c *client, n int, id s
 		}
 	})
 	if err == nil {
-		c.send("SUBSCRIBE\nid:1\ndestination:%s\nack:client-individual\nprefetch-count:40\n\n\x00", queue)
+		c.Send("SUBSCRIBE\nid:1\ndestination:%s\nack:client-individual\nprefetch-count:40\n\n\x00", queue)
 	}
 	return c, err
 }
@@ -129,9 +129,9 @@ func (l *lane) consumerHeard(queue, receipt string) {
 func (l *lane) move(c *client, n int, id string, again bool) {
 	switch {
 	case n%14 == 3 && !again && !l.draining:
-		c.send("NACK\nid:%s\n\n\x00", id)
+		c.Send("NACK\nid:%s\n\n\x00", id)
 	case n%2 == 0:
-		c.send("BEGIN\ntransaction:m%d\n\n\x00SEND\ndestination:%s\nn:%d\ntransaction:m%d\n\n\x00ACK\nid:%s\ntransaction:m%d\n\n\x00COMMIT\ntransaction:m%d\nreceipt:moved %d\n\n\x00",
+		c.Send("BEGIN\ntransaction:m%d\n\n\x00SEND\ndestination:%s\nn:%d\ntransaction:m%d\n\n\x00ACK\nid:%s\ntransaction:m%d\n\n\x00COMMIT\ntransaction:m%d\nreceipt:moved %d\n\n\x00",
 			n, outQueue(l.number), n, n, id, n, n, n)
 	default:
 		l.use(inQueue(l.number))(c, n, id, again)
@@ -142,7 +142,7 @@ func (l *lane) move(c *client, n int, id string, again bool) {
 func (l *lane) use(queue string) func(c *client, n int, id string, again bool) {
 	return func(c *client, n int, id string, _ bool) {
 		l.l.update(queue, n, func(r *record) { r.used = true })
-		c.send("ACK\nid:%s\nreceipt:used %d\n\n\x00", id, n)
+		c.Send("ACK\nid:%s\nreceipt:used %d\n\n\x00", id, n)
 	}
 }
 
@@ -159,6 +159,6 @@ func (l *lane) run(address string, stop <-chan struct{}) {
 	l.produce(address, stop)
 	<-stop
 	for _, c := range consumers {
-		c.close()
+		c.Close()
 	}
 }

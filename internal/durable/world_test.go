@@ -1,16 +1,15 @@
 package durable
 
 import (
-	"bytes"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"hoofbeat/internal/proctest"
 )
 
 // A world is a program, its directory, and what is known of it.
@@ -22,34 +21,18 @@ type world struct {
 	admin   string // of the operators' listener
 	ledger  *ledger
 	lanes   []*lane
-	broker  *exec.Cmd
-	log     *bytes.Buffer
+	broker  *proctest.Program
+	log     *proctest.Log
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), ledger: newLedger()}
-	w.program = filepath.Join(w.dir, "hoofbeat")
-	build := exec.Command("go", "build", "-trimpath", "-o", w.program, "hoofbeat/cmd/hoofbeat")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build has it
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	w.address, w.admin = freeAddress(t), freeAddress(t)
+	w.program = proctest.Build(t, w.dir)
+	w.address, w.admin = proctest.FreeAddress(t), proctest.FreeAddress(t)
 	w.configure("min_free: 0")
 	t.Cleanup(w.kill)
 	return w
-}
-
-// freeAddress is one that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // configure writes the configuration, with more keys for storage.
@@ -65,42 +48,25 @@ func (w *world) configure(storage string) {
 // start starts the broker and waits until it listens.
 func (w *world) start() {
 	w.t.Helper()
-	w.log = &bytes.Buffer{}
-	w.broker = exec.Command(w.program, "serve", "--config", filepath.Join(w.dir, "hoofbeat.yaml"))
-	w.broker.Stdout, w.broker.Stderr = w.log, w.log
-	if err := w.broker.Start(); err != nil {
+	broker, err := proctest.Start(w.program, "serve", "--config", filepath.Join(w.dir, "hoofbeat.yaml"))
+	if err != nil {
 		w.t.Fatal(err)
 	}
-	exited := make(chan struct{})
-	broker := w.broker
-	go func() { defer close(exited); _, _ = broker.Process.Wait() }()
-	for deadline := time.Now().Add(patience); ; {
-		c, err := net.Dial("tcp", w.address)
-		if err == nil {
-			_ = c.Close()
-			return
-		}
-		select {
-		case <-exited:
-			w.t.Fatalf("the broker has ended:\n%s", w.log)
-		case <-time.After(5 * time.Millisecond): // between two attempts to connect
-		}
-		if time.Now().After(deadline) {
-			w.t.Fatalf("the broker does not listen:\n%s", w.log)
-		}
+	w.broker, w.log = broker, broker.Log
+	if err := broker.WaitFor(w.address); err != nil {
+		w.t.Fatal(err)
 	}
 }
 
-func (w *world) kill() { w.signal(syscall.SIGKILL) }
-func (w *world) stop() { w.signal(syscall.SIGTERM) }
+func (w *world) kill() { w.end(syscall.SIGKILL) }
+func (w *world) stop() { w.end(syscall.SIGTERM) }
 
-func (w *world) signal(s syscall.Signal) {
+func (w *world) end(s syscall.Signal) {
 	if w.broker == nil {
 		return
 	}
-	_ = w.broker.Process.Signal(s)
-	for deadline := time.Now().Add(patience); w.broker.Process.Signal(syscall.Signal(0)) == nil && time.Now().Before(deadline); {
-		time.Sleep(time.Millisecond) // the other goroutine waits for the process
+	if err := w.broker.End(s); err != nil {
+		w.t.Error(err)
 	}
 	w.broker = nil
 }

@@ -49,7 +49,7 @@ func (w *world) passThrough(queue, send string, n int) error {
 	settled := 0
 	c, err := connect(w.address, func(c *client, f frames.Inbound) {
 		if f.Command == frame.MESSAGE {
-			c.send("ACK\nid:%s\nreceipt:acked\n\n\x00", f.Header.Get(frame.Ack))
+			c.Send("ACK\nid:%s\nreceipt:acked\n\n\x00", f.Header.Get(frame.Ack))
 		} else if f.Header.Get(frame.ReceiptId) == "acked" {
 			<-room
 			if settled++; settled == n {
@@ -60,18 +60,18 @@ func (w *world) passThrough(queue, send string, n int) error {
 	if err != nil {
 		return err
 	}
-	defer c.close()
-	c.send("SUBSCRIBE\nid:1\ndestination:%s\nack:client-individual\nprefetch-count:1000\n\n\x00", queue)
+	defer c.Close()
+	c.Send("SUBSCRIBE\nid:1\ndestination:%s\nack:client-individual\nprefetch-count:1000\n\n\x00", queue)
 	sender, err := connect(w.address, func(*client, frames.Inbound) {})
 	if err != nil {
 		return err
 	}
-	defer sender.close()
+	defer sender.Close()
 	late := time.After(patience)
 	for range n {
 		select {
 		case room <- struct{}{}:
-			sender.send("%s", send)
+			sender.Send("%s", send)
 		case <-late:
 			return fmt.Errorf("%s: nothing is acknowledged any more", queue)
 		}
@@ -87,7 +87,7 @@ func (w *world) passThrough(queue, send string, n int) error {
 // written is how many bytes the program has had written to the disk.
 func (w *world) written() int {
 	w.t.Helper()
-	io, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(w.broker.Process.Pid), "io"))
+	io, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(w.broker.PID()), "io"))
 	if err != nil {
 		w.t.Skip("how much a process has written is not known here: ", err)
 	}

@@ -1,0 +1,158 @@
+package soak
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/go-stomp/stomp/v3/frame"
+
+	"hoofbeat/admin"
+	"hoofbeat/frames"
+	"hoofbeat/internal/proctest"
+)
+
+// drain empties all queues by a last consumer of each, and deletes the durable
+// subscriptions.
+func (w *world) drain() {
+	o, r := newOperator(w.admin), rand.New(rand.NewPCG(w.o.seed, 0))
+	consumers := make(map[string]*client)
+	empty := 0
+	if !w.within(3*proctest.Patience, func() bool {
+		all, err := o.queues()
+		if err != nil {
+			w.faults.add("%v", err)
+			return true
+		}
+		left := 0
+		for _, q := range all {
+			if n := q.Ready + q.Unacked + q.Delayed; n > 0 {
+				left += n
+				if consumers[q.Name] == nil {
+					consumers[q.Name] = w.last(r, q)
+				}
+			}
+		}
+		// What dies is for a moment in none: twice nothing is nothing.
+		if empty++; left > 0 {
+			empty = 0
+		}
+		return empty == 2
+	}) {
+		w.faults.add("the queues are not empty: %s", w.left(o))
+	}
+	for _, c := range consumers {
+		if c != nil {
+			c.disconnect()
+			c.end()
+		}
+	}
+	for i := range w.keeps {
+		w.unsubscribe(r, i)
+	}
+}
+
+// last is the consumer that empties a queue.
+func (w *world) last(r *rand.Rand, q admin.Queue) *client {
+	as := identity{user: politeUser, headers: credentials(politeUser, forever), from: loopback(9)}
+	role := &role{name: "last consumer", hear: use(placeOf(q.Name))}
+	subscribe := fmt.Sprintf("destination:%s\n", q.Name)
+	var index int
+	switch n, _ := fmt.Sscanf(q.Name, "/subscription/keeper%d/home/news", &index); {
+	case n == 1:
+		as = keeperIdentity(index)
+		role.hear = w.kept
+		subscribe = fmt.Sprintf("destination:%s\ndurable:true\n", keepTopic)
+	case placeOf(q.Name) == in && w.laneNamed(strings.TrimPrefix(q.Name, "/queue/")) == nil:
+		role.hear = forget
+	}
+	c := w.reach(r, as, role)
+	if c != nil {
+		c.Send("SUBSCRIBE\nid:news\n%sack:client-individual\n\n\x00", subscribe)
+	}
+	return c
+}
+
+// reach connects when nobody else does any more.
+func (w *world) reach(r *rand.Rand, as identity, role *role) *client {
+	c, err := w.connect(r, as, role)
+	if err != nil {
+		w.faults.add("%s: %v", role.name, err)
+		return nil
+	}
+	select {
+	case <-c.connected:
+		return c
+	case <-c.Done:
+	case <-time.After(proctest.Patience):
+	}
+	w.faults.add("%s: not connected", role.name)
+	c.end()
+	return nil
+}
+
+// placeOf is what a queue is in a lane, by its name.
+func placeOf(queue string) place {
+	switch {
+	case strings.HasPrefix(queue, "/queue/out."):
+		return out
+	case strings.HasPrefix(queue, "/queue/dead."):
+		return dead
+	}
+	return in
+}
+
+// forget acknowledges what belongs to no lane.
+func forget(c *client, f frames.Inbound) {
+	if f.Command == frame.MESSAGE {
+		c.Send("ACK\nid:%s\n\n\x00", f.Header.Get(frame.Ack))
+	}
+}
+
+// unsubscribe deletes a keeper's durable subscription.
+func (w *world) unsubscribe(r *rand.Rand, index int) {
+	deleted := make(chan struct{})
+	c := w.reach(r, keeperIdentity(index), &role{name: "keeper that unsubscribes", hear: func(_ *client, f frames.Inbound) {
+		if f.Header.Get(frame.ReceiptId) == "deleted" {
+			close(deleted)
+		}
+	}})
+	if c == nil {
+		return
+	}
+	defer c.end()
+	c.Send("UNSUBSCRIBE\nid:news\ndurable:true\nreceipt:deleted\n\n\x00")
+	select {
+	case <-deleted:
+		c.disconnect()
+	case <-c.Done:
+		w.faults.add("the durable subscription of keeper %d was not deleted", index)
+	case <-time.After(proctest.Patience):
+		w.faults.add("the durable subscription of keeper %d was not deleted in %v", index, proctest.Patience)
+	}
+}
+
+// left lists what is there, where nothing should be.
+func (w *world) left(o *operator) string {
+	var all []string
+	if queues, err := o.queues(); err == nil {
+		for _, q := range queues {
+			all = append(all, fmt.Sprintf("%s (%d ready, %d unacked, %d delayed, %d consumers)", q.Name, q.Ready, q.Unacked, q.Delayed, q.Consumers))
+		}
+	}
+	var connections admin.ConnectionList
+	if err := o.get("/api/v1/connections?limit=20", &connections); err == nil {
+		for _, c := range connections.Connections {
+			all = append(all, fmt.Sprintf("connection %s of %s from %s over %s, %s, since %v, %d subscriptions, %d bytes outbound",
+				c.ID, c.User, c.Remote, c.Transport, c.State, c.Connected, c.Subscriptions, c.OutboundBytes))
+		}
+	}
+	var topics admin.TopicList
+	if err := o.get("/api/v1/topics?limit=20", &topics); err == nil {
+		for _, t := range topics.Topics {
+			all = append(all, fmt.Sprintf("topic %s (%d subscribers)", t.Name, t.Subscribers))
+		}
+	}
+	return strings.Join(all, "; ")
+}

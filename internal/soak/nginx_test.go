@@ -1,0 +1,157 @@
+package soak
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"hoofbeat/internal/proctest"
+)
+
+// nginx is Debian's, with the configuration of deploy/nginx before the broker.
+type nginx struct {
+	t       *testing.T
+	program string
+	file    string
+	ws, tcp string // its own addresses
+	running *proctest.Program
+}
+
+const nginxModule = "/usr/lib/nginx/modules/ngx_stream_module.so"
+
+// startNginx returns nil where there is no nginx, which is a fault where all
+// tests must run.
+func startNginx(t *testing.T, ws, tcp string) *nginx {
+	t.Helper()
+	program, err := exec.LookPath("nginx")
+	if err != nil {
+		program, err = exec.LookPath("/usr/sbin/nginx") // where Debian has it
+	}
+	if _, missing := os.Stat(nginxModule); err != nil || missing != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("nginx or libnginx-mod-stream is not installed; with CI=true nothing may be left out")
+		}
+		t.Log("SKIPPED: connections through nginx; apt-get install nginx libnginx-mod-stream")
+		return nil
+	}
+	n := &nginx{t: t, program: program, ws: proctest.FreeAddress(t), tcp: proctest.FreeAddress(t)}
+	n.configure(ws, tcp)
+	if err := n.start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+// configure writes the configuration with other addresses and paths, and with
+// less patience for connections of an old one.
+func (n *nginx) configure(ws, tcp string) {
+	n.t.Helper()
+	dir := n.t.TempDir()
+	cert, key := makeCertificate(n.t, dir)
+	own, err := os.ReadFile("../../deploy/nginx/nginx.conf")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	text := string(own)
+	var temporary strings.Builder
+	for _, of := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		temporary.WriteString(of + "_temp_path " + filepath.Join(dir, of) + "; ")
+	}
+	for _, change := range [][2]string{
+		{"pid /run/nginx.pid;", "pid " + filepath.Join(dir, "nginx.pid") + ";"},
+		{"error_log /var/log/nginx/error.log;", "error_log stderr notice;"},
+		{"access_log /var/log/nginx/access.log hoofbeat;", temporary.String() + "access_log off;"},
+		{"access_log /var/log/nginx/stream.log hoofbeat;", "access_log off;"},
+		{"worker_rlimit_nofile 65536;", ""},
+		{"worker_connections 32768;", "worker_connections 8192;"},
+		{"worker_shutdown_timeout 1h;", "worker_shutdown_timeout 5s;"},
+		{"listen 80;", "listen " + n.ws + ";"},
+		{"listen 443 ssl;", ""},
+		{"listen 61613;", "listen " + n.tcp + ";"},
+		{"listen 61614 ssl;", ""},
+		{"/etc/nginx/tls/stomp.example.com.crt", cert},
+		{"/etc/nginx/tls/stomp.example.com.key", key},
+		{"server 127.0.0.1:15674 ", "server " + ws + " "},
+		{"server 127.0.0.1:15613 ", "server " + tcp + " "},
+	} {
+		if !strings.Contains(text, change[0]) {
+			n.t.Fatalf("deploy/nginx/nginx.conf has no longer: %s", change[0])
+		}
+		text = strings.ReplaceAll(text, change[0], change[1])
+	}
+	n.file = filepath.Join(dir, "nginx.conf")
+	if err := os.WriteFile(n.file, []byte(text), 0o600); err != nil {
+		n.t.Fatal(err)
+	}
+	// Its workers are another user.
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(d, 0o755); err != nil { //nolint:gosec // nothing in it is a secret
+			n.t.Fatal(err)
+		}
+	}
+}
+
+// start starts it and waits until it accepts connections.
+func (n *nginx) start() (err error) {
+	n.running, err = proctest.Start(n.program, "-e", "stderr", "-c", n.file, "-g", "daemon off;")
+	if err != nil {
+		return err
+	}
+	return errors.Join(n.running.WaitFor(n.ws), n.running.WaitFor(n.tcp))
+}
+
+// reload lets new workers take over, and old ones end within the time that the
+// configuration gives them.
+func (n *nginx) reload() { n.running.Signal(syscall.SIGHUP) }
+
+// restart cuts all connections off.
+func (n *nginx) restart() error { return errors.Join(n.stop(), n.start()) }
+
+func (n *nginx) stop() error { return n.running.End(syscall.SIGTERM) }
+
+// makeCertificate makes one for loopback: the paths of the certificate and the key.
+func makeCertificate(t *testing.T, dir string) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "stomp.example.com"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(forever),
+	}
+	public, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, kind string, data []byte) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	return write("cert.pem", "CERTIFICATE", public), write("key.pem", "PRIVATE KEY", secret)
+}

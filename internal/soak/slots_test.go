@@ -1,0 +1,383 @@
+package soak
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-stomp/stomp/v3/frame"
+
+	"hoofbeat/frames"
+	"hoofbeat/internal/proctest"
+)
+
+// A population is all slots together.
+type population struct {
+	w       *world
+	stop    chan struct{} // closed when all are to leave
+	all     sync.WaitGroup
+	present atomic.Int64 // slots whose client is there, or about to be
+}
+
+// A slot is one place in the population, in which one client follows another,
+// all of the same role.
+type slot struct {
+	p     *population
+	role  *role
+	index int // among those of the same role
+	r     *rand.Rand
+}
+
+// populate lets everybody come.
+func (w *world) populate(episode uint64) *population {
+	p := &population{w: w, stop: make(chan struct{})}
+	number := uint64(0)
+	for _, as := range w.roles() {
+		n := as.fixed
+		if as.share > 0 {
+			n = max(1, as.share*w.o.connections/1000)
+		}
+		for i := range n {
+			number++
+			s := &slot{p: p, role: as, index: i, r: rand.New(rand.NewPCG(w.o.seed, episode<<32|number))}
+			p.all.Go(s.run)
+		}
+	}
+	return p
+}
+
+// leave lets everybody leave, and waits for it.
+func (p *population) leave() {
+	close(p.stop)
+	p.all.Wait()
+}
+
+func (p *population) stopping() bool {
+	select {
+	case <-p.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// each calls f again and again, with the number of the call, until all are to
+// leave.
+func (p *population) each(every time.Duration, f func(n int)) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-p.stop:
+			return
+		case <-tick.C:
+			f(n)
+		}
+	}
+}
+
+// pause waits, but for no longer than everybody stays.
+func (s *slot) pause(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-s.p.stop:
+	case <-t.C:
+	}
+}
+
+// about is a random time with this mean.
+func (s *slot) about(mean time.Duration) time.Duration {
+	return mean/2 + time.Duration(s.r.Int64N(int64(mean)+1))
+}
+
+func (s *slot) run() {
+	s.pause(time.Duration(s.r.Int64N(int64(arrival(s.p.w.o)))))
+	for !s.p.stopping() {
+		live := s.live
+		if s.role.live != nil {
+			live = func() bool { return s.role.live(s) }
+		}
+		s.p.present.Add(1)
+		if live() {
+			s.p.w.heard.add("lives")
+		} else {
+			s.p.w.heard.add("lives without a connection")
+		}
+		s.p.present.Add(-1)
+		s.pause(s.about(300 * time.Millisecond))
+	}
+}
+
+// arrival is how long it takes until all are there.
+func arrival(o options) time.Duration { return o.warmup / 4 }
+
+// loopback is one of the addresses of this machine.
+func loopback(last byte) net.IP { return net.IPv4(127, 0, 0, last) }
+
+// user is shared by several slots, as people have several tabs.
+func (s *slot) user() string { return fmt.Sprintf("user%d", (s.index*7+int(s.role.every))%50) }
+
+// identity is who a slot's next client is, and how it comes.
+func (s *slot) identity() identity {
+	as := identity{user: s.user(), from: loopback(10 + byte(s.r.IntN(8))), path: path(s.r.IntN(2))}
+	if s.p.w.nginx != nil && s.r.IntN(4) == 0 && !s.role.polite {
+		as.path += overTCPByNginx
+	}
+	if s.r.IntN(3) > 0 {
+		as.beat, as.interval = true, heartBeat
+	}
+	if s.role.polite {
+		as.user = politeUser
+	}
+	as.headers = credentials(as.user, forever)
+	if s.role.who != nil {
+		s.role.who(s, &as)
+	}
+	return as
+}
+
+// politeUser is who is not closed by operators.
+const politeUser = "polite"
+
+// live is one usual life: false, if there was no connection. What a proxy that
+// starts again has refused is no fault.
+func (s *slot) live() bool {
+	as := s.identity()
+	c := s.connect(as, s.role)
+	if c == nil {
+		return false
+	}
+	defer c.end()
+	if s.role.begin != nil {
+		s.role.begin(c)
+	}
+	if s.stay(c, s.about(s.p.w.o.lifetime)) {
+		s.depart(c)
+	}
+	return true
+}
+
+// connect connects and waits for the broker's answer: nil, if there was none,
+// or it was ERROR.
+func (s *slot) connect(as identity, role *role) *client {
+	w := s.p.w
+	c, err := w.connect(s.r, as, role)
+	if err != nil {
+		if !as.path.byNginx() {
+			w.faults.add("no connection over %v: %v", as.path, err)
+		}
+		w.heard.add(fmt.Sprintf("no connection over %v", as.path))
+		return nil
+	}
+	late := time.NewTimer(proctest.Patience)
+	defer late.Stop()
+	select {
+	case <-c.connected:
+		w.heard.add(fmt.Sprintf("connected over %v", as.path))
+		return c
+	case <-late.C:
+		w.faults.add("CONNECT of a %s over %v has no answer", role.name, as.path)
+	case <-c.Done:
+	}
+	c.end()
+	return nil
+}
+
+// stay acts for so long: false, if the connection was ended by others.
+func (s *slot) stay(c *client, life time.Duration) bool {
+	over := time.NewTimer(life)
+	defer over.Stop()
+	every := s.role.every
+	if every == 0 {
+		every = time.Second
+	}
+	if s.role.act == nil {
+		every = heartBeat / 2
+	}
+	act := time.NewTimer(s.about(every))
+	defer act.Stop()
+	beat := time.NewTicker(heartBeat / 2)
+	defer beat.Stop()
+	for {
+		select {
+		case <-s.p.stop:
+			return true
+		case <-over.C:
+			return true
+		case <-c.Done:
+			return false
+		case <-beat.C:
+			if c.who.beat {
+				c.Send("\n")
+			}
+		case <-act.C:
+			if s.role.act != nil {
+				s.role.act(c)
+			}
+			act.Reset(s.about(every))
+		}
+	}
+}
+
+// depart leaves in one of the ways that there are.
+func (s *slot) depart(c *client) {
+	way := s.r.IntN(10)
+	switch {
+	case way < 5 || s.role.polite:
+		c.disconnect()
+	case way < 8:
+		s.p.w.heard.add("left without a word")
+	default:
+		s.p.w.heard.add("left by RST")
+		c.wire.reset()
+	}
+}
+
+// hold is how long somebody is silent.
+func (s *slot) hold() { s.pause(s.about(6 * time.Second)) }
+
+// deaf is a connection whose reader stops reading at its first message, until
+// it is let go.
+func (s *slot) deaf(as identity, errors string, begin func(c *client)) (c *client, resume func()) {
+	resumed := make(chan struct{})
+	deaf := &role{name: s.role.name, errors: errors, hear: func(*client, frames.Inbound) { <-resumed }}
+	if c = s.connect(as, deaf); c == nil {
+		return nil, nil
+	}
+	begin(c)
+	return c, sync.OnceFunc(func() { close(resumed) })
+}
+
+// gone waits until the broker has ended the connection.
+func (s *slot) gone(c *client, why string) {
+	late := time.NewTimer(proctest.Patience)
+	defer late.Stop()
+	select {
+	case <-c.Done:
+	case <-late.C:
+		s.p.w.faults.add("%s (%v, user %s) was kept for %v", why, c.who.path, c.who.user, proctest.Patience)
+	}
+}
+
+// readSlowly subscribes to what is busy, and does not read it. What it reads at
+// the end tells whether it was thrown out.
+func (s *slot) readSlowly() bool {
+	as := s.identity()
+	as.buffer, as.beat, as.interval = 4<<10, false, 0
+	c, resume := s.deaf(as, "slow-consumer", subscribe("/topic/busy", "auto"))
+	if c == nil {
+		return false
+	}
+	defer c.end()
+	defer resume()
+	s.pause(s.about(3 * s.p.w.o.lifetime))
+	return true
+}
+
+// beSilent agrees on heart-beats and has none; it does not even read.
+func (s *slot) beSilent() bool {
+	as := s.identity()
+	as.beat, as.interval = false, time.Second
+	c, resume := s.deaf(as, "heart-beat-timeout", subscribe("/topic/fan.**", "auto"))
+	if c == nil {
+		return false
+	}
+	defer c.end()
+	s.hold()
+	resume()
+	s.gone(c, "somebody who has agreed on heart-beats and sends none")
+	return true
+}
+
+// vanish is as beSilent, and what the client says does not come to the broker
+// either.
+func (s *slot) vanish() bool {
+	as := s.identity()
+	as.path, as.interval = overTCP, time.Second
+	conn, v, err := s.p.w.vanish(as.from)
+	if err != nil {
+		s.p.w.faults.add("no connection over TCP: %v", err)
+		return false
+	}
+	c := s.p.w.talk(s.r, as, &role{name: s.role.name, hear: heardNothing}, &wire{Conn: conn, end: func() { _ = conn.Close() }})
+	defer c.end()
+	select {
+	case <-c.connected:
+		c.Send("SUBSCRIBE\nid:1\ndestination:/queue/work.0\nack:client-individual\nprefetch-count:2\n\n\x00")
+	case <-c.Done:
+	}
+	s.pause(s.about(time.Second))
+	v.freeze()
+	s.hold()
+	if err := v.ended(); err != nil {
+		s.p.w.faults.add("%v", err)
+	}
+	s.p.w.heard.add("vanished")
+	return true
+}
+
+// beMute never sends CONNECT.
+func (s *slot) beMute() bool {
+	as := s.identity()
+	over, err := s.p.w.dial(as.path, as.from, 0)
+	if err != nil {
+		return false
+	}
+	s.ended(over, "who never sends CONNECT")
+	return true
+}
+
+// babble sends what is no STOMP, before CONNECT or after it.
+func (s *slot) babble() bool {
+	as := s.identity()
+	over, err := s.p.w.dial(as.path, as.from, 0)
+	if err != nil {
+		return false
+	}
+	connect := "CONNECT\naccept-version:1.2\nhost:localhost\n" + as.headers + "\n\x00"
+	text := babble[s.r.IntN(len(babble))]
+	if strings.HasPrefix(text, "\x00") {
+		text = connect + text[1:]
+	}
+	_, _ = over.Write([]byte(text))
+	s.ended(over, fmt.Sprintf("who sends %.20q", text))
+	return true
+}
+
+// babble are some things that are no STOMP, or of which the end never comes;
+// those that begin with NUL are sent after CONNECT.
+var babble = []string{
+	"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+	"HELLO\n\nworld\x00",
+	"CONNECT\naccept-version:3.0\nhost:localhost\n\n\x00",
+	"CONNECT\naccept-version:1.2\nhost:localhost\nheart-beat:soon,often\n\n\x00",
+	"CONNECT\naccept-version:1.2\n" + strings.Repeat("x:"+strings.Repeat("y", 1000)+"\n", 80),
+	"CONN",
+	"\x00SEND\ndestination:/queue/work.0\ncontent-length:5\n\nlonger than that\x00",
+	"\x00SEND\ndestination:nowhere\n\n\x00",
+	"\x00ACK\nid:unknown\n\n\x00",
+	"\x00SUBSCRIBE\ndestination:/topic/a\n\n\x00",
+	"\x00COMMIT\ntransaction:unknown\n\n\x00",
+	"\x00SEND\nbroken header\n\n\x00",
+	"\x00SEND\ndestination:/topic/a\\q\n\n\x00",
+}
+
+// ended waits until the broker has ended a connection, whatever it says.
+func (s *slot) ended(over *wire, why string) {
+	defer over.close()
+	_ = over.tcp.SetReadDeadline(time.Now().Add(proctest.Patience))
+	said, err := io.ReadAll(over)
+	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
+		s.p.w.faults.add("somebody %s was kept for %v", why, proctest.Patience)
+	}
+	if strings.Contains(string(said), frame.ERROR+"\n") {
+		s.p.w.heard.add("strangers that got an ERROR")
+	}
+}
