@@ -1,4 +1,4 @@
-.PHONY: run build docs test bench lint fuzz interop crash backlog
+.PHONY: run build docs test bench lint fuzz interop crash backlog soak
 
 run:
 	go run ./cmd/hoofbeat serve $(ARGS)
@@ -27,5 +27,27 @@ crash:
 backlog:
 	BACKLOG_MESSAGES=$${BACKLOG_MESSAGES:-10000000} go test -count=1 -timeout 30m -v -run 'TestBacklog|TestIdleQueues' ./internal/durable
 
+# SOAK=5m for less, SOAK_SEED=1 for the same once more, SOAK_CONNECTIONS=300 for a small machine.
+soak:
+	SOAK=$${SOAK:-30m} go test -count=1 -timeout 2h -v ./internal/soak
+
 docs:
 	go run ./cmd/hoofbeat config reference >docs/configuration.md.new && mv docs/configuration.md.new docs/configuration.md
+
+# VERSION=v1.0.0, a release of the commit that is checked out, into dist/.
+release:
+	VERSION='$(VERSION)' bash scripts/release.sh
+
+# The same twice, from two clones, with everything compiled anew: are the bytes the same?
+release-check:
+	VERSION='$(VERSION)' bash scripts/release/check.sh
+
+deb:
+	VERSION='$(VERSION)' PLATFORMS="linux/$$(go env GOARCH)" bash scripts/release.sh
+
+image: build
+	bash scripts/image.sh bin/hoofbeat "$${TAG:-hoofbeat}"
+
+man: build
+	mkdir -p bin/man
+	bin/hoofbeat man bin/man

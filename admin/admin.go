@@ -3,35 +3,122 @@ package admin
 import (
 	"context"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
+	"hoofbeat/auth"
 	"hoofbeat/broker"
+	"hoofbeat/session"
 )
 
 // Queues are what the handler looks into and changes; a *broker.Broker.
 type Queues interface {
-	Queues() []broker.QueueInfo
+	QueueNames() iter.Seq[broker.Destination]
+	Sketches(heads bool) iter.Seq[broker.QueueSketch]
 	Queue(d broker.Destination) (broker.QueueInfo, bool)
 	Browse(ctx context.Context, d broker.Destination, skip, limit int) ([]broker.Browsed, error)
+	CreateQueue(ctx context.Context, d broker.Destination) error
 	Purge(ctx context.Context, d broker.Destination) (int, error)
 	Move(ctx context.Context, from, to broker.Destination, limit int) (int, error)
 	DeleteQueue(ctx context.Context, d broker.Destination) (int, error)
+	TopicNames() iter.Seq[broker.Destination]
+	Subscribers(d broker.Destination) int
+	Policies() *broker.Policies
+	Stats() *broker.Stats
 }
 
-// Options for [New].
+// A Connection is one client's; a *session.Session.
+type Connection interface {
+	ID() string
+	Remote() string
+	Transport() string
+	Identity() *auth.Identity // nil before CONNECT was accepted
+	Describe() session.Description
+	Load() (subscriptions, outbound int)
+	Subscriptions(wanted func(destination string) bool) []session.SubscriptionInfo
+	Close(reason string)
+}
+
+// Access says who operators are, and what anybody may do.
+type Access interface {
+	// Verify and Login return whom a token, or a name and a passcode, prove.
+	Verify(token string) (*auth.Identity, error)
+	Login(name, passcode string) (*auth.Identity, error)
+	// For is what an identity may do by the rules in force.
+	For(id *auth.Identity) *auth.Permissions
+	// Claimed is who a token with these claims would be, and UserRoles what a
+	// static user has.
+	Claimed(claims []byte) (*auth.Identity, error)
+	UserRoles(name string) (roles []string, known bool)
+	Revocations() iter.Seq[auth.Revocation]
+	// Revoke changes the file of revocations, and puts it in force for
+	// everybody who is connected.
+	Revoke(r auth.Revocation, on bool) (changed bool, err error)
+}
+
+// Options for [New]. Of the seams only Queues is needed: what takes another
+// that is nil is refused.
 type Options struct {
 	Queues Queues
 	// Namespace reads the names of queues.
 	Namespace broker.Namespace
+	// Connections are those that there are when it is called.
+	Connections func() iter.Seq[Connection]
+	Access      Access
+	// Throttle holds up those who fail to prove who they are; nil: none.
+	Throttle *auth.Throttle
+	// Remote is the address of a request's client where proxies are trusted;
+	// nil: the peer's.
+	Remote func(*http.Request) string
+	// LoopbackWithoutToken lets who connects from this machine, and not by way
+	// of a proxy, do everything.
+	LoopbackWithoutToken bool
+	MetricsWithoutToken  bool // shows Metrics to everybody
+	// Hosts are names by which requests may ask for the handler, besides
+	// localhost and addresses.
+	Hosts []string
+
 	// Backup copies what is on disk into a directory that does not exist yet,
 	// or is empty; nil: nothing is on disk.
 	Backup func(directory string) error
 	// Checks tell whether the broker is ready for clients.
 	Checks []Check
+	About  About
+	// Settings are those in force, with secrets masked.
+	Settings func() []Setting
+	// Level is that of the log, which can be changed.
+	Level *slog.LevelVar
+	// Drain makes the program end as a signal does; it returns at once.
+	Drain func()
+
+	// Console serves / and what is below /console/, Metrics /metrics, and STOMP
+	// the WebSocket endpoint at StompPath; nil: there is nothing there.
+	Console, Metrics, STOMP http.Handler
+	// StompPath begins with a slash, and is none of the other paths.
+	StompPath string
 	// Log gets faults, and Audit a record of each change; nil: nobody does.
 	Log, Audit *slog.Logger
+}
+
+// About says what program it is.
+type About struct {
+	Version, Commit string
+	Started         time.Time
+	OnDisk          bool   // queues are kept on disk
+	Sync            string // when a receipt promises that the disk has it
+	// Listeners are where the program listens; nil: nowhere.
+	Listeners func() []Listener
+	// Draining tells whether the program is about to end; nil: it is not.
+	Draining func() bool
+}
+
+// A Listener is a place to connect to.
+type Listener struct {
+	Kind string `json:"kind"` // websocket, tcp or admin
+	URL  string `json:"url"`
 }
 
 // A Check is one thing that has to be well for the broker to be ready.
@@ -44,18 +131,19 @@ type Check struct {
 // server is the handler.
 type server struct {
 	o      Options
-	routes map[string]route
-	busy   chan struct{} // has an element for each request under way that may take memory and time
+	routes map[string]path
+	// light and heavy have an element for each request under way.
+	light, heavy chan struct{}
 }
 
-// maxBusy bounds such requests: a page of messages can be 100 of the largest.
-const maxBusy = 4
+// Bounds of requests that are under way at a time. A heavy one may take memory
+// and time: a page of messages can be 100 of the largest.
+const (
+	maxLight = 32
+	maxHeavy = 4
+)
 
-// A route is what one path does.
-type route struct {
-	method string // GET, which means HEAD as well, or POST
-	handle func(w http.ResponseWriter, r *http.Request) error
-}
+var unknownPath = &refusal{http.StatusNotFound, "unknown-path", "there is nothing at this path"}
 
 // New returns the handler. It is safe for concurrent use.
 func New(o Options) http.Handler {
@@ -65,18 +153,11 @@ func New(o Options) http.Handler {
 	if o.Audit == nil {
 		o.Audit = slog.New(slog.DiscardHandler)
 	}
-	s := &server{o: o, busy: make(chan struct{}, maxBusy)}
-	s.routes = map[string]route{
-		"/healthz":               {http.MethodGet, s.health},
-		"/readyz":                {http.MethodGet, s.ready},
-		"/api/v1/queues":         {http.MethodGet, s.list},
-		"/api/v1/queue":          {http.MethodGet, s.show},
-		"/api/v1/queue/messages": {http.MethodGet, s.browse},
-		"/api/v1/queue/purge":    {http.MethodPost, s.purge},
-		"/api/v1/queue/move":     {http.MethodPost, s.move},
-		"/api/v1/queue/delete":   {http.MethodPost, s.remove},
-		"/api/v1/store/backup":   {http.MethodPost, s.backup},
+	if o.Remote == nil {
+		o.Remote = func(r *http.Request) string { return r.RemoteAddr }
 	}
+	s := &server{o: o, light: make(chan struct{}, maxLight), heavy: make(chan struct{}, maxHeavy)}
+	s.routes = s.table()
 	return s
 }
 
@@ -94,30 +175,67 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) serve(w http.ResponseWriter, r *http.Request) error {
-	if err := fromHere(r); err != nil {
+	if err := s.fromHere(r); err != nil {
 		return err
 	}
-	to, known := s.routes[r.URL.Path]
-	if !known {
-		return &refusal{http.StatusNotFound, "unknown-path", "there is nothing at this path"}
+	if r.URL.RawPath != "" {
+		return unknownPath // it is written in a way that a proxy may read as another one
 	}
-	if r.Method != to.method && !(r.Method == http.MethodHead && to.method == http.MethodGet) {
-		allow := to.method
-		if allow == http.MethodGet {
-			allow = "GET, HEAD"
+	if h, needs := s.elsewhere(r.URL.Path); h != nil {
+		if _, err := s.admit(w, r, needs); err != nil {
+			return err
 		}
-		w.Header().Set("Allow", allow)
-		return &refusal{http.StatusMethodNotAllowed, "wrong-method", "this path takes " + allow}
+		h.ServeHTTP(w, r)
+		return nil
 	}
-	if !strings.HasPrefix(r.URL.Path, "/api/") {
-		return to.handle(w, r) // who asks for health gets an answer at once
+	p, known := s.routes[r.URL.Path]
+	if !known {
+		return unknownPath
+	}
+	to, known := p.route(r.Method)
+	if !known {
+		w.Header().Set("Allow", p.allow())
+		return &refusal{http.StatusMethodNotAllowed, "wrong-method", "this path takes " + p.allow()}
+	}
+	by, err := s.admit(w, r, to.needs)
+	if err != nil {
+		return err
+	}
+	return s.inTurn(w, to, &call{w: w, r: r, by: by})
+}
+
+// inTurn handles a request if there are not too many under way. Who asks for
+// health gets an answer at once.
+func (s *server) inTurn(w http.ResponseWriter, to route, c *call) error {
+	turn, most := s.light, maxLight
+	switch {
+	case !strings.HasPrefix(c.r.URL.Path, apiPrefix):
+		return to.handle(c)
+	case to.heavy:
+		turn, most = s.heavy, maxHeavy
 	}
 	select {
-	case s.busy <- struct{}{}:
-		defer func() { <-s.busy }()
-		return to.handle(w, r)
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
+		return to.handle(c)
 	default:
 		w.Header().Set("Retry-After", "1")
-		return &refusal{http.StatusServiceUnavailable, "busy", fmt.Sprintf("%d requests of operators are under way; try again later", maxBusy)}
+		return &refusal{http.StatusServiceUnavailable, "busy", fmt.Sprintf("%d requests of operators are under way; try again later", most)}
 	}
+}
+
+// elsewhere is the handler of a path that is not the API's, with the right that
+// it takes; nil: there is none.
+func (s *server) elsewhere(path string) (http.Handler, right) {
+	switch {
+	case path == "/" || strings.HasPrefix(path, "/console/"):
+		return s.o.Console, nothing
+	case path == "/metrics" && s.o.MetricsWithoutToken:
+		return s.o.Metrics, nothing
+	case path == "/metrics":
+		return s.o.Metrics, reading
+	case s.o.StompPath != "" && path == s.o.StompPath:
+		return s.o.STOMP, nothing // clients say who they are in CONNECT
+	}
+	return nil, nothing
 }

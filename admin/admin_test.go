@@ -14,7 +14,7 @@ import (
 
 func TestList(t *testing.T) {
 	d := newDesk()
-	want(t, d.do(t, "GET", "/api/v1/queues", ""), 200, `{"queues":[]}`)
+	want(t, d.do(t, "GET", "/api/v1/queues", ""), 200, `{"queues":[],"total":0}`)
 	d.infos = []broker.QueueInfo{
 		{Destination: destination(t, "/queue/orders/new"), Durable: true, Depth: broker.Depth{Ready: 3, Unacked: 2, Delayed: 1},
 			Consumers: 4, Bytes: 500, Oldest: 1500, Policy: broker.Policy{MaxMessages: 5}},
@@ -22,7 +22,7 @@ func TestList(t *testing.T) {
 	}
 	want(t, d.do(t, "GET", "/api/v1/queues", ""), 200, `{"queues":[`+
 		`{"name":"/queue/orders/new","durable":true,"ready":3,"unacked":2,"delayed":1,"consumers":4,"over_limits":true,"bytes":500,"oldest":"1970-01-01T00:00:01.5Z"},`+
-		`{"name":"/subscription/a%2Fb//n%25","topic":"/topic/news.**","durable":false,"ready":0,"unacked":0,"delayed":0,"consumers":0,"bytes":0,"abandoned":"1970-01-01T00:00:01Z"}]}`)
+		`{"name":"/subscription/a%2Fb//n%25","topic":"/topic/news.**","durable":false,"ready":0,"unacked":0,"delayed":0,"consumers":0,"bytes":0,"abandoned":"1970-01-01T00:00:01Z"}],"total":2}`)
 	head := d.do(t, "HEAD", "/api/v1/queues", "")
 	if head.StatusCode != 200 || head.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("HEAD: %+v", head)
@@ -54,7 +54,7 @@ func TestNames(t *testing.T) {
 	s := &server{o: Options{Namespace: broker.Namespace{Queues: []string{"/queue/", "/jobs/"}, Topics: []string{"/topic/"}}}}
 	for _, parts := range [][3]string{{"anna", "", "n"}, {"a/b", "c%2F", "../x"}, {"", "", ""}, {"é ", "?&#", "a\nb"}} {
 		d := broker.DurableSubscription(parts[0], parts[1], parts[2])
-		if got, err := s.queue(Name(d)); err != nil || got.Key() != d.Key() {
+		if got, err := s.queueNamed(Name(d)); err != nil || got.Key() != d.Key() {
 			t.Errorf("%q: %q, %v", parts, Name(d), err)
 		}
 	}
@@ -64,7 +64,7 @@ func TestNames(t *testing.T) {
 		"/user/anna/queue/a": false, "/reply-queue/x.y": false, "/queue/a\x00": false, "/queue/" + strings.Repeat("a", 1024): false,
 		"/subscription/a/b": false, "/subscription/a/b/c/d": false, "/subscription/a/b/%zz": false, "/subscription/a/b/%00": false, "/subscription/": false,
 	} {
-		if _, err := s.queue(name); (err == nil) != good {
+		if _, err := s.queueNamed(name); (err == nil) != good {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
@@ -117,7 +117,7 @@ func TestChanges(t *testing.T) {
 		if got := strings.Join(d.asked, ", "); got != tt.asked {
 			t.Errorf("%s: asked %s", tt.body, got)
 		}
-		if got := d.audit.String(); got != tt.record+" remote=192.0.2.1:1234\n" {
+		if got := d.audit.String(); got != tt.record+" remote="+here+" by=\"\" method=loopback\n" {
 			t.Errorf("%s: recorded %s", tt.body, got)
 		}
 	}
@@ -188,16 +188,15 @@ func TestChangesRefused(t *testing.T) {
 
 func TestMethods(t *testing.T) {
 	d := newDesk()
-	for path, to := range (New(d.options).(*server)).routes {
-		allow := map[string]string{"GET": "GET, HEAD", "POST": "POST"}[to.method]
-		for _, method := range []string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "get", "X"} {
-			if method == to.method {
+	for at, p := range (New(d.options).(*server)).routes {
+		for _, method := range []string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "get", "X", "HEAD"} {
+			if _, takes := p.route(method); takes {
 				continue
 			}
-			r := d.do(t, method, path, "{}")
+			r := d.do(t, method, at, "{}")
 			wantRefusal(t, r, 405, "wrong-method")
-			if r.Header.Get("Allow") != allow {
-				t.Errorf("%s %s: Allow: %s", method, path, r.Header.Get("Allow"))
+			if got := r.Header.Get("Allow"); got != p.allow() || got == "" {
+				t.Errorf("%s %s: Allow: %s", method, at, got)
 			}
 		}
 	}
@@ -298,8 +297,8 @@ func TestBackup(t *testing.T) {
 	if got := strings.Join(made, " "); got != "/var/backup/1 /var/backup/2" {
 		t.Errorf("made %s", got)
 	}
-	const records = "msg=\"store backup\" directory=/var/backup/1 remote=192.0.2.1:1234\n" +
-		"msg=\"store backup\" directory=/var/backup/2 remote=192.0.2.1:1234 error=\"the directory is not empty\"\n"
+	const records = "msg=\"store backup\" directory=/var/backup/1 remote=" + here + " by=\"\" method=loopback\n" +
+		"msg=\"store backup\" directory=/var/backup/2 remote=" + here + " by=\"\" method=loopback error=\"the directory is not empty\"\n"
 	if got := d.audit.String(); got != records {
 		t.Errorf("recorded %s", got)
 	}

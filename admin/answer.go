@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"hoofbeat/auth"
 	"hoofbeat/broker"
 )
 
@@ -33,6 +35,8 @@ var refusals = []struct {
 }{
 	{broker.ErrUnknownQueue, refusal{http.StatusNotFound, "unknown-queue", "there is no such queue"}},
 	{broker.ErrQueueInUse, refusal{http.StatusConflict, "queue-in-use", "the queue has consumers; it can be deleted when they have gone"}},
+	{broker.ErrQueueExists, refusal{http.StatusConflict, "queue-exists", "there is such a queue already"}},
+	{auth.ErrNoRevokedFile, refusal{http.StatusConflict, "no-revoked-file", auth.ErrNoRevokedFile.Error()}},
 	{broker.ErrQueueFull, refusal{http.StatusConflict, "queue-full", "the queue to move to is full"}},
 }
 
@@ -75,26 +79,41 @@ func write(w http.ResponseWriter, status int, v any) error {
 const maxRequest = 16 << 10
 
 // read reads the JSON object of a request.
-func read(w http.ResponseWriter, r *http.Request, into any) error {
+func read(c *call, into any) error { return readUpTo(maxRequest, c, into) }
+
+func readUpTo(most int64, c *call, into any) error {
+	r := c.r
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return &refusal{http.StatusUnsupportedMediaType, "wrong-content-type", "expected Content-Type: application/json"}
 	}
 	if r.URL.RawQuery != "" {
 		return badRequest("expected no query; what to do is in the JSON object")
 	}
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
-	d.DisallowUnknownFields()
-	err := d.Decode(into)
+	text, err := io.ReadAll(http.MaxBytesReader(c.w, r.Body, most))
 	if err == nil {
-		if _, more := d.Token(); !errors.Is(more, io.EOF) {
-			err = errors.Join(more, errors.New("something follows it"))
-		}
+		err = parse(text, into)
 	}
 	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return &refusal{http.StatusRequestEntityTooLarge, "too-large", fmt.Sprintf("expected at most %d bytes", large.Limit)}
 	}
 	if err != nil {
 		return badRequest("expected a JSON object: %v", err)
+	}
+	return nil
+}
+
+// parse reads a JSON object with nothing behind it.
+func parse(text []byte, into any) error {
+	if text = bytes.TrimSpace(text); len(text) == 0 || text[0] != '{' {
+		return errors.New("it does not begin with a brace")
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if _, more := d.Token(); !errors.Is(more, io.EOF) {
+		return errors.New("something follows it")
 	}
 	return nil
 }

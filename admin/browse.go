@@ -2,7 +2,6 @@ package admin
 
 import (
 	"math"
-	"net/http"
 	"time"
 	"unicode/utf8"
 
@@ -51,12 +50,12 @@ const (
 	maxBody     = 64 << 10
 )
 
-func (s *server) browse(w http.ResponseWriter, r *http.Request) error {
-	given, err := parameters(r, "name", "skip", "limit", "body")
+func (s *server) browse(c *call) error {
+	given, err := parameters(c.r, "name", "skip", "limit", "body")
 	if err != nil {
 		return err
 	}
-	d, err := s.queue(given["name"])
+	d, err := s.queueNamed(given["name"])
 	if err != nil {
 		return err
 	}
@@ -72,7 +71,7 @@ func (s *server) browse(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	found, err := s.o.Queues.Browse(r.Context(), d, skip, limit)
+	found, err := s.o.Queues.Browse(c.r.Context(), d, skip, limit)
 	if err != nil {
 		return err
 	}
@@ -83,7 +82,7 @@ func (s *server) browse(w http.ResponseWriter, r *http.Request) error {
 	if len(found) == limit {
 		all.Next = skip + limit
 	}
-	return answer(w, all)
+	return answer(c.w, all)
 }
 
 func describeMessage(b broker.Browsed, body int) Message {

@@ -14,6 +14,11 @@ type Changed struct {
 	Messages int `json:"messages"`
 }
 
+// Created is the answer of /api/v1/queue/create.
+type Created struct {
+	Name string `json:"name"`
+}
+
 // patient lets a request take as long as it needs to be done with, once it has
 // been read: what many messages or files are about may take minutes.
 func patient(w http.ResponseWriter) {
@@ -22,48 +27,68 @@ func patient(w http.ResponseWriter) {
 }
 
 // record tells the audit log of a change, or that it failed.
-func (s *server) record(r *http.Request, what string, err error, about ...any) {
-	about = append(about, "remote", r.RemoteAddr)
+func (s *server) record(c *call, what string, err error, about ...any) {
+	about = append(about, "remote", s.o.Remote(c.r), "by", c.by.user, "method", c.by.method)
 	if err != nil {
 		about = append(about, "error", err)
 	}
 	s.o.Audit.Info(what, about...)
 }
 
-func (s *server) purge(w http.ResponseWriter, r *http.Request) error {
-	return s.empty(w, r, "queue purge", s.o.Queues.Purge)
-}
-
-func (s *server) remove(w http.ResponseWriter, r *http.Request) error {
-	return s.empty(w, r, "queue delete", s.o.Queues.DeleteQueue)
-}
-
-// empty drops the messages of the queue that the request names.
-func (s *server) empty(w http.ResponseWriter, r *http.Request, what string, drop func(context.Context, broker.Destination) (int, error)) error {
+// create makes a queue that stays while it is empty.
+func (s *server) create(c *call) error {
 	var asked struct {
 		Name string `json:"name"`
 	}
-	d, err := s.readQueue(w, r, &asked, &asked.Name)
+	d, err := s.readQueue(c, &asked, &asked.Name)
 	if err != nil {
 		return err
 	}
-	patient(w)
-	n, err := drop(r.Context(), d)
-	s.record(r, what, err, "queue", Name(d), "messages", n)
-	return changed(w, n, err)
+	if d.Kind != broker.Queue {
+		return badRequest("only a queue can be created; a durable subscription is made by its subscriber")
+	}
+	err = s.o.Queues.CreateQueue(c.r.Context(), d)
+	s.record(c, "queue create", err, "queue", Name(d))
+	if err != nil {
+		return err
+	}
+	return answer(c.w, Created{Name(d)})
 }
 
-func (s *server) move(w http.ResponseWriter, r *http.Request) error {
+func (s *server) purge(c *call) error {
+	return s.empty(c, "queue purge", s.o.Queues.Purge)
+}
+
+func (s *server) remove(c *call) error {
+	return s.empty(c, "queue delete", s.o.Queues.DeleteQueue)
+}
+
+// empty drops the messages of the queue that the request names.
+func (s *server) empty(c *call, what string, drop func(context.Context, broker.Destination) (int, error)) error {
+	var asked struct {
+		Name string `json:"name"`
+	}
+	d, err := s.readQueue(c, &asked, &asked.Name)
+	if err != nil {
+		return err
+	}
+	patient(c.w)
+	n, err := drop(c.r.Context(), d)
+	s.record(c, what, err, "queue", Name(d), "messages", n)
+	return changed(c, n, err)
+}
+
+func (s *server) move(c *call) error {
 	var asked struct {
 		From  string `json:"from"`
 		To    string `json:"to"`
 		Limit int    `json:"limit"` // 0: all
 	}
-	from, err := s.readQueue(w, r, &asked, &asked.From)
+	from, err := s.readQueue(c, &asked, &asked.From)
 	if err != nil {
 		return err
 	}
-	to, err := s.queue(asked.To)
+	to, err := s.queueNamed(asked.To)
 	switch {
 	case err != nil:
 		return err
@@ -74,17 +99,17 @@ func (s *server) move(w http.ResponseWriter, r *http.Request) error {
 	case asked.Limit < 0:
 		return badRequest("expected limit to be at least 0, which means all")
 	}
-	patient(w)
-	n, err := s.o.Queues.Move(r.Context(), from, to, asked.Limit)
-	s.record(r, "queue move", err, "from", Name(from), "to", Name(to), "messages", n)
-	return changed(w, n, err)
+	patient(c.w)
+	n, err := s.o.Queues.Move(c.r.Context(), from, to, asked.Limit)
+	s.record(c, "queue move", err, "from", Name(from), "to", Name(to), "messages", n)
+	return changed(c, n, err)
 }
 
-func (s *server) backup(w http.ResponseWriter, r *http.Request) error {
+func (s *server) backup(c *call) error {
 	var asked struct {
 		Directory string `json:"directory"`
 	}
-	if err := read(w, r, &asked); err != nil {
+	if err := read(c, &asked); err != nil {
 		return err
 	}
 	if s.o.Backup == nil {
@@ -94,26 +119,26 @@ func (s *server) backup(w http.ResponseWriter, r *http.Request) error {
 	if !filepath.IsAbs(asked.Directory) || filepath.Clean(asked.Directory) != asked.Directory {
 		return badRequest("expected directory to be an absolute path, without . and .. in it")
 	}
-	patient(w)
+	patient(c.w)
 	err := s.o.Backup(asked.Directory)
-	s.record(r, "store backup", err, "directory", asked.Directory)
+	s.record(c, "store backup", err, "directory", asked.Directory)
 	if err != nil {
 		return &refusal{http.StatusConflict, "backup-failed", err.Error()}
 	}
-	return answer(w, struct{}{})
+	return answer(c.w, struct{}{})
 }
 
 // readQueue reads a request, and the name of a queue in it.
-func (s *server) readQueue(w http.ResponseWriter, r *http.Request, into any, name *string) (broker.Destination, error) {
-	if err := read(w, r, into); err != nil {
+func (s *server) readQueue(c *call, into any, name *string) (broker.Destination, error) {
+	if err := read(c, into); err != nil {
 		return broker.Destination{}, err
 	}
-	return s.queue(*name)
+	return s.queueNamed(*name)
 }
 
-func changed(w http.ResponseWriter, n int, err error) error {
+func changed(c *call, n int, err error) error {
 	if err != nil {
 		return err
 	}
-	return answer(w, Changed{n})
+	return answer(c.w, Changed{n})
 }

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,11 +27,42 @@ type fake struct {
 	n        int
 	err      error
 	asked    []string
+	topics   []broker.Destination
+	policies broker.Policies
+	stats    broker.Stats
 }
 
 func (f *fake) ask(format string, a ...any) { f.asked = append(f.asked, fmt.Sprintf(format, a...)) }
 
-func (f *fake) Queues() []broker.QueueInfo { return f.infos }
+func (f *fake) QueueNames() iter.Seq[broker.Destination] {
+	return func(yield func(broker.Destination) bool) {
+		for _, q := range f.infos {
+			if !yield(q.Destination) {
+				return
+			}
+		}
+	}
+}
+
+func (f *fake) Sketches(bool) iter.Seq[broker.QueueSketch] {
+	return func(yield func(broker.QueueSketch) bool) {
+		for _, q := range f.infos {
+			if !yield(broker.QueueSketch{Destination: q.Destination, Depth: q.Depth, Oldest: q.Oldest}) {
+				return
+			}
+		}
+	}
+}
+
+func (f *fake) CreateQueue(_ context.Context, d broker.Destination) error {
+	f.ask("create %s", d)
+	return f.err
+}
+
+func (f *fake) TopicNames() iter.Seq[broker.Destination] { return slices.Values(f.topics) }
+func (f *fake) Subscribers(broker.Destination) int       { return f.n }
+func (f *fake) Policies() *broker.Policies               { return &f.policies }
+func (f *fake) Stats() *broker.Stats                     { return &f.stats }
 
 func (f *fake) Queue(d broker.Destination) (broker.QueueInfo, bool) {
 	for _, q := range f.infos {
@@ -92,25 +125,57 @@ func newDesk() *desk {
 		return a
 	}}
 	d.options = Options{
-		Queues: d.fake, Namespace: broker.DefaultNamespace(),
+		Queues: d.fake, LoopbackWithoutToken: true, Namespace: broker.DefaultNamespace(),
 		Log: slog.New(slog.NewTextHandler(&d.log, plain)), Audit: slog.New(slog.NewTextHandler(&d.audit, plain)),
 	}
 	return d
 }
 
-// do sends a request; change is for what is not as it should be.
+// here is the address of an operator who needs no token.
+const here = "127.0.0.1:1234"
+
+// do sends a request, and wants an answer as the document has it; change is for
+// what is not as it should be.
 func (d *desk) do(t *testing.T, method, target, body string, change ...func(*http.Request)) *http.Response {
+	t.Helper()
+	path, _, _ := strings.Cut(target, "?")
+	answer := d.send(t, method, target, body, append(change, func(r *http.Request) { path = r.URL.Path })...)
+	conforms(t, method, path, answer)
+	return answer
+}
+
+// send is do without the document.
+func (d *desk) send(t *testing.T, method, target, body string, change ...func(*http.Request)) *http.Response {
 	t.Helper()
 	r := httptest.NewRequest(method, "http://127.0.0.1:15680"+target, strings.NewReader(body))
 	if method == http.MethodPost {
 		r.Header.Set("Content-Type", "application/json")
 	}
+	r.RemoteAddr = here
 	for _, c := range change {
-		c(r)
+		if c != nil {
+			c(r)
+		}
 	}
 	w := httptest.NewRecorder()
 	New(d.options).ServeHTTP(w, r)
 	return w.Result()
+}
+
+// serveOnce sends a request from this machine, and gives the status.
+func serveOnce(h http.Handler, target string) int {
+	r := httptest.NewRequest(http.MethodGet, "http://localhost"+target, nil)
+	r.RemoteAddr = here
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Code
+}
+
+// plainMessage is one of a few bytes.
+func plainMessage(d broker.Destination) *broker.Message {
+	f := frames.Inbound{Frame: frame.New(frame.SEND)}
+	f.Body = []byte("x")
+	return broker.NewMessage(d, f, broker.Properties{Priority: 4})
 }
 
 // want fails the test unless the answer is this one.

@@ -5,30 +5,34 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 )
 
 // fromHere refuses what a browser sends on behalf of a page that is not the
 // handler's own.
 //
-// A page whose name was made to resolve to loopback (DNS rebinding) has that
-// name as Host, so a name must be localhost; to a literal address nobody is
-// rebound. Other pages of the same browser are found out by Sec-Fetch-Site,
-// and by Origin where a browser does not send that. What no browser has sent
-// has neither.
-func fromHere(r *http.Request) error {
-	if !isHere(r.Host) {
-		return &refusal{http.StatusForbidden, "foreign-host", "the Host header names neither localhost nor an address; use http://127.0.0.1 or http://localhost"}
+// A page whose name was made to resolve to the broker (DNS rebinding) has that
+// name as Host, so a name must be localhost or one that the options have; to a
+// literal address nobody is rebound. Other pages of the same browser are found
+// out by Sec-Fetch-Site, which no page can set, and by Origin where a browser
+// does not send that. What no browser has sent has neither.
+func (s *server) fromHere(r *http.Request) error {
+	if !s.isHere(r.Host) {
+		return &refusal{http.StatusForbidden, "foreign-host",
+			"the Host header names neither localhost nor an address; use those, or add the name to listen.admin.hosts"}
 	}
 	const foreign = "requests from pages of other origins are refused"
-	for _, site := range r.Header.Values("Sec-Fetch-Site") {
+	sites := r.Header.Values("Sec-Fetch-Site")
+	for _, site := range sites {
 		if site != "same-origin" && site != "none" {
 			return &refusal{http.StatusForbidden, "foreign-origin", foreign}
 		}
 	}
 	for _, origin := range r.Header.Values("Origin") {
 		u, err := url.Parse(origin)
-		if err != nil || u.Scheme != scheme(r) || !strings.EqualFold(u.Host, r.Host) {
+		// Where a proxy has taken TLS off, the scheme is another one.
+		if err != nil || !strings.EqualFold(u.Host, r.Host) || len(sites) == 0 && u.Scheme != scheme(r) {
 			return &refusal{http.StatusForbidden, "foreign-origin", foreign}
 		}
 	}
@@ -42,7 +46,7 @@ func scheme(r *http.Request) string {
 	return "http"
 }
 
-func isHere(hostport string) bool {
+func (s *server) isHere(hostport string) bool {
 	host := hostport
 	if h, _, err := net.SplitHostPort(hostport); err == nil {
 		host = h
@@ -50,5 +54,6 @@ func isHere(hostport string) bool {
 		host = host[1 : len(host)-1]
 	}
 	_, err := netip.ParseAddr(host)
-	return err == nil || strings.EqualFold(host, "localhost")
+	known := func(name string) bool { return strings.EqualFold(name, host) }
+	return err == nil || known("localhost") || slices.ContainsFunc(s.o.Hosts, known)
 }

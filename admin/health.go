@@ -3,11 +3,11 @@ package admin
 import "net/http"
 
 // health tells that the process answers.
-func (s *server) health(w http.ResponseWriter, r *http.Request) error {
-	if _, err := parameters(r); err != nil {
+func (s *server) health(c *call) error {
+	if _, err := parameters(c.r); err != nil {
 		return err
 	}
-	return answer(w, map[string]string{"status": "ok"})
+	return answer(c.w, map[string]string{"status": "ok"})
 }
 
 // Readiness is the answer of /readyz. Its status is 200 if Ready, else 503.
@@ -22,16 +22,25 @@ type Reason struct {
 	Message string `json:"message"`
 }
 
-func (s *server) ready(w http.ResponseWriter, r *http.Request) error {
-	if _, err := parameters(r); err != nil {
+func (s *server) ready(c *call) error {
+	if _, err := parameters(c.r); err != nil {
 		return err
 	}
-	status, all := http.StatusOK, Readiness{Ready: true, Reasons: []Reason{}}
+	status, all := http.StatusOK, s.readiness()
+	if !all.Ready {
+		status = http.StatusServiceUnavailable
+	}
+	return write(c.w, status, all)
+}
+
+// readiness asks all checks.
+func (s *server) readiness() Readiness {
+	all := Readiness{Ready: true, Reasons: []Reason{}}
 	for _, c := range s.o.Checks {
 		if err := c.Ready(); err != nil {
-			status, all.Ready = http.StatusServiceUnavailable, false
+			all.Ready = false
 			all.Reasons = append(all.Reasons, Reason{c.Name, err.Error()})
 		}
 	}
-	return write(w, status, all)
+	return all
 }

@@ -21,8 +21,18 @@ func Name(d broker.Destination) string {
 	return subscriptionPrefix + url.PathEscape(user) + "/" + url.PathEscape(client) + "/" + url.PathEscape(name)
 }
 
-// queue is the inverse of Name.
-func (s *server) queue(name string) (broker.Destination, error) {
+// topicName is what operators call a topic, or a pattern of topics. That of a
+// user's own topic is what others SEND to.
+func topicName(d broker.Destination) string {
+	if d.Kind != broker.User {
+		return d.String()
+	}
+	user, rest := d.Owner()
+	return broker.UserPrefix + strings.ReplaceAll(user, "/", "%2F") + rest
+}
+
+// queueNamed is the inverse of Name.
+func (s *server) queueNamed(name string) (broker.Destination, error) {
 	if rest, ok := strings.CutPrefix(name, subscriptionPrefix); ok {
 		return subscription(rest)
 	}

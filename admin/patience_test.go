@@ -39,12 +39,13 @@ func TestBusy(t *testing.T) {
 		purge := func() *http.Response {
 			r := httptest.NewRequest("POST", "http://localhost/api/v1/queue/purge", strings.NewReader(`{"name":"/queue/a"}`))
 			r.Header.Set("Content-Type", "application/json")
+			r.RemoteAddr = here
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, r)
 			return w.Result()
 		}
 		var slow sync.WaitGroup
-		for range maxBusy {
+		for range maxHeavy {
 			slow.Go(func() { want(t, purge(), 200, `{"messages":1}`) })
 		}
 		synctest.Wait()
@@ -71,6 +72,17 @@ func (p pipes) Accept() (net.Conn, error) {
 func (p pipes) Close() error   { close(p); return nil }
 func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
+// A local connection comes from this machine.
+type local struct{ net.Conn }
+
+func (local) RemoteAddr() net.Addr { return addr(here) }
+
+// An addr is a net.Addr.
+type addr string
+
+func (addr) Network() string  { return "tcp" }
+func (a addr) String() string { return string(a) }
+
 // TestPatience has an operation that takes longer than the server's limits for
 // requests and answers.
 func TestPatience(t *testing.T) {
@@ -82,7 +94,7 @@ func TestPatience(t *testing.T) {
 		ended := make(chan error)
 		go func() { ended <- server.Serve(listener) }()
 		ours, theirs := net.Pipe()
-		listener <- theirs
+		listener <- local{theirs}
 		const body = `{"name":"/queue/a"}`
 		if _, err := ours.Write([]byte("POST /api/v1/queue/purge HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 19\r\n\r\n" + body)); err != nil {
 			t.Fatal(err)

@@ -1,7 +1,10 @@
 package admin
 
 import (
-	"net/http"
+	"cmp"
+	"iter"
+	"math"
+	"strings"
 	"time"
 
 	"hoofbeat/broker"
@@ -51,25 +54,75 @@ type Policy struct {
 // QueueList is the answer of /api/v1/queues.
 type QueueList struct {
 	Queues []Queue `json:"queues"`
+	Page
 }
 
-func (s *server) list(w http.ResponseWriter, r *http.Request) error {
-	if _, err := parameters(r); err != nil {
-		return err
-	}
-	all := QueueList{Queues: []Queue{}}
-	for _, q := range s.o.Queues.Queues() {
-		all.Queues = append(all.Queues, describe(q))
-	}
-	return answer(w, all)
-}
-
-func (s *server) show(w http.ResponseWriter, r *http.Request) error {
-	given, err := parameters(r, "name")
+func (s *server) queues(c *call) error {
+	given, p, err := listParameters(c, "queues", "q", "sort", "order")
 	if err != nil {
 		return err
 	}
-	d, err := s.queue(given["name"])
+	sort, order := cmp.Or(given["sort"], "name"), cmp.Or(given["order"], "asc")
+	by, known := queueOrders[sort]
+	if !known || order != "asc" && order != "desc" {
+		return badRequest("expected sort to be name, ready or oldest, and order to be asc or desc")
+	}
+	p.list, p.down = "queues/"+sort+"/"+order, order == "desc"
+	if err := p.from(given); err != nil {
+		return err
+	}
+	items, next, total := pick(&p, s.queuePlaces(given["q"], by, p.down, sort == "oldest"))
+	describeOne := func(d broker.Destination) (Queue, bool) {
+		q, there := s.o.Queues.Queue(d)
+		return describe(q), there
+	}
+	return answer(c.w, QueueList{described(items, describeOne), Page{next, total}})
+}
+
+// queuePlaces gives all queues whose name has a text in it, with where they
+// stand in an order. One that needs no more than a name is not looked at; heads
+// says that the order needs to know when their heads came.
+func (s *server) queuePlaces(text string, by queueOrder, down, heads bool) iter.Seq2[place, broker.Destination] {
+	wanted := func(d broker.Destination) bool { return text == "" || strings.Contains(Name(d), text) }
+	if by == nil {
+		return func(yield func(place, broker.Destination) bool) {
+			for d := range s.o.Queues.QueueNames() {
+				if wanted(d) && !yield(place{text: d.Key()}, d) {
+					return
+				}
+			}
+		}
+	}
+	return func(yield func(place, broker.Destination) bool) {
+		for q := range s.o.Queues.Sketches(heads) {
+			if wanted(q.Destination) && !yield(place{by(q, down), q.Destination.Key()}, q.Destination) {
+				return
+			}
+		}
+	}
+}
+
+// A queueOrder gives a number by which queues are ordered, before their names.
+type queueOrder func(q broker.QueueSketch, down bool) int64
+
+// queueOrders are those that may be asked for; nil: by name alone.
+var queueOrders = map[string]queueOrder{
+	"name":  nil,
+	"ready": func(q broker.QueueSketch, _ bool) int64 { return int64(q.Ready) },
+	"oldest": func(q broker.QueueSketch, down bool) int64 {
+		if q.Oldest == 0 && !down {
+			return math.MaxInt64 // where it is not known, or there is none, comes last both ways
+		}
+		return q.Oldest
+	},
+}
+
+func (s *server) queue(c *call) error {
+	given, err := parameters(c.r, "name")
+	if err != nil {
+		return err
+	}
+	d, err := s.queueNamed(given["name"])
 	if err != nil {
 		return err
 	}
@@ -80,7 +133,7 @@ func (s *server) show(w http.ResponseWriter, r *http.Request) error {
 	out := describe(q)
 	out.Policy = describePolicy(q.Policy)
 	if out.Oldest == nil && out.Ready > 0 {
-		head, err := s.o.Queues.Browse(r.Context(), d, 0, 1)
+		head, err := s.o.Queues.Browse(c.r.Context(), d, 0, 1)
 		if err != nil {
 			return err
 		}
@@ -88,7 +141,7 @@ func (s *server) show(w http.ResponseWriter, r *http.Request) error {
 			out.Oldest = moment(b.Message.Arrived())
 		}
 	}
-	return answer(w, out)
+	return answer(c.w, out)
 }
 
 func describe(q broker.QueueInfo) Queue {

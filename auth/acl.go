@@ -14,8 +14,8 @@ type Action uint8
 const (
 	Send       Action = iota + 1 // SEND, and naming a destination in reply-to
 	Subscribe                    // SUBSCRIBE
-	AdminRead                    // look at it through the admin API
-	AdminWrite                   // change it through the admin API
+	AdminRead                    // look at the broker through the admin API
+	AdminWrite                   // change it through the admin API, and look
 )
 
 const actions = int(AdminWrite) + 1
@@ -66,6 +66,10 @@ func ParseAction(s string) (Action, error) {
 // with a separator or a wildcard in it never makes a rule allow more. Two
 // templates within one segment should have something between them that occurs
 // in neither, as "a" and "bc" give the same text as "ab" and "c".
+//
+// A rule of nothing but admin:read and admin:write may leave the destinations
+// out: it is about the whole broker, which /** says as well. See
+// [Permissions.Administer].
 //
 // Where a value is missing, is empty, or is no text, number or boolean, a
 // template matches nothing in a rule that allows, and any one segment in a rule
@@ -152,6 +156,9 @@ func CompileACL(rules []Rule) (*ACL, error) {
 // compile checks a rule and reads its destinations.
 func (c *compiledRule) compile(vs *variables) []error {
 	faults := append(c.checkActions(), c.checkSubjects()...)
+	if len(c.Destinations) == 0 && c.administers() {
+		c.Destinations = []string{wholeBroker}
+	}
 	if len(c.Destinations) == 0 {
 		faults = append(faults, errors.New("destinations: expected at least one, such as /topic/news.**"))
 	}
@@ -164,6 +171,12 @@ func (c *compiledRule) compile(vs *variables) []error {
 		c.patterns = append(c.patterns, p)
 	}
 	return faults
+}
+
+// administers tells whether a rule is about the admin API only.
+func (c *compiledRule) administers() bool {
+	all := slices.Concat(c.Allow, c.Deny)
+	return len(all) > 0 && !slices.ContainsFunc(all, func(a Action) bool { return !a.admin() })
 }
 
 func (c *compiledRule) checkActions() []error {

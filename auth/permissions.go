@@ -163,6 +163,24 @@ func (p *Permissions) Decide(action Action, destination string) Decision {
 	return p.decision(v)
 }
 
+// wholeBroker is what admin actions are about.
+const wholeBroker = "/**"
+
+// Administer tells whether the identity may do something through the admin
+// API, which is about the whole broker: a rule that allows it for some
+// destinations only allows nothing here, and one that denies it for any denies
+// it. Who may change may look, unless a rule denies that.
+func (p *Permissions) Administer(action Action) Decision {
+	d := p.Decide(action, wholeBroker)
+	if d.Allowed || action != AdminRead || d.Rule != "" {
+		return d
+	}
+	if write := p.Decide(AdminWrite, wholeBroker); write.Allowed {
+		return write
+	}
+	return d
+}
+
 func (p *Permissions) decision(v verdict) Decision {
 	d := Decision{Allowed: v.reason.allows(), Reason: v.reason.String()}
 	if v.rule != noRule {

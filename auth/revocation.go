@@ -22,6 +22,11 @@ func readRevocations(path string) (revocations, error) {
 	if err != nil {
 		return revocations{}, fmt.Errorf("auth.revoked_file: %w", err)
 	}
+	return parseRevocations(path, data)
+}
+
+// parseRevocations reads the content of such a file.
+func parseRevocations(path string, data []byte) (revocations, error) {
 	r := revocations{tokens: map[string]bool{}, users: map[string]bool{}}
 	for number, line := range lines(data) {
 		kind, name, _ := strings.Cut(line, ":")

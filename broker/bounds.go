@@ -5,17 +5,23 @@ package broker
 func (q *queue) makeRoom(m *Message) bool {
 	for q.backlog > 0 && q.size > 0 && q.size+m.Size() > q.backlog {
 		if c := q.owner; c == nil || c.closed || c.sub.sink.Overrun() != DropOldest {
-			q.set.stats.Dropped.Add(1)
+			q.turnAway()
 			return false
 		}
 		e, ok := q.pop()
 		if !ok {
-			q.set.stats.Dropped.Add(1)
+			q.turnAway()
 			return false // all of it is with the consumer
 		}
-		q.discard(e)
+		q.discard(e, DropNoRoom)
 	}
 	return true
+}
+
+// turnAway counts a message that a private queue was given and has no room for.
+func (q *queue) turnAway() {
+	q.set.stats.Enqueued.Add(1)
+	q.set.stats.drop(DropNoRoom, 1)
 }
 
 // admit tells whether so many messages of so many bytes may come in. It changes

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"hoofbeat/internal/timers"
@@ -31,37 +30,6 @@ type Broker struct {
 	stats  Stats
 	// own says that the timers are this Broker's to close.
 	own bool
-}
-
-// Stats counts since the start. Each counter may be read at any time.
-type Stats struct {
-	Sent         atomic.Int64 // messages accepted
-	Refused      atomic.Int64 // messages that no queue took: it was full, or its store failed
-	Delivered    atomic.Int64 // deliveries from queues
-	Published    atomic.Int64 // deliveries from topics
-	Acked        atomic.Int64
-	Requeued     atomic.Int64 // given back to their queue
-	Rejected     atomic.Int64 // dead: rejected by a consumer
-	Exhausted    atomic.Int64 // dead: failed too often
-	Expired      atomic.Int64 // dead: too old
-	Overflowed   atomic.Int64 // dead: made room for others
-	DeadLettered atomic.Int64 // of the dead: moved to a dead letter queue
-	Dropped      atomic.Int64 // gone: the other dead, and those without room in a private queue
-	Unroutable   atomic.Int64 // to a reply destination that is gone
-	ReadErrors   atomic.Int64 // of the store
-}
-
-func (s *Stats) died(why reason) {
-	switch why {
-	case reasonRejected:
-		s.Rejected.Add(1)
-	case reasonMaxDeliveries:
-		s.Exhausted.Add(1)
-	case reasonExpired:
-		s.Expired.Add(1)
-	case reasonOverflow:
-		s.Overflowed.Add(1)
-	}
 }
 
 // New returns a Broker that holds what its store kept. The error is the
@@ -198,6 +166,7 @@ func (b *Broker) reply(m *Message) {
 // a durable subscription.
 func (b *Broker) Subscribe(o SubscribeOptions) (*Subscription, error) {
 	s := &Subscription{broker: b, dest: o.Destination, sink: o.Sink}
+	b.stats.Subscriptions.Add(1)
 	switch {
 	case o.Durable.Kind != 0:
 		return s, b.attach(s, o)
@@ -205,6 +174,7 @@ func (b *Broker) Subscribe(o SubscribeOptions) (*Subscription, error) {
 		if o.Ack != AckAuto {
 			q := b.queues.make(o.Destination)
 			q.backlog = o.Backlog
+			b.queues.passing.Store(q, nil)
 			b.consume(s, q, o)
 		}
 		b.topics.add(s)

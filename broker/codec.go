@@ -145,6 +145,7 @@ const (
 	hasTopic = 1 << iota
 	hasAbandoned
 	isExpiring
+	isKept
 
 	queueParts = 1<<iota - 1
 )
@@ -161,6 +162,9 @@ func AppendQueueMeta(dst []byte, q QueueMeta) []byte {
 	if q.Expiring {
 		dst[at] |= isExpiring
 	}
+	if q.Kept {
+		dst[at] |= isKept
+	}
 	if q.Abandoned != 0 {
 		dst[at] |= hasAbandoned
 		dst = binary.AppendUvarint(dst, uint64(q.Abandoned))
@@ -172,7 +176,7 @@ func AppendQueueMeta(dst []byte, q QueueMeta) []byte {
 func ParseQueueMeta(b []byte) (QueueMeta, error) {
 	r := reader{rest: b}
 	parts := r.byte()
-	q := QueueMeta{Destination: r.destination(), Expiring: parts&isExpiring != 0}
+	q := QueueMeta{Destination: r.destination(), Expiring: parts&isExpiring != 0, Kept: parts&isKept != 0}
 	if parts&hasTopic != 0 {
 		q.Topic = r.destination()
 	}

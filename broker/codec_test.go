@@ -78,6 +78,7 @@ func sampleMetas(tb testing.TB) []broker.QueueMeta {
 	return []broker.QueueMeta{
 		{Destination: storetest.Queue(tb, "a")},
 		{Destination: storetest.Queue(tb, "a/b"), Abandoned: 1},
+		{Destination: storetest.Queue(tb, "a.b"), Kept: true, Expiring: true},
 		{Destination: broker.DurableSubscription("user", "client", "name"), Topic: topic, Abandoned: math.MaxInt64},
 	}
 }

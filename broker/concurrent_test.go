@@ -266,6 +266,7 @@ func checkLedger(t *testing.T, x *tester, l *ledger, store *Memory) {
 	if l.dying {
 		left += countDead(x, l)
 	}
+	checkBooks(t, x.b)
 	if store != nil && store.Len() != left {
 		t.Errorf("%d messages are stored, %d are left", store.Len(), left)
 	}

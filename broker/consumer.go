@@ -108,6 +108,9 @@ func (c *consumer) deliver(e entry) bool {
 	c.outstanding++
 	c.q.held++
 	c.q.set.stats.Delivered.Add(1)
+	if e.state().Attempts > 0 {
+		c.q.set.stats.Redelivered.Add(1)
+	}
 	return true
 }
 
@@ -227,6 +230,9 @@ func (c *consumer) finish(d *delivery, how outcome) {
 	e := d.entry
 	d.entry.msg = nil
 	e.attempted()
+	if how == refused || how == rejected {
+		c.q.set.stats.Nacked.Add(1)
+	}
 	switch how {
 	case acknowledged:
 		c.q.acknowledge(e)
@@ -248,6 +254,10 @@ func (q *queue) acknowledge(e entry) {
 // requeue takes a message back, by the policy.
 func (q *queue) requeue(e entry, how outcome) {
 	q.set.stats.Requeued.Add(1)
+	if q.gone {
+		q.discard(e, q.ending())
+		return
+	}
 	if how != returned {
 		e.failed()
 		if most := q.policy.MaxDeliveries; most > 0 && int(e.state().Failures) >= most {

@@ -33,7 +33,7 @@ func (q *queue) die(e entry, why reason) {
 	q.size -= e.msg.Size()
 	q.set.stats.died(why)
 	if q.policy.DeadLetter.Kind == 0 {
-		q.set.stats.Dropped.Add(1)
+		q.set.stats.dropDead(why)
 		q.remove(&e)
 		return
 	}
@@ -41,10 +41,10 @@ func (q *queue) die(e entry, why reason) {
 }
 
 // discard drops a message that is in no list of the queue's any more.
-func (q *queue) discard(e entry) {
+func (q *queue) discard(e entry, why DropReason) {
 	q.count--
 	q.size -= e.msg.Size()
-	q.set.stats.Dropped.Add(1)
+	q.set.stats.drop(why, 1)
 	q.remove(&e)
 }
 

@@ -34,7 +34,7 @@ func (q *queue) describe() {
 }
 
 func (q *queue) redescribe() {
-	q.do(Op{Kind: Describe, Queue: q.id, Meta: &QueueMeta{Destination: q.dest, Topic: q.topic, Abandoned: q.abandoned, Expiring: q.expiring}})
+	q.do(Op{Kind: Describe, Queue: q.id, Meta: &QueueMeta{Destination: q.dest, Topic: q.topic, Abandoned: q.abandoned, Expiring: q.expiring, Kept: q.kept}})
 }
 
 // remove makes the Store forget a message that has left the queue.
@@ -139,6 +139,7 @@ func (q *queue) page(r *pageReader, round uint64, p Page, load func() (missing E
 	if missing := load(); missing.Count > 0 {
 		q.count -= missing.Count
 		q.size -= missing.Size
+		q.set.stats.drop(DropMissing, missing.Count)
 		q.set.log.Error("messages are missing from the store", "queue", q.dest.String(), "messages", missing.Count)
 	}
 	if p.Err != nil {
@@ -169,6 +170,9 @@ func (q *queue) rest() {
 // forget leaves what is stored to the Store. Nothing is with a consumer.
 func (q *queue) forget() {
 	q.look, q.earliest = false, q.nextExpiry()
+	for _, l := range q.lanes {
+		l.oldest = l.head()
+	}
 	back := make(map[uint8][]entry)
 	var soon []entry
 	for _, e := range q.returned {
@@ -181,7 +185,9 @@ func (q *queue) forget() {
 			q.delayed.count++
 			q.delayed.behind.add(e.msg.Size())
 		default:
-			q.lane(e.msg.priority).behind.add(e.msg.Size())
+			l := q.lane(e.msg.priority)
+			l.behind.add(e.msg.Size())
+			l.oldest = sooner(l.oldest, e.msg.arrived)
 		}
 	}
 	q.returned = nil

@@ -135,6 +135,10 @@ func (q *queue) detached() {
 	if q.topic.Kind != 0 {
 		q.abandon(q.set.now())
 	}
+	if q.passing() {
+		q.pass()
+		return
+	}
 	q.rest()
 }
 
@@ -154,7 +158,7 @@ func (p *Publisher) publishDurably(r *route, m *Message, done func(error)) (wait
 	for _, q := range r.durable {
 		if v := q.couldTake(m); v != (verdict{}) {
 			if v.wait == nil {
-				p.broker.stats.Refused.Add(1)
+				p.broker.stats.refused(1, v.err)
 				finished(done, v.err)
 			}
 			return v.wait

@@ -22,7 +22,7 @@ type QueueInfo struct {
 	Bytes     int // of all messages, by Message.Size
 	Consumers int
 	// Oldest is when the message at the head arrived, in ms since the epoch;
-	// 0: it is not in memory, or there is none.
+	// 0: there is none, or only the Store knows it.
 	Oldest    int64
 	Abandoned int64 // see QueueMeta
 	Policy    Policy
@@ -38,14 +38,7 @@ func (q *queue) info() QueueInfo {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	i.Durable, i.Bytes, i.Consumers, i.Abandoned, i.Policy = q.described, q.size, q.consumers, q.abandoned, *q.policy
-	for _, l := range q.lanes {
-		if l.window.len() > 0 {
-			i.Oldest = sooner(i.Oldest, l.window.at(0).msg.arrived)
-		}
-	}
-	for _, e := range q.returned {
-		i.Oldest = sooner(i.Oldest, e.msg.arrived)
-	}
+	i.Oldest = q.oldest()
 	return i
 }
 
@@ -240,7 +233,7 @@ func await(ctx context.Context, done <-chan error) error {
 func (q *queue) purge() int {
 	before := q.count
 	for _, e := range q.returned {
-		q.discard(e)
+		q.discard(e, DropPurged)
 	}
 	q.returned = nil
 	for _, l := range q.lanes {
@@ -248,12 +241,12 @@ func (q *queue) purge() int {
 		q.clearBehind(&l.behind, Position{Lane: LaneOf(l.priority), Seq: l.after})
 		l.settle()
 		for l.window.len() > 0 {
-			q.discard(l.pop())
+			q.discard(l.pop(), DropPurged)
 		}
 	}
 	s := &q.delayed
 	for _, e := range s.soon {
-		q.discard(e)
+		q.discard(e, DropPurged)
 	}
 	after := s.horizon
 	after.Lane = Delayed
@@ -272,7 +265,7 @@ func (q *queue) clearBehind(behind *Extent, after Position) {
 	*behind = Extent{}
 	q.count -= x.Count
 	q.size -= x.Size
-	q.set.stats.Dropped.Add(int64(x.Count))
+	q.set.stats.drop(DropPurged, x.Count)
 	q.do(Op{Kind: Clear, Queue: q.id, At: after, Count: x.Count, Size: x.Size})
 }
 
@@ -411,6 +404,7 @@ func (q *queue) transfer(some []entry, qs *queues, to Destination, done func(err
 		other.unlock()
 		break
 	}
+	qs.stats.Moved.Add(int64(len(some)))
 	q.mu.Lock()
 	q.moving -= len(some)
 	for i := range some {

@@ -14,6 +14,10 @@ type lane struct {
 	loaded   int // bytes of the stored ones in window
 	behind   Extent
 	after    uint64
+	// oldest is about when the first of behind arrived, in ms since the epoch;
+	// 0: it is not known. It means nothing while window has something.
+	oldest   int64
+	learning bool // the Store is asked for it
 	// late are those that no Store keeps and that come after some of behind.
 	late deque[entry]
 	pageReader
@@ -50,6 +54,9 @@ func (l *lane) add(e entry, room bool) {
 	case l.behind.Count == 0 && (!e.stored() || room):
 		l.hold(e)
 	case e.stored():
+		if l.idle() {
+			l.oldest = e.msg.arrived
+		}
 		l.behind.add(e.msg.Size())
 	default:
 		l.late.pushBack(e)
@@ -71,7 +78,21 @@ func (l *lane) pop() entry {
 	if e.stored() {
 		l.loaded -= e.msg.Size()
 	}
+	if l.window.len() == 0 {
+		l.oldest = e.msg.arrived // the next one is hardly younger
+	}
 	return e
+}
+
+// head is when the first message of the lane arrived, as far as that is known.
+func (l *lane) head() int64 {
+	switch {
+	case l.window.len() > 0:
+		return l.window.at(0).msg.arrived
+	case l.behind.Count > 0:
+		return l.oldest
+	}
+	return 0
 }
 
 // load takes over a page, which was asked for when expected messages were

@@ -21,8 +21,8 @@ type Message struct {
 	bodyLen int
 	// rare is what few messages have; nil: nothing of it.
 	rare *rarities
-	// arrived is when a queue took it that has to know, in ms since the epoch,
-	// which is set before others see it; 0: none had to.
+	// arrived is when a queue took it that others can look at, in ms since the
+	// epoch, which is set before others see it; 0: none did.
 	arrived int64
 
 	utf8      bool

@@ -253,7 +253,7 @@ func (m *model) each(f func(*modelQueue)) {
 func (m *model) check(seed uint64) {
 	m.t.Helper()
 	synctest.Wait()
-	kept, queues := 0, 0
+	kept, queues, messages := 0, 0, 0
 	topics := make(map[string]bool)
 	m.each(func(q *modelQueue) {
 		for _, mm := range q.msgs {
@@ -262,6 +262,7 @@ func (m *model) check(seed uint64) {
 			}
 		}
 		if q.dest.Kind != Topic {
+			messages += len(q.msgs)
 			m.checkDepth(q)
 			if q.exists || len(q.msgs) > 0 || len(q.subs) > 0 {
 				queues++
@@ -289,6 +290,19 @@ func (m *model) check(seed uint64) {
 	}
 	if m.store != nil && m.store.Len() != kept {
 		m.fail("%d messages are stored, want %d", m.store.Len(), kept)
+	}
+	surveyed := 0
+	for _, g := range m.b.Survey().Groups {
+		if g.Kind != Topic { // what a transaction claims of one is there after its subscription
+			surveyed += g.Ready + g.Unacked + g.Delayed
+		}
+	}
+	if surveyed != messages {
+		m.fail("a survey finds %d messages, want %d", surveyed, messages)
+	}
+	checkBooks(m.t, m.b)
+	if m.t.Failed() && m.failure == "" {
+		m.fail("the books are wrong")
 	}
 	if m.failure != "" {
 		m.t.Fatalf("seed %d: %s\nlast steps:\n%s", seed, m.failure, strings.Join(m.log, "\n"))

@@ -83,23 +83,6 @@ func (n *node) remove(pattern string) {
 	}
 }
 
-// len is how many topics are at and below n.
-func (n *node) len() int {
-	total := 0
-	if n.topic != nil {
-		total++
-	}
-	for _, c := range n.literal {
-		total += c.len()
-	}
-	for _, c := range []*node{n.any, n.anyDepth} {
-		if c != nil {
-			total += c.len()
-		}
-	}
-	return total
-}
-
 // match appends the topics whose patterns match a name, each once.
 func (n *node) match(name string, found []*topic) []*topic {
 	var m matcher

@@ -214,3 +214,20 @@ func ExampleNamespace_ForSubscribe() {
 	fmt.Println(d.Key(), d.Wild())
 	// Output: /topic/news.*.** true
 }
+
+// len is how many topics are at and below n.
+func (n *node) len() int {
+	total := 0
+	if n.topic != nil {
+		total++
+	}
+	for _, c := range n.literal {
+		total += c.len()
+	}
+	for _, c := range []*node{n.any, n.anyDepth} {
+		if c != nil {
+			total += c.len()
+		}
+	}
+	return total
+}

@@ -25,12 +25,17 @@ type queue struct {
 	// broker whose that is.
 	binding *Subscription
 	broker  *Broker
+	place   int // in queues.list; guarded by the registry's lock
+	// surveyed is the number of the last Survey that has seen it; guarded by
+	// the surveyor's lock.
+	surveyed uint64
 
 	mu sync.Mutex // guards what follows, and the fields of its consumers
 
 	policy    *Policy
 	described bool  // the Store knows it
 	expiring  bool  // it has had messages with an expiry of their own
+	kept      bool  // see QueueMeta
 	abandoned int64 // see QueueMeta
 
 	seq      uint64  // of the newest message
@@ -113,7 +118,7 @@ func (q *queue) offer(m *Message, done func(error), forced bool) (taken bool, wa
 	if !forced {
 		if v := q.admit(1, m.Size(), q.keeps(m)); v != (verdict{}) {
 			if v.wait == nil {
-				q.set.stats.Refused.Add(1)
+				q.set.stats.refused(1, v.err)
 				finished(done, v.err)
 			}
 			return false, v.wait
@@ -163,13 +168,14 @@ func (q *queue) append(m *Message, s State) {
 		q.dropHead(1, m.Size())
 	}
 	q.seq++
+	q.set.stats.Enqueued.Add(1)
 	q.count++
 	q.size += m.Size()
 	e := entry{msg: m, seq: q.seq, marks: marksOf(s)}
 	if q.keeps(m) {
 		e.marks |= storedMark
 	}
-	if m.arrived == 0 && (e.stored() || q.policy.TTL > 0) {
+	if m.arrived == 0 && !q.private {
 		m.arrived = q.set.now()
 	}
 	if due := m.rarely().due; due != 0 && due > q.set.now() {
@@ -309,7 +315,7 @@ func (q *queue) giveBack(e entry) { heap.Push(&q.returned, e) }
 
 // empty tells whether nothing would be lost without the queue. The lock is
 // held.
-func (q *queue) empty() bool { return q.count == 0 && q.consumers == 0 && q.moving == 0 }
+func (q *queue) empty() bool { return q.count == 0 && q.consumers == 0 && q.moving == 0 && !q.kept }
 
 // Depth is how many messages a queue holds.
 type Depth struct {
@@ -321,5 +327,10 @@ type Depth struct {
 func (q *queue) depth() Depth {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	return q.depths()
+}
+
+// depths is depth with the lock held.
+func (q *queue) depths() Depth {
 	return Depth{Ready: q.count - q.held - q.delayed.count, Unacked: q.held, Delayed: q.delayed.count}
 }

@@ -28,6 +28,12 @@ type queues struct {
 	// made and dropped by that connection and does not vanish by itself.
 	mu    sync.RWMutex
 	byKey map[string]*queue
+	list  []*queue // the same, each at its place
+
+	// passing has the queues of topics' subscriptions that acknowledge, which
+	// are not registered. It locks for itself.
+	passing sync.Map
+	survey  surveyor
 }
 
 func newQueues(o Options, stats *Stats) *queues {
@@ -97,6 +103,8 @@ func (qs *queues) make(d Destination) *queue {
 // enter registers a queue. The lock is held.
 func (qs *queues) enter(q *queue) {
 	qs.byKey[q.dest.Key()] = q
+	q.place = len(qs.list)
+	qs.list = append(qs.list, q)
 	qs.many.Store(len(qs.byKey) > manyQueues)
 }
 
@@ -123,17 +131,54 @@ func (qs *queues) vanish(q *queue) {
 
 // remove takes a queue out, with all that it holds. Both locks are held.
 func (qs *queues) remove(q *queue, done func(error)) {
-	q.gone = true
-	q.lanes, q.returned, q.delayed = nil, nil, schedule{}
-	if q.wake != nil {
-		q.wake.Stop()
-	}
+	q.end()
 	q.announceRoom()
 	delete(qs.byKey, q.dest.Key())
+	qs.unlist(q)
 	if q.described {
 		q.do(Op{Kind: Drop, Queue: q.id})
 	}
 	q.flush(done)
+}
+
+// end drops what waits in the queue, which takes nothing any more. What
+// consumers hold is settled by them. The queue's lock is held.
+func (q *queue) end() {
+	q.gone = true
+	q.set.stats.drop(q.ending(), q.count-q.held)
+	q.lanes, q.returned, q.delayed = nil, nil, schedule{}
+	q.count = q.held
+	if q.wake != nil {
+		q.wake.Stop()
+	}
+}
+
+// ending is why messages are dropped that the queue has when it ends.
+func (q *queue) ending() DropReason {
+	if q.private {
+		return DropEnded
+	}
+	return DropDeleted
+}
+
+// passing tells whether the queue is a topic's subscription's own, which
+// nobody can look up.
+func (q *queue) passing() bool { return q.dest.Kind == Topic || q.dest.Kind == User }
+
+// pass ends such a queue with its subscription. The lock is held.
+func (q *queue) pass() {
+	q.end()
+	q.set.passing.Delete(q)
+}
+
+// unlist takes a queue out of the list: the last one takes its place. The lock
+// is held.
+func (qs *queues) unlist(q *queue) {
+	last := len(qs.list) - 1
+	moved := qs.list[last]
+	qs.list[q.place], moved.place = moved, q.place
+	qs.list[last] = nil
+	qs.list = qs.list[:last]
 }
 
 // makeTemporary makes a connection's queue, unless there is one.
@@ -164,6 +209,7 @@ func (qs *queues) drop(key string) {
 func (qs *queues) restore(s StoredQueue) *queue {
 	q := qs.make(s.Meta.Destination)
 	q.id, q.topic, q.described, q.expiring, q.abandoned, q.seq = s.ID, s.Meta.Topic, true, s.Meta.Expiring, s.Meta.Abandoned, s.LastSeq
+	q.kept = s.Meta.Kept
 	if s.Meta.Topic.Kind != 0 {
 		q.policy = qs.policies.Load().For(s.Meta.Topic)
 	}
@@ -180,6 +226,7 @@ func (qs *queues) restore(s StoredQueue) *queue {
 		q.size += x.Size
 	}
 	q.earliest = q.nextExpiry()
+	qs.stats.Restored.Add(int64(q.count))
 	qs.enter(q)
 	return q
 }
@@ -192,26 +239,9 @@ func (qs *queues) setPolicies(p *Policies) {
 		if q.policy = p.For(q.named()); q.mayExpire() && !q.wanted() {
 			q.earliest = q.set.now()
 		}
-		q.stamp()
 		q.expireHeads()
 		q.pump()
 		q.unlock()
-	}
-}
-
-// stamp lets messages that nobody had a clock for have arrived now, if that
-// matters from now on.
-func (q *queue) stamp() {
-	if q.policy.TTL <= 0 || q.private {
-		return
-	}
-	now := q.set.now()
-	for _, l := range q.lanes {
-		for i := range l.window.len() {
-			if m := l.window.at(i).msg; m.arrived == 0 {
-				m.arrived = now
-			}
-		}
 	}
 }
 

@@ -124,6 +124,9 @@ type QueueMeta struct {
 	Abandoned int64
 	// Expiring says that a message with an expiry of its own was put into it.
 	Expiring bool
+	// Kept says that the queue was made by an operator, and stays while it is
+	// empty.
+	Kept bool
 }
 
 // A StoredQueue is a queue that a Store kept.

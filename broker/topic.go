@@ -23,6 +23,7 @@ type topics struct {
 	mu     sync.RWMutex
 	exact  map[string]*topic // by key; guarded by mu
 	spaces map[string]*node  // patterns with wildcards, by space; guarded by mu
+	count  int               // of both; guarded by mu
 
 	// generation changes whenever a topic comes or goes, so that a [route]
 	// knows when it is out of date. Written under mu.
@@ -102,6 +103,7 @@ func (ts *topics) find(d Destination) *topic {
 
 func (ts *topics) insert(t *topic) {
 	ts.generation.Add(1)
+	ts.count++
 	if !t.dest.wild {
 		ts.exact[t.dest.Key()] = t
 		return
@@ -117,6 +119,7 @@ func (ts *topics) insert(t *topic) {
 // delete forgets t, whose subscribers are all gone.
 func (ts *topics) delete(t *topic) {
 	ts.generation.Add(1)
+	ts.count--
 	// A Publisher may remember t for as long as it sends nothing.
 	t.subs.Store(&[]*Subscription{})
 	if !t.dest.wild {
@@ -154,7 +157,7 @@ func (ts *topics) resolve(d Destination) route {
 func (ts *topics) current(r route) bool { return r.generation == ts.generation.Load() }
 
 // publish gives m to every subscriber on the route, but for durable
-// subscriptions, and returns how many there were.
+// subscriptions, and returns how many there were that have no queue.
 func (r *route) publish(m *Message) int {
 	n := 0
 	for _, t := range r.topics {
@@ -162,8 +165,9 @@ func (r *route) publish(m *Message) int {
 			if s.closed.Load() || s.durable != nil {
 				continue
 			}
-			s.take(m)
-			n++
+			if s.take(m) {
+				n++
+			}
 		}
 	}
 	return n
@@ -173,9 +177,5 @@ func (r *route) publish(m *Message) int {
 func (ts *topics) len() int {
 	ts.mu.RLock()
 	defer ts.mu.RUnlock()
-	n := len(ts.exact)
-	for _, root := range ts.spaces {
-		n += root.len()
-	}
-	return n
+	return ts.count
 }

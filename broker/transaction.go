@@ -102,7 +102,8 @@ func (t *Transaction) Commit(done func(error)) (wait <-chan struct{}) {
 	if v := c.admit(); v != (verdict{}) {
 		c.unlock()
 		if v.wait == nil {
-			c.qs.stats.Refused.Add(int64(len(t.messages)))
+			c.qs.stats.Sent.Add(int64(len(t.messages)))
+			c.qs.stats.refused(len(t.messages), v.err)
 			t.Abort()
 			for _, q := range c.locked {
 				c.qs.vanish(q)

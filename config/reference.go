@@ -92,13 +92,12 @@ func kindWords(k kind) string {
 	switch k := k.(type) {
 	case choiceKind:
 		return strings.Join(k, ", ")
-	case composed:
-		if _, single := k.(delayKind); single {
-			return "duration or map"
-		}
-		return "list of maps"
 	case networksKind:
 		return "list of networks"
+	case delayKind:
+		return "duration or map"
+	case composed:
+		return "list of maps"
 	}
 	return k.name()
 }

@@ -113,6 +113,11 @@ func (d *Decoder) Next() (Inbound, error) {
 // Release gives the buffer back; partial frames are lost. It is called when
 // nothing more will be read.
 func (d *Decoder) Release() {
+	d.giveBack()
+	d.line, d.scan, d.lines = 0, 0, 0 // what they are places in is gone
+}
+
+func (d *Decoder) giveBack() {
 	if d.chunk != nil {
 		chunks.Put(d.chunk)
 	}
@@ -130,6 +135,7 @@ func (d *Decoder) next() (Inbound, error) {
 			return Inbound{}, err
 		}
 		d.r += n
+		d.cur.Size = n + 1
 	}
 	done, err := d.readBody()
 	if !done || err != nil {
@@ -137,6 +143,7 @@ func (d *Decoder) next() (Inbound, error) {
 	}
 	f := d.cur
 	f.Body = d.body
+	f.Size += len(d.body)
 	d.cur, d.body = Inbound{}, nil
 	return f, nil
 }
@@ -307,7 +314,7 @@ func (d *Decoder) grow() {
 	bigger := make([]byte, 2*len(d.buf))
 	copy(bigger, d.buf[:d.w])
 	r, w := d.r, d.w
-	d.Release()
+	d.giveBack()
 	d.buf, d.r, d.w = bigger, r, w
 }
 

@@ -176,6 +176,29 @@ func TestErrorsShowNoValues(t *testing.T) {
 }
 
 // A header as long as the limit passes, one byte more does not.
+// Size is all that a frame had on the wire, whatever it came in and between.
+func TestSize(t *testing.T) {
+	parts := []string{
+		"CONNECT\naccept-version:1.2\n\n\x00", "SEND\na:b\\c\n\nup to NUL\x00", "SEND\r\ncontent-length:3\r\n\r\n\x00\n\x00\x00",
+		"SEND\ncontent-length:40000\n\n" + strings.Repeat("x", 40000) + "\x00", "SEND\n\n" + strings.Repeat("y", 40000) + "\x00", "DISCONNECT\n\n\x00",
+	}
+	for _, step := range []int{1, 7, 1 << 20} {
+		d := client(V12)
+		data := []byte("\n\r\n" + strings.Join(parts, "\n\r\n\n"))
+		for _, part := range parts {
+			f, err := d.Next()
+			for ; err == nil && f.Frame == nil; f, err = d.Next() {
+				n := copy(d.Space(), data[:min(step, len(data))])
+				d.Commit(n)
+				data = data[n:]
+			}
+			if err != nil || f.Size != len(part) {
+				t.Fatalf("in steps of %d, %.20q has %d bytes, want %d; %v", step, part, f.Size, len(part), err)
+			}
+		}
+	}
+}
+
 func TestLimitsAreExact(t *testing.T) {
 	l := Limits{HeaderBytes: 40, Headers: 2, BodyBytes: 5, BytesBeforeConnect: 1000}
 	try := func(in string) error {
@@ -201,6 +224,24 @@ func TestLimitsAreExact(t *testing.T) {
 }
 
 // What content-length claims is not allocated before it came.
+// Who releases a Decoder may still ask it: the partial frame is lost, and that
+// is all.
+func TestNextAfterRelease(t *testing.T) {
+	for _, partial := range []string{"SEN", "SEND\ndestination:/queue/a\nx:"} {
+		d := client(V12)
+		if _, err := feed(d, []byte(partial), 1); err != nil {
+			t.Fatal(err)
+		}
+		d.Release()
+		if f, err := d.Next(); err != nil || f.Frame != nil {
+			t.Errorf("%q: %v, %v", partial, f.Frame, err)
+		}
+		if all, err := feed(d, []byte("DISCONNECT\n\n\x00"), 1); err != nil || len(all) != 1 || all[0].command != frame.DISCONNECT {
+			t.Errorf("%q: %v, %v", partial, all, err)
+		}
+	}
+}
+
 func TestContentLengthIsNotBelieved(t *testing.T) {
 	in := []byte("SEND\ncontent-length:16000000\n\nabc")
 	got := testing.AllocsPerRun(10, func() {

@@ -12,6 +12,8 @@ type Inbound struct {
 	*frame.Frame
 	block string // the header lines as they were on the wire, without the blank one
 	crlf  bool
+	// Size is how many bytes the frame had on the wire, with its NUL.
+	Size int
 }
 
 // Wire gives the first value of a header as it stood on the wire, before

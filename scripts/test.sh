@@ -7,9 +7,14 @@ cd "$(dirname "$0")/.."
 skipped=()
 skip() { skipped+=("$*"); }
 
+soak=    # the process in the background
+soaking= # its folder
+
 # Last of all: the list of what was skipped.
 finish() {
   local code=$? what
+  [ -z "$soak" ] || kill "$soak" 2>/dev/null || true
+  [ -z "$soaking" ] || rm -rf "$soaking"
   for what in ${skipped[@]+"${skipped[@]}"}; do
     echo "SKIPPED: $what"
   done
@@ -25,9 +30,9 @@ trap finish EXIT
 . scripts/packages.sh
 
 setup_packages() {
-  local package
-  install_packages chromium rabbitmq-server
-  for package in $(missing_packages chromium rabbitmq-server); do
+  local package wanted=(chromium rabbitmq-server buildah systemd prometheus nginx libnginx-mod-stream)
+  install_packages "${wanted[@]}"
+  for package in $(missing_packages "${wanted[@]}"); do
     skip "tests with $package, which is not installed; installing it takes root and apt-get"
   done
 }
@@ -61,11 +66,17 @@ else
 fi
 
 echo '== go test, with the race detector'
-mapfile -t packages < <(go list ./... | grep -v '/internal/durable$')
+mapfile -t packages < <(go list ./... | grep -vE '/internal/(durable|deploy|soak)$')
 go test -race -count=1 "${packages[@]}"
 
 echo '== the program on a disk: killed, full, with backlogs'
 go test -count=1 ./internal/durable
+
+echo '== releases, packages, images, manifests'
+go test -count=1 ./internal/deploy
+for module in internal/deploy/schemas scripts/release; do # modules of their own
+  (cd "$module" && go vet ./... && go test -count=1 ./...)
+done
 
 echo '== go test, with the race detector, on one processor'
 mapfile -t concurrent < <(folders broker session transport)
@@ -74,5 +85,16 @@ GOMAXPROCS=1 go test -race -count=1 "${concurrent[@]}"
 echo '== bench, too short to tell anything but that nothing is lost'
 BENCH_DURATION=1s BENCH_WARMUP=1s BENCH_CONNECTIONS=500 bash scripts/bench.sh </dev/null
 
-echo '== interop'
-bash scripts/interop.sh
+# They mostly wait for processes and for the clock, and so does the soak.
+echo '== interop; meanwhile, the soak'
+soaking=$(mktemp -d)
+go test -c -o "$soaking/soak.test" ./internal/soak
+(cd internal/soak && SOAK=${SOAK:-5m} exec "$soaking/soak.test" -test.v -test.timeout 30m) >"$soaking/log" 2>&1 &
+soak=$!
+bash scripts/interop.sh || failed=$?
+
+echo '== soak'
+wait "$soak" || failed=$?
+soak=
+cat "$soaking/log"
+exit "${failed:-0}"

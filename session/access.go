@@ -129,11 +129,18 @@ func (s *Session) may(action auth.Action, destination string) error {
 	if p == nil {
 		return nil
 	}
-	d := p.Decide(action, destination)
+	d := s.decide(p, action, destination)
 	if d.Allowed {
 		return nil
 	}
 	return s.denied(action, destination, d)
+}
+
+// decide asks the rules. It is called by whoever p belongs to.
+func (s *Session) decide(p *auth.Permissions, action auth.Action, destination string) auth.Decision {
+	d := p.Decide(action, destination)
+	s.counts.decided(action, d.Allowed)
+	return d
 }
 
 func (s *Session) denied(action auth.Action, destination string, d auth.Decision) *Fault {
@@ -157,7 +164,7 @@ func (s *Session) mayReplyTo(text string) error {
 	if strings.HasPrefix(text, broker.TempPrefix) {
 		return s.may(auth.Subscribe, text)
 	}
-	if p.Decide(auth.Subscribe, text).Allowed {
+	if s.decide(p, auth.Subscribe, text).Allowed {
 		return nil
 	}
 	return s.may(auth.Send, text)
@@ -192,8 +199,10 @@ func (s *Session) refresh(f frames.Inbound) error {
 	id, err := s.options.Verify(strings.TrimSpace(string(f.Body)))
 	switch {
 	case err != nil:
+		s.counts.refreshed[0].Add(1)
 		return s.notAuthenticated("refresh refused", err)
 	case id.User != old.User:
+		s.counts.refreshed[0].Add(1)
 		s.audit("refresh refused", "user", old.User, "reason", "the token is another user's")
 		return fault(AuthenticationFailed, "The new token is not of the user that is connected.")
 	}
@@ -204,6 +213,7 @@ func (s *Session) refresh(f frames.Inbound) error {
 		s.reevaluate(id)
 	}
 	s.mu.Unlock()
+	s.counts.refreshed[index(!revoked)].Add(1)
 	if revoked {
 		return s.notAuthenticated("refresh refused", errors.New("revoked"))
 	}
@@ -240,7 +250,7 @@ func (s *Session) reevaluate(id *auth.Identity) {
 	p := s.options.Authorizer.For(id)
 	lost := make(map[*subscription]auth.Decision)
 	for _, sub := range s.byNumber {
-		if d := p.Decide(auth.Subscribe, sub.text); !d.Allowed {
+		if d := s.decide(p, auth.Subscribe, sub.text); !d.Allowed {
 			lost[sub] = d
 		}
 	}
@@ -267,6 +277,7 @@ func (s *Session) reevaluate(id *auth.Identity) {
 func (s *Session) expire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.counts.expired.Add(1)
 	s.audit("token expired", "user", s.user())
 	s.silence()
 	s.End(fault(TokenExpired, "The token has expired. Connect with a new one, or send it to %s before the old one expires.", TokenDestination))

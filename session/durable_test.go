@@ -221,6 +221,7 @@ func TestDurableEndsWhileItIsMade(t *testing.T) {
 		wantSilence(t, c)
 		start := time.Now()
 		shutDown(w)
+		c.WantError("going-away", "")
 		c.WantClosed()
 		if waited := time.Since(start); waited > 0 {
 			t.Errorf("it took %v", waited)

@@ -180,6 +180,7 @@ func blocked(t *testing.T, w *world, headers ...string) *client {
 	c.Send("SEND", "destination:/queue/b", "receipt:next")
 	c.WantReceipt("0")
 	c.WantReceipt("1")
+	synctest.Wait()
 	return c
 }
 
@@ -265,7 +266,7 @@ func TestBlockedSenderEnds(t *testing.T) {
 		end  func(w *world, g *doorman)
 		word string
 	}{
-		"shutdown": {func(w *world, _ *doorman) { go shutDown(w) }, ""},
+		"shutdown": {func(w *world, _ *doorman) { go shutDown(w) }, "going-away"},
 		"token":    {func(*world, *doorman) { pass(time.Minute) }, "token-expired"},
 		"revoked": {func(w *world, g *doorman) {
 			bob := "bob"
@@ -281,9 +282,7 @@ func TestBlockedSenderEnds(t *testing.T) {
 				wantSilence(t, c)
 				tc.end(w, g)
 				start := time.Now()
-				if tc.word != "" {
-					c.WantError(tc.word, "")
-				}
+				c.WantError(tc.word, "")
 				c.WantClosed()
 				if waited := time.Since(start); waited > 0 {
 					t.Errorf("it ended after %v", waited)
@@ -432,6 +431,7 @@ func TestBlockedCommitEnds(t *testing.T) {
 		c.Send("COMMIT", "transaction:t", "receipt:2")
 		wantSilence(t, c)
 		shutDown(w)
+		c.WantError("going-away", "")
 		c.WantClosed()
 		w.wantDepth("/queue/a", 2, 0)
 		w.wantDepth("/queue/c", 1, 0)

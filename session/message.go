@@ -11,10 +11,12 @@ import (
 
 // Deliver implements broker.Sink.
 func (sub *subscription) Deliver(m *broker.Message, tag uint64, attempt int) bool {
+	it := item{sub: sub, msg: m, tag: tag, attempt: attempt}
 	if sub.ended.Load() {
+		sub.session.out.lose(it)
 		return false
 	}
-	return sub.session.out.deliver(item{sub: sub, msg: m, tag: tag, attempt: attempt})
+	return sub.session.out.deliver(it)
 }
 
 // Overrun implements broker.Sink: the backlog of a subscription with a queue

@@ -46,10 +46,17 @@ type Options struct {
 	Log    *slog.Logger
 	Server string // of CONNECTED: name/version
 
+	// Counters count what the sessions do; nil: each counts for itself.
+	Counters *Counters
+
 	ConnectTimeout time.Duration // from the start until CONNECT was accepted
 	CloseTimeout   time.Duration // for the last frames of a session, such as ERROR
-	Limits         Limits
-	HeartBeat      HeartBeat
+	// CloseGrace is how long a client that was told something last, such as a
+	// RECEIPT or an ERROR, has to close the connection itself, before that is
+	// done for it: some lose what comes together with the end.
+	CloseGrace time.Duration
+	Limits     Limits
+	HeartBeat  HeartBeat
 }
 
 // Limits bound what one session may cost.
@@ -82,8 +89,10 @@ func DefaultOptions(b *broker.Broker) Options {
 		Log:            slog.New(slog.DiscardHandler),
 		Audit:          slog.New(slog.DiscardHandler),
 		Server:         "hoofbeat",
+		Counters:       new(Counters),
 		ConnectTimeout: 10 * time.Second,
 		CloseTimeout:   5 * time.Second,
+		CloseGrace:     200 * time.Millisecond,
 		HeartBeat:      HeartBeat{Min: time.Second, Server: 10 * time.Second},
 		Limits: Limits{
 			Subscriptions:     1000,

@@ -14,9 +14,12 @@ type outbox struct {
 	conn  Conn
 	limit int // bytes, queued and being written
 	slow  SlowPolicy
+	// closeGrace is that of Options.
+	closeGrace time.Duration
 	// encode turns an item into a frame behind dst, and says whether it is
 	// text; an empty frame is not written. It is called by the writer.
 	encode func(dst []byte, it *item) (frame []byte, text bool)
+	counts *shard // what becomes of messages of topics
 	// onSlow is called, once, when the slow-consumer policy ends the session.
 	onSlow func(*Fault)
 
@@ -43,6 +46,10 @@ type outbox struct {
 	dropped int64     // messages of topics for which there was no room
 	stats   written
 
+	// grace is how long the client has to close the connection itself; 0 if
+	// nothing was said last.
+	grace  time.Duration
+	gone   alarm         // rings when nothing more can be read
 	ending alarm         // rings when nothing more is taken
 	done   chan struct{} // closed when the connection is
 }
@@ -65,9 +72,11 @@ type item struct {
 	attempt int
 }
 
-// written counts what went out.
+// written counts what went out; topics are those of messages without a tag,
+// and lost those of them whose subscription had ended.
 type written struct {
 	frames, messages, bytes int64
+	topics, lost            int64
 }
 
 // controlOverhead is what a control frame counts as beyond its bytes.
@@ -83,7 +92,7 @@ func (o *outbox) deliver(it item) bool {
 	o.mu.Lock()
 	if o.state != open {
 		o.mu.Unlock()
-		return it.tag == 0
+		return o.lose(it)
 	}
 	if it.tag != 0 && o.paused {
 		o.mu.Unlock()
@@ -103,6 +112,34 @@ func (o *outbox) deliver(it item) bool {
 	}
 	o.add(it, size)
 	return true
+}
+
+// topics is 1 for a message of a topic that goes to its subscriber directly.
+func (it *item) topics() int64 {
+	if it.msg != nil && it.tag == 0 {
+		return 1
+	}
+	return 0
+}
+
+// lose counts a message that will not be written, and returns whether nobody
+// will deliver it again.
+func (o *outbox) lose(it item) bool {
+	if it.tag == 0 {
+		o.counts.lost.Add(1)
+	}
+	return it.tag == 0
+}
+
+// loseAll counts what will not be written.
+func (o *outbox) loseAll(items []item) {
+	n := int64(0)
+	for i := range items {
+		n += items[i].topics()
+	}
+	if n > 0 {
+		o.counts.lost.Add(n)
+	}
 }
 
 // control takes a frame of the session's own; false says that the outbox is
@@ -193,11 +230,13 @@ func (o *outbox) drain(last []byte, code CloseCode, reason string, timeout time.
 	o.state, o.code, o.reason = draining, code, reason
 	o.ending.ring()
 	if discard {
+		o.loseAll(o.items)
 		clear(o.items)
 		o.items = o.items[:0]
 	}
 	if last != nil {
 		o.items = append(o.items, item{control: last})
+		o.grace = min(o.closeGrace, timeout/4)
 	}
 	o.conn.SetWriteDeadline(time.Now().Add(timeout))
 }
@@ -239,6 +278,7 @@ func (o *outbox) writeAndSettle(buf *[]byte, batch []item) (size int, ok bool) {
 	defer func() { <-o.busy }()
 	size, err := o.writeBatch(buf, batch)
 	if err != nil {
+		o.loseAll(batch)
 		return size, false
 	}
 	settle(batch)
@@ -315,12 +355,20 @@ func (o *outbox) writeBatch(buf *[]byte, batch []item) (size int, err error) {
 			*buf, text = o.encode((*buf)[:0], it)
 			frame = *buf
 			w.messages++
+			if it.tag == 0 {
+				w.topics++
+			}
 		} else {
 			size += len(it.control) + controlOverhead
 			text = utf8.Valid(frame)
 		}
 		if len(frame) == 0 {
-			it.tag = 0 // its subscription has ended: it was not written, and goes back
+			if it.msg != nil && it.tag == 0 {
+				w.topics--
+				w.lost++
+			} else if it.tag != 0 { // its subscription has ended: it was not written, and goes back
+				it.tag, it.msg = 0, nil
+			}
 			continue
 		}
 		w.frames++
@@ -333,6 +381,12 @@ func (o *outbox) writeBatch(buf *[]byte, batch []item) (size int, err error) {
 		return size, err
 	}
 	o.count(w)
+	if w.topics > 0 {
+		o.counts.written.Add(w.topics)
+	}
+	if w.lost > 0 {
+		o.counts.lost.Add(w.lost)
+	}
 	return size, nil
 }
 
@@ -363,17 +417,33 @@ func (o *outbox) fail() {
 	if o.state == open {
 		o.code, o.reason = ClosePolicy, "the client does not take what is written to it"
 	}
+	o.grace = 0
 	o.finishAndUnlock()
 }
 
 // finishAndUnlock closes the connection, which lets the reader go on.
 func (o *outbox) finishAndUnlock() {
+	o.loseAll(o.items)
 	o.state, o.items, o.refused, o.writing = finished, nil, nil, false
-	code, reason := o.code, o.reason
+	code, reason, grace := o.code, o.reason, o.grace
 	o.mu.Unlock()
 	o.ending.ring()
+	o.giveTime(grace)
 	o.conn.Close(code, reason)
 	close(o.done)
+}
+
+// giveTime waits until the client has closed the connection, at most so long.
+func (o *outbox) giveTime(d time.Duration) {
+	if d == 0 || o.gone.hasRung() {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-o.gone.channel():
+	}
 }
 
 // abandon ends the outbox without writing anything more: the peer is gone.

@@ -313,3 +313,22 @@ func TestStoreFails(t *testing.T) {
 		})
 	}
 }
+
+// What a client says of its trace travels as any header does: to topics and
+// queues, with every version.
+func TestTraceContextTravels(t *testing.T) {
+	converse(t, func(t *testing.T, w *world) {
+		parent, state := "traceparent:00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "tracestate:rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"
+		for _, version := range []string{"1.0", "1.1", "1.2"} {
+			c := w.dial()
+			c.Connect(version)
+			for _, to := range []string{"/topic/a", "/queue/a"} {
+				c.Send("SUBSCRIBE", "id:"+to, "destination:"+to)
+				c.Send("SEND", "destination:"+to, parent, state, "", "x")
+				c.Want("MESSAGE", "destination:"+to, parent, state, "", "x")
+			}
+			c.Close()
+			synctest.Wait()
+		}
+	})
+}

@@ -32,6 +32,7 @@ type Session struct {
 	id      string
 	started time.Time
 	out     *outbox // locks for itself
+	counts  *Counters
 
 	version   frames.Version // set once, before connected and before anything is delivered
 	publisher *broker.Publisher
@@ -83,6 +84,7 @@ type Session struct {
 	subs      map[string]*subscription // by id, or by destination where 1.0 has no id
 	byNumber  map[uint64]*subscription
 	numbers   uint64
+	deadRead  bool // ReadFrame has failed, and is not called again
 	temporary []broker.Destination
 	secret    string // names its temporary queues; made when needed
 	txs       map[string]*transaction
@@ -102,8 +104,15 @@ func New(conn Conn, o *Options, id string) *Session {
 		publisher: o.Broker.NewPublisher(),
 		rate:      newBucket(o.Limits.SendRate, o.Limits.SendRatePer),
 	}
-	s.out.encode = s.encodeItem
-	s.out.onSlow = func(f *Fault) { s.ended.CompareAndSwap(nil, f) }
+	if s.counts = o.Counters; s.counts == nil {
+		s.counts = new(Counters)
+	}
+	s.out.counts = s.counts.shard()
+	s.out.encode, s.out.closeGrace = s.encodeItem, o.CloseGrace
+	s.out.onSlow = func(f *Fault) {
+		s.counts.slow.Add(1)
+		s.ended.CompareAndSwap(nil, f)
+	}
 	s.ackDone = s.whenAcked("")
 	s.unfinished.Store(1)
 	return s
@@ -114,6 +123,7 @@ func New(conn Conn, o *Options, id string) *Session {
 // queues, open transactions are aborted.
 func (s *Session) Run() {
 	s.timer = s.options.Timers.Add(s.started.Add(s.options.ConnectTimeout), s.tick)
+	s.counts.begin(s.info.Transport)
 	if err := s.serve(); err != nil {
 		f := s.blame(err)
 		s.ended.CompareAndSwap(nil, f)
@@ -121,8 +131,10 @@ func (s *Session) Run() {
 		s.End(f)
 	}
 	s.leave(s.wasLost())
+	s.awaitEnd()
 	<-s.out.done // the timer sees to it that this does not last for ever
 	s.timer.Stop()
+	s.counts.end(s.peer(), s.ending())
 	s.logClosed()
 }
 
@@ -132,6 +144,7 @@ func (s *Session) serve() error {
 	for {
 		f, err := s.conn.ReadFrame()
 		if err != nil {
+			s.deadRead = true
 			return s.readFailed(err)
 		}
 		if s.out.closing() || s.failure.Load() != nil {
@@ -151,6 +164,18 @@ func (s *Session) serve() error {
 	}
 }
 
+// awaitEnd reads and forgets what still comes, until the client or the outbox
+// has closed the connection, or what comes is no frame.
+func (s *Session) awaitEnd() {
+	for !s.deadRead {
+		_, err := s.conn.ReadFrame()
+		s.deadRead = err != nil
+		if e := (*frames.Error)(nil); err != nil && !errors.As(err, &e) {
+			s.out.gone.ring()
+		}
+	}
+}
+
 // farewellTimeout is how long a client that has closed its side may take to
 // read what is on its way to it. Most have gone altogether.
 const farewellTimeout = time.Second
@@ -165,9 +190,11 @@ func (s *Session) readFailed(err error) error {
 		}
 		return err
 	case errors.Is(err, io.EOF):
+		s.out.gone.ring()
 		// It says nothing more, but may still read.
 		s.out.close(nil, CloseNormal, "", farewellTimeout, false)
 	default:
+		s.out.gone.ring()
 		s.out.abandon()
 	}
 	return nil
@@ -386,6 +413,32 @@ func newSecret() string {
 	var b [15]byte
 	rand.Read(b[:]) // never fails, see its documentation
 	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+}
+
+// peer is how the client is connected, for counters.
+func (s *Session) peer() Peer {
+	p := Peer{Transport: s.info.Transport}
+	if s.connected.Load() {
+		p.Version = s.version.String()
+	}
+	return p
+}
+
+// Why sessions end that end without a Fault, for counters.
+const (
+	Disconnected   = "disconnected"    // by DISCONNECT
+	ConnectionLost = "connection-lost" // the client is gone
+)
+
+// ending is why the session has ended, as one dashed word.
+func (s *Session) ending() string {
+	switch f := s.ended.Load(); {
+	case f != nil:
+		return f.Word
+	case s.leaving.Load():
+		return Disconnected
+	}
+	return ConnectionLost
 }
 
 func (s *Session) logClosed() {

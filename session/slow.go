@@ -40,13 +40,20 @@ func (o *outbox) full(size int) bool {
 func (o *outbox) overflow(size int) bool {
 	switch o.slow {
 	case DropNewest:
-		o.dropped++
+		o.drop(1)
 		return false
 	case DropOldest:
 		return o.dropOldest(size)
 	}
 	o.endSlow()
+	o.counts.lost.Add(1)
 	return false
+}
+
+// drop counts messages for which there is no room. The lock is held.
+func (o *outbox) drop(n int64) {
+	o.dropped += n
+	o.counts.dropped.Add(n)
 }
 
 // dropOldest drops messages of topics, the oldest first, and tells whether
@@ -55,19 +62,20 @@ func (o *outbox) overflow(size int) bool {
 // whoever publishes. What the writer has taken already cannot be dropped.
 func (o *outbox) dropOldest(size int) bool {
 	target := o.topicLimit() - o.limit/4
-	kept := o.items[:0]
+	kept, dropped := o.items[:0], int64(0)
 	for _, it := range o.items {
 		if o.bytes+size > target && it.msg != nil && it.tag == 0 {
 			o.bytes -= it.msg.Size()
-			o.dropped++
+			dropped++
 			continue
 		}
 		kept = append(kept, it)
 	}
 	clear(o.items[len(kept):])
 	o.items = kept
+	o.drop(dropped)
 	if o.full(size) {
-		o.dropped++
+		o.drop(1)
 		return false
 	}
 	return true

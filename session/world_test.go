@@ -56,6 +56,7 @@ func newWorld(t testing.TB, bo broker.Options, edit ...func(*session.Options)) *
 		t.Fatal(err)
 	}
 	w := &world{t: t, broker: b, setup: bo, edit: edit, options: session.DefaultOptions(b), socket: socketBytes}
+	w.options.CloseGrace = 0 // most tests close themselves, or wait for the end
 	w.options.Log = slog.New(&w.log)
 	for _, e := range edit {
 		e(&w.options)
@@ -100,6 +101,7 @@ func (w *world) stop() {
 	if n := w.server.Sessions(); n != 0 {
 		w.t.Errorf("%d sessions are left", n)
 	}
+	w.checkBooks()
 }
 
 // restart is what follows when the process has ended: a new broker on the same

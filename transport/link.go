@@ -11,6 +11,7 @@ import (
 // decoder, put together to most of a session.Conn.
 type link struct {
 	*gatherer
+	meters
 	decoder *frames.Decoder
 	info    session.Info
 	more    func() error // reads something into the decoder
@@ -22,8 +23,10 @@ func (l *link) ReadFrame() (frames.Inbound, error) {
 	for {
 		f, err := l.decoder.Next()
 		if err != nil || f.Frame != nil {
+			l.came.CountFrame(f)
 			return f, err
 		}
+		l.came.Flush()
 		if err := l.more(); err != nil {
 			l.decoder.Release()
 			return frames.Inbound{}, err
@@ -42,7 +45,11 @@ func (l *link) gatherFrames() {
 // Flush implements session.Conn.
 func (l *link) Flush() error {
 	l.corked = false
-	return l.flush()
+	if err := l.flush(); err != nil {
+		return err
+	}
+	l.went.Flush()
+	return nil
 }
 
 // SetWriteDeadline implements session.Conn. It fails only if the connection is

@@ -83,6 +83,8 @@ type Server struct {
 type conn interface {
 	session.Conn
 	cut()
+	measure(c *session.Counters)
+	measured()
 }
 
 // NewServer returns a Server. [Server.Shutdown] ends it.
@@ -90,6 +92,9 @@ func NewServer(o Options) *Server {
 	ctx, cancel := context.WithCancel(context.Background())
 	if o.Log == nil {
 		o.Log = o.Session.Log
+	}
+	if o.Session.Counters == nil {
+		o.Session.Counters = new(session.Counters)
 	}
 	return &Server{
 		options: o, origins: o.Origins, gate: newGate(o.Limits), prefix: newPrefix(), context: ctx, cancel: cancel,
@@ -113,12 +118,14 @@ func newPrefix() string {
 // run serves one connection until it has ended.
 func (s *Server) run(c conn) {
 	id := s.prefix + strconv.FormatUint(s.number.Add(1), 36)
+	c.measure(s.options.Session.Counters)
 	ses := session.New(c, &s.options.Session, id)
 	if !s.addSession(ses, c) {
 		ses.Shutdown(s.options.Session.CloseTimeout)
 	}
 	defer s.removeSession(ses)
 	ses.Run()
+	c.measured()
 }
 
 // Serve gives one connection that is a stream, such as one end of a net.Pipe,
@@ -166,9 +173,13 @@ func (s *Server) Reauthorize() {
 
 // refused records a connection that gets no session.
 func (s *Server) refused(remote, reason, detail string) {
+	s.options.Session.Counters.Reject(reason)
 	s.options.Log.Warn("connection refused", "remote", remote, "reason", reason, "detail", detail)
 	s.options.Session.Audit.Info("connection refused", "remote", remote, "reason", reason, "detail", detail)
 }
+
+// Counters are what the server's connections and sessions count in.
+func (s *Server) Counters() *session.Counters { return s.options.Session.Counters }
 
 // Sessions is how many there are.
 func (s *Server) Sessions() int {

@@ -182,6 +182,7 @@ func (c *sockConn) WriteFrame(p []byte, text bool) error {
 		return c.refuse()
 	}
 	c.gatherFrames()
+	c.went.CountEncoded(p)
 	const before, after = `a["`, `"]`
 	if c.compressed {
 		return c.compress(before, p, after)

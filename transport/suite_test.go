@@ -98,6 +98,7 @@ var suite = map[string]func(s stage){
 	"disconnect":         disconnect,
 	"beats from broker":  beatsFromBroker,
 	"beats from client":  beatsFromClient,
+	"counted":            counted,
 }
 
 func TestSuite(t *testing.T) {

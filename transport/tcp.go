@@ -54,6 +54,7 @@ func (c *tcpConn) Negotiated(v frames.Version) { c.decoder.SetVersion(v) }
 // WriteFrame implements session.Conn.
 func (c *tcpConn) WriteFrame(p []byte, _ bool) error {
 	c.gatherFrames()
+	c.went.CountEncoded(p)
 	_, err := c.Write(p)
 	return err
 }
@@ -133,6 +134,7 @@ func (s *Server) serveTCP(c net.Conn, config *tls.Config) {
 		info.Transport = "tls"
 		t, err := s.handshake(c, config)
 		if err != nil {
+			s.options.Session.Counters.Reject("tls-handshake")
 			s.options.Log.Info("TLS handshake failed", "remote", info.Remote, "error", err)
 			return
 		}

@@ -118,6 +118,7 @@ func (s *Server) welcome(accept accepter, w http.ResponseWriter, r *http.Request
 	c, err := accept(w, r, remote)
 	if err != nil {
 		release() // Accept has answered
+		s.options.Session.Counters.Reject("websocket-handshake")
 		s.options.Log.Info("WebSocket handshake failed", "remote", remote, "error", err)
 		return nil, nil
 	}

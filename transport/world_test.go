@@ -49,6 +49,7 @@ func newWorld(t testing.TB, edit ...func(*transport.Options)) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, broker: b, options: transport.Options{Session: session.DefaultOptions(b)}}
+	w.options.Session.CloseGrace = 0 // most tests wait for the end
 	w.options.Session.Log = slog.New(slog.NewTextHandler(&w.log, nil))
 	for _, e := range edit {
 		e(&w.options)

@@ -88,6 +88,7 @@ func (c *wsConn) Negotiated(v frames.Version) {
 // WriteFrame implements session.Conn: one frame is one message.
 func (c *wsConn) WriteFrame(p []byte, text bool) error {
 	c.gatherFrames()
+	c.went.CountEncoded(p)
 	if c.compressed {
 		typ := websocket.MessageBinary
 		if text {

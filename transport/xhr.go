@@ -24,6 +24,7 @@ import (
 // writer waits for one. Incoming requests wait until the reader has taken what
 // the last one brought.
 type xhrConn struct {
+	meters
 	key     sockKey
 	info    session.Info
 	limits  frames.Limits
@@ -115,8 +116,10 @@ func (c *xhrConn) ReadFrame() (frames.Inbound, error) {
 	for {
 		f, err := c.decoder.Next()
 		if err != nil || f.Frame != nil {
+			c.came.CountFrame(f)
 			return f, err
 		}
+		c.came.Flush()
 		if err := c.readMore(); err != nil {
 			c.decoder.Release()
 			return frames.Inbound{}, err
@@ -155,6 +158,7 @@ func (c *xhrConn) WriteFrame(p []byte, text bool) error {
 			return err
 		}
 	}
+	c.went.CountEncoded(p)
 	before := len(*c.out)
 	if c.line == 0 {
 		*c.out = append(*c.out, `a["`...)
@@ -242,6 +246,7 @@ func (c *xhrConn) Flush() error {
 	if err := c.send(); err != nil {
 		return err
 	}
+	c.went.Flush()
 	if !r.streaming || r.sent >= c.options.responseBytes() {
 		close(r.done)
 	} else {

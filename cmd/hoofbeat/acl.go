@@ -48,9 +48,9 @@ func (q questionFlag) Set(destination string) error {
 func newACLTestCommand() *cobra.Command {
 	var who subject
 	var questions []question
-	var explain, asJSON bool
+	var explain, asJSON, adminRead, adminWrite bool
 	cmd := &cobra.Command{
-		Use:   "test (--token T | --token-file F | --claims JSON | --user NAME | --anonymous) (--send DEST | --subscribe DEST)...",
+		Use:   "test (--token T | --token-file F | --claims JSON | --user NAME | --anonymous) (--send DEST | --subscribe DEST | --admin-read | --admin-write)...",
 		Short: "Say whether somebody may do something, and by which rule",
 		Long: `Decides as the broker would with this configuration. A token is verified; who is named by --claims or --user need not prove
 anything. Exit code 0: all is allowed; 1: something is denied; 2: it could not be decided.`,
@@ -59,8 +59,14 @@ anything. Exit code 0: all is allowed; 1: something is denied; 2: it could not b
   hoofbeat acl test --user billing --subscribe /queue/invoices`,
 		Args: faultyArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if adminRead {
+				questions = append(questions, question{action: auth.AdminRead})
+			}
+			if adminWrite {
+				questions = append(questions, question{action: auth.AdminWrite})
+			}
 			if len(questions) == 0 {
-				return asFault(errors.New("expected at least one --send or --subscribe"))
+				return asFault(errors.New("expected at least one --send, --subscribe, --admin-read or --admin-write"))
 			}
 			found, err := who.permissions(cmd)
 			if err != nil {
@@ -73,6 +79,8 @@ anything. Exit code 0: all is allowed; 1: something is denied; 2: it could not b
 	who.add(cmd)
 	flags.Var(questionFlag{auth.Send, &questions}, "send", "ask for SEND to this `destination` (repeatable)")
 	flags.Var(questionFlag{auth.Subscribe, &questions}, "subscribe", "ask for SUBSCRIBE to this `destination` or pattern (repeatable)")
+	flags.BoolVar(&adminRead, "admin-read", false, "ask for looking at the broker through the admin API")
+	flags.BoolVar(&adminWrite, "admin-write", false, "ask for changing it there")
 	flags.BoolVar(&explain, "explain", false, "tell every rule that has to do with it")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object with user, roles, verified and decisions")
 	return cmd
@@ -249,16 +257,35 @@ type decision struct {
 	Explanation string `json:"explanation,omitempty"`
 }
 
+// decide answers one question. What is asked about the admin API is about the
+// whole broker, and has a destination then.
+func (f *finding) decide(q *question) auth.Decision {
+	if q.action != auth.AdminRead && q.action != auth.AdminWrite {
+		return f.permissions.Decide(q.action, q.destination)
+	}
+	q.destination = "/**"
+	return f.permissions.Administer(q.action)
+}
+
+// deciding is the action whose rules decide: who may change may look.
+func (f *finding) deciding(action auth.Action) auth.Action {
+	p := f.permissions
+	if action == auth.AdminRead && p.Administer(action).Allowed && !p.Decide(action, "/**").Allowed {
+		return auth.AdminWrite
+	}
+	return action
+}
+
 // answer prints the decisions. An exitError with the code 1 says that something
 // is denied.
 func (f *finding) answer(w io.Writer, questions []question, explain, asJSON bool) error {
 	all := make([]decision, len(questions))
 	denied := 0
 	for i, q := range questions {
-		d := f.permissions.Decide(q.action, q.destination)
+		d := f.decide(&q)
 		all[i] = decision{Action: q.action.String(), Destination: q.destination, Allowed: d.Allowed, Rule: d.Rule, Reason: d.Reason}
 		if explain {
-			all[i].Explanation = f.permissions.Explain(q.action, q.destination)
+			all[i].Explanation = f.permissions.Explain(f.deciding(q.action), q.destination)
 		}
 		if !d.Allowed {
 			denied++

@@ -43,6 +43,16 @@ func TestACLTest(t *testing.T) {
 			[]string{"--user", "billing", "--role", "x", "--send", "/queue/a"}, 1,
 			"user \"billing\" with roles [\"x\"], as named, without a proof\ndenied   send /queue/a  no rule allows it\n",
 		},
+		"operator": {
+			[]string{"--user", "eve", "--role", "operator", "--admin-read", "--admin-write"}, 0,
+			"user \"eve\" with roles [\"operator\"], as named, without a proof\n" +
+				"allowed  admin:read /**  by rule \"operators\"\nallowed  admin:write /**  by rule \"operators\"\n",
+		},
+		"no operator": {
+			[]string{"--user", "eve", "--role", "service", "--admin-read", "--admin-write"}, 1,
+			"user \"eve\" with roles [\"service\"], as named, without a proof\n" +
+				"denied   admin:read /**  no rule allows all that the pattern matches\ndenied   admin:write /**  no rule allows all that the pattern matches\n",
+		},
 		"anonymous": {
 			[]string{"--anonymous", "--subscribe", "/topic/news"}, 0,
 			"user \"anonymous\" with roles [\"guest\"], without credentials\nallowed  subscribe /topic/news  by rule \"guests read\"\n",

@@ -2,44 +2,114 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"hoofbeat/admin"
+	"hoofbeat/admin/console"
+	"hoofbeat/auth"
 	"hoofbeat/broker"
 	"hoofbeat/config"
+	"hoofbeat/transport"
 )
 
 // An adminServer is the listener for operators. It answers until clients have
 // been drained, so that it can tell that they are.
 type adminServer struct {
 	listener net.Listener
+	tls      bool
 	server   *http.Server
 	ended    chan error // has what Serve returned
 	draining atomic.Bool
+	places   atomic.Pointer[[]admin.Listener] // where the program listens; nil until that is known
 }
 
-// newAdminServer makes one that does not listen yet. backup is nil if nothing
-// is on disk.
-func newAdminServer(c *config.Config, b *broker.Broker, store *diskStore, a *access, log, record *slog.Logger) *adminServer {
+// adminStomp is where clients connect that are pages of the listener for
+// operators.
+const adminStomp = "/ws"
+
+// adminParts are what operators see and steer.
+type adminParts struct {
+	config      *config.Config
+	broker      *broker.Broker
+	store       *diskStore // nil: nothing is on disk
+	access      *access
+	sessions    *transport.Server
+	throttle    *auth.Throttle // nil: none
+	settings    func() []admin.Setting
+	level       *slog.LevelVar
+	drain       func() // makes the program end
+	metrics     http.Handler
+	log, record *slog.Logger
+}
+
+// newAdminServer makes one that does not listen yet.
+func newAdminServer(p adminParts) *adminServer {
 	s := &adminServer{ended: make(chan error, 1)}
 	s.server = &http.Server{
-		Handler: admin.New(admin.Options{
-			Queues: b, Namespace: namespace(c), Backup: store.backup(), Log: log, Audit: record,
-			Checks: []admin.Check{{Name: "storage", Ready: store.ready}, {Name: "keys", Ready: a.ready}, {Name: "draining", Ready: s.ready}},
-		}),
+		Handler: admin.New(s.options(p)),
 		// Requests are short, and so are answers but for what the handler knows
 		// to take long.
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: time.Minute,
-		MaxHeaderBytes: 16 << 10, // as clients cannot log in, there is nothing long to send
-		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes: 32 << 10, // the longest token, and more
+		ErrorLog:       slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}
 	return s
+}
+
+func (s *adminServer) options(p adminParts) admin.Options {
+	c := p.config
+	l := c.Listen.Admin
+	return admin.Options{
+		Queues: p.broker, Namespace: namespace(c), Connections: connectionsOf(p.sessions), Access: p.access, Throttle: p.throttle, Remote: p.sessions.RemoteOf,
+		LoopbackWithoutToken: l.LoopbackWithoutToken, MetricsWithoutToken: l.MetricsWithoutToken, Hosts: l.Hosts,
+		Backup: p.store.backup(), About: s.about(c), Settings: p.settings, Level: p.level, Drain: s.drainer(p.drain),
+		Checks:  []admin.Check{{Name: "storage", Ready: p.store.ready}, {Name: "keys", Ready: p.access.ready}, {Name: "draining", Ready: s.ready}},
+		Console: console.Handler(), Metrics: p.metrics, STOMP: p.sessions.Handler(), StompPath: adminStomp, Log: p.log, Audit: p.record,
+	}
+}
+
+func (s *adminServer) about(c *config.Config) admin.About {
+	v := readVersion()
+	return admin.About{
+		Version: v.Version, Commit: v.Commit, Started: time.Now(), OnDisk: c.Storage.Directory != "", Sync: c.Storage.Sync,
+		Listeners: func() []admin.Listener {
+			if all := s.places.Load(); all != nil {
+				return *all
+			}
+			return nil
+		},
+		Draining: s.draining.Load,
+	}
+}
+
+// drainer is drain with readiness going first.
+func (s *adminServer) drainer(drain func()) func() {
+	return func() {
+		s.draining.Store(true)
+		drain()
+	}
+}
+
+// connectionsOf gives a server's sessions as operators see them.
+func connectionsOf(s *transport.Server) func() iter.Seq[admin.Connection] {
+	return func() iter.Seq[admin.Connection] {
+		return func(yield func(admin.Connection) bool) {
+			for ses := range s.AllSessions() {
+				if !yield(ses) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func (s *adminServer) ready() error {
@@ -50,15 +120,18 @@ func (s *adminServer) ready() error {
 }
 
 // listen begins to accept; with an empty address it does nothing.
-func (s *adminServer) listen(address string) error {
-	if address == "" {
+func (s *adminServer) listen(c config.Admin, log *slog.Logger) error {
+	if c.Address == "" {
 		return nil
 	}
-	l, err := net.Listen("tcp", address)
+	l, t, err := listen(c.Address, c.TLS, log)
 	if err != nil {
 		return fmt.Errorf("listen.admin: %w", err)
 	}
-	s.listener = l
+	s.listener, s.tls = l, t != nil
+	if s.tls {
+		l = tls.NewListener(l, t)
+	}
 	go func() { s.ended <- s.server.Serve(l) }()
 	return nil
 }
@@ -68,7 +141,26 @@ func (s *adminServer) url() string {
 	if s.listener == nil {
 		return ""
 	}
+	if s.tls {
+		return "https://" + s.listener.Addr().String()
+	}
 	return "http://" + s.listener.Addr().String()
+}
+
+// show lets operators know where the program listens.
+func (s *adminServer) show(all []listener) {
+	var places []admin.Listener
+	for _, l := range all {
+		kind := "websocket"
+		if strings.HasPrefix(l.url, "tcp") {
+			kind = "tcp"
+		}
+		places = append(places, admin.Listener{Kind: kind, URL: l.url})
+	}
+	if url := s.url(); url != "" {
+		places = append(places, admin.Listener{Kind: "admin", URL: url})
+	}
+	s.places.Store(&places)
 }
 
 // close lets the requests under way end, until the context does.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 
 	"hoofbeat/internal/load"
 )
@@ -48,7 +48,7 @@ func newBenchScenario(scenario, short string, own func(*pflag.FlagSet, *load.Opt
 		Short: short,
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(processors))
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cmp.Or(processors, max(1, runtime.NumCPU()/2))))
 			var lines io.Writer
 			if progress || (!cmd.Flags().Changed("progress") && isTerminal(os.Stderr)) {
 				lines = cmd.ErrOrStderr()
@@ -68,7 +68,7 @@ func newBenchScenario(scenario, short string, own func(*pflag.FlagSet, *load.Opt
 	f.BoolVar(&progress, "progress", false, "write a line of progress each second to stderr (default: if that is a terminal)")
 	// One goroutine scheduler is cheaper than two that look for work, and what it
 	// does not use is the broker's.
-	f.IntVar(&processors, "processors", max(1, runtime.NumCPU()/2), "processors that the generator may use at a time")
+	f.IntVar(&processors, "processors", 0, "processors that the generator may use at a time (default half of the machine's)")
 	brokerFlags(f, &options)
 	if scenario != load.ScenarioConnections {
 		messageFlags(f, &options)
@@ -214,10 +214,4 @@ func writeRows(name string, rows []load.Row) error {
 		return err
 	}
 	return os.WriteFile(name, append(data, '\n'), 0o644) //nolint:gosec // figures are no secret
-}
-
-// isTerminal tells whether a file is a terminal.
-func isTerminal(f *os.File) bool {
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
 }

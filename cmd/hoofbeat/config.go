@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -27,7 +29,7 @@ func newConfigCheckCommand() *cobra.Command {
 		Short: "Report every fault of a configuration file, together with the environment",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := config.Load(config.Options{File: args[0], Environ: os.Environ()})
+			c, err := config.Load(config.Options{File: args[0], Environ: environment()})
 			if err == nil {
 				_, faults := compilePolicies(c)
 				err = errors.Join(faults, checkAccess(cmd.Context(), c))
@@ -95,9 +97,15 @@ func loadConfig(cmd *cobra.Command) (*config.Config, error) {
 	return c, nil
 }
 
+// environment is that of the process, without what is no key of the
+// configuration.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(pair string) bool { return strings.HasPrefix(pair, tokenVariable+"=") })
+}
+
 // readConfig is loadConfig without a word.
 func readConfig(cmd *cobra.Command) (*config.Config, error) {
-	o := config.Options{Environ: os.Environ(), Flags: cmd.Flags()}
+	o := config.Options{Environ: environment(), Flags: cmd.Flags()}
 	if cmd.Flags().Lookup("config") != nil {
 		file, err := cmd.Flags().GetString("config")
 		if err != nil {

@@ -9,7 +9,7 @@ import (
 
 // policyConfig is a configuration with policies.
 func policyConfig(directory, policies string) string {
-	return fmt.Sprintf("auth: { anonymous: true }\nlisten: { admin: { address: \"127.0.0.1:0\" } }\nstorage: { directory: %q }\ndestinations: [%s]\n", directory, policies)
+	return fmt.Sprintf("auth: { anonymous: true }\nlisten: { admin: { address: \"127.0.0.1:0\", loopback_without_token: true } }\nstorage: { directory: %q }\ndestinations: [%s]\n", directory, policies)
 }
 
 // startConfigured runs a broker with a file only, on which a reload works.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,8 +12,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -26,18 +27,40 @@ import (
 
 // An operation is how a command gets at the queues: of a broker that runs, by
 // its listener for operators, or of one that does not, by its directory.
-type operation struct{ admin, directory string }
+type operation struct {
+	admin, directory string
+	token, tokenFile string
+	ca               string
+	insecure         bool
+}
 
+// add registers the flags of a command that can also work on a directory.
 func (o *operation) add(cmd *cobra.Command) {
+	o.addRunning(cmd)
+	cmd.Flags().StringVar(&o.directory, "directory", "", "storage `directory` of a broker that does not run, to work on without one")
+}
+
+// tokenVariable is the environment variable with an operator's token. It is no
+// key of the configuration.
+const tokenVariable = "HOOFBEAT_ADMIN_TOKEN"
+
+// addRunning registers the flags of a command that needs a broker that runs.
+func (o *operation) addRunning(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&o.admin, "admin", "", "`address` of a running broker's listener for operators (default: listen.admin.address of the configuration)")
-	flags.StringVar(&o.directory, "directory", "", "storage `directory` of a broker that does not run, to work on without one")
+	flags.StringVar(&o.admin, "admin", "", "`address` of a running broker's listener for operators, HOST:PORT or a URL (default: listen.admin.address of the configuration)")
+	flags.StringVar(&o.token, "token", "", "bearer token; other users of the machine can see it, prefer --token-file or the variable "+tokenVariable)
+	flags.StringVar(&o.tokenFile, "token-file", "", "`file` with the bearer token")
+	flags.StringVar(&o.ca, "ca", "", "PEM `file` of the certificate authorities to trust, instead of the system's")
+	flags.BoolVar(&o.insecure, "insecure", false, "do not verify the broker's certificate")
+	cmd.MarkFlagsMutuallyExclusive("token", "token-file")
+	cmd.MarkFlagsMutuallyExclusive("ca", "insecure")
 	config.Flags(flags)
 }
 
 // An operator does what operators ask for.
 type operator struct {
 	base   string // URL
+	token  string // empty: none
 	client *http.Client
 	// stopped is the directory of a broker that does not run, or "".
 	stopped string
@@ -55,22 +78,33 @@ func (o *operation) open(cmd *cobra.Command) (*operator, error) {
 		return nil, err
 	}
 	if o.directory != "" {
-		return openStopped(c, o.directory, newLogger(config.Log{Level: "warn"}, cmd.ErrOrStderr()))
+		return openStopped(c, o.directory, newLogger(config.Log{}, slog.LevelWarn, cmd.ErrOrStderr()))
 	}
-	address := o.admin
-	if address == "" {
-		address = c.Listen.Admin.Address
+	base := o.admin
+	if base == "" {
+		base = scheme("http", adminTLS(c)) + "://" + c.Listen.Admin.Address
 	}
-	address = strings.TrimPrefix(strings.TrimSuffix(address, "/"), "http://")
-	if _, port, err := net.SplitHostPort(address); err != nil || port == "" || port == "0" {
-		return nil, fmt.Errorf("listen.admin.address is %q, where no broker can be reached; name one with --admin HOST:PORT, or a directory with --directory", address)
+	if base, err = healthURL(base); err != nil {
+		return nil, fmt.Errorf("%w, or a directory with --directory where a command has that", err)
 	}
-	transport := &http.Transport{DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext}
+	token := cmp.Or(o.token, os.Getenv(tokenVariable))
+	if err := readSecret(&token, "--token-file", o.tokenFile); err != nil {
+		return nil, err
+	}
+	trust, err := (&linkFlags{ca: o.ca, insecure: o.insecure}).tls()
+	if err != nil {
+		return nil, err
+	}
+	transport := &http.Transport{DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext, TLSClientConfig: trust}
 	return &operator{
-		base: "http://" + address, client: &http.Client{Transport: transport},
+		base: base, token: token, client: &http.Client{Transport: transport, CheckRedirect: noRedirect},
 		close: func() error { transport.CloseIdleConnections(); return nil },
 	}, nil
 }
+
+// noRedirect follows none: a broker answers itself, and the token is for no
+// other.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // openStopped opens a directory as the broker does, with its policies, but
 // without anybody who listens.
@@ -91,7 +125,7 @@ func openStopped(c *config.Config, directory string, log *slog.Logger) (*operato
 	if err != nil {
 		return nil, errors.Join(err, store.close())
 	}
-	h := admin.New(admin.Options{Queues: b, Namespace: namespace(c), Backup: store.backup(), Log: log})
+	h := admin.New(admin.Options{Queues: b, Namespace: namespace(c), Backup: store.backup(), LoopbackWithoutToken: true, Log: log})
 	return &operator{
 		base: "http://localhost", client: &http.Client{Transport: inProcess{h}}, stopped: directory,
 		close: func() error {
@@ -100,6 +134,9 @@ func openStopped(c *config.Config, directory string, log *slog.Logger) (*operato
 		},
 	}, nil
 }
+
+// inProcessPeer is from where requests seem to come that leave no process.
+const inProcessPeer = "127.0.0.1:0"
 
 // inProcess gives requests to a handler.
 type inProcess struct{ http.Handler }
@@ -110,6 +147,7 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body == nil {
 		r.Body = http.NoBody
 	}
+	r.RemoteAddr = inProcessPeer
 	if r.Host == "" {
 		r.Host = r.URL.Host
 	}
@@ -163,6 +201,9 @@ func (o *operator) post(ctx context.Context, path string, body, into any) error 
 const maxAnswer = 512 << 20
 
 func (o *operator) do(r *http.Request, into any) (err error) {
+	if o.token != "" {
+		r.Header.Set("Authorization", "Bearer "+o.token)
+	}
 	answer, err := o.client.Do(r)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("no broker answers at %s: is it running? Of one that is stopped, name the directory with --directory", r.URL.Host)
@@ -184,6 +225,9 @@ func (o *operator) do(r *http.Request, into any) (err error) {
 	var told struct{ Error, Message string }
 	if json.Unmarshal(text, &told) != nil || told.Message == "" {
 		return fmt.Errorf("%s does not answer as a broker does: %s", r.URL.Host, answer.Status)
+	}
+	if answer.StatusCode == http.StatusUnauthorized {
+		return fmt.Errorf("%s (%s); give a token with --token-file or %s", told.Message, told.Error, tokenVariable)
 	}
 	return fmt.Errorf("%s (%s)", told.Message, told.Error)
 }

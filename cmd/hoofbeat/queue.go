@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -19,7 +18,8 @@ import (
 
 func newQueueCommand() *cobra.Command {
 	cmd := newGroup("queue", "Look into queues, and move or drop what is in them",
-		newQueueListCommand(), newQueueShowCommand(), newQueueBrowseCommand(), newQueuePurgeCommand(), newQueueMoveCommand(), newQueueDeleteCommand())
+		newQueueListCommand(), newQueueShowCommand(), newQueueBrowseCommand(), newQueueCreateCommand(),
+		newQueuePurgeCommand(), newQueueMoveCommand(), newQueueDeleteCommand())
 	cmd.Long = `Works on a running broker, by its listener for operators (listen.admin.address), or with --directory on the storage directory of
 one that is stopped. A queue is named as clients name it, such as /queue/orders; a durable subscription is
 /subscription/USER/CLIENT-ID/NAME, as ` + "`queue list`" + ` prints it.`
@@ -27,49 +27,50 @@ one that is stopped. A queue is named as clients name it, such as /queue/orders;
 }
 
 func newQueueListCommand() *cobra.Command {
+	return listing[admin.Queue]{
+		what: "queues", short: "Print queues and durable subscriptions with what they hold", stopped: true,
+		filters: []filter{
+			{"filter", "q", "only those with this `text` in their name"},
+			{"sort", "sort", "by `what` they are ordered: name, ready or oldest"},
+			{"order", "order", "`asc` or desc"},
+		},
+		header: "QUEUE\tREADY\tUNACKED\tDELAYED\tCONSUMERS\tBYTES\tOLDEST\tDURABLE",
+		row: func(q admin.Queue, now time.Time) []string {
+			n := strconv.Itoa
+			return []string{q.Name, n(q.Ready), n(q.Unacked), n(q.Delayed), n(q.Consumers), n(q.Bytes), age(q.Oldest, now), yesNo(q.Durable)}
+		},
+	}.command()
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func newQueueCreateCommand() *cobra.Command {
 	var on operation
-	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "Print all queues and durable subscriptions with what they hold",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Use:   "create QUEUE",
+		Short: "Make a queue that stays while it is empty",
+		Long: `A queue needs not be made: it comes with the first message, or the first subscriber, and goes with the last. One that was made stays
+until it is deleted, and is kept on disk if its policy is durable.`,
+		Example: "  hoofbeat queue create /queue/orders",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
 			return on.with(cmd, func(o *operator) error {
-				var all admin.QueueList
-				if err := o.get(cmd.Context(), "/api/v1/queues", nil, &all); err != nil {
+				var done admin.Created
+				if err := o.post(cmd.Context(), "/api/v1/queue/create", map[string]string{"name": args[0]}, &done); err != nil {
 					return err
 				}
-				if asJSON {
-					return writeJSON(cmd.OutOrStdout(), all)
-				}
-				return printQueues(cmd.OutOrStdout(), all.Queues, time.Now())
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: created\n", printable(done.Name))
+				return err
 			})
 		},
 	}
 	on.add(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object with queues")
 	return cmd
-}
-
-func printQueues(w io.Writer, queues []admin.Queue, now time.Time) error {
-	if len(queues) == 0 {
-		_, err := fmt.Fprintln(w, "there are no queues")
-		return err
-	}
-	var b strings.Builder
-	b.WriteString("QUEUE\tREADY\tUNACKED\tDELAYED\tCONSUMERS\tBYTES\tOLDEST\tDURABLE\n")
-	for _, q := range queues {
-		durable := "no"
-		if q.Durable {
-			durable = "yes"
-		}
-		fmt.Fprintf(&b, "%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n", printable(q.Name), q.Ready, q.Unacked, q.Delayed, q.Consumers, q.Bytes, age(q.Oldest, now), durable)
-	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	if _, err := io.WriteString(table, b.String()); err != nil {
-		return err
-	}
-	return table.Flush()
 }
 
 // age is how long ago something was, for people; "-" if that is not known.
@@ -297,28 +298,14 @@ func newDroppingCommand(verb, short, path, long string) *cobra.Command {
 
 // confirm asks a person, unless --yes has answered.
 func (o *operator) confirm(cmd *cobra.Command, verb, name string, yes bool) error {
-	if yes {
-		return nil
-	}
-	in, ok := cmd.InOrStdin().(*os.File)
-	if !ok || !isTerminal(in) {
-		return errors.New("expected --yes, as there is no terminal to ask on")
+	if yes || !asks(cmd) {
+		return agree(cmd, "", yes)
 	}
 	q, err := o.queue(cmd.Context(), name)
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(cmd.ErrOrStderr(), "%s %s, with %s? [y/N] ", verb, printable(q.Name), count(q.Ready+q.Delayed+q.Unacked)); err != nil {
-		return err
-	}
-	for line, err := range lines(cmd.Context(), in) {
-		answer := strings.ToLower(strings.TrimSpace(string(line)))
-		if err != nil || answer == "y" || answer == "yes" {
-			return err
-		}
-		break
-	}
-	return errors.New("nothing was done")
+	return agree(cmd, fmt.Sprintf("%s %s, with %s", verb, printable(q.Name), count(q.Ready+q.Delayed+q.Unacked)), false)
 }
 
 // count is a number of messages, for people.

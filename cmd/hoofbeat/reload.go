@@ -10,9 +10,11 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
+	"hoofbeat/admin"
 	"hoofbeat/broker"
 	"hoofbeat/config"
 	"hoofbeat/transport"
@@ -31,6 +33,8 @@ type reloader struct {
 	audit   *auditLog
 	log     *slog.Logger
 	record  *slog.Logger // of the audit log
+	counts  reloadCounts
+	inForce atomic.Pointer[[]admin.Setting]
 }
 
 // run reloads when a file has changed, or on SIGHUP, until the context ends.
@@ -139,10 +143,33 @@ func (r *reloader) reload(ctx context.Context) {
 		warnOfLimits(r.broker, r.log)
 	}
 	r.current = c
+	r.settle(c)
 	r.server.Reauthorize()
 	r.log.Info("reloaded: policies, rules, users, keys and revocations are in force", "file", c.File, "sessions", r.server.Sessions())
 	r.record.Info("reloaded", "file", c.File)
+	r.counts.reloaded()
 }
+
+// settle remembers what is in force when c has been applied: of what is read at
+// the start only, the value of then.
+func (r *reloader) settle(c *config.Config) {
+	was := make(map[string]config.Setting)
+	for _, s := range r.started.Effective() {
+		was[s.Key] = s
+	}
+	now := c.Effective()
+	all := make([]admin.Setting, len(now))
+	for i, s := range now {
+		if old, ok := was[s.Key]; ok && !reloads(s.Key) {
+			s = old
+		}
+		all[i] = admin.Setting(s)
+	}
+	r.inForce.Store(&all)
+}
+
+// settings are what is in force. Any goroutine may call it.
+func (r *reloader) settings() []admin.Setting { return *r.inForce.Load() }
 
 // policies compiles new policies for the storage and the prefixes that there
 // were at the start, as those do not change while the broker runs.
@@ -154,6 +181,7 @@ func (r *reloader) policies(c *config.Config) (broker.Policies, error) {
 
 // refuse logs every fault on a line of its own.
 func (r *reloader) refuse(err error) {
+	r.counts.refuse()
 	lines := strings.Split(err.Error(), "\n")
 	for _, l := range lines {
 		r.log.Error("the changed configuration is not used", "fault", l)

@@ -305,6 +305,43 @@ func TestReloadRevokes(t *testing.T) {
 	}
 }
 
+// A mounted config map is a folder of links by way of another link, ..data, which the kubelet swaps. The file that is named never changes.
+func TestReloadOfConfigMap(t *testing.T) {
+	mount := t.TempDir()
+	publish := func(version, text string) {
+		t.Helper()
+		if err := os.Mkdir(filepath.Join(mount, version), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(mount, version, "hoofbeat.yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(version, filepath.Join(mount, "..data_tmp")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(mount, "..data_tmp"), filepath.Join(mount, "..data")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(mount, "hoofbeat.yaml")
+	publish("..1", reloadConfig("", "/topic/a", "/topic/b"))
+	if err := os.Symlink(filepath.Join("..data", "hoofbeat.yaml"), file); err != nil {
+		t.Fatal(err)
+	}
+	s := startServe(t, 2, "--config", file)
+	c := gather(t, host(s.urls[1]), 1, "/topic/a", "/topic/b")
+	s.until(reloaded, func(n int) { publish(fmt.Sprintf("..2.%d", n), reloadConfig("", "/topic/a")) })
+	if err := c[0].want("ERROR\n", "message:access-denied", "subscription:1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(mount, "..1")); err != nil { // as the kubelet does
+		t.Fatal(err)
+	}
+	if r := runProgram(t.Context(), nil, "config", "check", file); r.code != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
 // SIGHUP reads everything again, the environment included, and opens the audit log anew.
 func TestReloadOnHangup(t *testing.T) {
 	survive := make(chan os.Signal, 1) // the signal may come before the program listens

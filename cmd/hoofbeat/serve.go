@@ -42,7 +42,10 @@ func newServeCommand() *cobra.Command {
 // completes, knows the configuration and reads it again when it changes.
 func serve(ctx context.Context, r *reloader, out, errout io.Writer) (err error) {
 	c := r.current
-	log := newLogger(c.Log, errout)
+	ctx, drain := context.WithCancel(ctx)
+	defer drain()
+	level := levelOf(c.Log)
+	log := newLogger(c.Log, level, errout)
 	record, audit, err := openAudit(c.Log.Audit, errout)
 	if err != nil {
 		return err
@@ -72,8 +75,16 @@ func serve(ctx context.Context, r *reloader, out, errout io.Writer) (err error) 
 	}
 	restrict(&options.Session, c, a, record)
 	s := transport.NewServer(options)
+	a.reauthorize = s.Reauthorize
 	r.started, r.access, r.broker, r.server, r.audit, r.log, r.record = c, a, b, s, audit, log, record
-	return run(ctx, c, s, newAdminServer(c, b, store, a, log, record), r, out, log)
+	r.settle(c)
+	r.counts.started()
+	operators := newAdminServer(adminParts{
+		metrics: newMetrics(b, s, store, a, r, log),
+		config:  c, broker: b, store: store, access: a, sessions: s, throttle: options.Session.Throttle,
+		settings: r.settings, level: level, drain: drain, log: log, record: record,
+	})
+	return run(ctx, c, s, operators, r, out, log)
 }
 
 // newBroker makes a broker of what is on disk.
@@ -98,7 +109,7 @@ func newBroker(c *config.Config, store *diskStore, clock *timers.Queue, log *slo
 func run(ctx context.Context, c *config.Config, s *transport.Server, operators *adminServer, r *reloader, out io.Writer, log *slog.Logger) error {
 	listeners, err := openListeners(c, s, log)
 	if err == nil {
-		err = operators.listen(c.Listen.Admin.Address)
+		err = operators.listen(c.Listen.Admin, log)
 	}
 	if err == nil {
 		for _, w := range c.Warnings() {
@@ -107,6 +118,7 @@ func run(ctx context.Context, c *config.Config, s *transport.Server, operators *
 			}
 			log.Warn(w)
 		}
+		operators.show(listeners)
 		err = announce(out, listeners, operators.url())
 	}
 	if err != nil {
@@ -125,6 +137,7 @@ func run(ctx context.Context, c *config.Config, s *transport.Server, operators *
 	for _, l := range listeners {
 		go func() { ended <- l.serve() }()
 	}
+	tellSupervisor(supervisedReady, log)
 	err = wait(ctx, c, s, operators, ended, len(listeners), log)
 	stop()
 	<-watched
@@ -160,6 +173,7 @@ func wait(ctx context.Context, c *config.Config, s *transport.Server, operators 
 	select {
 	case <-ctx.Done():
 		operators.draining.Store(true)
+		tellSupervisor(supervisedEnds, log)
 		log.Info("stopping", "sessions", s.Sessions(), "drainDelay", c.Limits.DrainDelay, "drainTimeout", c.Limits.DrainTimeout)
 		if failed = linger(c.Limits.DrainDelay, ended); failed != nil {
 			n--
@@ -203,10 +217,15 @@ func linger(d time.Duration, ended <-chan error) error {
 // for, when clients have gone.
 const operatorsPatience = 5 * time.Second
 
-func newLogger(c config.Log, w io.Writer) *slog.Logger {
-	var level slog.Level
+// levelOf is the level of the configuration, which can be changed.
+func levelOf(c config.Log) *slog.LevelVar {
+	level := new(slog.LevelVar)
 	// The configuration has checked that it is one of slog's names.
 	_ = level.UnmarshalText([]byte(c.Level))
+	return level
+}
+
+func newLogger(c config.Log, level slog.Leveler, w io.Writer) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
 	if c.Format == "json" {
 		return slog.New(slog.NewJSONHandler(w, o))

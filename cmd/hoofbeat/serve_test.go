@@ -77,7 +77,9 @@ type serving struct {
 // serveArgs are those of a broker that keeps to itself: its port is its own,
 // it has none for operators, and no directory, unless the arguments say so.
 func serveArgs(args ...string) []string {
-	apart := []string{"serve", "--listen-websocket-address", "127.0.0.1:0", "--listen-admin-address", "", "--storage-directory", ""}
+	apart := []string{
+		"serve", "--listen-websocket-address", "127.0.0.1:0", "--listen-admin-address", "", "--listen-admin-loopback-without-token=true", "--storage-directory", "",
+	}
 	return append(apart, args...)
 }
 

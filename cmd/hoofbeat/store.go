@@ -35,7 +35,7 @@ time. Exit code 0: no fault was found; 1: there are faults, or not everything co
 			if directory == "" {
 				return errors.New("storage.directory is empty: there is nothing to check; name a directory")
 			}
-			return checkStore(cmd, directory, newLogger(config.Log{Level: "warn"}, cmd.ErrOrStderr()))
+			return checkStore(cmd, directory, newLogger(config.Log{}, slog.LevelWarn, cmd.ErrOrStderr()))
 		},
 	}
 	config.Flags(cmd.Flags())

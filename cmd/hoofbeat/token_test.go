@@ -29,6 +29,7 @@ acl:
   - { roles: [service], allow: [send, subscribe], destinations: ["/queue/**"] }
   - { name: guests read, roles: [guest], allow: [subscribe], destinations: ["/topic/news"] }
   - { name: no secrets, deny: [send, subscribe], destinations: ["/queue/secret.**"] }
+  - { name: operators, roles: [operator], allow: ["admin:write"] }
 `)
 }
 

@@ -10,7 +10,6 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"hoofbeat/auth"
 )
@@ -89,20 +88,4 @@ func nextLine(next func() ([]byte, error, bool)) ([]byte, error) {
 		return nil, errors.New("the standard input has ended, without a password")
 	}
 	return line, err
-}
-
-// silence keeps a terminal from showing what is typed, until restore is called.
-func silence(terminal *os.File) (restore func() error, err error) {
-	fd := int(terminal.Fd())
-	was, err := unix.IoctlGetTermios(fd, unix.TCGETS)
-	if err != nil {
-		return nil, fmt.Errorf("the terminal: %w", err)
-	}
-	silent := *was
-	silent.Lflag = silent.Lflag&^unix.ECHO | unix.ICANON | unix.ISIG
-	silent.Iflag |= unix.ICRNL
-	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &silent); err != nil {
-		return nil, fmt.Errorf("the terminal: %w", err)
-	}
-	return func() error { return unix.IoctlSetTermios(fd, unix.TCSETS, was) }, nil
 }

@@ -11,11 +11,14 @@ const (
 	stompClient  = "github.com/go-stomp/stomp/v3"
 	websocketLib = "github.com/coder/websocket"
 	goleak       = "go.uber.org/goleak"
+	systemdLib   = "github.com/coreos/go-systemd/v22/daemon"
+	md2manLib    = "github.com/cpuguy83/go-md2man/v2"
+	jsonSchema   = "github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// testLibs may be imported by the tests of every package: they check for leaked goroutines, and play the other side with
-// code that is not ours.
-var testLibs = []string{goleak, stompClient, websocketLib}
+// testLibs may be imported by the tests of every package: they check for leaked goroutines, play the other side with
+// code that is not ours, and compare JSON with a schema.
+var testLibs = []string{goleak, stompClient, websocketLib, jsonSchema}
 
 // table is one row per package of the tree, in the order of the layers, lowest first. Tests are held to a laxer rule: they
 // may import any package of ours, and testLibs.
@@ -54,17 +57,27 @@ var table = []rule{
 		reason: "a broker.Store; another engine must be able to take its place, so nothing but cmd imports it",
 	},
 	{
-		pkg: "admin", own: []string{"broker", "session", "auth"}, third: []string{"github.com/prometheus/client_golang"},
+		pkg: "admin", own: []string{"broker", "session", "auth"},
 		reason: "operators look at the layers below; the layers below do not know that they are looked at",
 	},
 	{
+		pkg:    "admin/console",
+		reason: "a page and the files that it needs, embedded; it talks to the admin API as any page does",
+	},
+	{
+		pkg: "admin/metrics", own: []string{"broker", "session", "auth"}, third: []string{"github.com/prometheus/client_golang"},
+		reason: "names for what each package counts for itself, so that only this one knows Prometheus; what is in packages that only " +
+			"cmd may know comes as values",
+	},
+	{
 		pkg: "cmd/hoofbeat", own: []string{
-			"frames", "broker", "auth", "config", "session", "transport", "store/pebble", "admin",
+			"frames", "broker", "auth", "config", "session", "transport", "store/pebble", "admin", "admin/console", "admin/metrics",
 			"internal/client", "internal/load", "internal/tlsfiles", "internal/timers", "examples/browser",
 		},
-		third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", stompClient, "golang.org/x/sys", "github.com/pires/go-proxyproto"},
+		third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", stompClient, "golang.org/x/sys", "github.com/pires/go-proxyproto", systemdLib, md2manLib},
 		reason: "the program: it alone puts the parts together; go-stomp is there for pub and sub, which are clients, " +
-			"x/sys to ask whether somebody is looking at a terminal, go-proxyproto to wrap listeners",
+			"x/sys to ask whether somebody is looking at a terminal, go-proxyproto to wrap listeners, " +
+			"go-systemd to say that they are open, go-md2man for the manual",
 	},
 	{
 		pkg:    "examples/browser",
@@ -99,12 +112,28 @@ var table = []rule{
 		reason: "the contract of every broker.Store, by what the broker exports",
 	},
 	{
+		pkg: "internal/proctest", own: []string{"frames"},
+		reason: "starts and ends the program in tests and talks to it; what it is to do, the tests say",
+	},
+	{
+		pkg:    "internal/soak",
+		reason: "tests only, of the program with thousands of clients for a long time",
+	},
+	{
 		pkg:    "internal/durable",
 		reason: "tests only, of the program as an operator starts it",
 	},
 	{
 		pkg:    "internal/dialects",
 		reason: "tests only, of what clients send and can read",
+	},
+	{
+		pkg:    "internal/deploy",
+		reason: "tests only, of releases, packages, images and what is in deploy",
+	},
+	{
+		pkg:    "internal/docs",
+		reason: "tests only, of the pages of this tree",
 	},
 	{
 		pkg:    "internal/deps",

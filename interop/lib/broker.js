@@ -65,6 +65,8 @@ export class Broker {
 
   /** The address of its WebSocket endpoint. */
   url;
+  /** The address of its listener for operators, if the flags ask for one. */
+  operators;
   /** What it has logged, over all its starts. */
   log = '';
 
@@ -101,6 +103,7 @@ export class Broker {
       'listen-admin-address': '',
       'storage-directory': '',
       ...this.#flags,
+      ...(this.operators && { 'listen-admin-address': new URL(this.operators).host }),
     };
     const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
     const child = spawn(this.#program, ['serve', ...args], {
@@ -117,11 +120,14 @@ export class Broker {
   }
 
   async #printedURL(child) {
+    let url;
     for await (const line of createInterface({ input: child.stdout })) {
-      const found = /^hoofbeat accepts STOMP on (ws:\S+)$/.exec(line);
-      if (found) {
+      url ??= /^hoofbeat accepts STOMP on (ws:\S+)$/.exec(line)?.[1];
+      const operators = /^hoofbeat answers operators on (http\S+)$/.exec(line)?.[1];
+      this.operators = operators ?? this.operators;
+      if (url && (operators || !this.#flags['listen-admin-address'])) {
         child.stdout.resume();
-        return found[1];
+        return url;
       }
     }
     return this.#died();

@@ -82,6 +82,7 @@ func within(limit time.Duration, c <-chan struct{}) {
 // shut writes where lanes begin, so that the next one to open the Store need
 // not search, and closes Pebble.
 func (s *Store) shut() error {
+	s.stopMetrics()
 	if err := s.writeHeads(); err != nil {
 		return errors.Join(err, s.db.Close())
 	}

@@ -118,6 +118,7 @@ type committer struct {
 	s       *Store
 	encoder encoder
 	elider  elider
+	ops     int           // steps of the last batch
 	refused map[int]error // by application
 }
 
@@ -140,7 +141,7 @@ func (c *committer) commit(g *group, first, n int) error {
 	if err != nil {
 		return err
 	}
-	s.metrics.commit(b.Len(), time.Since(s.opened)-start)
+	s.metrics.commit(c.ops, b.Len(), time.Since(s.opened)-start)
 	s.report(g.applications[first:first+n], c.refused, first)
 	c.refreshHeads()
 	b.Reset()
@@ -150,6 +151,7 @@ func (c *committer) commit(g *group, first, n int) error {
 // encode makes a Pebble batch.
 func (c *committer) encode(g *group, first, n int) error {
 	ops := g.ops[g.start(first):g.applications[first+n-1].end]
+	c.ops = len(ops)
 	c.s.metrics.ops.Add(int64(len(ops)))
 	c.s.metrics.elided.Add(int64(c.elider.elide(ops)))
 	clear(c.refused)

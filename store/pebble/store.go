@@ -37,6 +37,7 @@ type Store struct {
 	disk    *disk
 	opened  time.Time
 	metrics counts
+	lookout lookout
 
 	// Why Ready is not nil, or nil.
 	failure atomic.Pointer[error] // set once
@@ -181,10 +182,8 @@ func (s *Store) Ready() error {
 			return *err
 		}
 	}
-	if t := s.started.Load(); t != 0 {
-		if d := time.Since(s.opened) - time.Duration(t); d > slowCommit {
-			return fmt.Errorf("the disk of %s has not answered for %s", s.dir, d.Round(time.Second))
-		}
+	if d := s.stuck(); d > 0 {
+		return fmt.Errorf("the disk of %s has not answered for %s", s.dir, d.Round(time.Second))
 	}
 	return nil
 }

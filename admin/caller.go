@@ -1,0 +1,180 @@
+package admin
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"hoofbeat/auth"
+)
+
+// A caller is who makes a request, and what he may do.
+type caller struct {
+	user        string // empty for whoever is on this machine
+	method      string // token, password or loopback; empty for who has proven nothing
+	read, write bool
+}
+
+// Me is the answer of /api/v1/me.
+type Me struct {
+	User   string `json:"user,omitempty"`
+	Method string `json:"method"` // token, password or loopback
+	Read   bool   `json:"read"`
+	Write  bool   `json:"write"`
+}
+
+func (s *server) me(c *call) error {
+	if _, err := parameters(c.r); err != nil {
+		return err
+	}
+	return answer(c.w, Me{User: c.by.user, Method: c.by.method, Read: c.by.read, Write: c.by.write})
+}
+
+// admit finds out who makes a request, and refuses whoever lacks a right.
+func (s *server) admit(w http.ResponseWriter, r *http.Request, needs right) (caller, error) {
+	if needs == nothing {
+		return caller{}, nil
+	}
+	by, err := s.caller(r)
+	if err != nil {
+		if told, ok := errors.AsType[*refusal](err); ok && told.status == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+		}
+		return by, err
+	}
+	lacks := ""
+	switch {
+	case needs == reading && !by.read:
+		lacks = auth.AdminRead.String()
+	case needs == writing && !by.write:
+		lacks = auth.AdminWrite.String()
+	}
+	if lacks != "" {
+		s.o.Audit.Info("operator denied", "user", by.user, "method", by.method, "path", r.URL.Path, "lacks", lacks, "remote", s.o.Remote(r))
+		return by, &refusal{http.StatusForbidden, "forbidden", "this takes the right " + lacks + ", which a rule of the acl can give"}
+	}
+	return by, nil
+}
+
+// caller finds out who makes a request. A proof that is offered decides; who is
+// on this machine may need none.
+func (s *server) caller(r *http.Request) (caller, error) {
+	offered := r.Header.Values("Authorization")
+	switch {
+	case len(offered) == 1:
+		return s.proven(r, offered[0])
+	case len(offered) == 0 && s.o.LoopbackWithoutToken && isLocal(r):
+		return caller{method: "loopback", read: true, write: true}, nil
+	}
+	return caller{}, &refusal{
+		http.StatusUnauthorized, "unauthenticated",
+		"expected Authorization: Bearer with a token; on the broker's machine, listen.admin.loopback_without_token: true makes it needless",
+	}
+}
+
+// isLocal tells whether the peer is on this machine, and no proxy that passes
+// on what others send.
+func isLocal(r *http.Request) bool {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !peer.Addr().Unmap().IsLoopback() {
+		return false
+	}
+	for name := range r.Header {
+		if name == "Forwarded" || name == "Via" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
+			return false
+		}
+	}
+	return true
+}
+
+// notAccepted is all that somebody learns whose proof is refused.
+const notAccepted = "the credentials were not accepted"
+
+// proven finds out whom an Authorization header proves. Who has failed before
+// may have to wait.
+func (s *server) proven(r *http.Request, header string) (caller, error) {
+	if s.o.Access == nil {
+		return caller{}, &refusal{http.StatusUnauthorized, "unauthenticated", notAccepted}
+	}
+	name, passcode, basic := r.BasicAuth()
+	remote := s.o.Remote(r)
+	if err := s.holdUp(r, remote, name); err != nil {
+		return caller{}, err
+	}
+	var id *auth.Identity
+	var err error
+	if basic {
+		id, err = s.o.Access.Login(name, passcode)
+	} else {
+		id, err = s.byToken(header)
+	}
+	if err != nil {
+		return caller{}, s.notProven(r, remote, name, err)
+	}
+	p := s.o.Access.For(id)
+	return caller{
+		user: id.User, method: id.Method,
+		read: p.Administer(auth.AdminRead).Allowed, write: p.Administer(auth.AdminWrite).Allowed,
+	}, nil
+}
+
+// byToken verifies the token of a header (RFC 6750, 2.1).
+func (s *server) byToken(header string) (*auth.Identity, error) {
+	scheme, token, _ := strings.Cut(strings.TrimSpace(header), " ")
+	token = strings.TrimSpace(token)
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return nil, &auth.Refusal{Reason: "the Authorization header is neither Bearer with a token nor Basic"}
+	}
+	return s.o.Access.Verify(token)
+}
+
+// holdUp makes those wait who failed before.
+func (s *server) holdUp(r *http.Request, remote, name string) error {
+	if s.o.Throttle == nil {
+		return nil
+	}
+	wait, ok := s.o.Throttle.Delay(remote, name, time.Now())
+	if ok && wait > 0 {
+		t := time.NewTimer(wait)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-r.Context().Done():
+			ok = false
+		}
+	}
+	if !ok {
+		s.o.Audit.Info("operator refused", "reason", "too many failures", "path", r.URL.Path, "remote", remote)
+		return &refusal{http.StatusTooManyRequests, "rate-limited", "too many requests from this address have failed to authenticate (limits.failed_connects)"}
+	}
+	return nil
+}
+
+// notProven counts and records a proof that was refused.
+func (s *server) notProven(r *http.Request, remote, name string, err error) error {
+	told, known := errors.AsType[*auth.Refusal](err)
+	if !known {
+		return err
+	}
+	about := []any{"reason", told.Reason, "path", r.URL.Path, "remote", remote}
+	if user := told.User; user != "" && !looksSecret(user) {
+		about = append(about, "user", user)
+	}
+	s.o.Audit.Info("operator refused", about...)
+	if told.Busy {
+		return &refusal{http.StatusServiceUnavailable, "busy", "too many are logging in at this moment; try again in a few seconds"}
+	}
+	if s.o.Throttle != nil {
+		s.o.Throttle.Failed(remote, name, time.Now())
+	}
+	return &refusal{http.StatusUnauthorized, "unauthenticated", notAccepted}
+}
+
+// looksSecret tells whether somebody may have put a token where a name belongs;
+// see session.notAuthenticated.
+func looksSecret(name string) bool {
+	const longestName = 256
+	return strings.HasPrefix(name, "eyJ") || len(name) > longestName
+}

@@ -1,0 +1,23 @@
+// Topics that somebody subscribes to.
+import { number } from '../format.js';
+import { Component, html } from '../html.js';
+import { to } from '../route.js';
+import { Badge, Filter, Heading, Pager, Resource, Table } from '../ui.js';
+import { Brief } from '../text.js';
+
+const columns = [
+  { label: 'Topic', cell: (t) => html`<${Brief} of=${t.name} />${/(^|[./])(\*\*?|#|>)([./]|$)/.test(t.name) ? html` <${Badge}>pattern<//>` : ''}` },
+  { label: 'Subscribers', num: true, cell: (t) => number(t.subscribers) },
+];
+
+export class Topics extends Component {
+  render({ params }) {
+    const { q, after } = params;
+    return html`<${Heading}>Topics<//>
+      <p class="soft lead">A topic exists while it has subscribers, each of whom gets a copy of every message. Durable subscriptions are among the <a href="#/queues?q=%2Fsubscription%2F">queues</a>.</p>
+      <div class="tools"><${Filter} label="Filter" name="q" value=${q} hint="part of a name" /></div>
+      <${Resource} path=${to('topics', { q, after, limit: 100 }).slice(1)} show=${(data) => html`
+        <${Table} label="Topics" columns=${columns} rows=${data.topics} id=${(t) => t.name} empty=${q ? 'No topic is like that.' : 'Nobody subscribes to a topic.'} />
+        <${Pager} params=${params} shown=${data.topics.length} next=${data.next} total=${data.total} what="topic" />`} />`;
+  }
+}

@@ -1,0 +1,300 @@
+package metrics
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"hoofbeat/broker"
+	"hoofbeat/session"
+)
+
+// A collector asks the sources when it is scraped. It implements
+// prometheus.Collector.
+type collector struct {
+	Sources
+	*names
+	surveys surveys
+}
+
+func newCollector(s Sources) *collector {
+	return &collector{Sources: s, names: newNames(), surveys: surveys{ask: s.Broker.Survey}}
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range c.all {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector. It runs on a goroutine of the
+// client's, where a panic would end the process.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	defer func() {
+		if r := recover(); r != nil {
+			ch <- prometheus.NewInvalidMetric(c.build.desc, fmt.Errorf("a fault: %v", r))
+		}
+	}()
+	s := sink(ch)
+	s.put(c.build, 1, c.Build.Version, c.Build.Commit, c.Build.Go)
+	c.collectClients(s)
+	c.collectAccess(s)
+	c.collectMessages(s)
+	c.collectQueues(s)
+	if c.Store != nil {
+		c.collectStore(s, c.Store())
+	}
+	c.collectReloads(s)
+}
+
+// A sink takes samples.
+type sink chan<- prometheus.Metric
+
+func (s sink) put(n name, value float64, labels ...string) {
+	s <- prometheus.MustNewConstMetric(n.desc, n.kind, value, labels...)
+}
+
+func (s sink) count(n name, value int64, labels ...string) { s.put(n, float64(value), labels...) }
+
+// counts puts one sample for each key, and for the usual ones in any case.
+func (s sink) counts(n name, all map[string]int64, usual ...string) {
+	for key, value := range all {
+		s.count(n, value, word(key))
+	}
+	for _, key := range usual {
+		if _, known := all[key]; !known {
+			s.count(n, 0, key)
+		}
+	}
+}
+
+// The usual reasons: a rate is right only if a counter was there before it
+// counted for the first time.
+var (
+	rejections = []string{"origin", "too-many-connections", session.RateLimited, "tls-handshake", "websocket-handshake"}
+	refusals   = []string{session.AuthenticationFailed, session.ConnectTimeout, session.NotConnected, session.RateLimited, session.TryLater, session.ConnectionLost}
+	closings   = []string{
+		session.Disconnected, session.ConnectionLost, session.HeartBeatTimeout, session.SlowConsumer, session.TokenExpired, session.TokenRevoked,
+		session.AccessDenied, session.GoingAway, session.ClosedByOperator, session.QueueFull, session.StorageFailed, session.InternalError,
+	}
+)
+
+// word is the label of a reason or a transport; empty for what there was no
+// room to tell apart.
+func word(key string) string {
+	if key == "" {
+		return "other"
+	}
+	return key
+}
+
+func (s sink) flag(n name, is bool) {
+	if is {
+		s.put(n, 1)
+	} else {
+		s.put(n, 0)
+	}
+}
+
+func (s sink) histogram(n name, h Histogram) {
+	buckets, sum := make(map[float64]uint64, len(h.Bounds)), uint64(0)
+	for i, count := range h.Counts {
+		sum += count
+		if i < len(h.Bounds) {
+			buckets[h.Bounds[i]] = sum
+		}
+	}
+	s <- prometheus.MustNewConstHistogram(n.desc, sum, h.Sum, buckets)
+}
+
+func (c *collector) collectClients(s sink) {
+	t := c.Sessions()
+	for p, n := range t.Open {
+		s.count(c.connections, n, word(p.Transport), version(p))
+	}
+	for p, n := range t.Accepted {
+		s.count(c.accepted, n, word(p.Transport), version(p))
+	}
+	s.counts(c.opened, t.Opened)
+	s.counts(c.rejected, t.Rejected, rejections...)
+	s.counts(c.refused, t.Refused, refusals...)
+	s.counts(c.closed, t.Closed, closings...)
+	s.count(c.slow, t.SlowConsumers)
+	for command, n := range t.Received {
+		s.count(c.framesIn, n.Frames, command)
+		s.count(c.bytesIn, n.Bytes, command)
+	}
+	for command, n := range t.Sent {
+		s.count(c.framesOut, n.Frames, command)
+		s.count(c.bytesOut, n.Bytes, command)
+	}
+	out := c.Outbound()
+	s.count(c.outbound, out.All)
+	s.count(c.outboundMost, out.Most)
+	s.count(c.written, t.Written)
+	s.count(c.topicDropped, t.Slow, "slow-consumer")
+	s.count(c.topicDropped, t.Lost, "ended")
+	for d, n := range t.Decisions {
+		s.count(c.decisions, n, d.Action.String(), decision(d))
+	}
+	s.count(c.expiries, t.TokensExpired)
+	s.count(c.refreshes, t.Refreshed, "accepted")
+	s.count(c.refreshes, t.RefreshRefused, "refused")
+}
+
+func version(p session.Peer) string {
+	if p.Version == "" {
+		return "none"
+	}
+	return p.Version
+}
+
+func decision(d session.Decision) string {
+	if d.Allowed {
+		return "allowed"
+	}
+	return "denied"
+}
+
+func (c *collector) collectAccess(s sink) {
+	a := c.Auth()
+	s.put(c.keyFetches, float64(a.Refreshes), "ok")
+	s.put(c.keyFetches, float64(a.Failures), "failed")
+	s.put(c.keys, float64(a.Keys))
+	s.put(c.keysAge, a.KeysAge.Seconds())
+	s.flag(c.keysAreStale, a.Stale)
+}
+
+func (c *collector) collectMessages(s sink) {
+	b := c.Broker.Stats()
+	unstorable := b.Unstorable.Load() // first, so that it is not the larger one
+	s.count(c.notTaken, max(0, b.Refused.Load()-unstorable), "queue-full")
+	s.count(c.notTaken, unstorable, "storage")
+	s.count(c.received, b.Sent.Load())
+	s.count(c.unroutable, b.Unroutable.Load())
+	s.count(c.published, b.Published.Load())
+	s.count(c.restored, b.Restored.Load())
+	s.count(c.enqueued, b.Enqueued.Load())
+	s.count(c.delivered, b.Delivered.Load())
+	s.count(c.redelivered, b.Redelivered.Load())
+	s.count(c.acked, b.Acked.Load())
+	s.count(c.nacked, b.Nacked.Load())
+	s.count(c.requeued, b.Requeued.Load())
+	s.count(c.dead, b.Rejected.Load(), broker.DropRejected.String())
+	s.count(c.dead, b.Exhausted.Load(), broker.DropMaxDeliveries.String())
+	s.count(c.dead, b.Expired.Load(), broker.DropExpired.String())
+	s.count(c.dead, b.Overflowed.Load(), broker.DropOverflow.String())
+	s.count(c.deadLettered, b.DeadLettered.Load())
+	s.count(c.moved, b.Moved.Load())
+	for _, why := range broker.DropReasons() {
+		s.count(c.dropped, b.DroppedFor(why), why.String())
+	}
+	s.count(c.subscriptions, b.Subscriptions.Load())
+	if c.Store != nil {
+		s.count(c.readErrors, b.ReadErrors.Load())
+	}
+}
+
+// defaultPolicy is the label of queues that no rule is for. Rules begin with a
+// slash.
+const defaultPolicy = "default"
+
+var kinds = map[broker.Kind]string{
+	broker.Queue: "queue", broker.Durable: "subscription", broker.TempQueue: "temporary", broker.Topic: "topic", broker.User: "user",
+}
+
+func (c *collector) collectQueues(s sink) {
+	survey := c.surveys.latest(time.Now())
+	s.put(c.topics, float64(survey.Topics))
+	for key, g := range c.groups(survey) {
+		for state, n := range map[string]int{"ready": g.Ready, "unacked": g.Unacked, "delayed": g.Delayed} {
+			s.put(c.messages, float64(n), key.policy, key.kind, state)
+		}
+		s.put(c.queues, float64(g.Queues), key.policy, key.kind)
+		s.count(c.size, g.Bytes, key.policy, key.kind)
+		s.put(c.consumers, float64(g.Consumers), key.policy, key.kind)
+		s.put(c.unattended, float64(g.Unattended), key.policy, key.kind)
+		s.put(c.oldest, g.Age.Seconds(), key.policy, key.kind)
+	}
+}
+
+// A key is the labels of a group.
+type key struct{ policy, kind string }
+
+// groups are those of a survey, and empty ones for rules without queues, so
+// that a series does not end with the last queue.
+func (c *collector) groups(survey broker.Survey) map[key]broker.Group {
+	all := map[key]broker.Group{{defaultPolicy, kinds[broker.Queue]}: {}}
+	for _, r := range c.Broker.Policies().Rules {
+		kind := broker.Queue
+		if r.Match.Kind == broker.Topic {
+			kind = broker.Durable
+		}
+		all[key{label(r.Match.String()), kinds[kind]}] = broker.Group{}
+	}
+	for _, g := range survey.Groups {
+		policy := defaultPolicy
+		if g.Policy != "" {
+			policy = label(g.Policy)
+		}
+		all[key{policy, kinds[g.Kind]}] = g
+	}
+	return all
+}
+
+func label(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
+
+func (c *collector) collectStore(s sink, d Store) {
+	s.flag(c.writable, d.Writable)
+	s.histogram(c.commitTime, d.CommitTimes)
+	s.histogram(c.commitOps, d.CommitOps)
+	s.histogram(c.commitSize, d.CommitSize)
+	s.count(c.elided, d.Elided)
+	s.put(c.pendingOps, float64(d.PendingOps))
+	s.put(c.pendingReads, float64(d.PendingReads))
+	s.count(c.disk, d.DiskBytes)
+	if d.Free >= 0 {
+		s.count(c.free, d.Free)
+	}
+	s.count(c.minFree, d.MinFree)
+}
+
+func (c *collector) collectReloads(s sink) {
+	r := c.Reloads()
+	s.count(c.reloads, r.Done, "ok")
+	s.count(c.reloads, r.Refused, "refused")
+	s.put(c.lastReload, float64(r.Last.UnixMilli())/1000)
+	s.flag(c.lastReloadWell, !r.LastRefused)
+}
+
+// surveys keep the last one for a moment, as with many queues it takes a few
+// hundredths of a second of a processor.
+type surveys struct {
+	ask func() broker.Survey
+
+	mu   sync.Mutex // guards what follows, and is held while it is asked
+	last broker.Survey
+	good time.Time // until when last is
+}
+
+const (
+	surveyEvery = time.Second
+	// surveyShare is which part of the time surveys may take, at most.
+	surveyShare = 20
+)
+
+func (s *surveys) latest(now time.Time) broker.Survey {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Before(s.good) {
+		return s.last
+	}
+	start := time.Now()
+	s.last = s.ask()
+	s.good = now.Add(max(surveyEvery, surveyShare*time.Since(start)))
+	return s.last
+}

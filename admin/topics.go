@@ -1,0 +1,45 @@
+package admin
+
+import (
+	"strings"
+
+	"hoofbeat/broker"
+)
+
+// A Topic is what somebody is subscribed to: a topic or a pattern, or
+// /user/NAME/..., which is a user's own.
+type Topic struct {
+	Name string `json:"name"`
+	// Subscribers are subscriptions to exactly this, durable ones included,
+	// whether somebody is attached to them or not.
+	Subscribers int `json:"subscribers"`
+}
+
+// TopicList is the answer of /api/v1/topics.
+type TopicList struct {
+	Topics []Topic `json:"topics"`
+	Page
+}
+
+func (s *server) topics(c *call) error {
+	given, p, err := listParameters(c, "topics", "q")
+	if err != nil {
+		return err
+	}
+	if err := p.from(given); err != nil {
+		return err
+	}
+	q := given["q"]
+	items, next, total := pick(&p, func(yield func(place, broker.Destination) bool) {
+		for d := range s.o.Queues.TopicNames() {
+			if (q == "" || strings.Contains(topicName(d), q)) && !yield(place{text: d.Key()}, d) {
+				return
+			}
+		}
+	})
+	describe := func(d broker.Destination) (Topic, bool) {
+		n := s.o.Queues.Subscribers(d)
+		return Topic{topicName(d), n}, n > 0
+	}
+	return answer(c.w, TopicList{described(items, describe), Page{next, total}})
+}

@@ -1,0 +1,123 @@
+package broker
+
+import (
+	"iter"
+	"strings"
+)
+
+// Lists for operators. What is listed was there at one moment; it is described
+// later, when somebody looks at it. All of it may be called from any goroutine
+// that holds no lock.
+
+// QueueNames gives the destinations of all queues and durable subscriptions,
+// in no order.
+func (b *Broker) QueueNames() iter.Seq[Destination] {
+	return func(yield func(Destination) bool) {
+		for _, q := range b.queues.all() {
+			if (q.dest.Kind == Queue || q.dest.Kind == Durable) && !yield(q.dest) {
+				return
+			}
+		}
+	}
+}
+
+// A QueueSketch is the little of a queue that lists are ordered by.
+type QueueSketch struct {
+	Destination Destination
+	Depth
+	Oldest int64 // see QueueInfo; 0 where it was not asked for
+}
+
+// Sketches gives all queues and durable subscriptions, in no order, with Oldest
+// if heads says so, which takes three times as long. Each is locked by itself,
+// for a moment.
+func (b *Broker) Sketches(heads bool) iter.Seq[QueueSketch] {
+	return func(yield func(QueueSketch) bool) {
+		for _, q := range b.queues.all() {
+			if (q.dest.Kind == Queue || q.dest.Kind == Durable) && !yield(q.sketch(heads)) {
+				return
+			}
+		}
+	}
+}
+
+func (q *queue) sketch(head bool) QueueSketch {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := QueueSketch{Destination: q.dest, Depth: q.depths()}
+	if head {
+		s.Oldest = q.oldest()
+	}
+	return s
+}
+
+// TopicNames gives what is subscribed to at present, patterns with wildcards
+// included, in no order. Those of Kind User belong to the user that
+// [Destination.Owner] names.
+func (b *Broker) TopicNames() iter.Seq[Destination] {
+	return func(yield func(Destination) bool) {
+		for _, t := range b.topics.all() {
+			if !yield(t.dest) {
+				return
+			}
+		}
+	}
+}
+
+// Subscribers is how many subscriptions there are to exactly this topic or
+// pattern, durable ones included, whether somebody is attached to them or not.
+func (b *Broker) Subscribers(d Destination) int {
+	b.topics.mu.RLock()
+	t := b.topics.find(d)
+	b.topics.mu.RUnlock()
+	if t == nil {
+		return 0
+	}
+	n := 0
+	for _, s := range *t.subs.Load() {
+		if !s.closed.Load() {
+			n++
+		}
+	}
+	return n
+}
+
+// Policies are those in force. They are not to be changed.
+func (b *Broker) Policies() *Policies { return b.queues.policies.Load() }
+
+// all are the topics that exist.
+func (ts *topics) all() []*topic {
+	ts.mu.RLock()
+	defer ts.mu.RUnlock()
+	all := make([]*topic, 0, len(ts.exact))
+	for _, t := range ts.exact {
+		all = append(all, t)
+	}
+	for _, root := range ts.spaces {
+		all = root.gather(all)
+	}
+	return all
+}
+
+// gather appends the topics of a node and of all below it.
+func (n *node) gather(all []*topic) []*topic {
+	if n.topic != nil {
+		all = append(all, n.topic)
+	}
+	for _, c := range n.literal {
+		all = c.gather(all)
+	}
+	for _, c := range []*node{n.any, n.anyDepth} {
+		if c != nil {
+			all = c.gather(all)
+		}
+	}
+	return all
+}
+
+// Owner is the user whom a destination of Kind User belongs to, with the part
+// behind the user's name, such as /queue/news.
+func (d Destination) Owner() (user, rest string) {
+	user, rest, _ = strings.Cut(strings.TrimPrefix(d.key, UserPrefix), "\x00")
+	return user, rest
+}

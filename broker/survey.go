@@ -1,0 +1,218 @@
+package broker
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A Survey is what the queues hold at about one moment, for metrics.
+type Survey struct {
+	Groups []Group // in no order
+	Topics int     // patterns that somebody has subscribed to
+}
+
+// A Group is all queues of one kind that one policy is for.
+type Group struct {
+	// Policy is the rule's pattern as it was written; empty: the default.
+	Policy string
+	Kind   Kind
+	Queues int
+	Depth
+	Bytes     int64 // of all messages, by Message.Size
+	Consumers int
+	// Unattended are the queues with messages that wait, and nobody who takes
+	// any.
+	Unattended int
+	// Age is how long the message at the head of a queue has waited, the
+	// longest there is; 0: none waits.
+	Age time.Duration
+}
+
+// A group is what tells Groups apart.
+type group struct {
+	policy *Policy
+	kind   Kind
+}
+
+// chunk is how many queues are looked up at a time: the registry's lock is held
+// for a few microseconds.
+const chunk = 512
+
+// maxLearning is how many queues the Store is asked at a time when their head
+// arrived.
+const maxLearning = 1024
+
+// A surveyor does surveys, one at a time.
+type surveyor struct {
+	mu       sync.Mutex   // held while it is done, before all other locks; guards what follows
+	number   uint64       // of the survey
+	budget   int          // how many heads it may still ask for
+	learning atomic.Int32 // how many are asked for and not answered
+}
+
+// Survey looks at every queue, one after the other: each is locked by itself and
+// for as long as it takes to copy a few numbers. Queues that come and go
+// meanwhile may be missed. It may be called from any goroutine that holds no
+// lock.
+//
+// Where only the Store knows the head of a queue, it is asked for a few, whose
+// age the next survey has.
+func (b *Broker) Survey() Survey {
+	qs := b.queues
+	qs.survey.mu.Lock()
+	defer qs.survey.mu.Unlock()
+	qs.survey.number++
+	qs.survey.budget = maxLearning - int(qs.survey.learning.Load())
+	groups := make(map[group]*Group)
+	now := qs.now()
+	qs.each(func(q *queue) { q.join(groups, now) })
+	for q := range qs.passing.Range {
+		q.(*queue).join(groups, now)
+	}
+	return Survey{Groups: qs.named(groups), Topics: b.topics.len()}
+}
+
+// each calls f for every queue that is registered throughout, once; the
+// surveyor's lock is held, and no other. It goes from the end of the list to
+// its beginning: what takes the place of a queue that goes comes from behind,
+// where it was seen, or from in front, where it will be.
+func (qs *queues) each(f func(*queue)) {
+	var some [chunk]*queue
+	for at := qs.len(); at > 0; {
+		n := 0
+		qs.mu.RLock()
+		at = min(at, len(qs.list))
+		for n < chunk && at > 0 {
+			at--
+			some[n] = qs.list[at]
+			n++
+		}
+		qs.mu.RUnlock()
+		for _, q := range some[:n] {
+			if q.surveyed != qs.survey.number {
+				q.surveyed = qs.survey.number
+				f(q)
+			}
+		}
+	}
+}
+
+// join adds a queue to its group.
+func (q *queue) join(groups map[group]*Group, now int64) {
+	q.mu.Lock()
+	if q.gone {
+		q.mu.Unlock()
+		return
+	}
+	key := group{q.policy, q.dest.Kind}
+	d := Depth{Ready: q.count - q.held - q.delayed.count, Unacked: q.held, Delayed: q.delayed.count}
+	size, consumers, oldest := int64(q.size), q.consumers, int64(0)
+	if d.Ready > 0 {
+		oldest = q.oldest()
+		q.learnHeads()
+	}
+	q.unlockSurveyed()
+
+	one := Group{Kind: key.kind, Queues: 1, Depth: d, Bytes: size, Consumers: consumers}
+	if d.Ready > 0 && consumers == 0 {
+		one.Unattended = 1
+	}
+	if oldest != 0 {
+		one.Age = max(0, time.Duration(now-oldest)*time.Millisecond)
+	}
+	if g := groups[key]; g != nil {
+		g.merge(&one)
+	} else {
+		groups[key] = &one
+	}
+}
+
+// unlockSurveyed lets go of a queue in which nothing has changed.
+func (q *queue) unlockSurveyed() {
+	if q.asked != nil {
+		q.unlock()
+		return
+	}
+	q.mu.Unlock()
+}
+
+func (d *Depth) add(o Depth) {
+	d.Ready += o.Ready
+	d.Unacked += o.Unacked
+	d.Delayed += o.Delayed
+}
+
+// oldest is when the message at the head arrived, in ms since the epoch, as far
+// as that is known. The lock is held.
+func (q *queue) oldest() (at int64) {
+	for _, l := range q.lanes {
+		at = sooner(at, l.head())
+	}
+	if len(q.returned) > 0 {
+		at = sooner(at, q.returned[0].msg.arrived)
+	}
+	return at
+}
+
+// learnHeads asks the Store for the heads that are not known. The locks of the
+// queue and of the surveyor are held; the questions are put when the queue's is
+// let go.
+func (q *queue) learnHeads() {
+	for _, l := range q.lanes {
+		if l.behind.Count == 0 || l.window.len() > 0 || l.oldest != 0 || l.learning || q.set.survey.budget <= 0 {
+			continue
+		}
+		q.set.survey.budget--
+		l.learning = true
+		q.set.survey.learning.Add(1)
+		round, after := l.round, l.after
+		r := Range{Queue: q.id, After: Position{Lane: LaneOf(l.priority), Seq: after}, Messages: 1, Size: 1}
+		q.asked = append(q.asked, question{r, func(p Page) {
+			q.set.survey.learning.Add(-1)
+			q.mu.Lock()
+			defer q.mu.Unlock()
+			l.learning = false
+			// What was read is the head only if it was not asked for elsewhere.
+			if len(p.Messages) > 0 && l.round == round && l.after == after && l.window.len() == 0 && l.oldest == 0 {
+				l.oldest = p.Messages[0].Message.arrived
+			}
+		}})
+	}
+}
+
+// named gives groups the names of their policies. Those whose policy was
+// replaced meanwhile are put to the default.
+func (qs *queues) named(groups map[group]*Group) []Group {
+	p := qs.policies.Load()
+	names := make(map[*Policy]string, len(p.Rules))
+	for i := range p.Rules {
+		names[&p.Rules[i].Policy] = p.Rules[i].Match.String()
+	}
+	type name struct {
+		policy string
+		kind   Kind
+	}
+	places := make(map[name]int)
+	var all []Group
+	for key, g := range groups {
+		g.Policy = names[key.policy]
+		n := name{g.Policy, g.Kind}
+		if at, ok := places[n]; ok {
+			all[at].merge(g)
+			continue
+		}
+		places[n] = len(all)
+		all = append(all, *g)
+	}
+	return all
+}
+
+func (g *Group) merge(o *Group) {
+	g.Queues += o.Queues
+	g.add(o.Depth)
+	g.Bytes += o.Bytes
+	g.Consumers += o.Consumers
+	g.Unattended += o.Unattended
+	g.Age = max(g.Age, o.Age)
+}

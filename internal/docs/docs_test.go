@@ -1,0 +1,225 @@
+package docs
+
+import (
+	"bufio"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const root = "../.."
+
+// skipped are folders with pages of others, or of no pages.
+var skipped = map[string]bool{"node_modules": true, ".git": true, "target": true, ".venv": true, "vendor": true, "dist": true, "data": true}
+
+// pages are all of the tree, by their path from its top.
+func pages(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	err := filepath.WalkDir(root, func(at string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && skipped[d.Name()]:
+			return fs.SkipDir
+		case d.IsDir() || path.Ext(at) != ".md":
+			return nil
+		}
+		text, err := os.ReadFile(at)
+		rel, _ := filepath.Rel(root, at)
+		all[filepath.ToSlash(rel)] = string(text)
+		return err
+	})
+	if err != nil || len(all) < 20 {
+		t.Fatalf("%d pages, %v", len(all), err)
+	}
+	return all
+}
+
+// prose is a page without its blocks of code.
+func prose(page string) string {
+	var out strings.Builder
+	fenced := false
+	for line := range strings.Lines(page) {
+		if strings.HasPrefix(strings.TrimSpace(line), "```") {
+			fenced = !fenced
+			continue
+		}
+		if !fenced {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
+}
+
+// anchors are the fragments that a page's headings can be linked by.
+func anchors(page string) map[string]bool {
+	all := map[string]bool{}
+	for line := range strings.Lines(prose(page)) {
+		if title := strings.TrimLeft(line, "#"); title != line && strings.HasPrefix(title, " ") {
+			all[anchor(strings.TrimSpace(title))] = true
+		}
+	}
+	return all
+}
+
+var notInAnchors = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+
+func anchor(title string) string {
+	return strings.ReplaceAll(notInAnchors.ReplaceAllString(strings.ToLower(title), ""), " ", "-")
+}
+
+var (
+	link       = regexp.MustCompile(`\]\(([^()\s]+)\)`)
+	inlineCode = regexp.MustCompile("`[^`\n]*`")
+)
+
+// A link to a page, a file or a heading of this tree leads somewhere.
+func TestLinks(t *testing.T) {
+	all := pages(t)
+	checked := 0
+	for from, page := range all {
+		for _, m := range link.FindAllStringSubmatch(inlineCode.ReplaceAllString(prose(page), ""), -1) {
+			if strings.Contains(m[1], "://") || strings.HasPrefix(m[1], "mailto:") {
+				continue
+			}
+			checked++
+			if fault := follow(all, from, m[1]); fault != "" {
+				t.Errorf("%s: %s: %s", from, m[1], fault)
+			}
+		}
+	}
+	if checked < 50 {
+		t.Errorf("only %d links were found", checked)
+	}
+}
+
+// follow says what is wrong with a link, or nothing.
+func follow(all map[string]string, from, target string) string {
+	file, fragment, _ := strings.Cut(target, "#")
+	to := from
+	if file != "" {
+		to = path.Join(path.Dir(from), file)
+	}
+	if _, err := os.Stat(filepath.Join(root, to)); err != nil {
+		return "there is no such file"
+	}
+	if page, isPage := all[to]; fragment != "" && isPage && !anchors(page)[fragment] {
+		return "there is no such heading"
+	}
+	return ""
+}
+
+// errorWords are those that an ERROR's message header may have: constants of
+// the packages that write them, which say so in their value.
+func errorWords(t *testing.T) []string {
+	t.Helper()
+	var words []string
+	for _, file := range []string{"session/fault.go", "frames/error.go"} {
+		words = append(words, constants(t, file, "")...)
+	}
+	words = append(words, constants(t, "transport/gate.go", "TooManyConnections")...)
+	words = append(words, constants(t, "transport/sockjs_ws.go", "BinaryMessage")...)
+	if len(words) < 30 {
+		t.Fatalf("only %d words: %v", len(words), words)
+	}
+	return words
+}
+
+// constants are the exported constants of a file that are one dashed word;
+// with a name, that one alone.
+func constants(t *testing.T, file, name string) []string {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, file), nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var words []string
+	ast.Inspect(f, func(n ast.Node) bool {
+		v, ok := n.(*ast.ValueSpec)
+		if !ok || len(v.Values) != 1 || !v.Names[0].IsExported() || name != "" && v.Names[0].Name != name {
+			return true
+		}
+		if lit, ok := v.Values[0].(*ast.BasicLit); ok && lit.Kind == token.STRING {
+			if word, err := strconv.Unquote(lit.Value); err == nil && strings.Contains(word, "-") {
+				words = append(words, word)
+			}
+		}
+		return true
+	})
+	return words
+}
+
+// Every word is explained, in the reference and for those who meet it.
+func TestErrorWordsAreExplained(t *testing.T) {
+	all := pages(t)
+	headings := map[string]bool{}
+	s := bufio.NewScanner(strings.NewReader(all["docs/troubleshooting.md"]))
+	for s.Scan() {
+		if title, ok := strings.CutPrefix(s.Text(), "### "); ok {
+			for _, word := range strings.Split(title, ", ") {
+				headings[strings.Trim(word, "`")] = true
+			}
+		}
+	}
+	known := map[string]bool{}
+	for _, word := range errorWords(t) {
+		known[word] = true
+		if !headings[word] {
+			t.Errorf("docs/troubleshooting.md has no heading for %s", word)
+		}
+		if !strings.Contains(all["docs/protocol.md"], fmt.Sprintf("`%s`", word)) {
+			t.Errorf("docs/protocol.md does not mention %s", word)
+		}
+	}
+	for word := range headings {
+		if !known[word] {
+			t.Errorf("docs/troubleshooting.md explains %s, which no ERROR says", word)
+		}
+	}
+}
+
+var alertName = regexp.MustCompile(`(?m)^\s*- alert: (\S+)$`)
+
+// Who is woken by an alert finds what to do.
+func TestAlertsAreExplained(t *testing.T) {
+	rules, err := os.ReadFile(filepath.Join(root, "deploy/prometheus/hoofbeat.rules.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := anchors(pages(t)["docs/operations.md"])
+	names := alertName.FindAllStringSubmatch(string(rules), -1)
+	if len(names) < 10 {
+		t.Fatalf("only %d alerts", len(names))
+	}
+	for _, name := range names {
+		if !found[anchor(name[1])] {
+			t.Errorf("docs/operations.md has no heading for %s", name[1])
+		}
+		if !strings.Contains(string(rules), "runbook: docs/operations.md#"+anchor(name[1])+"\n") {
+			t.Errorf("%s does not say where it is explained", name[1])
+		}
+	}
+}
+
+// Metrics and commands that pages of this tree name exist.
+func TestPagesNameWhatThereIs(t *testing.T) {
+	all := pages(t)
+	metric := regexp.MustCompile(`\bhoofbeat_[a-z0-9_]+\b`)
+	for _, name := range []string{"docs/operations.md", "docs/troubleshooting.md"} {
+		for _, m := range metric.FindAllString(all[name], -1) {
+			if !strings.Contains(all["docs/metrics.md"], "`"+m) {
+				t.Errorf("%s names %s, which docs/metrics.md does not", name, m)
+			}
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package session
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"hoofbeat/auth"
+	"hoofbeat/broker"
+)
+
+// What operators see of a session, and do with it. All of it may be called
+// from any goroutine that holds no lock, at any time.
+
+// A Description is what operators see of a session.
+type Description struct {
+	ID        string
+	Remote    string
+	Transport string
+	Version   string // empty before CONNECT was accepted
+	ClientID  string // as the client said; often empty
+	// Identity is who it is, nil before CONNECT was accepted. Read only.
+	Identity      *auth.Identity
+	Started       time.Time
+	Subscriptions int
+	Received      int64 // frames of the client
+	Delivered     int64 // MESSAGE frames to it
+	Unacked       int   // messages that it has not acknowledged
+	Outbound      int   // bytes that wait to be written
+	State         State
+}
+
+// A State is how far a session has come.
+type State string
+
+// The states there are.
+const (
+	Connecting State = "connecting" // CONNECT was not accepted yet
+	Connected  State = "connected"
+	Closing    State = "closing"
+)
+
+// A SubscriptionInfo is what operators see of a subscription.
+type SubscriptionInfo struct {
+	Number      uint64 // tells it from all others of the session, and grows
+	ID          string // the client's; empty where 1.0 has none
+	Destination string
+	Ack         string
+	Prefetch    int // 0: there is none, as nothing is acknowledged
+	Unacked     int
+	Durable     bool // attached to a durable subscription
+}
+
+// ID is what the session is called in logs and in CONNECTED.
+func (s *Session) ID() string { return s.id }
+
+// Remote is the client's address.
+func (s *Session) Remote() string { return s.info.Remote }
+
+// Transport is how the client is connected; see [Info].
+func (s *Session) Transport() string { return s.info.Transport }
+
+// Identity is who the client is, nil before CONNECT was accepted. It is not to
+// be changed.
+func (s *Session) Identity() *auth.Identity { return s.identity.Load() }
+
+// Describe tells all of the session but its subscriptions.
+func (s *Session) Describe() Description {
+	d := Description{
+		ID: s.id, Remote: s.info.Remote, Transport: s.info.Transport, Identity: s.identity.Load(), Started: s.started,
+		Received: s.received.Load(), State: s.state(),
+	}
+	if s.connected.Load() { // before, they are being set
+		d.Version, d.ClientID = s.version.String(), s.clientID
+	}
+	d.Delivered, d.Outbound = s.out.load()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d.Subscriptions = len(s.byNumber)
+	for _, sub := range s.byNumber {
+		d.Unacked += sub.unacked()
+	}
+	return d
+}
+
+// Load is how many subscriptions the session has, and how many bytes wait to
+// be written to its client.
+func (s *Session) Load() (subscriptions, outbound int) {
+	_, outbound = s.out.load()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.byNumber), outbound
+}
+
+// Outbound is how many bytes wait to be written to the client.
+func (s *Session) Outbound() int {
+	_, bytes := s.out.load()
+	return bytes
+}
+
+func (s *Session) state() State {
+	switch {
+	case s.ended.Load() != nil || s.leaving.Load() || s.out.closing():
+		return Closing
+	case s.connected.Load():
+		return Connected
+	}
+	return Connecting
+}
+
+// Subscriptions describes those whose destination is wanted, in the order in
+// which they began.
+func (s *Session) Subscriptions(wanted func(destination string) bool) []SubscriptionInfo {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []SubscriptionInfo
+	for _, sub := range s.byNumber {
+		if wanted(sub.text) {
+			all = append(all, sub.describe())
+		}
+	}
+	slices.SortFunc(all, func(a, b SubscriptionInfo) int { return cmp.Compare(a.Number, b.Number) })
+	return all
+}
+
+// describe is called with the session's lock held.
+func (sub *subscription) describe() SubscriptionInfo {
+	i := SubscriptionInfo{
+		Number: sub.number, Destination: sub.text, Ack: sub.ack.String(), Prefetch: sub.prefetch, Unacked: sub.unacked(), Durable: sub.durable.Kind != 0,
+	}
+	if sub.hasID {
+		i.ID = sub.key
+	}
+	if sub.ack == broker.AckAuto && (sub.dest.Kind == broker.Topic || sub.dest.Kind == broker.User) {
+		i.Prefetch = 0
+	}
+	return i
+}
+
+// unacked is called with the session's lock held.
+func (sub *subscription) unacked() int {
+	if sub.handle == nil {
+		return 0
+	}
+	return sub.handle.Pending()
+}
+
+// Close ends the session because an operator wants that, and stops deliveries
+// at once. The reason is for the client.
+func (s *Session) Close(reason string) {
+	s.mu.Lock()
+	s.silence()
+	s.mu.Unlock()
+	s.audit("closed by an operator", "user", s.user(), "reason", reason)
+	s.End(fault(ClosedByOperator, "%s", reason))
+}
+
+// load is how many messages were written, and how many bytes wait.
+func (o *outbox) load() (messages int64, bytes int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.stats.messages, o.bytes
+}

@@ -1,0 +1,52 @@
+package session_test
+
+import (
+	"testing"
+	"time"
+
+	"hoofbeat/session"
+)
+
+// Who was told something last may close the connection; else that is done
+// after a moment.
+func TestCloseGrace(t *testing.T) {
+	const grace = 200 * time.Millisecond
+	giveGrace := func(o *session.Options) { o.CloseGrace = grace }
+	for name, tt := range map[string]struct {
+		frame []string
+		want  string
+		after time.Duration
+	}{
+		"receipt": {[]string{"DISCONNECT", "receipt:bye"}, "RECEIPT", grace},
+		"error":   {[]string{"SEND", "destination:nowhere"}, "ERROR", grace},
+		"nothing": {[]string{"DISCONNECT"}, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			converse(t, func(t *testing.T, w *world) {
+				c := w.connect()
+				start := time.Now()
+				c.Send(tt.frame[0], tt.frame[1:]...)
+				if tt.want != "" {
+					c.Want(tt.want)
+				}
+				c.WantClosed()
+				if took := time.Since(start); took != tt.after {
+					t.Errorf("it was closed after %v", took)
+				}
+			}, giveGrace)
+			converse(t, func(t *testing.T, w *world) {
+				c := w.connect()
+				start := time.Now()
+				c.Send(tt.frame[0], tt.frame[1:]...)
+				if tt.want != "" {
+					c.Want(tt.want)
+				}
+				c.Close()
+				_ = w.server.Shutdown(t.Context())
+				if took := time.Since(start); took != 0 {
+					t.Errorf("the session ended %v after its client", took)
+				}
+			}, giveGrace)
+		})
+	}
+}
