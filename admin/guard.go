@@ -25,7 +25,7 @@ func (s *server) fromHere(r *http.Request) error {
 	const foreign = "requests from pages of other origins are refused"
 	sites := r.Header.Values("Sec-Fetch-Site")
 	for _, site := range sites {
-		if site != "same-origin" && site != "none" {
+		if site != "same-origin" && site != "none" && !isVisit(r) {
 			return &refusal{http.StatusForbidden, "foreign-origin", foreign}
 		}
 	}
@@ -37,6 +37,14 @@ func (s *server) fromHere(r *http.Request) error {
 		}
 	}
 	return nil
+}
+
+// isVisit tells whether somebody follows a link to the console: a whole page,
+// which is the same for everybody, and which the page with the link cannot
+// look into.
+func isVisit(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.URL.Path == "/" &&
+		r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 }
 
 func scheme(r *http.Request) string {

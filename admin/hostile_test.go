@@ -296,3 +296,31 @@ func TestHosts(t *testing.T) {
 	})
 	wantRefusal(t, r, 403, "foreign-origin")
 }
+
+// A link on another page leads to the console, and to nothing else.
+func TestVisits(t *testing.T) {
+	d := newRealDesk(t)
+	d.options.Console = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	visit := func(mode, dest string) func(*http.Request) {
+		return func(r *http.Request) {
+			r.Header.Set("Sec-Fetch-Site", "cross-site")
+			r.Header.Set("Sec-Fetch-Mode", mode)
+			r.Header.Set("Sec-Fetch-Dest", dest)
+		}
+	}
+	for _, tt := range []struct {
+		path, mode, dest string
+		status           int
+	}{
+		{"/", "navigate", "document", 200},
+		{"/", "navigate", "iframe", 403},
+		{"/", "no-cors", "script", 403},
+		{"/", "cors", "empty", 403},
+		{"/console/app.js", "navigate", "document", 403},
+		{"/api/v1/overview", "navigate", "document", 403},
+	} {
+		if r := d.get(tt.path, visit(tt.mode, tt.dest)); r.StatusCode != tt.status {
+			t.Errorf("%+v: %d", tt, r.StatusCode)
+		}
+	}
+}

@@ -148,25 +148,31 @@ func (c *client) end() {
 	<-c.Done
 }
 
-// disconnect leaves as STOMP wants it: with DISCONNECT, its RECEIPT, and then
-// the end, which is the broker's to make.
-func (c *client) disconnect() {
+// disconnect leaves as STOMP wants it: with DISCONNECT and its RECEIPT. It is
+// false where that did not come.
+func (c *client) disconnect() bool {
 	c.Send("DISCONNECT\nreceipt:bye\n\n\x00")
 	late := time.NewTimer(proctest.Patience)
 	defer late.Stop()
 	select {
 	case <-c.left:
-	case <-c.Done:
-		return // closed by an operator or a proxy at this moment
+		c.w.heard.add("left by DISCONNECT")
+		return true
+	case <-c.Done: // closed by an operator or a proxy at this moment
 	case <-late.C:
 		c.w.faults.add("a %s (%v, user %s) has no RECEIPT for its DISCONNECT", c.role.name, c.who.path, c.who.user)
-		return
 	}
-	c.w.heard.add("left by DISCONNECT")
+	return false
+}
+
+// gone waits until the broker has ended the connection.
+func (c *client) gone(why string) {
+	late := time.NewTimer(proctest.Patience)
+	defer late.Stop()
 	select {
 	case <-c.Done:
 	case <-late.C:
-		c.w.faults.add("a %s (%v, user %s) has the RECEIPT for its DISCONNECT, and the connection stays open", c.role.name, c.who.path, c.who.user)
+		c.w.faults.add("%s (%v, user %s) was kept for %v", why, c.who.path, c.who.user, proctest.Patience)
 	}
 }
 

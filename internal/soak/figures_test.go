@@ -138,6 +138,11 @@ func (f figures) String() string {
 		f.goroutines, float64(f.heap)/(1<<20), f.sockets, f.tables, f.others)
 }
 
+// least is the smaller one of each.
+func (f figures) least(o figures) figures {
+	return figures{min(f.goroutines, o.goroutines), min(f.heap, o.heap), min(f.sockets, o.sockets), min(f.tables, o.tables), min(f.others, o.others)}
+}
+
 // figures asks the program, and the system about its files.
 func (w *world) figures(o *operator) (f figures, err error) {
 	s, err := o.scrape()

@@ -231,7 +231,9 @@ func (s *slot) depart(c *client) {
 	way := s.r.IntN(10)
 	switch {
 	case way < 5 || s.role.polite:
-		c.disconnect()
+		if c.disconnect() && s.r.IntN(2) == 0 {
+			c.gone("somebody who has a RECEIPT for DISCONNECT and leaves the rest to the broker")
+		}
 	case way < 8:
 		s.p.w.heard.add("left without a word")
 	default:
@@ -253,17 +255,6 @@ func (s *slot) deaf(as identity, errors string, begin func(c *client)) (c *clien
 	}
 	begin(c)
 	return c, sync.OnceFunc(func() { close(resumed) })
-}
-
-// gone waits until the broker has ended the connection.
-func (s *slot) gone(c *client, why string) {
-	late := time.NewTimer(proctest.Patience)
-	defer late.Stop()
-	select {
-	case <-c.Done:
-	case <-late.C:
-		s.p.w.faults.add("%s (%v, user %s) was kept for %v", why, c.who.path, c.who.user, proctest.Patience)
-	}
 }
 
 // readSlowly subscribes to what is busy, and does not read it. What it reads at
@@ -292,7 +283,7 @@ func (s *slot) beSilent() bool {
 	defer c.end()
 	s.hold()
 	resume()
-	s.gone(c, "somebody who has agreed on heart-beats and sends none")
+	c.gone("somebody who has agreed on heart-beats and sends none")
 	return true
 }
 

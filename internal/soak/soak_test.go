@@ -104,7 +104,7 @@ func (w *world) attach(index int) {
 }
 
 // settled waits until nobody is left and the program takes up no more than it
-// did before, for a while, and gives what it takes up. Whoever compares it finds out whether
+// did before, for a while, and gives the least that it took up meanwhile. Whoever compares it finds out whether
 // that has been reached.
 func (w *world) settled(before figures) (now figures) {
 	o := newOperator(w.admin)
@@ -112,27 +112,24 @@ func (w *world) settled(before figures) (now figures) {
 		w.faults.add("somebody or something is left: %s", w.left(o))
 	}
 	w.fillTables(o)
-	heap := int64(0)
-	collected := int64(-1)
+	began := int64(-1)
 	w.within(2*proctest.Patience, func() bool {
 		s, err := o.scrape()
 		if err != nil {
 			w.faults.add("%v", err)
 			return true
 		}
-		n := s.one("go_gc_duration_seconds_count")
-		if collected < 0 {
-			collected = n
-		}
-		if now, err = w.figures(o); err != nil {
+		f, err := w.figures(o)
+		if err != nil {
 			w.faults.add("%v", err)
 			return true
 		}
-		if heap == 0 || now.heap < heap {
-			heap = now.heap
+		collected := s.one("go_gc_duration_seconds_count")
+		if began < 0 {
+			began, now = collected, f
 		}
-		now.heap = heap
-		if n < collected+collections {
+		now = now.least(f)
+		if collected < began+collections {
 			w.litter()
 			return false
 		}

@@ -1,7 +1,6 @@
 package hoofbeat.krossbow
 
 import hoofbeat.spring.support.Inbox
-import java.io.IOException
 import kotlin.time.Duration.Companion.seconds
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.launch
@@ -55,14 +54,8 @@ class Application(private val webSockets: WebSocketClient, private val scope: Co
         return this
     }
 
-    /** Leaves. The JDK's WebSocket may say that it has closed already, as the broker does after its RECEIPT. */
-    fun leave() {
-        try {
-            soon { session.disconnect() }
-        } catch (e: IOException) {
-            check(e.message == "Output closed") { e }
-        }
-    }
+    /** Leaves. */
+    fun leave() = soon { session.disconnect() }
 
     /** Subscribes. It is in force, or refused, when this returns. */
     fun subscribe(destination: String, mode: AckMode = AckMode.AUTO): Subscription {
