@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ type issuer struct {
 	keyFile string // PEM, for --key
 	key     auth.SigningKey
 	url     string // of its key set
+	away    atomic.Bool
 }
 
 const issuerKeyID = "k1"
@@ -50,9 +52,16 @@ func startIssuer(t *testing.T) *issuer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(set) }))
+	i := &issuer{keyFile: tempFile(t, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if i.away.Load() {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		_, _ = w.Write(set)
+	}))
 	t.Cleanup(server.Close)
-	i := &issuer{keyFile: tempFile(t, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))), url: server.URL}
+	i.url = server.URL
 	if i.key, err = auth.ReadPrivateKey(i.keyFile); err != nil {
 		t.Fatal(err)
 	}

@@ -43,6 +43,23 @@ func TestReadyWhileDraining(t *testing.T) {
 	s.stop()
 }
 
+// The issuer of tokens may come later than the broker, which says so meanwhile.
+func TestStartWithoutIssuer(t *testing.T) {
+	i := startIssuer(t)
+	i.away.Store(true)
+	file := writeConfig(t, "storage: { directory: '' }\nauth: { jwt: { jwks_url: \""+i.url+"\", algorithms: [PS256] } }\n"+
+		"acl: [{ allow: [send], destinations: [\"/topic/**\"] }]\n")
+	token := signToken(t, "--config", file, "--key", i.keyFile, "--claims", `{"sub":"anna"}`, "--kid", issuerKeyID)
+	s := startServe(t, 2, "--config", file, "--listen-admin-address", "127.0.0.1:0")
+	s.wantReady(503, `"check":"keys"`)
+	s.log.wait(t, "the keys of the JWKS URL could not be fetched", 1)
+	i.away.Store(false)
+	if r := runProgram(t.Context(), nil, "pub", "/topic/a", "x", "--url", s.urls[0], "--token", token); r.code != 0 {
+		t.Errorf("got %+v", r)
+	}
+	s.wantReady(200, `"ready":true`)
+}
+
 // With too little room on the disk, what is to be kept is refused, and the rest goes on.
 func TestNoRoom(t *testing.T) {
 	s := startDurable(t, filepath.Join(t.TempDir(), "data"), "--storage-min-free", "1000000TiB", "--destinations", `[{"match":"/queue/memory","durable":false}]`)
