@@ -77,19 +77,25 @@ func (s *server) all() (iter.Seq[Connection], error) {
 	return s.o.Connections(), nil
 }
 
+// ofConnections begins a list that is made of the connections: it reads the
+// parameters of its page, and others.
+func (s *server) ofConnections(c *call, list string, others ...string) (given map[string]string, p page, all iter.Seq[Connection], err error) {
+	if given, p, err = listParameters(c, list, others...); err != nil {
+		return nil, p, nil, err
+	}
+	if err = p.from(given); err != nil {
+		return nil, p, nil, err
+	}
+	all, err = s.all()
+	return given, p, all, err
+}
+
 // byAge is where a connection stands: ids are numbers with letters in front,
 // and grow.
 func byAge(id string) place { return place{int64(len(id)), id} }
 
 func (s *server) connections(c *call) error {
-	given, p, err := listParameters(c, "connections", "user", "transport", "address", "q")
-	if err != nil {
-		return err
-	}
-	if err := p.from(given); err != nil {
-		return err
-	}
-	all, err := s.all()
+	given, p, all, err := s.ofConnections(c, "connections", "user", "transport", "address", "q")
 	if err != nil {
 		return err
 	}
@@ -239,14 +245,7 @@ type heldSubscription struct {
 }
 
 func (s *server) subscriptions(c *call) error {
-	given, p, err := listParameters(c, "subscriptions", "destination", "user", "connection")
-	if err != nil {
-		return err
-	}
-	if err := p.from(given); err != nil {
-		return err
-	}
-	all, err := s.all()
+	given, p, all, err := s.ofConnections(c, "subscriptions", "destination", "user", "connection")
 	if err != nil {
 		return err
 	}

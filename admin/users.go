@@ -23,14 +23,7 @@ type UserList struct {
 }
 
 func (s *server) users(c *call) error {
-	given, p, err := listParameters(c, "users", "q")
-	if err != nil {
-		return err
-	}
-	if err := p.from(given); err != nil {
-		return err
-	}
-	all, err := s.all()
+	given, p, all, err := s.ofConnections(c, "users", "q")
 	if err != nil {
 		return err
 	}

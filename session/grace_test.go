@@ -22,25 +22,25 @@ func TestCloseGrace(t *testing.T) {
 		"nothing": {[]string{"DISCONNECT"}, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			converse(t, func(t *testing.T, w *world) {
+			// leave does and wants what is in tt, and tells when that was.
+			leave := func(w *world) (*client, time.Time) {
 				c := w.connect()
 				start := time.Now()
 				c.Send(tt.frame[0], tt.frame[1:]...)
 				if tt.want != "" {
 					c.Want(tt.want)
 				}
+				return c, start
+			}
+			converse(t, func(t *testing.T, w *world) {
+				c, start := leave(w)
 				c.WantClosed()
 				if took := time.Since(start); took != tt.after {
 					t.Errorf("it was closed after %v", took)
 				}
 			}, giveGrace)
 			converse(t, func(t *testing.T, w *world) {
-				c := w.connect()
-				start := time.Now()
-				c.Send(tt.frame[0], tt.frame[1:]...)
-				if tt.want != "" {
-					c.Want(tt.want)
-				}
+				c, start := leave(w)
 				c.Close()
 				_ = w.server.Shutdown(t.Context())
 				if took := time.Since(start); took != 0 {
