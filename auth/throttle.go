@@ -120,10 +120,15 @@ func (t *Throttle) forget(now time.Time) {
 
 func userKey(user string) string { return "user " + user }
 
-// addressKey is the address without its port.
+// addressKey is the address without its port; of IPv6 the first 64 bits, as
+// whoever has one of these addresses has all of them (RFC 6177).
 func addressKey(remote string) string {
 	if ap, err := netip.ParseAddrPort(remote); err == nil {
-		remote = ap.Addr().Unmap().WithZone("").String()
+		ip := ap.Addr().Unmap().WithZone("")
+		remote = ip.String()
+		if ip.Is6() && !ip.IsLoopback() {
+			remote = netip.PrefixFrom(ip, 64).Masked().String()
+		}
 	}
 	return "address " + remote
 }

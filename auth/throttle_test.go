@@ -46,3 +46,17 @@ func TestThrottleIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// Whoever has one address of an IPv6 network has all of them.
+func TestThrottleTakesNetworksForOne(t *testing.T) {
+	for a, b := range map[string]string{"[2001:db8:1:2::1]:1": "[2001:db8:1:2:ff::9]:2", "10.0.0.1:1": "10.0.0.1:2", "[::ffff:10.0.0.1]:1": "10.0.0.1:5"} {
+		if addressKey(a) != addressKey(b) {
+			t.Errorf("%s and %s are two", a, b)
+		}
+	}
+	for a, b := range map[string]string{"[2001:db8:1:2::1]:1": "[2001:db8:1:3::1]:1", "10.0.0.1:1": "10.0.0.2:1", "pipe": "other"} {
+		if addressKey(a) == addressKey(b) {
+			t.Errorf("%s and %s are one", a, b)
+		}
+	}
+}

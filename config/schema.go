@@ -139,7 +139,7 @@ func connectionLimits() []entry {
 			doc:   "connections at one time",
 			field: func(c *Config) any { return &c.Limits.Connections }},
 		{key: "limits.connections_per_ip", kind: countKind{}, fallback: "0",
-			doc:   "connections at one time from one address; 0: no limit",
+			doc:   "connections at one time from one address, or one IPv6 network of 64 bits; 0: no limit",
 			field: func(c *Config) any { return &c.Limits.ConnectionsPerIP }},
 		{key: "limits.connect_rate_per_ip", kind: rateKind{}, fallback: "0/s",
 			doc:   "new connections from one address, such as 5/s or 100/m; 0/s: no limit",

@@ -38,7 +38,7 @@ func newGate(l Limits) *gate {
 // admit asks for a place for one more connection. Either the refusal says why
 // there is none, or release gives it back.
 func (s *Server) admit(a net.Addr) (release func(), refusal *session.Fault) {
-	ip := ipOf(a)
+	ip := site(ipOf(a))
 	if f := s.gate.enter(ip, time.Now()); f != nil {
 		return nil, f
 	}
@@ -119,6 +119,19 @@ func ipOf(a net.Addr) netip.Addr {
 		return netip.Addr{}
 	}
 	return ap.Addr().Unmap().WithZone("")
+}
+
+// site is what limits by address go by: the address, or of IPv6 the first 64
+// bits, as whoever has one of these addresses has all of them (RFC 6177).
+func site(ip netip.Addr) netip.Addr {
+	if !ip.Is6() || ip.IsLoopback() {
+		return ip
+	}
+	p, err := ip.Prefix(64)
+	if err != nil {
+		return ip
+	}
+	return p.Addr()
 }
 
 // addr is the net.Addr of a request.
