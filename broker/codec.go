@@ -80,7 +80,7 @@ func ParseMessage(b []byte, queue Destination) (*Message, State, error) {
 	if parts&^messageParts != 0 {
 		return nil, State{}, fmt.Errorf("%w: a message with unknown parts (%#x)", ErrRecord, parts)
 	}
-	m := &Message{to: queue, priority: DefaultPriority}
+	m := &Message{to: queue, priority: DefaultPriority, restored: true}
 	var s State
 	if parts&hasDestination != 0 {
 		m.to = r.destination()

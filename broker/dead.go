@@ -120,8 +120,9 @@ func (m *Message) dead(to, from Destination, why reason) *Message {
 // redirected is the message with another destination and header.
 func (m *Message) redirected(to Destination, h *frame.Header) *Message {
 	d := newMessage(to, h, m.Body(), !frames.NeedsEscape(h))
-	d.priority, d.transient, d.arrived = m.priority, m.transient, m.arrived
+	d.priority, d.transient, d.arrived, d.restored = m.priority, m.transient, m.arrived, m.restored
 	d.setTimes(m.rarely().expires, m.rarely().due)
+	d.setTrace(m.Trace())
 	return d
 }
 

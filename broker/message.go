@@ -28,6 +28,7 @@ type Message struct {
 	utf8      bool
 	priority  uint8
 	transient bool
+	restored  bool // ParseMessage has made it, or what it was made of
 }
 
 // rarities are what few messages have.
@@ -38,6 +39,7 @@ type rarities struct {
 	headerSize int
 	// expires and due are the sender's, in ms since the epoch; 0: none.
 	expires, due int64
+	trace        any // that of Properties; no Store keeps it
 }
 
 // rarely gives what few messages have.
@@ -53,6 +55,13 @@ func (m *Message) setTimes(expires, due int64) {
 	if expires != 0 || due != 0 || m.rare != nil {
 		m.change().expires = expires
 		m.change().due = due
+	}
+}
+
+// setTrace sets what Trace gives.
+func (m *Message) setTrace(trace any) {
+	if trace != nil {
+		m.change().trace = trace
 	}
 }
 
@@ -75,6 +84,9 @@ type Properties struct {
 	Expires, Due int64
 	// Transient says that the message need not survive the process.
 	Transient bool
+	// Trace is what the sender wants to find again with each delivery, as long
+	// as the message is in memory; nil: nothing. To the broker it means nothing.
+	Trace any
 }
 
 // The priorities there are; as in JMS, most messages have 4.
@@ -95,6 +107,7 @@ func NewMessage(to Destination, f frames.Inbound, p Properties) *Message {
 	m := newMessage(to, withoutDeaths(h), f.Body, f.Plain())
 	m.priority, m.transient = min(p.Priority, MaxPriority), p.Transient
 	m.setTimes(p.Expires, p.Due)
+	m.setTrace(p.Trace)
 	return m
 }
 
@@ -204,6 +217,21 @@ func (m *Message) Destination() string {
 	}
 	return m.to.text
 }
+
+// To is where the message was sent, as it was read.
+func (m *Message) To() Destination { return m.to }
+
+// Trace is that of its Properties. A message that was read from a Store has
+// none, which Restored tells.
+func (m *Message) Trace() any {
+	if m.rare == nil {
+		return nil
+	}
+	return m.rare.trace
+}
+
+// Restored is described at Trace.
+func (m *Message) Restored() bool { return m.restored }
 
 // Priority is from 0 to MaxPriority.
 func (m *Message) Priority() int { return int(m.priority) }

@@ -46,6 +46,8 @@ type Options struct {
 	Log    *slog.Logger
 	Server string // of CONNECTED: name/version
 
+	// Tracer makes spans of messages; nil: there are none.
+	Tracer Tracer
 	// Counters count what the sessions do; nil: each counts for itself.
 	Counters *Counters
 

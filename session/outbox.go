@@ -20,6 +20,7 @@ type outbox struct {
 	// text; an empty frame is not written. It is called by the writer.
 	encode func(dst []byte, it *item) (frame []byte, text bool)
 	counts *shard // what becomes of messages of topics
+	tracer Tracer // may be nil
 	// onSlow is called, once, when the slow-consumer policy ends the session.
 	onSlow func(*Fault)
 
@@ -381,6 +382,9 @@ func (o *outbox) writeBatch(buf *[]byte, batch []item) (size int, err error) {
 		return size, err
 	}
 	o.count(w)
+	if o.tracer != nil {
+		o.trace(batch)
+	}
 	if w.topics > 0 {
 		o.counts.written.Add(w.topics)
 	}

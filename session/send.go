@@ -61,6 +61,14 @@ type sendCache struct {
 
 // send handles a SEND (STOMP 1.2, SEND).
 func (s *Session) send(f frames.Inbound) error {
+	if s.options.Tracer != nil {
+		return s.sendTraced(f)
+	}
+	return s.sendAs(f, nil)
+}
+
+// sendAs is send; the trace is that of the message, nil if it has none.
+func (s *Session) sendAs(f frames.Inbound, trace Trace) error {
 	h, err := readSend(f.Header)
 	if err != nil {
 		return err
@@ -82,6 +90,10 @@ func (s *Session) send(f frames.Inbound) error {
 	if h.ReplyTo, err = s.replyTo(h.ReplyTo); err != nil {
 		return err
 	}
+	if trace != nil {
+		trace.To(to)
+		h.Trace = trace
+	}
 	m := broker.NewMessage(to, f, h.Properties)
 	if h.inTransaction {
 		return s.sendInTransaction(m, to, f)
@@ -89,6 +101,10 @@ func (s *Session) send(f frames.Inbound) error {
 	done := s.sendTo.done
 	if h.wantsReceipt {
 		done = s.whenSent(to, f.Wire(frame.Receipt))
+	}
+	if trace != nil {
+		trace.Offered()
+		done = whenTraced(trace, to, done)
 	}
 	return s.publish(m, h.destination, done)
 }
@@ -100,11 +116,15 @@ func (s *Session) publish(m *broker.Message, text string, done func(error)) erro
 	for wait := s.publisher.Send(m, done); wait != nil; wait = s.publisher.Send(m, done) {
 		if !s.waitFor(wait) {
 			s.finish()
+			leaveWaiting(m)
 			return nil
 		}
 		if _, err := s.destination(text); err != nil { // the rules have changed
 			s.finish()
 			return err
+		}
+		if t := traceOf(m); t != nil {
+			t.Offered()
 		}
 	}
 	return nil

@@ -107,7 +107,7 @@ func New(conn Conn, o *Options, id string) *Session {
 	if s.counts = o.Counters; s.counts == nil {
 		s.counts = new(Counters)
 	}
-	s.out.counts = s.counts.shard()
+	s.out.counts, s.out.tracer = s.counts.shard(), o.Tracer
 	s.out.encode, s.out.closeGrace = s.encodeItem, o.CloseGrace
 	s.out.onSlow = func(f *Fault) {
 		s.counts.slow.Add(1)
@@ -372,7 +372,7 @@ func (s *Session) leave(lost bool) {
 	}
 	// What transactions hold goes back before anything younger is delivered.
 	for id, tx := range s.txs {
-		tx.Abort()
+		tx.abort()
 		delete(s.txs, id)
 	}
 	s.open.Store(0)

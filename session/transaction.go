@@ -22,6 +22,7 @@ type transaction struct {
 	// that there are others.
 	destinations []string
 	more         bool
+	traces       []Trace // of the messages in it that are traced
 }
 
 // begin handles BEGIN (STOMP 1.2, BEGIN).
@@ -53,11 +54,13 @@ func (s *Session) commit(f frames.Inbound) error {
 	}
 	done := s.whenCommitted(tx, f.Wire(frame.Receipt))
 	s.unfinished.Add(1)
+	tx.offered()
 	for wait := tx.Commit(done); wait != nil; wait = tx.Commit(done) {
 		if !s.waitFor(wait) {
 			s.finish()
 			return nil // it is aborted when the session leaves
 		}
+		tx.offered()
 	}
 	s.forget(tx, f)
 	return nil
@@ -68,8 +71,11 @@ func (s *Session) commit(f frames.Inbound) error {
 func (s *Session) whenCommitted(tx *transaction, receipt string) func(error) {
 	return func(err error) {
 		if err != nil {
-			s.fail(tx.fault(err), receipt, err)
+			f := tx.fault(err)
+			tx.traced(f)
+			s.fail(f, receipt, err)
 		} else {
+			tx.traced(nil)
 			for _, r := range tx.receipts {
 				s.done(r)
 			}
@@ -100,7 +106,7 @@ func (s *Session) abort(f frames.Inbound) error {
 		return err
 	}
 	s.forget(tx, f)
-	tx.Abort()
+	tx.abort()
 	s.receipt(f)
 	return nil
 }
@@ -142,6 +148,9 @@ func (s *Session) sendInTransaction(m *broker.Message, to broker.Destination, f 
 		return err
 	}
 	tx.Send(m)
+	if t := traceOf(m); t != nil {
+		tx.traces = append(tx.traces, t)
+	}
 	tx.sendsTo(to.String())
 	return nil
 }

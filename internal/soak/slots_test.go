@@ -297,7 +297,7 @@ func (s *slot) vanish() bool {
 		s.p.w.faults.add("no connection over TCP: %v", err)
 		return false
 	}
-	c := s.p.w.talk(s.r, as, &role{name: s.role.name, hear: heardNothing}, &wire{Conn: conn, end: func() { _ = conn.Close() }})
+	c := s.p.w.talk(s.r, as, &role{name: s.role.name, errors: "heart-beat-timeout", hear: heardNothing}, &wire{Conn: conn, end: func() { _ = conn.Close() }})
 	defer c.end()
 	select {
 	case <-c.connected:

@@ -104,8 +104,8 @@ func (w *world) attach(index int) {
 }
 
 // settled waits until nobody is left and the program takes up no more than it
-// did before, for a while, and gives the least that it took up meanwhile. Whoever compares it finds out whether
-// that has been reached.
+// did before, for a while, and gives the least that it took up meanwhile.
+// Whoever compares it finds out whether that has been reached.
 func (w *world) settled(before figures) (now figures) {
 	o := newOperator(w.admin)
 	if !w.until(func() bool { return w.nobody(o) }) {

@@ -121,7 +121,7 @@ storage: { directory: %q, min_free: 0 }
 limits: { trusted_proxies: [127.0.0.1], connect_timeout: 20s, outbound_bytes_per_connection: 256KiB }
 heartbeat: { server: %v }
 log: { level: warn, audit: %q }
-`, w.ws, w.tcp, w.admin, secret, users, g.rule(), deny, deliveries, bound, bound, filepath.Join(w.dir, "data"), heartBeat, w.auditFile())
+`, w.ws, w.tcp, w.admin, secret, users, g.rule(), deny, deliveries, bound, bound/4, filepath.Join(w.dir, "data"), heartBeat, w.auditFile())
 }
 
 func (w *world) auditFile() string { return filepath.Join(w.dir, "audit.log") }
