@@ -69,6 +69,13 @@ echo '== go test, with the race detector'
 mapfile -t packages < <(go list ./... | grep -vE '/internal/(durable|deploy|soak)$')
 go test -race -count=1 "${packages[@]}"
 
+# It takes half of one processor, and what follows often waits: for processes, for the disk, for the clock.
+echo '== the soak begins; its output comes last'
+soaking=$(mktemp -d)
+go test -c -o "$soaking/soak.test" ./internal/soak
+(cd internal/soak && SOAK=${SOAK:-5m} exec "$soaking/soak.test" -test.v -test.timeout 30m) >"$soaking/log" 2>&1 &
+soak=$!
+
 echo '== the program on a disk: killed, full, with backlogs'
 go test -count=1 ./internal/durable
 
@@ -85,12 +92,7 @@ GOMAXPROCS=1 go test -race -count=1 "${concurrent[@]}"
 echo '== bench, too short to tell anything but that nothing is lost'
 BENCH_DURATION=1s BENCH_WARMUP=1s BENCH_CONNECTIONS=500 bash scripts/bench.sh </dev/null
 
-# They mostly wait for processes and for the clock, and so does the soak.
-echo '== interop; meanwhile, the soak'
-soaking=$(mktemp -d)
-go test -c -o "$soaking/soak.test" ./internal/soak
-(cd internal/soak && SOAK=${SOAK:-5m} exec "$soaking/soak.test" -test.v -test.timeout 30m) >"$soaking/log" 2>&1 &
-soak=$!
+echo '== interop'
 bash scripts/interop.sh || failed=$?
 
 echo '== soak'
