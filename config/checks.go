@@ -61,6 +61,19 @@ func each(f func(string) string) check {
 	}
 }
 
+// eachHidden is each for a list of secrets: what is wrong is said once, as
+// nothing shows which element it is.
+func eachHidden(f func(string) string) check {
+	return func(value any) []complaint {
+		for _, item := range value.([]string) {
+			if expected := f(item); expected != "" {
+				return []complaint{{shown: masked, expected: expected}}
+			}
+		}
+		return nil
+	}
+}
+
 func positive(value any) []complaint {
 	if value.(int) < 1 {
 		return []complaint{{expected: "expected at least 1"}}
@@ -94,6 +107,13 @@ func within(least, most int) check {
 		}
 		return nil
 	}
+}
+
+func fraction(value any) []complaint {
+	if f := value.(float64); f < 0 || f > 1 {
+		return []complaint{{expected: "expected a number from 0 to 1"}}
+	}
+	return nil
 }
 
 // checkAddress wants what can be listened on: a host that is an IP address, a

@@ -29,6 +29,7 @@ type Config struct {
 	Limits       Limits
 	Heartbeat    Heartbeat
 	Log          Log
+	Tracing      Tracing
 
 	// File is the path of the file that was read, "" when there was none.
 	File string
@@ -137,6 +138,13 @@ type Log struct {
 	Level  string // debug, info, warn or error
 	Format string // text or json
 	Audit  string // file for the record of who was let in and what was refused, or stderr; "" for none
+}
+
+// Tracing says where spans of messages go.
+type Tracing struct {
+	Endpoint    string   // an http or https URL; "": there are none
+	SampleRatio float64  // from 0 to 1
+	Headers     []Secret // for Endpoint, each as name: value
 }
 
 // Options says where Load looks. Nothing else is read: not the environment of

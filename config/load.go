@@ -150,13 +150,26 @@ const givenTwice = "expected once; it is given twice, in other letters or with d
 
 // showRaw is a value as a fault shows it. That a secret is empty is none.
 func (e *entry) showRaw(raw any) string {
-	if e.secret && raw != "" {
+	if e.secret && !empty(raw) {
 		return masked
 	}
 	if c, ok := e.kind.(composed); ok {
 		return c.show(raw)
 	}
 	return show(raw)
+}
+
+// empty tells whether a value is a text or a list with nothing in it.
+func empty(value any) bool {
+	switch v := value.(type) {
+	case string:
+		return v == ""
+	case []string:
+		return len(v) == 0
+	case []any:
+		return len(v) == 0
+	}
+	return false
 }
 
 // showText is for a value from the environment or a flag.
@@ -254,12 +267,20 @@ func (l *loader) config(path string) *Config {
 func (l *loader) setting(e *entry, g given) Setting {
 	s := Setting{Key: e.key, Source: g.source}
 	switch {
-	case e.secret && g.value != "":
+	case e.secret && !empty(g.value):
 		s.Value = masked
 	case g.sound:
 		s.Value = e.kind.format(g.value)
 	}
 	return s
+}
+
+func secrets(list []string) []Secret {
+	out := make([]Secret, len(list))
+	for i, s := range list {
+		out[i] = Secret(s)
+	}
+	return out
 }
 
 // assign stores a value in a field of the same type. A test assigns every
@@ -284,6 +305,8 @@ func assign(field, value any) {
 		*f = Secret(value.(string))
 	case *[]string:
 		*f = slices.Clone(value.([]string))
+	case *[]Secret:
+		*f = secrets(value.([]string))
 	case *[]netip.Prefix:
 		*f = slices.Clone(value.([]netip.Prefix))
 	case *[]User:

@@ -61,6 +61,7 @@ func defaults() *Config {
 		Storage:      Storage{Directory: "data", Sync: "always", SyncInterval: time.Second, MinFree: 256 << 20},
 		Heartbeat:    Heartbeat{Min: time.Second, Server: 10 * time.Second},
 		Log:          Log{Level: "info", Format: "text"},
+		Tracing:      Tracing{Headers: []Secret{}},
 	}
 }
 

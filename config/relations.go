@@ -31,6 +31,7 @@ func (l *loader) checkRelations(c *Config) {
 	l.checkPolicies(c)
 	l.checkFrames(c)
 	l.checkHeartbeat(c)
+	l.checkTracing(c.Tracing)
 }
 
 // sound reports whether every one of the keys is in the table with a value

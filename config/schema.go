@@ -38,7 +38,7 @@ func schema() []entry {
 	var all []entry
 	for _, part := range [][]entry{
 		webSocketKeys(), tcpKeys(), adminKeys(), anonymousKeys(), keySources(), tokenKeys(), tokenPlaces(), userKeys(), accessKeys(),
-		queueKeys(), connectionLimits(), frameLimits(), flowLimits(), otherKeys(),
+		queueKeys(), connectionLimits(), frameLimits(), flowLimits(), otherKeys(), tracingKeys(),
 	} {
 		all = append(all, part...)
 	}
@@ -228,5 +228,19 @@ func otherKeys() []entry {
 		{key: "log.audit", kind: textKind{}, check: optional(checkFileName),
 			doc:   "file for the record of who was let in and what was refused, or stderr; empty: none",
 			field: func(c *Config) any { return &c.Log.Audit }},
+	}
+}
+
+func tracingKeys() []entry {
+	return []entry{
+		{key: tracingEndpointKey, kind: textKind{}, check: checkTracingEndpoint,
+			doc:   "URL of a receiver of OpenTelemetry traces (OTLP over HTTP), such as http://127.0.0.1:4318; empty: there are none",
+			field: func(c *Config) any { return &c.Tracing.Endpoint }},
+		{key: tracingRatioKey, kind: decimalKind{}, fallback: "0", check: fraction,
+			doc:   "how many of the messages are traced whose SEND has no traceparent, from 0 to 1; of others, those that it says",
+			field: func(c *Config) any { return &c.Tracing.SampleRatio }},
+		{key: tracingHeadersKey, kind: listKind{}, check: eachHidden(checkHeader), secret: true,
+			doc:   "headers for the receiver, each as name: value, such as Authorization: Bearer ...",
+			field: func(c *Config) any { return &c.Tracing.Headers }},
 	}
 }

@@ -43,8 +43,15 @@ func checkDefault(t *testing.T, e *entry, text string, field any) {
 	}
 	assign(field, value)
 	got := reflect.ValueOf(field).Elem().Interface()
-	if secret, ok := got.(Secret); ok {
+	switch secret := got.(type) {
+	case Secret:
 		got = string(secret)
+	case []Secret:
+		list := make([]string, len(secret))
+		for i, s := range secret {
+			list[i] = string(s)
+		}
+		got = list
 	}
 	if !reflect.DeepEqual(got, value) {
 		t.Errorf("%s: field has %v, want %v", e.key, got, value)
@@ -171,6 +178,6 @@ storage: { sync: interval, sync_interval: 20ms, min_free: 0, directory: Data }
 	first.settings = nil
 	same(t, second, &Config{
 		Listen: first.Listen, Auth: first.Auth, Prefixes: first.Prefixes, Limits: first.Limits,
-		ACL: first.ACL, Heartbeat: first.Heartbeat, Log: first.Log, Destinations: first.Destinations, Storage: first.Storage,
+		ACL: first.ACL, Heartbeat: first.Heartbeat, Log: first.Log, Tracing: first.Tracing, Destinations: first.Destinations, Storage: first.Storage,
 	})
 }

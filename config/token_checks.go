@@ -58,7 +58,7 @@ func checkQueryParameter(name string) string {
 
 // checkCookie wants a token of RFC 6265, 4.1.1.
 func checkCookie(name string) string {
-	if strings.ContainsFunc(name, func(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune("!#$%&'*+-.^_`|~", r) }) {
+	if name != "" && !isToken(name) {
 		return "expected the name of a cookie: letters, digits and any of !#$%&'*+-.^_`|~"
 	}
 	return ""

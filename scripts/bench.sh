@@ -10,6 +10,7 @@
 #   BENCH_PORT      first of the five ports on loopback that are used (25700)
 #   BENCH_OUT       file to write the comparison to, as JSON
 #   BENCH_RABBITMQ  path of rabbitmq-server, or "none" to leave RabbitMQ out
+#   BENCH_COMPARE   all, or first: RabbitMQ takes part in the first scenario only
 #   BENCH_SERVE     more arguments for hoofbeat serve
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -156,6 +157,7 @@ both() {
 		echo "bench: RabbitMQ failed in: $*" >&2
 	fi
 	stop_broker
+	[ "${BENCH_COMPARE:-all}" = all ] || rabbitmq=
 }
 
 go build -o bin/hoofbeat ./cmd/hoofbeat
@@ -188,6 +190,6 @@ both connections --connections "$connections" --timeout 60s
 
 echo "$(nproc) processors shared by broker and generator, $duration each, bodies of 128 bytes; us is the broker's processor time per delivery or connection"
 files=("$work/hoofbeat.json")
-[ -z "$rabbitmq" ] || files+=("$work/rabbitmq.json")
+[ ! -s "$work/rabbitmq.json" ] || files+=("$work/rabbitmq.json")
 "$root/bin/hoofbeat" bench compare ${out:+--out "$out"} "${files[@]}"
 exit "$failed"

@@ -7,14 +7,14 @@ cd "$(dirname "$0")/.."
 skipped=()
 skip() { skipped+=("$*"); }
 
-soak=    # the process in the background
-soaking= # its folder
+declare -A running # processes in the background, by name
+logs=$(mktemp -d)   # what they write
 
 # Last of all: the list of what was skipped.
 finish() {
   local code=$? what
-  [ -z "$soak" ] || kill "$soak" 2>/dev/null || true
-  [ -z "$soaking" ] || rm -rf "$soaking"
+  [ ${#running[@]} = 0 ] || kill "${running[@]}" 2>/dev/null || true
+  rm -rf "$logs"
   for what in ${skipped[@]+"${skipped[@]}"}; do
     echo "SKIPPED: $what"
   done
@@ -69,12 +69,33 @@ echo '== go test, with the race detector'
 mapfile -t packages < <(go list ./... | grep -vE '/internal/(durable|deploy|soak)$')
 go test -race -count=1 "${packages[@]}"
 
-# It takes half of one processor, and what follows often waits: for processes, for the disk, for the clock.
-echo '== the soak begins; its output comes last'
-soaking=$(mktemp -d)
-go test -c -o "$soaking/soak.test" ./internal/soak
-(cd internal/soak && SOAK=${SOAK:-5m} exec "$soaking/soak.test" -test.v -test.timeout 30m) >"$soaking/log" 2>&1 &
-soak=$!
+# beside NAME COMMAND... runs it in the background; joined prints what it wrote, and returns its exit code.
+beside() {
+  local name=$1
+  shift
+  "$@" >"$logs/$name" 2>&1 &
+  running[$name]=$!
+}
+
+joined() {
+  local name=$1 code=0
+  wait "${running[$name]}" || code=$?
+  unset "running[$name]"
+  echo "== $name"
+  cat "$logs/$name"
+  return "$code"
+}
+
+# The soak takes half of one processor, the tests on one processor take one, and what they run beside often waits: for
+# processes, for the disk, for the clock.
+go test -c -o "$logs/soak.test" ./internal/soak
+soak() {
+  cd internal/soak
+  SOAK=${SOAK:-5m} exec "$logs/soak.test" -test.v -test.timeout 30m
+}
+mapfile -t concurrent < <(folders broker session transport)
+beside soak soak
+beside 'go test, with the race detector, on one processor' env GOMAXPROCS=1 go test -race -count=1 "${concurrent[@]}"
 
 echo '== the program on a disk: killed, full, with backlogs'
 go test -count=1 ./internal/durable
@@ -85,18 +106,12 @@ for module in internal/deploy/schemas scripts/release; do # modules of their own
   (cd "$module" && go vet ./... && go test -count=1 ./...)
 done
 
-echo '== go test, with the race detector, on one processor'
-mapfile -t concurrent < <(folders broker session transport)
-GOMAXPROCS=1 go test -race -count=1 "${concurrent[@]}"
+joined 'go test, with the race detector, on one processor'
 
 echo '== bench, too short to tell anything but that nothing is lost'
-BENCH_DURATION=1s BENCH_WARMUP=1s BENCH_CONNECTIONS=500 bash scripts/bench.sh </dev/null
+BENCH_DURATION=1s BENCH_WARMUP=1s BENCH_CONNECTIONS=500 BENCH_COMPARE=first bash scripts/bench.sh </dev/null
 
 echo '== interop'
 bash scripts/interop.sh || failed=$?
-
-echo '== soak'
-wait "$soak" || failed=$?
-soak=
-cat "$soaking/log"
+joined soak || failed=$?
 exit "${failed:-0}"

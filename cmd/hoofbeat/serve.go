@@ -74,6 +74,14 @@ func serve(ctx context.Context, r *reloader, out, errout io.Writer) (err error) 
 		return err
 	}
 	restrict(&options.Session, c, a, record)
+	tracer, err := newTracer(c.Tracing, b, log)
+	if err != nil {
+		return err
+	}
+	if tracer != nil {
+		defer tracer.Close()
+		options.Session.Tracer = tracer
+	}
 	s := transport.NewServer(options)
 	a.reauthorize = s.Reauthorize
 	r.started, r.access, r.broker, r.server, r.audit, r.log, r.record = c, a, b, s, audit, log, record

@@ -14,11 +14,14 @@ const (
 	systemdLib   = "github.com/coreos/go-systemd/v22/daemon"
 	md2manLib    = "github.com/cpuguy83/go-md2man/v2"
 	jsonSchema   = "github.com/santhosh-tekuri/jsonschema/v6"
+	otel         = "go.opentelemetry.io/otel"
+	otlpProto    = "go.opentelemetry.io/proto/otlp"
+	protobuf     = "google.golang.org/protobuf"
 )
 
 // testLibs may be imported by the tests of every package: they check for leaked goroutines, play the other side with
-// code that is not ours, and compare JSON with a schema.
-var testLibs = []string{goleak, stompClient, websocketLib, jsonSchema}
+// code that is not ours, compare JSON with a schema, and read what a receiver of traces gets.
+var testLibs = []string{goleak, stompClient, websocketLib, jsonSchema, otlpProto, protobuf}
 
 // table is one row per package of the tree, in the order of the layers, lowest first. Tests are held to a laxer rule: they
 // may import any package of ours, and testLibs.
@@ -72,7 +75,7 @@ var table = []rule{
 	{
 		pkg: "cmd/hoofbeat", own: []string{
 			"frames", "broker", "auth", "config", "session", "transport", "store/pebble", "admin", "admin/console", "admin/metrics",
-			"internal/client", "internal/load", "internal/tlsfiles", "internal/timers", "examples/browser",
+			"internal/client", "internal/load", "internal/tlsfiles", "internal/timers", "internal/tracing", "examples/browser",
 		},
 		third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", stompClient, "golang.org/x/sys", "github.com/pires/go-proxyproto", systemdLib, md2manLib},
 		reason: "the program: it alone puts the parts together; go-stomp is there for pub and sub, which are clients, " +
@@ -90,6 +93,11 @@ var table = []rule{
 	{
 		pkg:    "internal/tlsfiles",
 		reason: "certificates reloaded when their files change, for every listener",
+	},
+	{
+		pkg: "internal/tracing", own: []string{"session", "broker"}, third: []string{stompFrame, otel, otlpProto, protobuf},
+		reason: "a session.Tracer, so that only this package knows OpenTelemetry; sessions and broker do not know what a span is. " +
+			"OTLP's messages are its own to send, as OpenTelemetry's exporter comes with gRPC",
 	},
 	{
 		pkg: "internal/load", third: []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys"},
