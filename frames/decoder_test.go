@@ -175,7 +175,6 @@ func TestErrorsShowNoValues(t *testing.T) {
 	}
 }
 
-// A header as long as the limit passes, one byte more does not.
 // Size is all that a frame had on the wire, whatever it came in and between.
 func TestSize(t *testing.T) {
 	parts := []string{
@@ -199,6 +198,7 @@ func TestSize(t *testing.T) {
 	}
 }
 
+// A header as long as the limit passes, one byte more does not.
 func TestLimitsAreExact(t *testing.T) {
 	l := Limits{HeaderBytes: 40, Headers: 2, BodyBytes: 5, BytesBeforeConnect: 1000}
 	try := func(in string) error {
@@ -223,7 +223,6 @@ func TestLimitsAreExact(t *testing.T) {
 	}
 }
 
-// What content-length claims is not allocated before it came.
 // Who releases a Decoder may still ask it: the partial frame is lost, and that
 // is all.
 func TestNextAfterRelease(t *testing.T) {
@@ -242,6 +241,7 @@ func TestNextAfterRelease(t *testing.T) {
 	}
 }
 
+// What content-length claims is not allocated before it came.
 func TestContentLengthIsNotBelieved(t *testing.T) {
 	in := []byte("SEND\ncontent-length:16000000\n\nabc")
 	got := testing.AllocsPerRun(10, func() {
