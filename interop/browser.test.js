@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 
 import { startBroker, suiteBroker } from './lib/broker.js';
 import { skip, suiteChromium } from './lib/chromium.js';
-import { unique } from './lib/stompjs.js';
+import { assertLeft, unique } from './lib/stompjs.js';
 import { within } from './lib/wait.js';
 
 describe('stompjs in Chromium', { skip, concurrency: 2 }, () => {
@@ -32,7 +32,7 @@ describe('stompjs in Chromium', { skip, concurrency: 2 }, () => {
     assert.equal(m.body, 'hello, aä€😀\0!');
     assert.equal(m.headers.kind, 'a:b\\x\nd');
     await page.call('deactivate');
-    assert.deepEqual(await page.events(), [{ connected: true }, { closed: 1000, clean: true }]);
+    assertLeft(await page.events());
   });
 
   test('acknowledges', async (t) => {

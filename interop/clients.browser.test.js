@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 
 import { startBroker, suiteBroker } from './lib/broker.js';
 import { skip, suiteChromium } from './lib/chromium.js';
-import { connect, unique } from './lib/stompjs.js';
+import { assertLeft, connect, unique } from './lib/stompjs.js';
 import { within } from './lib/wait.js';
 
 const beats = { heartbeatIncoming: 1000, heartbeatOutgoing: 1000 };
@@ -113,7 +113,7 @@ describe('stompjs on a WebSocket that cuts text at NUL', { skip, concurrency: 2 
       client.webSocket.addEventListener('message', ({ data }) => data === '\\n' && ++n === 3 && resolve());
     })`), '3 heart-beats');
     await page.call('deactivate');
-    assert.deepEqual(await page.events(), [{ connected: true }, { closed: 1000, clean: true }]);
+    assertLeft(await page.events());
   });
 
   test('an ERROR is whole', async (t) => {

@@ -102,6 +102,7 @@ export class Broker {
       'listen-websocket-address': `127.0.0.1:${port}`,
       'listen-admin-address': '',
       'storage-directory': '',
+      'limits-drain-timeout': '2s', // for those who hold messages to the end of their test
       ...this.#flags,
       ...(this.operators && { 'listen-admin-address': new URL(this.operators).host }),
     };

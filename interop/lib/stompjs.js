@@ -172,3 +172,16 @@ export async function endsWithError(c, word, code) {
   assert.equal(close.code, code, `close code after ${word}`);
   return error;
 }
+
+/**
+ * The close codes of a client that has left: 1005, none, of one that closes the WebSocket itself when it has its RECEIPT, as stomp.js does;
+ * 1000 where the broker was first.
+ */
+export const leaving = [1005, 1000];
+
+/** Wants what a page has seen that has connected and left. */
+export function assertLeft([connected, closed, ...more]) {
+  assert.deepEqual(connected, { connected: true });
+  assert.ok(leaving.includes(closed?.closed) && closed.clean, `closed with ${JSON.stringify(closed)}`);
+  assert.deepEqual(more, []);
+}

@@ -55,7 +55,7 @@ class Broker:
         """Starts it, on the ports that it had."""
         flags = {
             'listen-websocket-address': f'127.0.0.1:{self.ws}', 'listen-tcp-address': f'127.0.0.1:{self.tcp}',
-            'listen-admin-address': '', 'storage-directory': '', **{k.replace('_', '-'): v for k, v in self.flags.items()},
+            'listen-admin-address': '', 'storage-directory': '', 'limits-drain-timeout': '2s', **{k.replace('_', '-'): v for k, v in self.flags.items()},
         }
         self.process = subprocess.Popen(
             [os.environ['BROKER_BIN'], 'serve', *(f'--{k}={v}' for k, v in flags.items())], cwd=self.folder.name,

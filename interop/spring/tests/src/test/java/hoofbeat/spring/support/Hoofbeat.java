@@ -80,6 +80,7 @@ public final class Hoofbeat implements AutoCloseable {
             Map<String, String> env = builder.environment();
             env.keySet().removeIf(name -> name.startsWith("HOOFBEAT_"));
             env.put("HOOFBEAT_LISTEN_WEBSOCKET_ADDRESS", "127.0.0.1:" + webSocketPort);
+            env.put("HOOFBEAT_LIMITS_DRAIN_TIMEOUT", "2s"); // for those who hold messages to the end of their test
             env.put("HOOFBEAT_LISTEN_TCP_ADDRESS", "127.0.0.1:" + tcpPort);
             env.put("HOOFBEAT_LISTEN_ADMIN_ADDRESS", "127.0.0.1:" + adminPort);
             env.put("HOOFBEAT_LISTEN_ADMIN_LOOPBACK_WITHOUT_TOKEN", "true");
