@@ -237,7 +237,7 @@ func tracingKeys() []entry {
 			doc:   "URL of a receiver of OpenTelemetry traces (OTLP over HTTP), such as http://127.0.0.1:4318; empty: there are none",
 			field: func(c *Config) any { return &c.Tracing.Endpoint }},
 		{key: tracingRatioKey, kind: decimalKind{}, fallback: "0", check: fraction,
-			doc:   "how many of the messages are traced whose SEND has no traceparent, from 0 to 1; of others, those that it says",
+			doc:   "share of the messages without traceparent that are traced, from 0 to 1; where there is one, it decides",
 			field: func(c *Config) any { return &c.Tracing.SampleRatio }},
 		{key: tracingHeadersKey, kind: listKind{}, check: eachHidden(checkHeader), secret: true,
 			doc:   "headers for the receiver, each as name: value, such as Authorization: Bearer ...",

@@ -34,16 +34,26 @@ func checkKeysURL(value any) []complaint {
 	if text == "" {
 		return nil
 	}
-	u, err := url.Parse(text)
+	u, found := plainURL(text, expected)
 	switch {
-	case err != nil:
-		return []complaint{{shown: masked, expected: expected}}
-	case u.User != nil:
-		return []complaint{{shown: masked, expected: expected + ", without a user or password"}}
+	case found != nil:
+		return found
 	case u.Hostname() == "" || u.Fragment != "" || u.Scheme != "https" && !(u.Scheme == "http" && isLoopbackHost(u.Hostname())):
 		return []complaint{{expected: expected}}
 	}
 	return nil
+}
+
+// plainURL reads a URL that has no credentials in it.
+func plainURL(text, expected string) (*url.URL, []complaint) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return nil, []complaint{{shown: masked, expected: expected}}
+	case u.User != nil:
+		return nil, []complaint{{shown: masked, expected: expected + ", without a user or password"}}
+	}
+	return u, nil
 }
 
 func checkSource(source string) string { return oneOf([]string{"connect", "passcode", "http"}, source) }

@@ -64,6 +64,11 @@ func fault(word, format string, a ...any) *Fault {
 	return &Fault{Word: word, Text: fmt.Sprintf(format, a...)}
 }
 
+// internalError is what a client is told of what is not its fault.
+func internalError() *Fault {
+	return fault(InternalError, "The broker failed to handle the frame; its log says why.")
+}
+
 // closeCode is the WebSocket close code that goes with a fault.
 func (f *Fault) closeCode() CloseCode {
 	switch f.Word {

@@ -322,7 +322,7 @@ func (s *Session) fail(f *Fault, receipt string, err error) {
 func (s *Session) blame(err error) *Fault {
 	f, ok := asFault(err)
 	if !ok {
-		f = fault(InternalError, "The broker failed to handle the frame; its log says why.")
+		f = internalError()
 		s.options.Log.Error("session failed", "session", s.id, "error", err)
 	}
 	return f

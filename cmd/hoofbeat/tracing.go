@@ -1,0 +1,25 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+
+	"hoofbeat/broker"
+	"hoofbeat/config"
+	"hoofbeat/internal/tracing"
+)
+
+// newTracer makes what sends spans to the receiver; nil if there is none.
+func newTracer(t config.Tracing, b *broker.Broker, log *slog.Logger) (*tracing.Tracer, error) {
+	if t.Endpoint == "" {
+		return nil, nil
+	}
+	tracer, err := tracing.New(tracing.Options{
+		Endpoint: tracing.Endpoint{URL: t.Endpoint, Headers: t.Header()}, SampleRatio: t.SampleRatio,
+		Version: readVersion().Version, Policies: b.Policies, Log: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("tracing.endpoint: %w", err)
+	}
+	return tracer, nil
+}

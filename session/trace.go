@@ -1,0 +1,149 @@
+package session
+
+import (
+	"github.com/go-stomp/stomp/v3/frame"
+
+	"hoofbeat/broker"
+	"hoofbeat/frames"
+)
+
+// A Tracer makes spans of what becomes of messages. Its methods, and those of
+// its Traces, are called from any goroutine, with nothing locked that they
+// could want; nobody waits for what is done with the spans.
+type Tracer interface {
+	// Begin is called when a SEND has come, before anything is checked; nil
+	// says that its message is not traced. What it is given is not to be kept.
+	Begin(s Sending) Trace
+	// Restored is called when a message was written to a client that a Store
+	// has kept, and whose own Trace is lost; nil says that it has none.
+	Restored(m *broker.Message) Trace
+}
+
+// A Sending is a SEND as a Tracer sees it.
+type Sending struct {
+	Session     string // its id
+	Version     frames.Version
+	Header      *frame.Header
+	Destination string // as the client wrote it
+	Body        int    // bytes
+}
+
+// A Trace is that of one message that is traced.
+type Trace interface {
+	// To says that the SEND may be sent, and where.
+	To(d broker.Destination)
+	// Offered says that the message is now given to the broker, so that its
+	// deliveries may begin. Where a queue has no room it is called again.
+	Offered()
+	// End says that the SEND is done: with nil when it was accepted, which is
+	// when it would get its RECEIPT. Only the first call counts.
+	End(f *Fault)
+	// Delivered says that a MESSAGE is with the socket of its client.
+	Delivered(d Delivery)
+}
+
+// A Delivery is a MESSAGE that was written.
+type Delivery struct {
+	Message      *broker.Message
+	Session      string // its id
+	Subscription string // the client's id of it, as on the wire; may be empty
+	Durable      string // the name of the durable subscription; empty: it is none
+	Attempt      int    // 1 the first time
+}
+
+// TransactionAborted is why the SENDs of a transaction end that is aborted.
+// No client reads it.
+const TransactionAborted = "transaction-aborted"
+
+// sendTraced is send where there is a Tracer.
+func (s *Session) sendTraced(f frames.Inbound) error {
+	to := f.Header.Get(frame.Destination)
+	if to == TokenDestination { // it is no message, and its body is secret
+		return s.sendAs(f, nil)
+	}
+	t := s.options.Tracer.Begin(Sending{Session: s.id, Version: s.version, Header: f.Header, Destination: to, Body: len(f.Body)})
+	err := s.sendAs(f, t)
+	if t != nil && err != nil {
+		reason, ok := asFault(err)
+		if !ok {
+			reason = internalError()
+		}
+		t.End(reason)
+	}
+	return err
+}
+
+// whenTraced ends the trace of a SEND before done is called.
+func whenTraced(t Trace, to broker.Destination, done func(error)) func(error) {
+	return func(err error) {
+		if err != nil {
+			t.End(sendFault(to.String(), to.Kind == broker.Queue, err))
+		} else {
+			t.End(nil)
+		}
+		done(err)
+	}
+}
+
+// traceOf is the message's trace, nil if it has none.
+func traceOf(m *broker.Message) Trace {
+	t, _ := m.Trace().(Trace)
+	return t
+}
+
+// leaveWaiting ends the trace of a message that no queue has taken when its
+// session ended.
+func leaveWaiting(m *broker.Message) {
+	if t := traceOf(m); t != nil {
+		t.End(fault(ConnectionLost, "The connection ended while the SEND waited for room in a full queue."))
+	}
+}
+
+// abort drops the transaction, and ends the traces of what was sent in it.
+func (tx *transaction) abort() {
+	tx.Abort()
+	if len(tx.traces) > 0 {
+		tx.traced(fault(TransactionAborted, "The transaction was aborted, or its connection ended before COMMIT."))
+	}
+}
+
+// offered tells the traces that COMMIT gives their messages to the broker.
+func (tx *transaction) offered() {
+	for _, t := range tx.traces {
+		t.Offered()
+	}
+}
+
+// traced ends the traces.
+func (tx *transaction) traced(f *Fault) {
+	for _, t := range tx.traces {
+		t.End(f)
+	}
+}
+
+// trace tells of what was written of a batch. What belongs to a subscription
+// that has ended meanwhile is left out: it may not have been.
+func (o *outbox) trace(batch []item) {
+	for i := range batch {
+		it := &batch[i]
+		if it.msg == nil || it.sub.ended.Load() {
+			continue
+		}
+		t := traceOf(it.msg)
+		if t == nil && it.msg.Restored() {
+			t = o.tracer.Restored(it.msg)
+		}
+		if t != nil {
+			t.Delivered(it.delivery())
+		}
+	}
+}
+
+func (it *item) delivery() Delivery {
+	sub := it.sub
+	d := Delivery{Message: it.msg, Session: sub.session.id, Subscription: sub.wireID, Attempt: it.attempt}
+	if sub.durable.Kind != 0 {
+		_, _, d.Durable = sub.durable.Subscriber()
+	}
+	return d
+}
