@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 skipped=()
 skip() { skipped+=("$*"); }
 
-declare -A running # processes in the background, by name
+declare -A running=() # processes in the background, by name
 logs=$(mktemp -d)   # what they write
 
 # Last of all: the list of what was skipped.
