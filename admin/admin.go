@@ -25,7 +25,7 @@ type Queues interface {
 	Move(ctx context.Context, from, to broker.Destination, limit int) (int, error)
 	DeleteQueue(ctx context.Context, d broker.Destination) (int, error)
 	TopicNames() iter.Seq[broker.Destination]
-	Subscribers(d broker.Destination) int
+	Topic(d broker.Destination) (broker.TopicInfo, bool)
 	Policies() *broker.Policies
 	Stats() *broker.Stats
 }

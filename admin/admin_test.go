@@ -17,12 +17,12 @@ func TestList(t *testing.T) {
 	want(t, d.do(t, "GET", "/api/v1/queues", ""), 200, `{"queues":[],"total":0}`)
 	d.infos = []broker.QueueInfo{
 		{Destination: destination(t, "/queue/orders/new"), Durable: true, Depth: broker.Depth{Ready: 3, Unacked: 2, Delayed: 1},
-			Consumers: 4, Bytes: 500, Oldest: 1500, Policy: broker.Policy{MaxMessages: 5}},
+			Flow: broker.Flow{Enqueued: 9, Delivered: 8, Redelivered: 7, Acked: 6}, Consumers: 4, Bytes: 500, Oldest: 1500, Policy: broker.Policy{MaxMessages: 5}},
 		{Destination: broker.DurableSubscription("a/b", "", "n%"), Topic: destination(t, "/topic/news.**"), Abandoned: 1000, Policy: broker.Policy{Durable: true}},
 	}
 	want(t, d.do(t, "GET", "/api/v1/queues", ""), 200, `{"queues":[`+
-		`{"name":"/queue/orders/new","durable":true,"ready":3,"unacked":2,"delayed":1,"consumers":4,"over_limits":true,"bytes":500,"oldest":"1970-01-01T00:00:01.5Z"},`+
-		`{"name":"/subscription/a%2Fb//n%25","topic":"/topic/news.**","durable":false,"ready":0,"unacked":0,"delayed":0,"consumers":0,"bytes":0,"abandoned":"1970-01-01T00:00:01Z"}],"total":2}`)
+		`{"name":"/queue/orders/new","durable":true,"ready":3,"unacked":2,"delayed":1,"consumers":4,"over_limits":true,"bytes":500,"totals":{"enqueued":9,"delivered":8,"redelivered":7,"acked":6},"oldest":"1970-01-01T00:00:01.5Z"},`+
+		`{"name":"/subscription/a%2Fb//n%25","topic":"/topic/news.**","durable":false,"ready":0,"unacked":0,"delayed":0,"consumers":0,"bytes":0,"totals":{"enqueued":0,"delivered":0,"redelivered":0,"acked":0},"abandoned":"1970-01-01T00:00:01Z"}],"total":2}`)
 	head := d.do(t, "HEAD", "/api/v1/queues", "")
 	if head.StatusCode != 200 || head.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("HEAD: %+v", head)
@@ -39,7 +39,7 @@ func TestShow(t *testing.T) {
 	}, {
 		Destination: broker.DurableSubscription("a/b", "c", ""), Policy: broker.Policy{MaxBytes: 5, SubscriptionExpiry: time.Hour},
 	}}
-	const rest = `"durable":false,"ready":0,"unacked":0,"delayed":0,"consumers":0,"bytes":0,"policy":`
+	const rest = `"durable":false,"ready":0,"unacked":0,"delayed":0,"consumers":0,"bytes":0,"totals":{"enqueued":0,"delivered":0,"redelivered":0,"acked":0},"policy":`
 	shop := `{"name":"/queue/orders.new",` + rest + `{"durable":true,"max_deliveries":5,"redelivery_delay":"1s","redelivery_delay_multiplier":2,` +
 		`"redelivery_delay_max":"1m0s","dead_letter":"/queue/dead","ttl":"1h0m0s","max_messages":7,"overflow":"block","prefetch":9}}`
 	for _, name := range []string{"/queue/orders.new", "/queue/orders/new", "%2Fqueue%2Forders.new"} {

@@ -60,9 +60,12 @@ func (f *fake) CreateQueue(_ context.Context, d broker.Destination) error {
 }
 
 func (f *fake) TopicNames() iter.Seq[broker.Destination] { return slices.Values(f.topics) }
-func (f *fake) Subscribers(broker.Destination) int       { return f.n }
-func (f *fake) Policies() *broker.Policies               { return &f.policies }
-func (f *fake) Stats() *broker.Stats                     { return &f.stats }
+func (f *fake) Topic(broker.Destination) (broker.TopicInfo, bool) {
+	return broker.TopicInfo{Subscribers: f.n, TopicFlow: broker.TopicFlow{Messages: 7, Deliveries: 11}}, f.n > 0
+}
+
+func (f *fake) Policies() *broker.Policies { return &f.policies }
+func (f *fake) Stats() *broker.Stats       { return &f.stats }
 
 func (f *fake) Queue(d broker.Destination) (broker.QueueInfo, bool) {
 	for _, q := range f.infos {

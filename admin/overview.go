@@ -106,8 +106,9 @@ func (s *server) count(out *Overview) {
 
 func (s *server) totals() Totals {
 	t := s.o.Queues.Stats()
+	flow := t.Flow()
 	return Totals{
-		Received: t.Sent.Load(), Delivered: t.Delivered.Load(), Published: t.Published.Load(), Acked: t.Acked.Load(), Requeued: t.Requeued.Load(),
+		Received: t.Sent(), Delivered: flow.Delivered, Published: t.Published(), Acked: flow.Acked, Requeued: t.Requeued.Load(),
 		Rejected: t.Rejected.Load(), Exhausted: t.Exhausted.Load(), Expired: t.Expired.Load(), Overflowed: t.Overflowed.Load(),
 		Dropped: t.Dropped.Load(), DeadLettered: t.DeadLettered.Load(), Unroutable: t.Unroutable.Load(), Refused: t.Refused.Load(),
 	}

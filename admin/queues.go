@@ -26,12 +26,23 @@ type Queue struct {
 	// as it may after a reload.
 	OverLimits bool `json:"over_limits,omitempty"`
 	Bytes      int  `json:"bytes"`
+	// Totals count since the queue was made, or since the start if that was
+	// later; the rate is the difference of two answers.
+	Totals QueueTotals `json:"totals"`
 	// Oldest is when the message at the head came; in a list, only if it is in
 	// memory. Abandoned is since when a durable subscription has no subscriber.
 	Oldest    *time.Time `json:"oldest,omitempty"`
 	Abandoned *time.Time `json:"abandoned,omitempty"`
 	// Policy is only told when one queue is asked for.
 	Policy *Policy `json:"policy,omitempty"`
+}
+
+// QueueTotals are what has gone through a queue; see [broker.Flow].
+type QueueTotals struct {
+	Enqueued    int64 `json:"enqueued"`
+	Delivered   int64 `json:"delivered"`
+	Redelivered int64 `json:"redelivered"`
+	Acked       int64 `json:"acked"`
 }
 
 // A Policy is what the queue's policy says, in the words of the
@@ -148,6 +159,7 @@ func describe(q broker.QueueInfo) Queue {
 	out := Queue{
 		Name: Name(q.Destination), Durable: q.Durable, Ready: q.Ready, Unacked: q.Unacked, Delayed: q.Delayed, Consumers: q.Consumers,
 		OverLimits: q.OverLimits(), Bytes: q.Bytes, Oldest: moment(q.Oldest), Abandoned: moment(q.Abandoned),
+		Totals: QueueTotals(q.Flow),
 	}
 	if q.Topic.Kind != 0 {
 		out.Topic = q.Topic.String()

@@ -228,12 +228,17 @@ func TestConnectionsOfABroker(t *testing.T) {
 			t.Errorf("%s: got %+v", query, got)
 		}
 	}
+	bert.Send("SEND", "destination:/topic/news.x", "receipt:s", "", "y")
+	bert.WantReceipt("s")
 	topics := ask[TopicList](d, "/api/v1/topics")
-	if topics.Total != 2 || topics.Topics[0] != (Topic{"/topic/news.*", 1}) || topics.Topics[1] != (Topic{"/user/bert/queue/mail", 1}) {
+	if topics.Total != 2 || topics.Topics[0] != (Topic{"/topic/news.*", 1, TopicTotals{1, 1}}) || topics.Topics[1] != (Topic{"/user/bert/queue/mail", 1, TopicTotals{}}) {
 		t.Errorf("got %+v", topics)
 	}
+	if queues := ask[QueueList](d, "/api/v1/queues"); queues.Total != 1 || queues.Queues[0].Totals != (QueueTotals{Enqueued: 1, Delivered: 1}) {
+		t.Errorf("got %+v", queues)
+	}
 	over := ask[Overview](d, "/api/v1/overview")
-	if over.Connections != 2 || over.Subscriptions != 3 || over.Users != 2 || over.Queues != 1 || over.Topics != 2 || over.MessagesUnacked != 1 || over.Totals.Received != 1 || over.MemoryBytes == 0 {
+	if over.Connections != 2 || over.Subscriptions != 3 || over.Users != 2 || over.Queues != 1 || over.Topics != 2 || over.MessagesUnacked != 1 || over.Totals.Received != 2 || over.MemoryBytes == 0 {
 		t.Errorf("got %+v", over)
 	}
 }

@@ -12,7 +12,15 @@ type Topic struct {
 	Name string `json:"name"`
 	// Subscribers are subscriptions to exactly this, durable ones included,
 	// whether somebody is attached to them or not.
-	Subscribers int `json:"subscribers"`
+	Subscribers int         `json:"subscribers"`
+	Totals      TopicTotals `json:"totals"`
+}
+
+// TopicTotals count since somebody subscribed to it; the rate is the
+// difference of two answers. See [broker.TopicFlow].
+type TopicTotals struct {
+	Messages   int64 `json:"messages"`   // that were sent to it
+	Deliveries int64 `json:"deliveries"` // to subscribers that have no queue
 }
 
 // TopicList is the answer of /api/v1/topics.
@@ -38,8 +46,8 @@ func (s *server) topics(c *call) error {
 		}
 	})
 	describe := func(d broker.Destination) (Topic, bool) {
-		n := s.o.Queues.Subscribers(d)
-		return Topic{topicName(d), n}, n > 0
+		t, there := s.o.Queues.Topic(d)
+		return Topic{topicName(d), t.Subscribers, TopicTotals(t.TopicFlow)}, there
 	}
 	return answer(c.w, TopicList{described(items, describe), Page{next, total}})
 }

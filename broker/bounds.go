@@ -20,7 +20,7 @@ func (q *queue) makeRoom(m *Message) bool {
 
 // turnAway counts a message that a private queue was given and has no room for.
 func (q *queue) turnAway() {
-	q.set.stats.Enqueued.Add(1)
+	q.countEnqueued()
 	q.set.stats.drop(DropNoRoom, 1)
 }
 

@@ -95,12 +95,15 @@ func (b *Broker) Stats() *Stats { return &b.stats }
 // messages to the last destinations go. It is not safe for concurrent use.
 type Publisher struct {
 	broker *Broker
+	tally  *tally
 	key    string
 	route  route
 }
 
 // NewPublisher returns a Publisher of b.
-func (b *Broker) NewPublisher() *Publisher { return &Publisher{broker: b} }
+func (b *Broker) NewPublisher() *Publisher {
+	return &Publisher{broker: b, tally: b.stats.nextTally()}
+}
 
 // Send routes a message. To a topic it goes to all who subscribe at this
 // moment; to a queue, it is kept until a consumer has acknowledged it. Then
@@ -126,7 +129,7 @@ func (p *Publisher) Send(m *Message, done func(error)) (wait <-chan struct{}) {
 			}
 		}
 	}
-	p.broker.stats.Sent.Add(1)
+	p.tally.sent.Add(1)
 	return nil
 }
 
@@ -149,7 +152,7 @@ func (p *Publisher) routeOf(d Destination) *route {
 
 func (p *Publisher) deliver(r *route, m *Message) {
 	if n := r.publish(m); n > 0 {
-		p.broker.stats.Published.Add(int64(n))
+		p.tally.published.Add(int64(n))
 	}
 }
 

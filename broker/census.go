@@ -64,22 +64,29 @@ func (b *Broker) TopicNames() iter.Seq[Destination] {
 	}
 }
 
-// Subscribers is how many subscriptions there are to exactly this topic or
-// pattern, durable ones included, whether somebody is attached to them or not.
-func (b *Broker) Subscribers(d Destination) int {
+// TopicInfo describes a topic, or a pattern of topics.
+type TopicInfo struct {
+	// Subscribers is how many subscriptions there are to exactly this, durable
+	// ones included, whether somebody is attached to them or not.
+	Subscribers int
+	TopicFlow
+}
+
+// Topic describes one; false if nobody subscribes to it.
+func (b *Broker) Topic(d Destination) (TopicInfo, bool) {
 	b.topics.mu.RLock()
 	t := b.topics.find(d)
 	b.topics.mu.RUnlock()
 	if t == nil {
-		return 0
+		return TopicInfo{}, false
 	}
-	n := 0
+	i := TopicInfo{TopicFlow: TopicFlow{t.messages.Load(), t.deliveries.Load()}}
 	for _, s := range *t.subs.Load() {
 		if !s.closed.Load() {
-			n++
+			i.Subscribers++
 		}
 	}
-	return n
+	return i, i.Subscribers > 0
 }
 
 // Policies are those in force. They are not to be changed.

@@ -107,10 +107,7 @@ func (c *consumer) deliver(e entry) bool {
 	c.held.pushBack(delivery{entry: e, tag: c.tag})
 	c.outstanding++
 	c.q.held++
-	c.q.set.stats.Delivered.Add(1)
-	if e.state().Attempts > 0 {
-		c.q.set.stats.Redelivered.Add(1)
-	}
+	c.q.countDelivered(e.state().Attempts > 0)
 	return true
 }
 
@@ -247,7 +244,7 @@ func (c *consumer) finish(d *delivery, how outcome) {
 func (q *queue) acknowledge(e entry) {
 	q.count--
 	q.size -= e.msg.Size()
-	q.set.stats.Acked.Add(1)
+	q.countAcked()
 	q.remove(&e)
 }
 

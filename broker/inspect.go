@@ -19,6 +19,7 @@ type QueueInfo struct {
 	Topic       Destination // of a durable subscription; Kind 0: none
 	Durable     bool        // the Store knows it
 	Depth
+	Flow
 	Bytes     int // of all messages, by Message.Size
 	Consumers int
 	// Oldest is when the message at the head arrived, in ms since the epoch;
@@ -37,6 +38,7 @@ func (q *queue) info() QueueInfo {
 	i := QueueInfo{Destination: q.dest, Topic: q.topic, Depth: q.depth()}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	i.Flow = q.flow
 	i.Durable, i.Bytes, i.Consumers, i.Abandoned, i.Policy = q.described, q.size, q.consumers, q.abandoned, *q.policy
 	i.Oldest = q.oldest()
 	return i

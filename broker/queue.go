@@ -38,10 +38,11 @@ type queue struct {
 	kept      bool  // see QueueMeta
 	abandoned int64 // see QueueMeta
 
-	seq      uint64  // of the newest message
-	count    int     // of all messages: delivered ones and those on disk included
-	size     int     // their bytes
-	held     int     // delivered and not settled
+	seq      uint64 // of the newest message
+	count    int    // of all messages: delivered ones and those on disk included
+	size     int    // their bytes
+	held     int    // delivered and not settled
+	flow     Flow
 	lanes    []*lane // the highest priority first; those that were ever needed
 	returned entries // given back, or visible now after a delay
 	delayed  schedule
@@ -168,7 +169,7 @@ func (q *queue) append(m *Message, s State) {
 		q.dropHead(1, m.Size())
 	}
 	q.seq++
-	q.set.stats.Enqueued.Add(1)
+	q.countEnqueued()
 	q.count++
 	q.size += m.Size()
 	e := entry{msg: m, seq: q.seq, marks: marksOf(s)}

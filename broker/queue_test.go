@@ -146,7 +146,7 @@ func TestUnknownDelivery(t *testing.T) {
 	p.sub.Unsubscribe()
 	x.wantUnknown(p.sub.Ack(p.tag("1"), nil))
 	x.wantDepth("/queue/other", 1, 0)
-	if n := x.b.Stats().Acked.Load() + x.b.Stats().Dropped.Load(); n != 2+2+2 {
+	if n := x.b.Stats().Flow().Acked + x.b.Stats().Dropped.Load(); n != 2+2+2 {
 		t.Errorf("%d messages settled, want 6", n)
 	}
 }

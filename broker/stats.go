@@ -13,17 +13,14 @@ import (
 //	Restored + Enqueued = Acked + DeadLettered + Moved + Dropped + what queues hold
 //	Delivered = Acked + Rejected + Requeued + what consumers hold
 type Stats struct {
-	Sent    atomic.Int64 // messages that came, those that were refused included
-	Refused atomic.Int64 // of these, those that nobody took: a queue was full, or its store failed
+	tallies [tallies]tally
+	turn    atomic.Uint32 // the tally of the next Publisher
+
+	Refused atomic.Int64 // of what was sent, what nobody took: a queue was full, or its store failed
 	// Unstorable are those of Refused that the store could not have kept.
 	Unstorable atomic.Int64
-	Published  atomic.Int64 // deliveries from topics, but for those that go through a queue
 
 	Restored     atomic.Int64 // messages that the store had at the start
-	Enqueued     atomic.Int64 // messages, or copies of a topic's, that queues were given
-	Delivered    atomic.Int64 // deliveries from queues
-	Redelivered  atomic.Int64 // of these, those that were not the message's first
-	Acked        atomic.Int64
 	Nacked       atomic.Int64 // deliveries that a consumer refused
 	Requeued     atomic.Int64 // deliveries given back to their queue, or dead for having failed too often
 	Rejected     atomic.Int64 // dead: rejected by a consumer

@@ -251,7 +251,7 @@ func TestRedelivered(t *testing.T) {
 		p.nack("3", false)
 		p.ack("1")
 		s := x.b.Stats()
-		if r, n := s.Redelivered.Load(), s.Nacked.Load(); r != 1 || n != 2 {
+		if r, n := s.Flow().Redelivered, s.Nacked.Load(); r != 1 || n != 2 {
 			t.Errorf("%d redelivered, %d nacked, want 1 and 2", r, n)
 		}
 	})

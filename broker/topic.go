@@ -16,6 +16,8 @@ type topic struct {
 	// that are gone stay in it, closed, until there are many of them.
 	subs atomic.Pointer[[]*Subscription]
 	gone int // of those in subs; guarded by the registry's lock
+
+	messages, deliveries atomic.Int64 // see TopicFlow
 }
 
 // topics is the registry of topics, and finds those that a destination matches.
@@ -159,15 +161,24 @@ func (ts *topics) current(r route) bool { return r.generation == ts.generation.L
 // publish gives m to every subscriber on the route, but for durable
 // subscriptions, and returns how many there were that have no queue.
 func (r *route) publish(m *Message) int {
-	n := 0
+	all := 0
 	for _, t := range r.topics {
-		for _, s := range *t.subs.Load() {
-			if s.closed.Load() || s.durable != nil {
-				continue
-			}
-			if s.take(m) {
-				n++
-			}
+		n := t.publish(m)
+		t.messages.Add(1)
+		t.deliveries.Add(int64(n))
+		all += n
+	}
+	return all
+}
+
+func (t *topic) publish(m *Message) int {
+	n := 0
+	for _, s := range *t.subs.Load() {
+		if s.closed.Load() || s.durable != nil {
+			continue
+		}
+		if s.take(m) {
+			n++
 		}
 	}
 	return n

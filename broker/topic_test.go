@@ -32,7 +32,7 @@ func TestTopicOverlap(t *testing.T) {
 	hash.want("3")
 	other.want("4")
 	// The one that acknowledges has a queue, which counts what it delivers.
-	if p, d := x.b.Stats().Published.Load(), x.b.Stats().Delivered.Load(); p != 8+2+1 || d != 2+1 {
+	if p, d := x.b.Stats().Published(), x.b.Stats().Flow().Delivered; p != 8+2+1 || d != 2+1 {
 		t.Errorf("%d deliveries counted, and %d from queues", p, d)
 	}
 	for _, p := range []*peer{again, star, hash, other} {

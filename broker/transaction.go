@@ -102,7 +102,7 @@ func (t *Transaction) Commit(done func(error)) (wait <-chan struct{}) {
 	if v := c.admit(); v != (verdict{}) {
 		c.unlock()
 		if v.wait == nil {
-			c.qs.stats.Sent.Add(int64(len(t.messages)))
+			t.publisher.tally.sent.Add(int64(len(t.messages)))
 			c.qs.stats.refused(len(t.messages), v.err)
 			t.Abort()
 			for _, q := range c.locked {
@@ -121,8 +121,8 @@ func (t *Transaction) Commit(done func(error)) (wait <-chan struct{}) {
 // finish does what concerns no queue that was locked.
 func (t *Transaction) finish(queues []*queue) {
 	b := t.publisher.broker
+	t.publisher.tally.sent.Add(int64(len(t.messages)))
 	for _, m := range t.messages {
-		b.stats.Sent.Add(1)
 		switch m.to.Kind {
 		case Topic, User:
 			t.publisher.deliver(t.publisher.routeOf(m.to), m)

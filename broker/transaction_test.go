@@ -40,8 +40,8 @@ func TestCommit(t *testing.T) {
 	x.wantDepth("/queue/b", 1, 0)
 	x.wantDepth("/queue/in", 0, 1)
 	s := x.b.Stats()
-	if s.Sent.Load() != 3+4 || s.Acked.Load() != 1 || s.Requeued.Load() != 1 || s.Dropped.Load() != 1 {
-		t.Errorf("sent %d, acked %d, requeued %d, dropped %d", s.Sent.Load(), s.Acked.Load(), s.Requeued.Load(), s.Dropped.Load())
+	if s.Sent() != 3+4 || s.Flow().Acked != 1 || s.Requeued.Load() != 1 || s.Dropped.Load() != 1 {
+		t.Errorf("sent %d, acked %d, requeued %d, dropped %d", s.Sent(), s.Flow().Acked, s.Requeued.Load(), s.Dropped.Load())
 	}
 }
 
@@ -375,7 +375,7 @@ func testCommitRaces(t *testing.T) {
 		}
 		s.sub.Unsubscribe()
 	}
-	if n := x.b.Stats().Acked.Load(); n != 4*300*2 {
+	if n := x.b.Stats().Flow().Acked; n != 4*300*2 {
 		t.Errorf("%d acknowledged (%d at the end), want %d", n, drained, 4*300*2)
 	}
 	x.wantSize(0, 0)

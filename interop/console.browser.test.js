@@ -23,6 +23,17 @@ test('the bundled libraries are those of their packages', () => {
   }
 });
 
+/** Sends messages, which come back, until something is seen. */
+async function sendUntil(seen, c, destination, inbox) {
+  let done = false;
+  seen.then(() => (done = true), () => (done = true));
+  while (!done) {
+    await c.sendWithReceipt(destination, 'x');
+    await inbox.next();
+  }
+  await seen;
+}
+
 describe('the console', { skip, concurrency: 3 }, () => {
   const suite = suiteConsole();
   const { open, client, filled } = suite;
@@ -34,16 +45,27 @@ describe('the console', { skip, concurrency: 3 }, () => {
     const topic = unique('/topic/console.');
     const c = await client(t);
     const inbox = await c.subscribe(topic);
-    // Messages go on until the chart has a rate of them.
-    const seen = page.waitForFunction(() => /in [1-9]/.test(document.querySelector('.chart .legend').textContent));
-    let done = false;
-    seen.then(() => (done = true), () => (done = true));
-    while (!done) {
-      await c.sendWithReceipt(topic, 'x');
-      await inbox.next();
-    }
-    await seen;
+    await sendUntil(page.waitForFunction(() => /in [1-9]/.test(document.querySelector('.chart .legend').textContent)), c, topic, inbox);
     await page.waitForSelector('.plot path.line0[d*=L]');
+  });
+
+  test('rates of a topic and of a queue', async (t) => {
+    const c = await client(t);
+    const name = unique('console.');
+    const rows = (page, place, heading) => page.place(place, heading).then(() => page.fill('[name=q]', name));
+    const shown = (page, ...columns) => page.waitForFunction(([name, columns]) => {
+      const row = [...document.querySelectorAll('tbody tr')].find((tr) => tr.textContent.includes(name));
+      return row && columns.every((label) => /^[1-9][0-9,]*\/s$|^0?\.?[0-9.]*[1-9]\/s$/.test(row.querySelector(`[data-label=${label}]`)?.textContent.trim()));
+    }, [name, columns]);
+    const page = await open(t);
+    const topic = await c.subscribe(`/topic/${name}`);
+    await rows(page, '#/topics', 'Topics');
+    await sendUntil(shown(page, 'In', 'Out'), c, `/topic/${name}`, topic);
+    const queue = await c.subscribe(`/queue/${name}`);
+    await rows(page, '#/queues', 'Queues');
+    await sendUntil(shown(page, 'In', 'Delivered', 'Acked'), c, `/queue/${name}`, queue);
+    await page.place(queuePage(`/queue/${name}`), `/queue/${name}`);
+    await sendUntil(page.waitForFunction(() => /in [0-9.,]*[1-9].*delivered [0-9.,]*[1-9].*acked [0-9.,]*[1-9]/.test(document.querySelector('.charts .legend')?.textContent)), c, `/queue/${name}`, queue);
   });
 
   test('logs in by token, says why not, and forgets', async (t) => {

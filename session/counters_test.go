@@ -35,7 +35,7 @@ func (w *world) checkBooks() {
 	if a, c := sum(t.Accepted), sum(t.Closed); a != c {
 		w.t.Errorf("%d CONNECTs were accepted and %d sessions closed", a, c)
 	}
-	if p := w.broker.Stats().Published.Load(); p != t.Written+t.Slow+t.Lost {
+	if p := w.broker.Stats().Published(); p != t.Written+t.Slow+t.Lost {
 		w.t.Errorf("%d messages were published, %d written, %d dropped and %d lost", p, t.Written, t.Slow, t.Lost)
 	}
 }

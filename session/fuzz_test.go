@@ -302,7 +302,7 @@ func (g *grammar) wantEmptied(t *testing.T) {
 		t.Errorf("%d topics and %d queues are left, want 0 and the %d with messages", topics, queues, want)
 	}
 	s := g.broker.Stats()
-	delivered, settled := s.Delivered.Load(), s.Acked.Load()+s.Requeued.Load()
+	delivered, settled := s.Flow().Delivered, s.Flow().Acked+s.Requeued.Load()
 	dead := s.Dropped.Load() + s.DeadLettered.Load()
 	if delivered < settled || delivered > settled+dead {
 		t.Errorf("%d deliveries, but %d settled and %d dead", delivered, settled, dead)

@@ -89,7 +89,7 @@ func TestEndWhileSubscribing(t *testing.T) {
 			onStage(t, func(t *testing.T, s *stage) {
 				s.send("/queue/a", 0, 2000)
 				s.conn.say("SUBSCRIBE\nid:q\ndestination:/queue/a\nprefetch-count:60000\n\n\x00")
-				for s.broker.Stats().Delivered.Load() == 0 {
+				for s.broker.Stats().Flow().Delivered == 0 {
 					runtime.Gosched()
 				}
 				end(s.session)

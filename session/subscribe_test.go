@@ -243,7 +243,7 @@ func (p *publisher) stop() {
 
 // delivered is how many messages went to subscribers.
 func (w *world) delivered() int64 {
-	return w.broker.Stats().Published.Load() + w.broker.Stats().Delivered.Load()
+	return w.broker.Stats().Published() + w.broker.Stats().Flow().Delivered
 }
 
 func TestSubscriptionLimit(t *testing.T) {

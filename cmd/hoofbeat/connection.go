@@ -145,8 +145,10 @@ func newTopicCommand() *cobra.Command {
 	return newGroup("topic", "Look at the topics of a running broker", listing[admin.Topic]{
 		what: "topics", short: "Print the topics and patterns that are subscribed to",
 		filters: []filter{{"filter", "q", "only those with this `text` in their name"}},
-		header:  "TOPIC\tSUBSCRIBERS",
-		row:     func(t admin.Topic, _ time.Time) []string { return []string{t.Name, strconv.Itoa(t.Subscribers)} },
+		header:  "TOPIC\tSUBSCRIBERS\tMESSAGES\tDELIVERIES",
+		row: func(t admin.Topic, _ time.Time) []string {
+			return []string{t.Name, strconv.Itoa(t.Subscribers), strconv.FormatInt(t.Totals.Messages, 10), strconv.FormatInt(t.Totals.Deliveries, 10)}
+		},
 	}.command())
 }
 

@@ -32,7 +32,7 @@ func TestReloadPolicies(t *testing.T) {
 	if log := s.log.String(); strings.Count(log, over) != 1 || strings.Contains(log, "after a restart") {
 		t.Errorf("the log is:\n%s", log)
 	}
-	if got := s.operate("queue", "show", "/queue/a"); !strings.Contains(got, "max_messages     2\n") || !strings.Contains(got, "over its limits  yes: what it holds stays\n") {
+	if got := s.operate("queue", "show", "/queue/a"); !shows(got, "max_messages", "2") || !strings.Contains(got, "over its limits  yes: what it holds stays\n") {
 		t.Errorf("show:\n%s", got)
 	}
 	if r := runProgram(t.Context(), nil, "pub", "/queue/a", "four", "--url", s.urls[0]); r.code == 0 || !strings.Contains(r.stderr, "queue-full") {
@@ -54,7 +54,7 @@ func TestReloadRefusesPolicies(t *testing.T) {
 	})
 	replace(t, file, policyConfig(directory, "{ match: /queue/**, dead_letter: /queue/dead }, { match: /queue/b, ttl: 5 }"))
 	s.log.wait(t, `msg="the changed configuration is not used" fault="destinations[1].ttl`, 1)
-	if got := s.operate("queue", "show", "/queue/a"); !strings.Contains(got, "max_messages  7\n") {
+	if got := s.operate("queue", "show", "/queue/a"); !shows(got, "max_messages", "7") {
 		t.Errorf("show:\n%s", got)
 	}
 }
@@ -68,7 +68,7 @@ func TestReloadStorage(t *testing.T) {
 		replace(t, file, policyConfig("", "{ match: /queue/a, prefetch: 7 }")+fmt.Sprintf("# %d\n", n))
 	})
 	s.publish("/queue/a", "one")
-	if got := s.operate("queue", "show", "/queue/a"); !strings.Contains(got, "durable    true\n") || !strings.Contains(got, "prefetch   7\n") {
+	if got := s.operate("queue", "show", "/queue/a"); !shows(got, "durable", "true") || !shows(got, "prefetch", "7") {
 		t.Errorf("show:\n%s", got)
 	}
 	s.stop()

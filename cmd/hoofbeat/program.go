@@ -56,10 +56,7 @@ func printOverview(w io.Writer, v admin.Overview, now time.Time) error {
 		{"outbound bytes", n(v.OutboundBytes)}, {"memory bytes", strconv.FormatUint(v.MemoryBytes, 10)}, {"goroutines", n(v.Goroutines)},
 	}...)
 	t := v.Totals
-	for _, c := range []struct {
-		name  string
-		count int64
-	}{
+	for _, c := range []counted{
 		{"received", t.Received}, {"delivered", t.Delivered}, {"published", t.Published}, {"acked", t.Acked}, {"requeued", t.Requeued}, {"rejected", t.Rejected},
 		{"exhausted", t.Exhausted}, {"expired", t.Expired}, {"overflowed", t.Overflowed}, {"dropped", t.Dropped}, {"dead-lettered", t.DeadLettered},
 		{"unroutable", t.Unroutable}, {"refused", t.Refused},
@@ -69,6 +66,12 @@ func printOverview(w io.Writer, v admin.Overview, now time.Time) error {
 		}
 	}
 	return printTableOf(w, rows)
+}
+
+// A counted is a counter that is printed if it is not zero.
+type counted struct {
+	name  string
+	count int64
 }
 
 func readiness(v admin.Overview) string {

@@ -127,6 +127,11 @@ func printQueue(w io.Writer, q admin.Queue, now time.Time) error {
 	if q.Abandoned != nil {
 		row("without subscriber for", age(q.Abandoned, now))
 	}
+	for _, c := range []counted{
+		{"enqueued", q.Totals.Enqueued}, {"delivered", q.Totals.Delivered}, {"redelivered", q.Totals.Redelivered}, {"acked", q.Totals.Acked},
+	} {
+		row(c.name, strconv.FormatInt(c.count, 10))
+	}
 	if q.OverLimits {
 		row("over its limits", "yes: what it holds stays")
 	}

@@ -39,7 +39,7 @@ function state() {
 
 /** A queue with nothing but what is given. */
 export function queue(name, given = {}) {
-  return { name, durable: true, ready: 0, unacked: 0, delayed: 0, consumers: 0, bytes: 0, ...given };
+  return { name, durable: true, ready: 0, unacked: 0, delayed: 0, consumers: 0, bytes: 0, totals: { enqueued: 0, delivered: 0, redelivered: 0, acked: 0 }, ...given };
 }
 
 /** A message with nothing but what is given. */

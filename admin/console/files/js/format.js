@@ -23,13 +23,11 @@ export function bytes(n) {
 }
 
 /** A number of something per second. */
-export function rate(n, sign = false) {
+export function rate(n) {
   if (!Number.isFinite(n)) {
     return unknown;
   }
-  const size = Math.abs(n);
-  const text = size >= 10 || size === 0 ? grouped.format(Math.round(size)) : size.toFixed(size < 0.1 ? 2 : 1);
-  return `${n < 0 ? '−' : sign && n > 0 ? '+' : ''}${text}/s`;
+  return `${n >= 10 || n === 0 ? grouped.format(Math.round(n)) : n.toFixed(n < 0.1 ? 2 : 1)}/s`;
 }
 
 /** A number that fits beside an axis. */

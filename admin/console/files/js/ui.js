@@ -1,6 +1,6 @@
 // Parts that pages are made of.
 import { changes, session } from './api.js';
-import { clock, count, number } from './format.js';
+import { clock, count, number, rate } from './format.js';
 import { Component, Watching, html } from './html.js';
 import { Poller } from './poller.js';
 import { route, replace, to } from './route.js';
@@ -180,6 +180,11 @@ export class Pager extends Component {
       <button type="button" class="small" disabled=${!next} onClick=${() => this.turn(next, known ? [...trail, { after: params.after, shown }] : [])}>Next</button>
     </nav>`;
   }
+}
+
+/** A number per second, of which none is not worth a look. */
+export function Rate({ of }) {
+  return html`<span class=${of > 0 ? '' : 'soft'}>${rate(of)}</span>`;
 }
 
 /** A field with its label. */

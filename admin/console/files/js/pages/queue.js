@@ -5,10 +5,10 @@ import { confirm } from '../dialog.js';
 import { bytes, count, number, rate, visible } from '../format.js';
 import { Component, html } from '../html.js';
 import { history } from '../pulse.js';
+import { ratesOf } from '../rates.js';
 import { go, to } from '../route.js';
 import { Badge, Heading, mayWrite, Panel, Problem, Resource, Table, Tile } from '../ui.js';
 import { Body, Brief, Headers, Name, Time } from '../text.js';
-import { ratesOf } from './queues.js';
 
 const page = 20; // messages at a time
 const glimpse = 512; // bytes of a body that the list has
@@ -69,9 +69,9 @@ export class QueuePage extends Component {
   points = [];
 
   /** Remembers what the chart shows, as long as the page is open. */
-  remember(q, at) {
+  remember(q, at, rates) {
     if (this.points.at(-1)?.at !== at) {
-      this.points = [...this.points.filter((p) => at - p.at < history), { at, ready: q.ready, unacked: q.unacked, delayed: q.delayed }];
+      this.points = [...this.points.filter((p) => at - p.at < history), { at, ready: q.ready, unacked: q.unacked, delayed: q.delayed, rates }];
     }
     return this.points;
   }
@@ -83,24 +83,28 @@ export class QueuePage extends Component {
   }
 
   one(q, { previous, at }) {
-    const rates = ratesOf([q], previous && { ...previous, data: { queues: [previous.data] } }, at).get(q.name);
+    const rates = ratesOf([q], at, previous, previous && [previous.data]).get(q.name);
     const actions = mayWrite() && html`
       <button type="button" disabled=${q.ready + q.delayed === 0} onClick=${() => move(q)}>Move …</button>
       <button type="button" class="danger" disabled=${q.ready + q.delayed === 0} onClick=${() => purge(q)}>Purge …</button>
       <button type="button" class="danger" disabled=${q.consumers > 0} title=${q.consumers > 0 ? 'It has consumers' : ''} onClick=${() => remove(q)}>Delete …</button>`;
-    const points = this.remember(q, at);
+    const points = this.remember(q, at, rates);
+    const rateOf = (name) => (p) => p.rates[name];
     return html`<div class="about"><p class="badges">${q.durable ? html`<${Badge}>on disk<//>` : html`<${Badge}>in memory<//>`}${q.topic && html`<${Badge}>durable subscription of <${Name} of=${q.topic} /><//>`}${q.over_limits && html`<${Badge} kind="warn">over its limits<//>`}${q.abandoned && html`<${Badge} kind="warn">without a subscriber since <${Time} at=${q.abandoned} /><//>`}</p>${actions && html`<div class="actions">${actions}</div>`}</div>
       <dl class="tiles">
-        <${Tile} label="Ready" value=${number(q.ready)} note=${rates ? rate(rates.depth, true) : 'wait for a consumer'} warn=${q.ready > 0 && q.consumers === 0} />
+        <${Tile} label="Ready" value=${number(q.ready)} note="wait for a consumer" warn=${q.ready > 0 && q.consumers === 0} />
         <${Tile} label="Unacknowledged" value=${number(q.unacked)} />
         <${Tile} label="Delayed" value=${number(q.delayed)} />
         <${Tile} label="Consumers" value=${number(q.consumers)} note=${q.consumers === 0 && q.ready > 0 ? 'nobody reads what waits' : ''} />
         <${Tile} label="Size" value=${bytes(q.bytes)} />
         <${Tile} label="Oldest" value=${q.oldest ? html`<${Time} at=${q.oldest} since />` : '–'} />
       </dl>
+      <div class="charts two"><${Panel} id="rates" title="Messages per second"><${Chart} title="Messages per second" points=${points} lines=${[
+        { name: 'in', value: rateOf('enqueued'), show: rate }, { name: 'delivered', value: rateOf('delivered'), show: rate }, { name: 'acked', value: rateOf('acked'), show: rate },
+      ]} /><//>
       <${Panel} id="depth" title="Depth"><${Chart} title="Messages in this queue" points=${points} lines=${[
         { name: 'ready', value: (p) => p.ready, show: number }, { name: 'unacked', value: (p) => p.unacked, show: number }, { name: 'delayed', value: (p) => p.delayed, show: number },
-      ]} /><//>
+      ]} /><//></div>
       <${Browse} name=${q.name} waiting=${q.ready + q.delayed} />
       <div class="columns">
         <${Panel} id="consumers" title=${q.topic ? 'Subscribers of its topic' : 'Consumers'}><${Resource} path=${to('subscriptions', { destination: q.topic ?? q.name, limit: 100 }).slice(1)} every=${5000} show=${consumers} /><//>

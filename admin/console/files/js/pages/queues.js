@@ -1,10 +1,11 @@
 // Queues and durable subscriptions, with what waits in them.
 import { post } from '../api.js';
 import { confirm } from '../dialog.js';
-import { bytes, number, rate, visible } from '../format.js';
+import { bytes, number, visible } from '../format.js';
 import { Component, html } from '../html.js';
+import { ratesOf } from '../rates.js';
 import { go, to } from '../route.js';
-import { Badge, Filter, Heading, mayWrite, Pager, refine, Resource, Table } from '../ui.js';
+import { Badge, Filter, Heading, mayWrite, Pager, Rate, refine, Resource, Table } from '../ui.js';
 import { Brief, Name, Time } from '../text.js';
 
 const sorts = [['name asc', 'name'], ['ready desc', 'most ready'], ['ready asc', 'fewest ready'], ['oldest asc', 'oldest message'], ['oldest desc', 'newest message']];
@@ -13,34 +14,15 @@ function columns(rates) {
   return [
     { label: 'Queue', sort: 'name', cell: (q) => html`<a href=${to('/queue', { name: q.name })}><${Brief} of=${q.name} /></a>${q.topic ? html` <${Badge}>of <${Brief} of=${q.topic} /><//>` : ''}${q.durable ? '' : html` <${Badge}>in memory<//>`}${q.over_limits ? html` <${Badge} kind="warn">over its limits<//>` : ''}` },
     { label: 'Ready', num: true, sort: 'ready', cell: (q) => html`<b>${number(q.ready)}</b>` },
-    { label: 'Change', num: true, cell: (q) => html`<span class=${(rates.get(q.name)?.depth ?? 0) === 0 ? 'soft' : ''}>${rate(rates.get(q.name)?.depth, true)}</span>` },
-    ...(rates.out ? [{ label: 'Out', num: true, cell: (q) => rate(rates.get(q.name)?.out) }] : []),
+    { label: 'In', num: true, cell: (q) => html`<${Rate} of=${rates.get(q.name).enqueued} />` },
+    { label: 'Delivered', num: true, cell: (q) => html`<${Rate} of=${rates.get(q.name).delivered} />` },
+    { label: 'Acked', num: true, cell: (q) => html`<${Rate} of=${rates.get(q.name).acked} />` },
     { label: 'Unacked', num: true, cell: (q) => number(q.unacked) },
     { label: 'Delayed', num: true, cell: (q) => number(q.delayed) },
     { label: 'Consumers', num: true, cell: (q) => (q.consumers === 0 && q.ready > 0 ? html`<span class="look" title="Nobody reads what waits here">0</span>` : number(q.consumers)) },
     { label: 'Size', num: true, cell: (q) => bytes(q.bytes) },
     { label: 'Oldest', num: true, wide: true, sort: 'oldest', cell: (q) => (q.oldest ? html`<${Time} at=${q.oldest} since />` : '–') },
   ];
-}
-
-/** What has changed per second between two answers, by queue: how many messages it holds, and how many were delivered. */
-export function ratesOf(queues, previous, at) {
-  const rates = new Map();
-  const before = new Map((previous?.data.queues ?? []).map((q) => [q.name, q]));
-  const seconds = previous ? (at - previous.at) / 1000 : 0;
-  for (const q of queues) {
-    const b = before.get(q.name);
-    rates.out ||= q.delivered_total !== undefined;
-    if (b && seconds > 0) {
-      const out = q.delivered_total >= b.delivered_total ? (q.delivered_total - b.delivered_total) / seconds : undefined;
-      rates.set(q.name, { depth: (held(q) - held(b)) / seconds, out });
-    }
-  }
-  return rates;
-}
-
-function held(q) {
-  return q.ready + q.unacked + q.delayed;
 }
 
 function create() {
@@ -63,7 +45,7 @@ export class Queues extends Component {
       <div class="tools"><${Filter} label="Filter" name="q" value=${q} hint="part of a name" />
         <label>Sort by <select value=${`${sort} ${order}`} onChange=${(e) => { const [s, o] = e.target.value.split(' '); refine({ sort: s, order: o }); }}>${(sorts.some(([v]) => v === `${sort} ${order}`) ? sorts : [...sorts, [`${sort} ${order}`, `${sort}, ${order}ending`]]).map(([v, label]) => html`<option value=${v} selected=${v === `${sort} ${order}`}>${label}</option>`)}</select></label></div>
       <${Resource} path=${to('queues', { q, sort, order, after, limit: 100 }).slice(1)} show=${(data, { previous, at }) => html`
-        <${Table} label="Queues" columns=${columns(ratesOf(data.queues, previous, at))} rows=${data.queues} id=${(x) => x.name} sort=${sort} order=${order} empty=${q ? html`No queue has <${Name} of=${q} /> in its name.` : 'There are no queues. The first message to one makes it.'} />
+        <${Table} label="Queues" columns=${columns(ratesOf(data.queues, at, previous, previous?.data.queues))} rows=${data.queues} id=${(x) => x.name} sort=${sort} order=${order} empty=${q ? html`No queue has <${Name} of=${q} /> in its name.` : 'There are no queues. The first message to one makes it.'} />
         <${Pager} params=${params} shown=${data.queues.length} next=${data.next} total=${data.total} what="queue" />`} />`;
   }
 }

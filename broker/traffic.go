@@ -1,0 +1,87 @@
+package broker
+
+import "sync/atomic"
+
+// A Flow is what has gone through a queue since it was made, or since the
+// start if that was later; or through all queues, since the start.
+type Flow struct {
+	Enqueued    int64 // messages, or copies of a topic's, that it was given
+	Delivered   int64 // deliveries to consumers
+	Redelivered int64 // of these, those that were not the message's first
+	Acked       int64
+}
+
+// A TopicFlow is what has gone through a topic, or a pattern of topics, since
+// somebody subscribed to it.
+type TopicFlow struct {
+	Messages   int64 // that were sent to it, or to what the pattern matches
+	Deliveries int64 // of these, but for those that go through a queue: of durable subscriptions, and with acknowledgement
+}
+
+// tallies is how many parts the counters have that every message counts in, so
+// that processors do not wait for each other: that costs more than the rest of
+// what is done for a message in a queue.
+const tallies = 16
+
+// A tally is what some of the queues and Publishers count in.
+type tally struct {
+	sent, published                         atomic.Int64 // see Stats
+	enqueued, delivered, redelivered, acked atomic.Int64 // see Flow
+	_                                       [64]byte     // another one is not in the same cache line
+}
+
+// Sent is how many messages came, those that were refused included.
+func (s *Stats) Sent() (n int64) {
+	for i := range s.tallies {
+		n += s.tallies[i].sent.Load()
+	}
+	return n
+}
+
+// Published is how many deliveries there were from topics, but for those that
+// go through a queue.
+func (s *Stats) Published() (n int64) {
+	for i := range s.tallies {
+		n += s.tallies[i].published.Load()
+	}
+	return n
+}
+
+// Flow is what has gone through all queues.
+func (s *Stats) Flow() (f Flow) {
+	for i := range s.tallies {
+		t := &s.tallies[i]
+		f.Acked += t.acked.Load() // first, so that none was acknowledged before it was delivered
+		f.Redelivered += t.redelivered.Load()
+		f.Delivered += t.delivered.Load()
+		f.Enqueued += t.enqueued.Load()
+	}
+	return f
+}
+
+// nextTally gives a Publisher what it counts in.
+func (s *Stats) nextTally() *tally { return &s.tallies[s.turn.Add(1)%tallies] }
+
+// tally is what a queue counts in.
+func (q *queue) tally() *tally { return &q.set.stats.tallies[q.id%tallies] }
+
+// countEnqueued and the others count in the queue and in all; its lock is held.
+func (q *queue) countEnqueued() {
+	q.flow.Enqueued++
+	q.tally().enqueued.Add(1)
+}
+
+func (q *queue) countDelivered(again bool) {
+	t := q.tally()
+	q.flow.Delivered++
+	t.delivered.Add(1)
+	if again {
+		q.flow.Redelivered++
+		t.redelivered.Add(1)
+	}
+}
+
+func (q *queue) countAcked() {
+	q.flow.Acked++
+	q.tally().acked.Add(1)
+}

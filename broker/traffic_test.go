@@ -1,0 +1,62 @@
+package broker
+
+import "testing"
+
+func (x *tester) wantFlow(text string, want Flow) {
+	x.Helper()
+	i, there := x.b.Queue(readDestination(x, text, alice))
+	if !there || i.Flow != want {
+		x.Errorf("through %s has gone %+v, want %+v", text, i.Flow, want)
+	}
+}
+
+func TestFlowOfQueue(t *testing.T) {
+	bothWays(t, func(t *testing.T, start func(map[string]Policy) *tester) {
+		x := start(map[string]Policy{"/queue/a": {MaxDeliveries: 2, DeadLetter: readDestination(t, "/queue/dead", alice)}})
+		x.send("/queue/b", "other")
+		x.send("/queue/a", "1 2 3")
+		p := x.subscribe("/queue/a", AckClientIndividual, 10)
+		p.arrived("1 2 3")
+		p.ack("1")
+		p.nack("2", true)
+		p.arrived("2#2")
+		x.wantFlow("/queue/a", Flow{Enqueued: 3, Delivered: 4, Redelivered: 1, Acked: 1})
+		p.nack("2", true) // dead
+		x.wantFlow("/queue/a", Flow{Enqueued: 3, Delivered: 4, Redelivered: 1, Acked: 1})
+		x.wantFlow("/queue/dead", Flow{Enqueued: 1})
+		x.wantFlow("/queue/b", Flow{Enqueued: 1})
+		if f := x.b.Stats().Flow(); f != (Flow{Enqueued: 5, Delivered: 4, Redelivered: 1, Acked: 1}) {
+			t.Errorf("through all has gone %+v", f)
+		}
+		if n := x.b.Stats().Sent(); n != 4 {
+			t.Errorf("%d were sent", n)
+		}
+	})
+}
+
+// What a topic's subscribers get by way of queues is counted there.
+func TestFlowOfTopic(t *testing.T) {
+	x := newTester(t, nil)
+	want := func(text string, want TopicInfo) {
+		t.Helper()
+		if got, there := x.b.Topic(readDestination(t, text, alice)); got != want || there != (want.Subscribers > 0) {
+			t.Errorf("%s: %+v, want %+v", text, got, want)
+		}
+	}
+	for range 3 {
+		x.subscribe("/topic/a", AckAuto, 0)
+	}
+	pattern := x.subscribe("/topic/*", AckAuto, 0)
+	x.subscribe("/topic/a", AckClient, 10)
+	x.must(x.b.MakeDurable(DurableSubscription("alice", "", "d"), readDestination(t, "/topic/a", alice), nil))
+	x.send("/topic/a", "1 2")
+	x.send("/topic/b", "3")
+	want("/topic/a", TopicInfo{5, TopicFlow{2, 2 * 3}})
+	want("/topic/*", TopicInfo{1, TopicFlow{3, 3}})
+	want("/topic/b", TopicInfo{})
+	pattern.sub.Unsubscribe()
+	want("/topic/*", TopicInfo{})
+	if n := x.b.Stats().Published(); n != 2*3+3 {
+		t.Errorf("%d deliveries", n)
+	}
+}
