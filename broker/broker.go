@@ -98,6 +98,7 @@ type Publisher struct {
 	tally  *tally
 	key    string
 	route  route
+	queue  *queue // the last one that was sent to; it may have vanished
 }
 
 // NewPublisher returns a Publisher of b.
@@ -124,13 +125,23 @@ func (p *Publisher) Send(m *Message, done func(error)) (wait <-chan struct{}) {
 		finished(done, nil)
 	default:
 		for there := false; !there; {
-			if there, wait = p.broker.queues.get(m.to).pushDurably(m, done, false); wait != nil {
+			if there, wait = p.queueOf(m.to).pushDurably(m, done, false); wait != nil {
 				return wait
+			}
+			if !there {
+				p.queue = nil
 			}
 		}
 	}
 	p.tally.sent.Add(1)
 	return nil
+}
+
+func (p *Publisher) queueOf(d Destination) *queue {
+	if p.queue == nil || p.queue.dest.Key() != d.Key() {
+		p.queue = p.broker.queues.get(d)
+	}
+	return p.queue
 }
 
 func (p *Publisher) publish(m *Message, done func(error)) (wait <-chan struct{}) {
