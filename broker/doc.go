@@ -6,6 +6,7 @@
 // A [Broker] is safe for concurrent use. It starts no goroutine: everything
 // happens on the caller's, and nothing in it waits for a subscriber.
 //
-// Lock order, outer first: a transaction's, the registry's (topics, queues), a
-// queue's, then whatever a [Sink] locks. See ARCHITECTURE.md.
+// Lock order, outer first: those of the registries (queues, then topics), those
+// of queues in the order of their ids, then whatever a [Sink] locks. See
+// ARCHITECTURE.md.
 package broker

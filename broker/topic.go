@@ -27,8 +27,8 @@ type topics struct {
 	spaces map[string]*node  // patterns with wildcards, by space; guarded by mu
 	count  int               // of both; guarded by mu
 
-	// generation changes whenever a topic comes or goes, so that a [route]
-	// knows when it is out of date. Written under mu.
+	// generation changes whenever a topic or a durable subscription comes or
+	// goes, so that a [route] knows when it is out of date. Written under mu.
 	generation atomic.Uint64
 }
 

@@ -48,6 +48,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	if c.Store != nil {
 		c.collectStore(s, c.Store())
 	}
+	if c.Spans != nil {
+		c.collectSpans(s, c.Spans())
+	}
 	c.collectReloads(s)
 }
 
@@ -262,6 +265,13 @@ func (c *collector) collectStore(s sink, d Store) {
 		s.count(c.free, d.Free)
 	}
 	s.count(c.minFree, d.MinFree)
+}
+
+func (c *collector) collectSpans(s sink, n Spans) {
+	s.count(c.spansSent, n.Sent)
+	s.count(c.spansLost, n.Refused, "refused")
+	s.count(c.spansLost, n.QueueFull, "queue-full")
+	s.count(c.spansLost, n.TooMany, "too-many")
 }
 
 func (c *collector) collectReloads(s sink) {

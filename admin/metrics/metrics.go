@@ -17,8 +17,8 @@ import (
 	"hoofbeat/session"
 )
 
-// Sources are where the numbers come from. All but Store are needed, and may be
-// called by any goroutine; what they take is the time of a scrape.
+// Sources are where the numbers come from. All but Store and Spans are needed,
+// and may be called by any goroutine; what they take is the time of a scrape.
 type Sources struct {
 	Build    Build
 	Broker   Broker
@@ -26,6 +26,7 @@ type Sources struct {
 	Outbound func() Outbound
 	Auth     func() auth.Stats
 	Store    func() Store // nil: nothing is on disk
+	Spans    func() Spans // nil: nothing is traced
 	Reloads  func() Reloads
 	Log      *slog.Logger // gets faults; nil: nobody does
 }
@@ -62,6 +63,11 @@ type Store struct {
 	DiskBytes                          int64
 	Free, MinFree                      int64 // bytes; Free is negative if it is not known
 }
+
+// Spans are those of traces since the start: what the receiver has, and what is
+// lost because it refused it, because too many waited for it, or because there
+// were too many in a second.
+type Spans struct{ Sent, Refused, QueueFull, TooMany int64 }
 
 // A Histogram has upper bounds, growing, and how many observations were not
 // above each and above the one before; one more for what is above all.

@@ -50,6 +50,7 @@ func newFixture(t *testing.T, rules map[string]broker.Policy) *fixture {
 		Outbound: func() Outbound { return Outbound{All: 30, Most: 20} },
 		Auth:     func() auth.Stats { return auth.Stats{Refreshes: 3, Failures: 1, Keys: 2, KeysAge: time.Minute} },
 		Store:    func() Store { return sampleStore },
+		Spans:    func() Spans { return Spans{Sent: 11, Refused: 12, QueueFull: 13, TooMany: 14} },
 		Reloads:  func() Reloads { return Reloads{Done: 2, Refused: 1, Last: time.Unix(1000, 5e8), LastRefused: true} },
 	}
 	return f
@@ -143,18 +144,22 @@ func TestValues(t *testing.T) {
 		`store_commit_duration_seconds_sum`:                                     "7.5",
 		`store_commit_duration_seconds_count`:                                   "10",
 		`store_free_bytes`:                                                      "8",
+		`trace_spans_sent_total`:                                                "11",
+		`trace_spans_lost_total{reason="refused"}`:                              "12",
+		`trace_spans_lost_total{reason="queue-full"}`:                           "13",
+		`trace_spans_lost_total{reason="too-many"}`:                             "14",
 		`config_reloads_total{result="refused"}`:                                "1",
 		`config_last_reload_success_timestamp_seconds`:                          "1000.5",
 		`config_last_reload_successful`:                                         "0",
 	})
 }
 
-// Without a store there is nothing that looks as if it was broken.
+// Without a store, or traces, there is nothing that looks as if it was broken.
 func TestNoStore(t *testing.T) {
 	f := newFixture(t, nil)
-	f.sources.Store = nil
+	f.sources.Store, f.sources.Spans = nil, nil
 	for series := range f.scrape(t) {
-		if strings.HasPrefix(series, "hoofbeat_store") {
+		if strings.HasPrefix(series, "hoofbeat_store") || strings.HasPrefix(series, "hoofbeat_trace") {
 			t.Errorf("there is %s", series)
 		}
 	}

@@ -27,6 +27,7 @@ type names struct {
 	queues, messages, size, consumers, unattended, oldest, topics, subscriptions name
 	writable, readErrors, elided, pendingOps, pendingReads, disk, free, minFree  name
 	commitTime, commitOps, commitSize                                            name
+	spansSent, spansLost                                                         name
 	reloads, lastReload, lastReloadWell                                          name
 }
 
@@ -54,6 +55,8 @@ func newNames() *names {
 	n.nameMessages()
 	n.nameQueues()
 	n.nameStore()
+	n.spansSent = n.counter("trace_spans_sent_total", "Spans that the receiver of traces has taken.")
+	n.spansLost = n.counter("trace_spans_lost_total", "Spans that nobody gets.", "reason")
 	n.reloads = n.counter("config_reloads_total", "Attempts to put changed files in force.", "result")
 	n.lastReload = n.gauge("config_last_reload_success_timestamp_seconds", "When the configuration in force was loaded.")
 	n.lastReloadWell = n.gauge("config_last_reload_successful", "1 unless the last attempt to reload was refused.")

@@ -137,7 +137,7 @@ func (s *subject) add(cmd *cobra.Command) {
 	flags.StringVar(&s.user, "user", "", "`name` of a user, who need not exist; nothing is verified")
 	flags.StringArrayVar(&s.roles, "role", nil, "a role of --user (repeatable; default: those of the static user of that name)")
 	flags.BoolVar(&s.anonymous, "anonymous", false, "a client without credentials")
-	config.Flags(flags)
+	addKeys(cmd)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return asFault(err) })
 }
 

@@ -72,7 +72,9 @@ func (s *adminServer) options(p adminParts) admin.Options {
 		Queues: p.broker, Namespace: namespace(c), Connections: connectionsOf(p.sessions), Access: p.access, Throttle: p.throttle, Remote: p.sessions.RemoteOf,
 		LoopbackWithoutToken: l.LoopbackWithoutToken, MetricsWithoutToken: l.MetricsWithoutToken, Hosts: l.Hosts,
 		Backup: p.store.backup(), About: s.about(c), Settings: p.settings, Level: p.level, Drain: s.drainer(p.drain),
-		Checks:  []admin.Check{{Name: "storage", Ready: p.store.ready}, {Name: "keys", Ready: p.access.ready}, {Name: "draining", Ready: s.ready}},
+		Checks: []admin.Check{
+			{Name: "listeners", Ready: s.listening}, {Name: "storage", Ready: p.store.ready}, {Name: "keys", Ready: p.access.ready}, {Name: "draining", Ready: s.ready},
+		},
 		Console: console.Handler(), Metrics: p.metrics, STOMP: p.sessions.Handler(), StompPath: adminStomp, Log: p.log, Audit: p.record,
 	}
 }
@@ -110,6 +112,15 @@ func connectionsOf(s *transport.Server) func() iter.Seq[admin.Connection] {
 			}
 		}
 	}
+}
+
+// listening tells whether all listeners are open. One that fails later ends the
+// program.
+func (s *adminServer) listening() error {
+	if s.places.Load() == nil {
+		return errors.New("they are not open yet")
+	}
+	return nil
 }
 
 func (s *adminServer) ready() error {

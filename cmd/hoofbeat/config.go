@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"hoofbeat/config"
 )
@@ -27,7 +28,10 @@ func newConfigCheckCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check FILE",
 		Short: "Report every fault of a configuration file, together with the environment",
-		Args:  cobra.ExactArgs(1),
+		Long: `Prints one line for each fault, with its key, where it stands and what is expected, or that there is none. Files that the
+configuration names are read, nothing is fetched. Exit code 0: no fault; 2: there are some.`,
+		Example: "  hoofbeat config check /etc/hoofbeat/hoofbeat.yaml",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := config.Load(config.Options{File: args[0], Environ: environment()})
 			if err == nil {
@@ -69,7 +73,10 @@ func newConfigDefaultCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "default",
 		Short: "Write a commented file with every key and its default",
-		Args:  cobra.NoArgs,
+		Long: `Writes it to the standard output. A file that says nothing else lets nobody connect: it is for auth to say who may
+(auth.anonymous: true to try it), and for acl what they may do.`,
+		Example: "  hoofbeat config default > hoofbeat.yaml",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return config.WriteDefault(cmd.OutOrStdout())
 		},
@@ -85,6 +92,16 @@ func newConfigReferenceCommand() *cobra.Command {
 			return config.WriteReference(cmd.OutOrStdout(), reloads)
 		},
 	}
+}
+
+// addKeys lets a command that needs the configuration take each key as a flag.
+// Its help does not show them: they are seldom needed there.
+func addKeys(cmd *cobra.Command) {
+	keys := pflag.NewFlagSet("", pflag.ContinueOnError)
+	config.Flags(keys)
+	keys.VisitAll(func(f *pflag.Flag) { f.Hidden = true })
+	cmd.Flags().SetNormalizeFunc(keys.GetNormalizeFunc())
+	cmd.Flags().AddFlagSet(keys)
 }
 
 // loadConfig loads what the command's flags, the environment and the file name

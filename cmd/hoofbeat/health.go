@@ -41,7 +41,7 @@ answers. It needs no token, and no other program, so that it does as a check whe
 	flags.StringVar(&h.admin, "admin", "", "`address` of the listener for operators (default: listen.admin.address of the configuration)")
 	flags.BoolVar(&h.alive, "alive", false, "ask only whether the process answers, not whether it is ready")
 	flags.DurationVar(&h.timeout, "timeout", 5*time.Second, "how long to wait for the answer")
-	config.Flags(flags)
+	addKeys(cmd)
 	return cmd
 }
 

@@ -1,4 +1,5 @@
-// Command hoofbeat is a STOMP-over-WebSocket message broker, and its tools.
+// Command hoofbeat is a message broker that speaks STOMP over WebSocket and TCP,
+// and its tools.
 package main
 
 import (

@@ -8,11 +8,12 @@ import (
 
 	"hoofbeat/admin/metrics"
 	"hoofbeat/broker"
+	"hoofbeat/internal/tracing"
 	"hoofbeat/transport"
 )
 
 // newMetrics makes the handler of /metrics. The reloader has been completed.
-func newMetrics(b *broker.Broker, s *transport.Server, store *diskStore, a *access, r *reloader, log *slog.Logger) http.Handler {
+func newMetrics(b *broker.Broker, s *transport.Server, store *diskStore, a *access, tracer *tracing.Tracer, r *reloader, log *slog.Logger) http.Handler {
 	v := readVersion()
 	sources := metrics.Sources{
 		Build:  metrics.Build{Version: v.Version, Commit: v.Commit, Go: v.Go},
@@ -21,6 +22,9 @@ func newMetrics(b *broker.Broker, s *transport.Server, store *diskStore, a *acce
 	}
 	if store != nil {
 		sources.Store = store.measure
+	}
+	if tracer != nil {
+		sources.Spans = func() metrics.Spans { return metrics.Spans(tracer.Stats()) }
 	}
 	return metrics.New(sources)
 }

@@ -54,7 +54,7 @@ func (o *operation) addRunning(cmd *cobra.Command) {
 	flags.BoolVar(&o.insecure, "insecure", false, "do not verify the broker's certificate")
 	cmd.MarkFlagsMutuallyExclusive("token", "token-file")
 	cmd.MarkFlagsMutuallyExclusive("ca", "insecure")
-	config.Flags(flags)
+	addKeys(cmd)
 }
 
 // An operator does what operators ask for.
@@ -64,6 +64,7 @@ type operator struct {
 	client *http.Client
 	// stopped is the directory of a broker that does not run, or "".
 	stopped string
+	keeper  func(queue string) error // of a stopped one: see keeps
 	close   func() error
 }
 
@@ -127,7 +128,7 @@ func openStopped(c *config.Config, directory string, log *slog.Logger) (*operato
 	}
 	h := admin.New(admin.Options{Queues: b, Namespace: namespace(c), Backup: store.backup(), LoopbackWithoutToken: true, Log: log})
 	return &operator{
-		base: "http://localhost", client: &http.Client{Transport: inProcess{h}}, stopped: directory,
+		base: "http://localhost", client: &http.Client{Transport: inProcess{h}}, stopped: directory, keeper: keepers(namespace(c), policies),
 		close: func() error {
 			b.Close()
 			return store.close()

@@ -8,14 +8,25 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"hoofbeat/admin"
+	"hoofbeat/config"
+	"hoofbeat/transport"
 )
 
 // wantReady wants an answer of /readyz.
 func (s *serving) wantReady(status int, body string) {
 	s.t.Helper()
-	r, err := http.Get(s.admin + "/readyz")
+	s.wantAt("/readyz", status, body)
+}
+
+// wantAt wants an answer of the listener for operators with that in it.
+func (s *serving) wantAt(path string, status int, body string) {
+	s.t.Helper()
+	r, err := http.Get(s.admin + path)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -23,6 +34,21 @@ func (s *serving) wantReady(status int, body string) {
 	text, err := io.ReadAll(r.Body)
 	if err != nil || r.StatusCode != status || !strings.Contains(string(text), body) {
 		s.t.Errorf("got %d %s, %v", r.StatusCode, text, err)
+	}
+}
+
+// The listener for operators is there before the broker knows that all others
+// are.
+func TestReadyWhenListening(t *testing.T) {
+	s := &adminServer{}
+	o := s.options(adminParts{config: &config.Config{}, sessions: transport.NewServer(transport.Options{})})
+	i := slices.IndexFunc(o.Checks, func(c admin.Check) bool { return c.Name == "listeners" })
+	if i < 0 || o.Checks[i].Ready() == nil {
+		t.Fatal("it is ready before it listens")
+	}
+	s.show(nil)
+	if err := o.Checks[i].Ready(); err != nil {
+		t.Error(err)
 	}
 }
 

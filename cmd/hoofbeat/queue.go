@@ -60,6 +60,9 @@ until it is deleted, and is kept on disk if its policy is durable.`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return on.with(cmd, func(o *operator) error {
+				if err := o.keeps(args[0]); err != nil {
+					return err
+				}
 				var done admin.Created
 				if err := o.post(cmd.Context(), "/api/v1/queue/create", map[string]string{"name": args[0]}, &done); err != nil {
 					return err
@@ -336,6 +339,9 @@ counted anew. It ends early when the other queue is full.`,
 				return errors.New("expected --limit to be at least 0, which means all")
 			}
 			return on.with(cmd, func(o *operator) error {
+				if err := o.keeps(args[1]); err != nil {
+					return err
+				}
 				var done admin.Changed
 				if err := o.post(cmd.Context(), "/api/v1/queue/move", map[string]any{"from": args[0], "to": args[1], "limit": limit}, &done); err != nil {
 					return err

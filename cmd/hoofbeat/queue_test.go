@@ -274,7 +274,8 @@ func TestStoreCheckFindsDamage(t *testing.T) {
 }
 
 func TestStoreBackupOfARunningBroker(t *testing.T) {
-	s := startDurable(t, filepath.Join(t.TempDir(), "data"))
+	data := filepath.Join(t.TempDir(), "data")
+	s := startDurable(t, data)
 	s.publish("/queue/a", "one", "two")
 	copied := filepath.Join(t.TempDir(), "copy")
 	if got := s.operate("store", "backup", copied); got != "backed up to "+copied+"\n" {
@@ -287,6 +288,10 @@ func TestStoreBackupOfARunningBroker(t *testing.T) {
 	r := runProgram(t.Context(), nil, "store", "backup", copied, "--admin", s.admin)
 	if r.code != 1 || !strings.Contains(r.stderr, "(backup-failed)") || !strings.Contains(r.stderr, copied) {
 		t.Errorf("again: %+v", r)
+	}
+	r = runProgram(t.Context(), nil, "store", "backup", filepath.Join(data, "backups", "monday"), "--admin", s.admin)
+	if r.code != 1 || !strings.Contains(r.stderr, "within the directory of the store") {
+		t.Errorf("in itself: %+v", r)
 	}
 	second := startDurable(t, copied)
 	if got := second.bodies("/queue/a"); got != "one two" {

@@ -1,18 +1,15 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
 
 // newRootCommand returns the whole command line, ready for SetArgs and Execute. Errors are returned, not printed.
 func newRootCommand() *cobra.Command {
-	root := &cobra.Command{
-		Use:           "hoofbeat",
-		Short:         "A STOMP-over-WebSocket message broker",
-		Args:          cobra.NoArgs,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-	}
-	root.PersistentFlags().String("config", "", "configuration `file` (default ./hoofbeat.yaml, then /etc/hoofbeat/hoofbeat.yaml)")
-	root.AddCommand(
+	root := newGroup("hoofbeat", "A message broker that speaks STOMP over WebSocket and TCP",
 		newACLCommand(),
 		newBenchCommand(),
 		newConfigCommand(),
@@ -35,6 +32,12 @@ func newRootCommand() *cobra.Command {
 		newUsersCommand(),
 		newVersionCommand(),
 	)
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.PersistentFlags().String("config", "", "configuration `file` (default ./hoofbeat.yaml, then /etc/hoofbeat/hoofbeat.yaml)")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
+	})
+	explainArgs(root)
 	return root
 }
 
@@ -43,9 +46,41 @@ func newGroup(use, short string, commands ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   use,
 		Short: short,
-		Args:  cobra.NoArgs,
+		Args:  noSuchCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		SuggestionsMinimumDistance: 2,
 	}
 	cmd.AddCommand(commands...)
 	return cmd
+}
+
+// noSuchCommand is the Args of a command that only holds others: what comes
+// behind it is the name of none.
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return fmt.Errorf("unknown command %q for %q; did you mean %s?", args[0], cmd.CommandPath(), strings.Join(near, " or "))
+	}
+	return fmt.Errorf("unknown command %q for %q; see %s --help", args[0], cmd.CommandPath(), cmd.CommandPath())
+}
+
+// explainArgs adds its usage to what a command says of a wrong number of
+// arguments.
+func explainArgs(cmd *cobra.Command) {
+	for _, c := range cmd.Commands() {
+		explainArgs(c)
+	}
+	check := cmd.Args
+	if check == nil || cmd.HasSubCommands() {
+		return
+	}
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return fmt.Errorf("%w; usage: %s", err, cmd.UseLine())
+		}
+		return nil
+	}
 }

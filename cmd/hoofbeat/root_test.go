@@ -80,3 +80,32 @@ func TestVersionIsReadFromTheBuild(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// Who mistypes a command is told so, and a script that does notices it.
+func TestMistypedCommands(t *testing.T) {
+	for line, want := range map[string]string{
+		"srve":                     `unknown command "srve" for "hoofbeat"; did you mean serve?`,
+		"nothing-like-it":          `unknown command "nothing-like-it" for "hoofbeat"; see hoofbeat --help`,
+		"config chek":              `unknown command "chek" for "hoofbeat config"; did you mean check?`,
+		"config check":             "accepts 1 arg(s), received 0; usage: hoofbeat config check FILE [flags]",
+		"serve --listen-websocket": "unknown flag: --listen-websocket; see hoofbeat serve --help",
+	} {
+		if r := runProgram(t.Context(), nil, strings.Fields(line)...); r.code != 1 || r.stdout != "" || r.stderr != "hoofbeat: "+want+"\n" {
+			t.Errorf("%s: got %+v, want %q", line, r, want)
+		}
+	}
+}
+
+// Commands that only look the configuration up take its keys, but do not
+// bury their own flags under them.
+func TestHelpHidesKeys(t *testing.T) {
+	for line, shown := range map[string]bool{"serve": true, "config print": true, "queue list": false, "health": false, "acl test": false, "token sign": false, "store check": false} {
+		r := runProgram(t.Context(), nil, append(strings.Fields(line), "--help")...)
+		if strings.Contains(r.stdout, "--storage-directory") != shown {
+			t.Errorf("%s: keys are shown: %t, want %t", line, !shown, shown)
+		}
+	}
+	if r := runProgram(t.Context(), nil, "health", "--listen_admin_address", "nowhere"); r.code != exitFaults || !strings.Contains(r.stderr, "--listen-admin-address") {
+		t.Errorf("got %+v, want a fault of the flag", r)
+	}
+}

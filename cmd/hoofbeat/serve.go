@@ -21,7 +21,14 @@ func newServeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the broker until SIGINT or SIGTERM",
-		Args:  cobra.NoArgs,
+		Long: `Runs the broker in the foreground. Without a configuration file it listens on loopback only, everybody may do everything, and
+nothing is kept on disk.
+
+Each key of the configuration is a flag, not only those below: --limits-connections for limits.connections. Lists of maps, such
+as --acl, take JSON. ` + "`hoofbeat config default`" + ` prints all keys.`,
+		Example: `  hoofbeat serve --listen-tcp-address 127.0.0.1:61613
+  hoofbeat serve --config /etc/hoofbeat/hoofbeat.yaml --log-level debug`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			hangup, stop := catchHangups()
 			defer stop()
@@ -88,7 +95,7 @@ func serve(ctx context.Context, r *reloader, out, errout io.Writer) (err error) 
 	r.settle(c)
 	r.counts.started()
 	operators := newAdminServer(adminParts{
-		metrics: newMetrics(b, s, store, a, r, log),
+		metrics: newMetrics(b, s, store, a, tracer, r, log),
 		config:  c, broker: b, store: store, access: a, sessions: s, throttle: options.Session.Throttle,
 		settings: r.settings, level: level, drain: drain, log: log, record: record,
 	})

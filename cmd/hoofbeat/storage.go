@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 
 	"hoofbeat/broker"
 	"hoofbeat/config"
@@ -10,7 +12,10 @@ import (
 )
 
 // A diskStore is what is on disk; nil if nothing is.
-type diskStore struct{ *pebble.Store }
+type diskStore struct {
+	*pebble.Store
+	directory string
+}
 
 // openStorage opens what the configuration names; nil if it names none. The
 // setting is what an error is said to be about.
@@ -24,7 +29,7 @@ func openStorage(c config.Storage, setting string, log *slog.Logger) (*diskStore
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
-	return &diskStore{s}, nil
+	return &diskStore{s, c.Directory}, nil
 }
 
 func syncMode(s string) pebble.SyncMode {
@@ -50,7 +55,31 @@ func (s *diskStore) backup() func(directory string) error {
 	if s == nil {
 		return nil
 	}
-	return s.Backup
+	return func(directory string) error {
+		if within(s.directory, directory) {
+			return fmt.Errorf("a backup cannot be made in %s: that is within the directory of the store", directory)
+		}
+		return s.Backup(directory)
+	}
+}
+
+// within tells whether a path, of which the end need not exist, is below a
+// directory, or is that.
+func within(directory, path string) bool {
+	outer, err := os.Stat(directory)
+	if err != nil {
+		return false
+	}
+	for {
+		if at, err := os.Stat(path); err == nil && os.SameFile(outer, at) {
+			return true
+		}
+		above := filepath.Dir(path)
+		if above == path {
+			return false
+		}
+		path = above
+	}
 }
 
 func (s *diskStore) ready() error {

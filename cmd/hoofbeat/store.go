@@ -38,7 +38,7 @@ time. Exit code 0: no fault was found; 1: there are faults, or not everything co
 			return checkStore(cmd, directory, newLogger(config.Log{}, slog.LevelWarn, cmd.ErrOrStderr()))
 		},
 	}
-	config.Flags(cmd.Flags())
+	addKeys(cmd)
 	return cmd
 }
 

@@ -46,7 +46,7 @@ set unless they are among the claims. Only the token is printed, so that it can 
 	flags.StringVar(&d.algorithm, "algorithm", "", "`name` such as HS256 or RS256 (default: the first configured one that fits the key)")
 	flags.StringVar(&d.key, "key", "", "PEM `file` with the private key to sign with, instead of the configured secret")
 	flags.StringVar(&d.kid, "kid", "", "`id` of the key, for the token's header")
-	config.Flags(flags)
+	addKeys(cmd)
 	return cmd
 }
 
@@ -132,7 +132,7 @@ accepts the token, 1 if it does not.`,
 		},
 	}
 	cmd.Flags().BoolVar(&verify, "verify", false, "verify it against the configuration, as the broker does")
-	config.Flags(cmd.Flags())
+	addKeys(cmd)
 	return cmd
 }
 

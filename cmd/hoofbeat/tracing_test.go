@@ -96,6 +96,9 @@ func TestTracing(t *testing.T) {
 	pub("/queue/a", "two", strings.TrimSuffix(sampledHeader, "1")+"0")
 	sub("/queue/a", "two")
 	pub("/queue/a", "three", sampledHeader)
+	for _, series := range []string{"hoofbeat_trace_spans_sent_total ", `hoofbeat_trace_spans_lost_total{reason="refused"} 0`} {
+		s.wantAt("/metrics", 200, "\n"+series)
+	}
 	s.stop()
 	if got := c.named("send queue"); len(got) != 2 || len(c.named("deliver queue")) != 1 || len(c.spans) != 3 {
 		t.Fatalf("the receiver has %v", c.spans)

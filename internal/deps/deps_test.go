@@ -116,6 +116,10 @@ var table = []rule{
 		reason: "the client's side in tests of every layer above frames, so it may know none of them",
 	},
 	{
+		pkg: "internal/socktest", own: []string{"internal/stomptest"}, third: []string{websocketLib},
+		reason: "the client's side of SockJS, below STOMP; of what stomptest has it needs the connection in memory",
+	},
+	{
 		pkg: "internal/storetest", own: []string{"broker", "frames"}, third: []string{stompFrame},
 		reason: "the contract of every broker.Store, by what the broker exports",
 	},

@@ -211,7 +211,8 @@ func TestAlertsAreExplained(t *testing.T) {
 	}
 }
 
-// Metrics and commands that pages of this tree name exist.
+// Metrics that pages of this tree name exist. Commands are looked at where they
+// are made, in cmd/hoofbeat.
 func TestPagesNameWhatThereIs(t *testing.T) {
 	all := pages(t)
 	metric := regexp.MustCompile(`\bhoofbeat_[a-z0-9_]+\b`)

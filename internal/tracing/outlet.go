@@ -25,13 +25,26 @@ type outlet struct {
 	cutOff            context.CancelFunc
 	ended             chan struct{} // closed when nothing is exported any more
 
-	waiting atomic.Int64 // spans, those that are being sent included
-	dropped atomic.Int64 // spans that were too many, and are not reported yet
+	waiting atomic.Int64                                             // spans, those that are being sent included
+	counts  struct{ sent, refused, queueFull, tooMany atomic.Int64 } // see Stats
 
 	mu       sync.Mutex // a leaf; guards what follows
-	failed   int64      // spans that were not taken, and not reported yet
-	failure  error      // the last
+	told     Stats      // what the log has been told
+	failure  error      // the last, if it was not told
 	reported time.Time
+}
+
+// Stats count spans since the start.
+type Stats struct {
+	Sent      int64 // the receiver has taken them
+	Refused   int64 // it has not
+	QueueFull int64 // QueueSize others waited for it
+	TooMany   int64 // there were SpansPerSecond already
+}
+
+func (o *outlet) stats() Stats {
+	c := &o.counts
+	return Stats{c.sent.Load(), c.refused.Load(), c.queueFull.Load(), c.tooMany.Load()}
 }
 
 func newOutlet(e *otlptrace.Exporter, log *slog.Logger) *outlet {
@@ -54,7 +67,7 @@ func (o *outlet) start() error {
 func (o *outlet) OnEnd(s sdk.ReadOnlySpan) {
 	if o.waiting.Add(1) > QueueSize {
 		o.waiting.Add(-1)
-		o.dropped.Add(1)
+		o.counts.queueFull.Add(1)
 		return
 	}
 	o.SpanProcessor.OnEnd(s)
@@ -78,7 +91,9 @@ func (c counted) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) erro
 	defer context.AfterFunc(c.o.cut, cancel)()
 	err := c.o.exporter.ExportSpans(ctx, spans)
 	c.o.waiting.Add(-int64(len(spans)))
-	if err != nil {
+	if err == nil {
+		c.o.counts.sent.Add(int64(len(spans)))
+	} else {
 		c.o.fail(len(spans), err)
 	}
 	c.o.report(false)
@@ -95,7 +110,7 @@ func (c counted) Shutdown(ctx context.Context) error {
 func (o *outlet) fail(spans int, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.failed += int64(spans)
+	o.counts.refused.Add(int64(spans))
 	o.failure = err
 }
 
@@ -108,10 +123,11 @@ func (o *outlet) report(last bool) {
 	if !last && !o.reported.IsZero() && now.Sub(o.reported) < complaintInterval {
 		return
 	}
-	dropped := o.dropped.Swap(0)
-	if dropped == 0 && o.failed == 0 {
+	s := o.stats()
+	refused, dropped := s.Refused-o.told.Refused, s.QueueFull+s.TooMany-o.told.QueueFull-o.told.TooMany
+	if dropped == 0 && refused == 0 {
 		return
 	}
-	o.log.Warn("spans are lost: the receiver at tracing.endpoint did not take them, or they were too many", "refused", o.failed, "dropped", dropped, "error", o.failure)
-	o.failed, o.failure, o.reported = 0, nil, now
+	o.log.Warn("spans are lost: the receiver at tracing.endpoint did not take them, or they were too many", "refused", refused, "dropped", dropped, "error", o.failure)
+	o.told, o.failure, o.reported = s, nil, now
 }

@@ -102,8 +102,8 @@ func TestSpansAreSentSoon(t *testing.T) {
 		}
 		tracer.make(1000)
 		tracer.Close()
-		if n := c.spans.Load(); n != 1500 {
-			t.Errorf("the receiver has %d at the end", n)
+		if n := c.spans.Load(); n != 1500 || tracer.Stats() != (Stats{Sent: 1500}) {
+			t.Errorf("the receiver has %d at the end, and counted are %+v", n, tracer.Stats())
 		}
 		if l := log.lines(); len(l) != 0 {
 			t.Errorf("the log says %q", l)
@@ -119,6 +119,9 @@ func TestRefusalsAreLoggedOnceAMinute(t *testing.T) {
 			pass(batchTimeout)
 		}
 		tracer.Close()
+		if got := tracer.Stats(); got != (Stats{Refused: 150}) {
+			t.Errorf("counted are %+v", got)
+		}
 		got := log.lines()
 		if len(got) != 4 { // after 1, 61 and 121 seconds, and at the end
 			t.Fatalf("the log says %q", got)
@@ -144,8 +147,8 @@ func TestReceiverHangs(t *testing.T) {
 		if d := time.Since(begun); d != 0 { // of the bubble's clock
 			t.Errorf("whoever made spans waited for %v", d)
 		}
-		if n, lost := tracer.outlet.waiting.Load(), tracer.outlet.dropped.Load(); n != QueueSize || lost != 2*QueueSize {
-			t.Errorf("%d spans wait and %d were dropped", n, lost)
+		if n, got := tracer.outlet.waiting.Load(), tracer.Stats(); n != QueueSize || got != (Stats{QueueFull: 2 * QueueSize}) {
+			t.Errorf("%d spans wait, and counted are %+v", n, got)
 		}
 		tracer.Close()
 		if d := time.Since(begun); d != flushTimeout {
@@ -154,6 +157,9 @@ func TestReceiverHangs(t *testing.T) {
 		got := strings.Join(log.lines(), "")
 		if n := tracer.outlet.waiting.Load(); n != 0 || !strings.Contains(got, "dropped=4096") {
 			t.Errorf("%d spans wait, and the log says %s", n, got)
+		}
+		if got := tracer.Stats(); got != (Stats{Refused: QueueSize, QueueFull: 2 * QueueSize}) {
+			t.Errorf("at the end, counted are %+v", got)
 		}
 		tracer.make(10) // nobody takes them, which is no fault
 	})
@@ -182,6 +188,9 @@ func TestReceiverComesBack(t *testing.T) {
 		if got := strings.Join(log.lines(), ""); strings.Count(got, "\n") != 1 || !strings.Contains(got, "refused=1 dropped=0") {
 			t.Errorf("the log says %s", got)
 		}
+		if got := tracer.Stats(); got != (Stats{Sent: QueueSize, Refused: 1}) {
+			t.Errorf("counted are %+v", got)
+		}
 	})
 }
 
@@ -207,6 +216,9 @@ func TestAllowance(t *testing.T) {
 		tracer.Close()
 		if got := strings.Join(log.lines(), ""); !strings.Contains(got, "refused=0 dropped=50") {
 			t.Errorf("the log says %s", got)
+		}
+		if n := tracer.Stats().TooMany; n != 50 {
+			t.Errorf("counted are %d", n)
 		}
 	})
 }

@@ -134,10 +134,13 @@ func (t *Tracer) may(now time.Time) bool {
 		return true
 	}
 	if t.outlet != nil {
-		t.outlet.dropped.Add(1)
+		t.outlet.counts.tooMany.Add(1)
 	}
 	return false
 }
+
+// Stats are what has become of the spans. Any goroutine may call it.
+func (t *Tracer) Stats() Stats { return t.outlet.stats() }
 
 // Close sends what waits, for at most a second, and drops the rest. Nothing of
 // it runs any more then.

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+// documents are the pages of this tree, by their path from its top.
+func documents(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	others := map[string]bool{"node_modules": true, "target": true, ".git": true, ".venv": true, "vendor": true, "dist": true, "data": true}
+	err := filepath.WalkDir(root, func(at string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && others[d.Name()]:
+			return fs.SkipDir
+		case d.IsDir() || filepath.Ext(at) != ".md":
+			return nil
+		}
+		text, err := os.ReadFile(at)
+		all[strings.TrimPrefix(filepath.ToSlash(at), root+"/")] = string(text)
+		return err
+	})
+	if err != nil || len(all) < 20 {
+		t.Fatalf("%d pages, %v", len(all), err)
+	}
+	return all
+}
+
+var (
+	inlineCommand = regexp.MustCompile("`(?:\\$ )?hoofbeat ([a-z][^`]*)`")
+	blockCommand  = regexp.MustCompile(`(?m)^(?:[^#\n]*[ ($/])?hoofbeat ((?:acl|bench|completion|config|connection|drain|health|log-level|man|overview|pub|queue|revocation|serve|store|sub|subscription|token|topic|user|users|version)\b[^\n]*)`)
+	shellBlock    = regexp.MustCompile("(?ms)^```(?:sh|console)\n(.*?)^```$")
+	shellWord     = regexp.MustCompile(`'[^']*'|"[^"]*"|[^\s'"]+`)
+	shellEnd      = regexp.MustCompile(`\s#\s.*|\s*[|>)].*`)
+)
+
+// A command that a page names exists, with its flags.
+func TestDocumentedCommands(t *testing.T) {
+	checked := 0
+	for name, page := range documents(t) {
+		for _, m := range inlineCommand.FindAllStringSubmatch(page, -1) {
+			checked++
+			wantCommand(t, name, m[1])
+		}
+		for _, block := range shellBlock.FindAllStringSubmatch(page, -1) {
+			for _, m := range blockCommand.FindAllStringSubmatch(block[1], -1) {
+				checked++
+				wantCommand(t, name, m[1])
+			}
+		}
+	}
+	if checked < 100 {
+		t.Errorf("only %d commands were found", checked)
+	}
+}
+
+// wantCommand finds the command of a line, and parses its flags.
+func wantCommand(t *testing.T, page, line string) {
+	t.Helper()
+	words := shellWord.FindAllString(shellEnd.ReplaceAllString(line, ""), -1)
+	for i, w := range words {
+		words[i] = strings.Trim(w, `'"`)
+	}
+	program := newRootCommand()
+	program.InitDefaultCompletionCmd()
+	cmd, rest, err := program.Find(words)
+	switch {
+	case err != nil:
+		t.Errorf("%s: hoofbeat %s: %v", page, line, err)
+	case cmd.HasSubCommands():
+		if err := cobra.NoArgs(cmd, rest); err != nil {
+			t.Errorf("%s: hoofbeat %s: %v", page, line, err)
+		}
+	default:
+		if err := cmd.ParseFlags(rest); err != nil {
+			t.Errorf("%s: hoofbeat %s: %v", page, line, err)
+		}
+	}
+}
