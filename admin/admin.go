@@ -132,11 +132,18 @@ type Check struct {
 type server struct {
 	o      Options
 	routes map[string]path
-	// light and heavy have an element for each request under way.
-	light, heavy chan struct{}
+	// Each has an element for each request under way. Who may only look keeps
+	// nobody from changing something: an answer that is not read takes a minute.
+	looks, changes turns
 }
 
-// Bounds of requests that are under way at a time. A heavy one may take memory
+// turns are for requests of both sizes.
+type turns struct{ light, heavy chan struct{} }
+
+func newTurns() turns { return turns{make(chan struct{}, maxLight), make(chan struct{}, maxHeavy)} }
+
+// Bounds of requests that are under way at a time, of those that look and of
+// those that change something. A heavy one may take memory
 // and time: a page of messages can be 100 of the largest.
 const (
 	maxLight = 32
@@ -156,7 +163,7 @@ func New(o Options) http.Handler {
 	if o.Remote == nil {
 		o.Remote = func(r *http.Request) string { return r.RemoteAddr }
 	}
-	s := &server{o: o, light: make(chan struct{}, maxLight), heavy: make(chan struct{}, maxHeavy)}
+	s := &server{o: o, looks: newTurns(), changes: newTurns()}
 	s.routes = s.table()
 	return s
 }
@@ -201,18 +208,26 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.inTurn(w, to, &call{w: w, r: r, by: by})
+	c := &call{w: w, r: r, by: by}
+	if r.Method == http.MethodPost {
+		c.receive()
+	}
+	return s.inTurn(w, to, c)
 }
 
 // inTurn handles a request if there are not too many under way. Who asks for
 // health gets an answer at once.
 func (s *server) inTurn(w http.ResponseWriter, to route, c *call) error {
-	turn, most := s.light, maxLight
-	switch {
-	case !strings.HasPrefix(c.r.URL.Path, apiPrefix):
+	if !strings.HasPrefix(c.r.URL.Path, apiPrefix) {
 		return to.handle(c)
-	case to.heavy:
-		turn, most = s.heavy, maxHeavy
+	}
+	all := s.looks
+	if to.needs == writing {
+		all = s.changes
+	}
+	turn := all.light
+	if to.heavy {
+		turn = all.heavy
 	}
 	select {
 	case turn <- struct{}{}:
@@ -220,7 +235,7 @@ func (s *server) inTurn(w http.ResponseWriter, to route, c *call) error {
 		return to.handle(c)
 	default:
 		w.Header().Set("Retry-After", "1")
-		return &refusal{http.StatusServiceUnavailable, "busy", fmt.Sprintf("%d requests of operators are under way; try again later", most)}
+		return &refusal{http.StatusServiceUnavailable, "busy", fmt.Sprintf("%d requests of operators are under way; try again later", cap(turn))}
 	}
 }
 

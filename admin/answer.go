@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"hoofbeat/auth"
 	"hoofbeat/broker"
@@ -74,14 +75,17 @@ func write(w http.ResponseWriter, status int, v any) error {
 	return nil
 }
 
-// maxRequest bounds the JSON of a request, in bytes: two of the longest names,
-// escaped.
-const maxRequest = 16 << 10
+// Bounds of the JSON of a request, in bytes: two of the longest names, escaped;
+// and what any path takes.
+const (
+	maxRequest  = 16 << 10
+	longestBody = maxExplain
+)
 
 // read reads the JSON object of a request.
 func read(c *call, into any) error { return readUpTo(maxRequest, c, into) }
 
-func readUpTo(most int64, c *call, into any) error {
+func readUpTo(most int, c *call, into any) error {
 	r := c.r
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return &refusal{http.StatusUnsupportedMediaType, "wrong-content-type", "expected Content-Type: application/json"}
@@ -89,12 +93,12 @@ func readUpTo(most int64, c *call, into any) error {
 	if r.URL.RawQuery != "" {
 		return badRequest("expected no query; what to do is in the JSON object")
 	}
-	text, err := io.ReadAll(http.MaxBytesReader(c.w, r.Body, most))
-	if err == nil {
-		err = parse(text, into)
+	if _, large := errors.AsType[*http.MaxBytesError](c.failed); large || len(c.body) > most {
+		return &refusal{http.StatusRequestEntityTooLarge, "too-large", fmt.Sprintf("expected at most %d bytes", most)}
 	}
-	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return &refusal{http.StatusRequestEntityTooLarge, "too-large", fmt.Sprintf("expected at most %d bytes", large.Limit)}
+	err := c.failed
+	if err == nil {
+		err = parse(c.body, into)
 	}
 	if err != nil {
 		return badRequest("expected a JSON object: %v", err)
@@ -107,13 +111,50 @@ func parse(text []byte, into any) error {
 	if text = bytes.TrimSpace(text); len(text) == 0 || text[0] != '{' {
 		return errors.New("it does not begin with a brace")
 	}
+	if err := checkMembers(text); err != nil {
+		return err
+	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
+	err := d.Decode(into)
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Errorf("unexpected %s in %s", wrong.Value, wrong.Field)
+	}
+	if err != nil {
 		return err
 	}
 	if _, more := d.Token(); !errors.Is(more, io.EOF) {
 		return errors.New("something follows it")
+	}
+	return nil
+}
+
+// checkMembers refuses what encoding/json would make something of: a member
+// that is there twice, of which it takes the last, and one that is written in
+// another case. All that there are are lower-case letters.
+func checkMembers(text []byte) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	if _, err := d.Token(); err != nil {
+		return err
+	}
+	seen := make(map[string]bool)
+	for d.More() {
+		token, err := d.Token()
+		if err != nil {
+			return err
+		}
+		name, _ := token.(string) // nothing else is in its place
+		switch {
+		case strings.Trim(name, "abcdefghijklmnopqrstuvwxyz") != "":
+			return fmt.Errorf("unknown field %q", name)
+		case seen[name]:
+			return fmt.Errorf("%s is there twice", name)
+		}
+		seen[name] = true
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -164,7 +164,7 @@ func (s *server) notProven(r *http.Request, remote, name string, err error) erro
 	}
 	s.o.Audit.Info("operator refused", about...)
 	if told.Busy {
-		return &refusal{http.StatusServiceUnavailable, "busy", "too many are logging in at this moment; try again in a few seconds"}
+		return &refusal{http.StatusServiceUnavailable, "busy", "too many are logging in at this moment, or the keys of tokens could not be fetched; try again in a few seconds"}
 	}
 	if s.o.Throttle != nil {
 		s.o.Throttle.Failed(remote, name, time.Now())

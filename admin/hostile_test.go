@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
@@ -166,6 +167,31 @@ func malformed(t *testing.T, method string) []attempt {
 		bad("nothing", ""), bad("null", "null"), bad("a list", "[]"), bad("a text", `"x"`), bad("broken", `{"name":`), bad("more", `{}{}`),
 		bad("unknown member", `{"such":1}`), bad("deep", strings.Repeat(`{"name":`, 1000)), bad("bytes", "\xff\xfe\x00"),
 	)
+}
+
+// What a request says twice, or nearly, is refused.
+func TestParse(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"user":"a","limit":2}`:         "",
+		`{"us\u0065r":"a"}`:              "",
+		`{"user":"a","user":"b"}`:        "user is there twice",
+		`{"user":"a","us\u0065r":"b"}`:   "user is there twice",
+		`{"User":"a"}`:                   `unknown field "User"`,
+		`{"u\u017fer":"a"}`:              `unknown field "uſer"`,
+		`{"user":{"user":1,"user":2}}`:   "unexpected object in user",
+		`{"limit":1.5}`:                  "unexpected number 1.5 in limit",
+		`{"limit":99999999999999999999}`: "unexpected number 99999999999999999999 in limit",
+		`{"other":1}`:                    `json: unknown field "other"`,
+		`{"user":"a",}`:                  "invalid character '}' looking for beginning of object key string",
+	} {
+		var into struct {
+			User  string `json:"user"`
+			Limit int    `json:"limit"`
+		}
+		if err := parse([]byte(text), &into); fmt.Sprint(err) != cmp.Or(want, "<nil>") {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
 }
 
 // Who comes from the broker's own machine needs no token where that is allowed,

@@ -3,6 +3,7 @@ package admin
 import (
 	"bufio"
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -53,9 +54,55 @@ func TestBusy(t *testing.T) {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/healthz", nil))
 		want(t, w.Result(), 200, `{"status":"ok"}`)
+		look := httptest.NewRequest("GET", "http://localhost/api/v1/queue/messages?name=/queue/a", nil)
+		look.RemoteAddr = here
+		w = httptest.NewRecorder()
+		h.ServeHTTP(w, look)
+		if w.Code != 200 { // who looks has turns of his own
+			t.Errorf("status %d: %s", w.Code, w.Body)
+		}
 		slow.Wait()
 		want(t, purge(), 200, `{"messages":1}`)
 	})
+}
+
+// stalled is a body that says when it is read, and comes when its channel is
+// closed.
+type stalled struct {
+	read func()
+	end  <-chan struct{}
+}
+
+func (s stalled) Read([]byte) (int, error) {
+	s.read()
+	<-s.end
+	return 0, io.EOF
+}
+
+// TestSlowBodies: who sends slowly takes the turn of nobody.
+func TestSlowBodies(t *testing.T) {
+	h := New(newDesk().options)
+	var reading, ended sync.WaitGroup
+	end := make(chan struct{})
+	for range maxLight {
+		reading.Add(1)
+		ended.Go(func() {
+			r := httptest.NewRequest("POST", "http://localhost/api/v1/acl/explain", stalled{sync.OnceFunc(reading.Done), end})
+			r.Header.Set("Content-Type", "application/json")
+			r.RemoteAddr = here
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			wantRefusal(t, w.Result(), 400, "bad-request")
+		})
+	}
+	reading.Wait()
+	r := httptest.NewRequest("GET", "http://localhost/api/v1/me", nil)
+	r.RemoteAddr = here
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	want(t, w.Result(), 200, `{"method":"loopback","read":true,"write":true}`)
+	close(end)
+	ended.Wait()
 }
 
 // pipes is a listener for connections within the process.

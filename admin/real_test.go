@@ -292,7 +292,7 @@ func (d *realDesk) waitFor(done func() bool) {
 	d.t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	late := time.After(10 * time.Second)
+	late := time.After(30 * time.Second)
 	for !done() {
 		select {
 		case <-tick.C:

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"io"
 	"net/http"
 	"strings"
 )
@@ -54,6 +55,15 @@ type call struct {
 	w  http.ResponseWriter
 	r  *http.Request
 	by caller
+
+	body   []byte // of a POST, at most longestBody of it
+	failed error  // why there is no more of it
+}
+
+// receive reads the body before it is the request's turn, so that who sends it
+// slowly takes nobody else's.
+func (c *call) receive() {
+	c.body, c.failed = io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, longestBody))
 }
 
 // table is all paths. The names of queues, connections and users are never

@@ -8,13 +8,13 @@ tag=$2
 shift 2
 cd "$(dirname "$0")/.."
 
-# engine prints which one there is.
+# engine prints which one there is: the program alone is not enough, as docker's needs a daemon.
 engine() {
   local name
   for name in ${ENGINE:-docker podman buildah}; do
-    ! command -v "$name" >/dev/null || { echo "$name" && return; }
+    ! "$name" info >/dev/null 2>&1 || { echo "$name" && return; }
   done
-  echo 'image: there is no docker, podman or buildah' >&2
+  echo 'image: there is no docker, podman or buildah that works' >&2
   return 1
 }
 engine=$(engine)

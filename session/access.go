@@ -31,7 +31,7 @@ func (s *Session) authenticate(h *frame.Header) (*auth.Identity, error) {
 	})
 	if refusal := (*auth.Refusal)(nil); errors.As(err, &refusal) && refusal.Busy {
 		s.audit("connect refused", "reason", refusal.Reason)
-		return nil, fault(TryLater, "Too many clients are logging in at this moment. Connect again in a few seconds.")
+		return nil, fault(TryLater, "Too many clients are logging in at this moment, or tokens cannot be verified yet. Connect again in a few seconds.")
 	}
 	if err != nil {
 		if t != nil {
