@@ -1,5 +1,7 @@
 package broker
 
+import "container/heap"
+
 // makeRoom reports whether m may be put into a private queue, whose backlog is
 // bounded. The lock is held.
 func (q *queue) makeRoom(m *Message) bool {
@@ -62,33 +64,100 @@ func (p *Policy) over(count, size int) bool {
 // queue stays there. What is with consumers stays as well, and what is on its
 // way from the disk is given up when it is there.
 func (q *queue) dropHead(count, size int) {
-	dropped := Extent{}
-	for q.policy.over(q.count+count, q.size+size) && (dropped.Count < count || dropped.Size < size) {
-		l := q.last()
-		if l == nil {
+	q.giveUp(q.popLast, Extent{count, size}, Extent{count, size})
+}
+
+// giveUp drops messages until more fits, but not more than most.
+func (q *queue) giveUp(pop func(owed Extent) (entry, bool), more, most Extent) {
+	for q.policy.over(q.count+more.Count, q.size+more.Size) && (most.Count > 0 || most.Size > 0) {
+		e, ok := pop(most)
+		if !ok {
 			return
 		}
-		if l.window.len() == 0 {
-			q.fill(l)
-			q.debt.Count += count - dropped.Count
-			q.debt.Size += size - dropped.Size
-			return
-		}
-		e := l.pop()
-		dropped.add(e.msg.Size())
+		most.remove(e.msg.Size())
 		q.die(e, reasonOverflow)
-		q.fill(l)
 	}
 }
 
 // settleDebt gives up what dropHead could not.
 func (q *queue) settleDebt() {
-	if d := q.debt; d != (Extent{}) {
-		q.debt = Extent{}
-		if q.policy.over(q.count, q.size) {
-			q.dropHead(d.Count, d.Size)
+	now, later := q.debt, q.debtLater
+	q.debt, q.debtLater = Extent{}, Extent{}
+	q.giveUp(q.popDelayed, Extent{}, later)
+	q.giveUp(q.popLast, Extent{}, now)
+}
+
+// popLast takes the oldest message of the lowest priority that no consumer has;
+// of those that wait for their time, which come last, the next one. If it is to
+// be read first, so much is given up when it is there.
+func (q *queue) popLast(owed Extent) (entry, bool) {
+	l := q.last()
+	if i := q.lastReturned(); i >= 0 && q.returnedLast(&q.returned[i], l) {
+		return heap.Remove(&q.returned, i).(entry), true
+	}
+	switch {
+	case l != nil && l.window.len() > 0:
+		e := l.pop()
+		q.fill(l)
+		return e, true
+	case l != nil:
+		q.debt.owe(owed)
+		q.fill(l)
+		return entry{}, false
+	}
+	return q.popDelayed(owed)
+}
+
+// popDelayed takes the message whose time comes next.
+func (q *queue) popDelayed(owed Extent) (entry, bool) {
+	if len(q.delayed.soon) > 0 {
+		q.delayed.count--
+		return heap.Pop(&q.delayed.soon).(entry), true
+	}
+	if q.delayed.behind.Count > 0 {
+		q.debtLater.owe(owed)
+		q.fillSchedule()
+	}
+	return entry{}, false
+}
+
+func (x *Extent) owe(more Extent) {
+	x.Count += max(0, more.Count)
+	x.Size += max(0, more.Size)
+}
+
+// lastReturned is the place of the oldest of the lowest priority among what was
+// given back, -1 if there is none. Where all are of one priority, as mostly,
+// that is the first.
+func (q *queue) lastReturned() int {
+	if len(q.returned) == 0 {
+		return -1
+	}
+	last := 0
+	if q.returned[0].msg.priority == q.lowest {
+		return last
+	}
+	for i := range q.returned {
+		e, o := &q.returned[i], &q.returned[last]
+		if e.msg.priority < o.msg.priority || e.msg.priority == o.msg.priority && e.seq < o.seq {
+			last = i
 		}
 	}
+	return last
+}
+
+// returnedLast tells whether what was given back is given up before the head of
+// l, the lane of the lowest priority.
+func (q *queue) returnedLast(r *entry, l *lane) bool {
+	switch {
+	case l == nil || r.msg.priority < l.priority:
+		return true
+	case r.msg.priority > l.priority:
+		return false
+	case l.window.len() == 0:
+		return r.seq <= l.after
+	}
+	return r.seq < l.window.at(0).seq
 }
 
 // last is the lane of the lowest priority that has messages, nil if none.

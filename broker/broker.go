@@ -68,7 +68,7 @@ func (b *Broker) resume(q *queue) {
 	}
 	q.mu.Lock()
 	if q.topic.Kind != 0 && q.abandoned == 0 {
-		q.abandoned = q.set.now() // its subscriber went when the process did
+		q.abandon(q.set.now()) // its subscriber went when the process did
 	}
 	q.unlock()
 }

@@ -104,7 +104,7 @@ func (q *queue) promote() {
 			if !ok {
 				break
 			}
-			heap.Push(&q.returned, e)
+			q.giveBack(e)
 		}
 	}
 	q.fillSchedule()

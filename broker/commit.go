@@ -129,15 +129,16 @@ func (c *commitment) apply(done func(error)) {
 	for _, q := range c.locked {
 		q.out = batch
 	}
+	// First what makes room, or messages would be given up for nothing.
+	for _, cl := range c.t.claims {
+		cl.consumer.commit(cl)
+	}
 	for i, m := range c.t.messages {
 		for _, q := range c.targets[i] {
 			if !q.gone {
 				q.append(m, State{})
 			}
 		}
-	}
-	for _, cl := range c.t.claims {
-		cl.consumer.commit(cl)
 	}
 	c.inter()
 	for _, q := range c.locked {

@@ -1,7 +1,5 @@
 package broker
 
-import "container/heap"
-
 // This file is what a queue has to do with its Store. All of it is called with
 // the queue's lock held, but for the pages that come back.
 
@@ -95,7 +93,7 @@ func (q *queue) fill(l *lane) {
 func (q *queue) fillSchedule() {
 	s := &q.delayed
 	w := q.set.window()
-	if !s.wants(w.Count) || q.consumers == 0 {
+	if !s.wants(w.Count) || q.consumers == 0 && q.debtLater == (Extent{}) {
 		return
 	}
 	s.reading = true
@@ -192,7 +190,7 @@ func (q *queue) forget() {
 	}
 	q.returned = nil
 	for _, e := range soon {
-		heap.Push(&q.returned, e)
+		q.giveBack(e)
 	}
 	for _, l := range q.lanes {
 		l.forget(back[l.priority])

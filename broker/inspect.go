@@ -325,10 +325,11 @@ func (b *Broker) moveSome(ctx context.Context, q *queue, to Destination, limit i
 		return 0, err
 	}
 	done := make(chan error, 1)
-	if err := q.transfer(some, b.queues, to, func(err error) { done <- err }); err != nil {
+	n, err := q.transfer(some, b.queues, to, func(err error) { done <- err })
+	if n == 0 {
 		return 0, err
 	}
-	return len(some), await(ctx, done)
+	return n, await(ctx, done)
 }
 
 // take takes messages from the head, counted by moving; none if there are none.
@@ -367,32 +368,19 @@ func (q *queue) reads() bool {
 	return slices.ContainsFunc(q.lanes, func(l *lane) bool { return l.reading })
 }
 
-// transfer puts what was taken into another queue, or back if that is full.
-func (q *queue) transfer(some []entry, qs *queues, to Destination, done func(error)) error {
+// transfer puts what was taken into another queue, and what does not fit there
+// back. The error says why nothing fits; else done is called.
+func (q *queue) transfer(some []entry, qs *queues, to Destination, done func(error)) (n int, err error) {
+	var other *queue
 	for {
-		other := qs.get(to)
+		other = qs.get(to)
 		other.mu.Lock()
 		if other.gone {
 			other.mu.Unlock()
 			continue
 		}
-		size := 0
-		for i := range some {
-			size += some[i].msg.Size()
-		}
-		if v := other.admit(len(some), size, other.keeps(some[0].msg)); v != (verdict{}) {
-			other.unlock()
-			q.mu.Lock()
-			q.moving -= len(some)
-			for _, e := range some {
-				q.giveBack(e)
-			}
-			q.pump()
-			q.unlock()
-			qs.vanish(other)
-			return cmp.Or(v.err, ErrQueueFull)
-		}
-		for i := range some {
+		n, err = other.fits(some)
+		for i := range some[:n] {
 			e := &some[i]
 			m := e.msg.redirected(to, e.msg.Header())
 			m.arrived = qs.now()
@@ -406,13 +394,30 @@ func (q *queue) transfer(some []entry, qs *queues, to Destination, done func(err
 		other.unlock()
 		break
 	}
-	qs.stats.Moved.Add(int64(len(some)))
+	qs.stats.Moved.Add(int64(n))
 	q.mu.Lock()
 	q.moving -= len(some)
-	for i := range some {
+	for i := range some[:n] {
 		q.count--
 		q.size -= some[i].msg.Size()
 	}
+	for _, e := range some[n:] {
+		q.giveBack(e)
+	}
+	q.pump()
 	q.unlock()
-	return nil
+	qs.vanish(other) // if it was made for what it refuses
+	return n, err
+}
+
+// fits tells how many of some the queue takes, and why not one more. The lock is
+// held.
+func (q *queue) fits(some []entry) (n int, err error) {
+	for size := 0; n < len(some); n++ {
+		size += some[n].msg.Size()
+		if v := q.admit(n+1, size, q.keeps(some[n].msg)); v != (verdict{}) {
+			return n, cmp.Or(v.err, ErrQueueFull)
+		}
+	}
+	return n, nil
 }

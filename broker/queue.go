@@ -45,6 +45,7 @@ type queue struct {
 	flow     Flow
 	lanes    []*lane // the highest priority first; those that were ever needed
 	returned entries // given back, or visible now after a delay
+	lowest   uint8   // none of returned has a lower priority
 	delayed  schedule
 
 	// line holds the consumers with credit, whose turn is in this order.
@@ -64,6 +65,8 @@ type queue struct {
 	// wanting is the least that those who wait for room want.
 	wanting Extent
 	debt    Extent // what DropHead could not give up yet
+	// debtLater is the same of what waits for its time.
+	debtLater Extent
 
 	// look says that the head is wanted in memory to see whether it has
 	// expired; it is not needed for more than that. earliest is when that is
@@ -312,7 +315,12 @@ func (q *queue) returnedFirst(l *lane) bool {
 
 // giveBack puts a message that was taken from the head there again. The lock
 // is held.
-func (q *queue) giveBack(e entry) { heap.Push(&q.returned, e) }
+func (q *queue) giveBack(e entry) {
+	if len(q.returned) == 0 || e.msg.priority < q.lowest {
+		q.lowest = e.msg.priority
+	}
+	heap.Push(&q.returned, e)
+}
 
 // empty tells whether nothing would be lost without the queue. The lock is
 // held.

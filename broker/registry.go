@@ -239,9 +239,18 @@ func (qs *queues) setPolicies(p *Policies) {
 		if q.policy = p.For(q.named()); q.mayExpire() && !q.wanted() {
 			q.earliest = q.set.now()
 		}
+		q.describeKept()
 		q.expireHeads()
 		q.pump()
 		q.unlock()
+	}
+}
+
+// describeKept makes the Store know a queue that exists while it is empty, if
+// its policy promises that. The lock is held.
+func (q *queue) describeKept() {
+	if (q.kept || q.topic.Kind != 0) && q.set.store != nil && q.policy.Durable {
+		q.describe()
 	}
 }
 

@@ -268,7 +268,7 @@ func TestCommitIsOneBatch(t *testing.T) {
 	if len(s.waiting) != 1 {
 		t.Fatalf("%d batches, want 1", len(s.waiting))
 	}
-	if got, want := s.steps(), "put:1 put:1 delete:1 note:2 delete:3"; got != want {
+	if got, want := s.steps(), "delete:1 note:2 delete:3 put:1 put:1"; got != want {
 		t.Errorf("steps are %s, want %s", got, want)
 	}
 	broken := errors.New("disk full")

@@ -59,7 +59,8 @@ func (p *properties) read(name, value string) error {
 	case scheduledDelayHeader:
 		return p.delay(4, name, value)
 	case "AMQ_SCHEDULED_PERIOD", "AMQ_SCHEDULED_REPEAT", "AMQ_SCHEDULED_CRON",
-		"JMSXGroupID", "JMSXGroupSeq", "_AMQ_GROUP_ID", "_AMQ_GROUP_SEQUENCE", "_AMQ_LVQ_NAME", "_AMQ_DUPL_ID", "retain":
+		"JMSXGroupID", "JMSXGroupSeq", "_AMQ_GROUP_ID", "_AMQ_GROUP_SEQUENCE", "message_group",
+		"_AMQ_LVQ_NAME", "_AMQ_DUPL_ID", "retain", "ActiveMQ.Retain":
 		if value != "" {
 			return notSupported(name, frame.SEND)
 		}

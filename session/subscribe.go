@@ -52,14 +52,14 @@ const (
 // unsupportedInSubscribe are headers that change what a subscription means.
 var unsupportedInSubscribe = [...]string{
 	"selector", "browser", "browser-end", "no-local", "activemq.noLocal", "exclusive", "activemq.exclusive", "activemq.retroactive",
-	"from-seq", "include-seq", "x-queue-name", "x-stream-offset", "x-stream-filter", "x-priority",
+	"from-seq", "include-seq", "x-queue-name", "x-stream-offset", "x-stream-filter", "x-stream-match-unfiltered", "x-priority", "activemq.priority",
 }
 
 // policyHeaders are what RabbitMQ lets a client ask of a queue. Here that is
 // the operator's to say, so that no client changes it for the others.
 var policyHeaders = [...]string{
 	"x-dead-letter-exchange", "x-dead-letter-routing-key", "x-expires", "x-message-ttl", "x-max-length", "x-max-length-bytes", "x-overflow", "x-max-priority",
-	"x-queue-type",
+	"x-queue-type", "x-max-age", "x-single-active-consumer", "x-stream-max-segment-size-bytes", "x-stream-filter-size-bytes",
 }
 
 // subscribe handles SUBSCRIBE (STOMP 1.2, SUBSCRIBE).

@@ -15,7 +15,7 @@ import (
 	"hoofbeat/frames"
 )
 
-// The promise: so many messages of 1 KiB in one queue, and so much
+// What is promised: so many messages of 1 KiB in one queue, and so much
 // memory for the process.
 const (
 	backlogBytes  = 1 << 10

@@ -77,14 +77,20 @@ func (s *Store) wait() {
 
 // nextDuty is when there will be something to do for the committer besides
 // committing; 0: never.
-func (s *Store) nextDuty() time.Duration {
+func (s *Store) nextDuty() (next time.Duration) {
 	switch {
 	case s.full.Load() != nil:
-		return spaceInterval
-	case s.dirty && s.options.Sync == SyncInterval:
-		return max(time.Millisecond, time.Until(s.synced.Add(s.options.SyncInterval)))
+		next = spaceInterval
+	case s.options.MinFree > 0:
+		next = idleSpaceInterval
 	}
-	return 0
+	if s.dirty && s.options.Sync == SyncInterval {
+		due := max(time.Millisecond, time.Until(s.synced.Add(s.options.SyncInterval)))
+		if next == 0 || due < next {
+			next = due
+		}
+	}
+	return next
 }
 
 func (s *Store) housekeeping() {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -190,6 +191,34 @@ func TestNewerFormat(t *testing.T) {
 	}
 	if err := Check("data", Options{FS: fs}, func(string) {}); err == nil || !strings.Contains(err.Error(), "newer hoofbeat") {
 		t.Errorf("Check says %v", err)
+	}
+}
+
+// TestNewerFiles: a format of Pebble's that is not known yet is no damage
+// either, and nothing is touched.
+func TestNewerFiles(t *testing.T) {
+	fs := stored(t, 1)
+	marker := files(t, fs, "marker.format-version")[0]
+	if err := fs.Rename(marker, marker[:strings.LastIndexByte(marker, '.')]+".999"); err != nil {
+		t.Fatal(err)
+	}
+	before, err := fs.List("data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open("data", Options{FS: fs})
+	for _, err := range []error{err, Check("data", Options{FS: fs}, func(string) {})} {
+		if err == nil || !strings.Contains(err.Error(), "newer hoofbeat") || !strings.Contains(err.Error(), "format 999") || strings.Contains(err.Error(), "repair") {
+			t.Errorf("the error is %v", err)
+		}
+	}
+	after, err := fs.List("data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(before)
+	if slices.Sort(after); !slices.Equal(before, after) {
+		t.Errorf("there are %v, and were %v", after, before)
 	}
 }
 

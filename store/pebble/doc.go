@@ -11,7 +11,8 @@
 //
 // A Store has three of its own: the committer, which alone writes; the reader,
 // which alone reads once the Store is open; and the finisher, which calls back
-// who waits for a batch. Nobody waits for the disk with a lock held.
+// who waits for a batch. On a full disk a fourth gives room back (reclaim.go).
+// Nobody waits for the disk with a lock held.
 //
 // # Failure
 //

@@ -209,6 +209,11 @@ func TestMinFree(t *testing.T) {
 	if err := s.Ready(); err != nil {
 		t.Errorf("Ready is %v", err)
 	}
+	room(99) // by somebody else: nothing is applied
+	w.want(t, "nearly full")
+	if err := s.Ready(); !errors.Is(err, ErrDiskFull) {
+		t.Errorf("Ready is %v while nothing is written", err)
+	}
 }
 
 // TestOpenFails: no file may be written, or none be made.

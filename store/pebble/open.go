@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -125,11 +126,17 @@ func Exists(dir string) error {
 const markerPrefix = "marker.manifest."
 
 // complete refuses a folder from which the file is missing that names all
-// others. Pebble would begin anew.
+// others. Pebble would begin anew. It also refuses what a newer Pebble has
+// written: that is no damage, which is what Pebble's error would be taken for.
 func complete(fs vfs.FS, dir string) error {
 	names, err := fs.List(dir)
 	if err != nil {
 		return fmt.Errorf("the store in %s cannot be read: %w", dir, err)
+	}
+	for _, name := range names {
+		if v := tableFormat(name); v > uint64(cockroach.FormatNewest) {
+			return &newerError{dir: dir, what: "its files have", format: v, known: uint64(cockroach.FormatNewest)}
+		}
 	}
 	used := ""
 	for _, name := range names {
@@ -146,15 +153,30 @@ func complete(fs vfs.FS, dir string) error {
 	return nil
 }
 
+// tableFormat is what a file's name says of the format of Pebble's files, such
+// as marker.format-version.000008.021; 0: nothing.
+func tableFormat(name string) uint64 {
+	numbers, ok := strings.CutPrefix(name, "marker.format-version.")
+	if !ok {
+		return 0
+	}
+	_, version, _ := strings.Cut(numbers, ".")
+	v, err := strconv.ParseUint(version, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return v
+}
+
 // A newerError says that a later version wrote the store.
 type newerError struct {
-	dir    string
-	format uint64
+	dir, what     string
+	format, known uint64
 }
 
 func (e *newerError) Error() string {
-	return fmt.Sprintf("the store in %s was written by a newer hoofbeat: it has format %d, and this version knows up to %d; "+
-		"start the newer version again, or restore a backup that this version made", e.dir, e.format, format)
+	return fmt.Sprintf("the store in %s was written by a newer hoofbeat: %s format %d, and this version knows up to %d; "+
+		"start the newer version again, or restore a backup that this version made", e.dir, e.what, e.format, e.known)
 }
 
 // load reads what is known without reading messages.
@@ -170,7 +192,7 @@ func (s *Store) load(readOnly bool) error {
 			return err
 		}
 	case n > format:
-		return &newerError{s.dir, n}
+		return &newerError{dir: s.dir, what: "it has", format: n, known: format}
 	}
 	ids, _, err := s.number(prefixIDs)
 	if err != nil {

@@ -7,10 +7,12 @@ import (
 
 // How often the room on the disk is looked at: while much is written, so often
 // that the rest of MinFree stays a margin, and else so often that publishers
-// do not wait long when there is room again.
+// do not wait long when there is room again. While nothing is written, others
+// may fill the disk, which Ready is to say before the next message comes.
 const (
-	spaceInterval = 100 * time.Millisecond
-	spaceBytes    = 16 << 20
+	spaceInterval     = 100 * time.Millisecond
+	spaceBytes        = 16 << 20
+	idleSpaceInterval = time.Second
 )
 
 // space watches how much room there is on the disk. It belongs to the
