@@ -83,9 +83,9 @@ describe('stompjs in Chromium', { skip, concurrency: 2 }, () => {
     await page.call('deactivate');
   });
 
-  test('heart-beats of 1000,1000 keep it alive', async (t) => {
-    const page = await connected(t, { heartbeatIncoming: 1000, heartbeatOutgoing: 1000 });
-    assert.equal(page.opened['heart-beat'], '1000,1000');
+  test('heart-beats of 2000,2000 keep it alive', async (t) => {
+    const page = await connected(t, { heartbeatIncoming: 2000, heartbeatOutgoing: 2000 });
+    assert.equal(page.opened['heart-beat'], '2000,2000');
     const beats = page.evaluate(`new Promise((resolve) => {
       let n = 0;
       client.webSocket.addEventListener('message', ({ data }) => data === '\\n' && ++n === 4 && resolve(client.connected));

@@ -9,7 +9,7 @@ import { skip, suiteChromium } from './lib/chromium.js';
 import { assertLeft, connect, unique } from './lib/stompjs.js';
 import { within } from './lib/wait.js';
 
-const beats = { heartbeatIncoming: 1000, heartbeatOutgoing: 1000 };
+const beats = { heartbeatIncoming: 2000, heartbeatOutgoing: 2000 };
 
 describe('stompjs in a page in the background', { skip, concurrency: 2 }, () => {
   const chromium = suiteChromium();
@@ -32,7 +32,7 @@ describe('stompjs in a page in the background', { skip, concurrency: 2 }, () => 
       };
     });
     const opened = await page.call('connectPage', suite.url, { ...beats, ...options }, ['/topic/news']);
-    assert.equal(opened['heart-beat'], '1000,1000');
+    assert.equal(opened['heart-beat'], '2000,2000');
     await page.call('freeze');
     return page;
   }

@@ -1,34 +1,21 @@
 // sockjs-client 1.6 with @stomp/stompjs in Node, over each of its transports
-// that the broker has.
+// that the broker has. Heart-beats are in sockjs.heartbeats.test.js.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { startBroker, suiteBroker } from './lib/broker.js';
 import { configuration } from './lib/rules.js';
-import { sockJS } from './lib/sockjs.js';
+import { connectSockJS, http, sockJS, transports } from './lib/sockjs.js';
 import { connect, Connection, endsWithError, unique } from './lib/stompjs.js';
 import { token } from './lib/tokens.js';
 import { Inbox } from './lib/wait.js';
 
-const http = (url) => url.replace(/^ws/, 'http');
-
-/** Connects by one transport; more options are those of @stomp/stompjs. */
-async function open(t, url, transport, options) {
-  let socket;
-  const c = await connect(t, url, {
-    webSocketFactory: () => (socket = sockJS(http(url), transport && [transport])),
-    ...options,
-  });
-  assert.equal(socket.transport, transport ?? 'websocket');
-  return c;
-}
-
-for (const transport of ['websocket', 'xhr-streaming', 'xhr-polling']) {
+for (const transport of transports) {
   describe(`sockjs-client in Node by ${transport}`, { concurrency: 4 }, () => {
     const suite = suiteBroker();
 
     test('sends and receives', async (t) => {
-      const c = await open(t, suite.url, transport);
+      const c = await connectSockJS(t, suite.url, transport);
       assert.equal(c.opened.headers.version, '1.2');
       const topic = unique('/topic/sockjs.');
       const inbox = await c.subscribe(topic);
@@ -41,7 +28,7 @@ for (const transport of ['websocket', 'xhr-streaming', 'xhr-polling']) {
     });
 
     test('many messages, in order', async (t) => {
-      const c = await open(t, suite.url, transport);
+      const c = await connectSockJS(t, suite.url, transport);
       const topic = unique('/topic/sockjs.');
       const inbox = await c.subscribe(topic);
       const n = 2000;
@@ -54,7 +41,7 @@ for (const transport of ['websocket', 'xhr-streaming', 'xhr-polling']) {
     });
 
     test('a character that was split between two messages', async (t) => {
-      const c = await open(t, suite.url, transport, { splitLargeFrames: true, maxWebSocketChunkSize: 7 });
+      const c = await connectSockJS(t, suite.url, transport, { splitLargeFrames: true, maxWebSocketChunkSize: 7 });
       const topic = unique('/topic/sockjs.');
       const inbox = await c.subscribe(topic);
       for (let shift = 0; shift < 7; shift++) {
@@ -65,7 +52,7 @@ for (const transport of ['websocket', 'xhr-streaming', 'xhr-polling']) {
     });
 
     test('acknowledges', async (t) => {
-      const c = await open(t, suite.url, transport);
+      const c = await connectSockJS(t, suite.url, transport);
       const queue = unique('/queue/sockjs.');
       const inbox = await c.subscribe(queue, { ack: 'client-individual' });
       c.send(queue, 'one');
@@ -75,69 +62,37 @@ for (const transport of ['websocket', 'xhr-streaming', 'xhr-polling']) {
       await c.receipt((r) => again.ack(r));
     });
 
-    test('heart-beats of both sides', async (t) => {
-      const c = await open(t, suite.url, transport, { heartbeatIncoming: 2000, heartbeatOutgoing: 2000 }); // a loaded machine may hold up this process for two seconds
-      for (let i = 0; i < 3; i++) { // longer than the broker bears silence
-        await c.heartBeats.next();
-      }
-      await c.fence();
-      assert.equal(c.heartBeatsLost, 0);
-      assert.equal(c.errors.size, 0);
-    });
-
     test('an ERROR comes before the end', async (t) => {
-      const c = await open(t, suite.url, transport);
+      const c = await connectSockJS(t, suite.url, transport);
       c.send('/nowhere/x', 'body');
       const error = await endsWithError(c, 'unknown-destination', 1002);
       assert.match(error.body, /\/topic\//);
     });
 
     test('what is not text is refused, both ways', async (t) => {
-      const [c, plain] = [await open(t, suite.url, transport), await connect(t, suite.url)];
+      const [c, plain] = [await connectSockJS(t, suite.url, transport), await connect(t, suite.url)];
       const topic = unique('/topic/sockjs.');
       await c.subscribe(topic);
       plain.sendBinary(topic, Uint8Array.of(0xff, 0xfe));
       assert.match((await endsWithError(c, 'binary-message', 1003)).body, /WebSocket/);
       // Of bytes, sockjs-client makes the text "[object ArrayBuffer]". What follows makes it a line.
-      const other = await open(t, suite.url, transport);
+      const other = await connectSockJS(t, suite.url, transport);
       other.sendBinary(topic, Uint8Array.of(0xff, 0xfe));
       other.send(topic, '');
       await endsWithError(other, 'invalid-frame', 1002);
     });
 
     test('leaves in good order', async (t) => {
-      const c = await open(t, suite.url, transport);
+      const c = await connectSockJS(t, suite.url, transport);
       await c.client.deactivate();
       await c.disconnected.next();
       assert.equal((await c.closed.next()).code, 1000);
       assert.equal(c.errors.size, 0);
     });
 
-    test('is back after the broker has restarted, and after it has crashed', async (t) => {
-      const broker = await startBroker(t);
-      const inbox = new Inbox('a MESSAGE from /topic/news');
-      const c = await open(t, broker.url, transport, {
-        reconnectDelay: 50,
-        // In Node, sockjs-client does not see that a stream has broken.
-        heartbeatIncoming: 1000,
-        onConnect: (client) => client.subscribe('/topic/news', (m) => inbox.put(m.body)),
-      });
-      for (const end of ['restart', 'crash', undefined]) {
-        await c.sendWithReceipt('/topic/news', String(end));
-        assert.equal(await inbox.next(), String(end));
-        if (end) {
-          c.closed.drain();
-          await broker[end]();
-          const close = await c.closed.next();
-          assert.ok(end === 'crash' || close.code === 1001, `closed with ${close.code}`);
-          await c.connected.next();
-        }
-      }
-    });
-
     test('a token in the query', async (t) => {
       const broker = await startBroker(t, {}, configuration());
-      const c = await open(t, `${broker.url}?access_token=${await token('ada')}`, transport);
+      const c = await connectSockJS(t, `${broker.url}?access_token=${await token('ada')}`, transport);
       assert.equal(c.opened.headers['user-name'], 'ada');
       const without = new Connection(broker.url, { webSocketFactory: () => sockJS(http(broker.url), [transport]) });
       t.after(() => without.end());
@@ -149,7 +104,7 @@ for (const transport of ['websocket', 'xhr-streaming', 'xhr-polling']) {
 
 test('without being told, sockjs-client takes WebSocket', async (t) => {
   const broker = await startBroker(t);
-  await (await open(t, broker.url)).fence();
+  await (await connectSockJS(t, broker.url)).fence();
 });
 
 test('it can be turned off', async (t) => {

@@ -35,14 +35,14 @@ describe('stompjs and heart-beats', { concurrency: true }, () => {
     assert.equal(c.opened.headers['heart-beat'], '0,0');
   });
 
-  test('1000,1000 keep an idle connection alive', async (t) => {
-    const c = await connect(t, suite.url, { heartbeatIncoming: 1000, heartbeatOutgoing: 1000 });
-    assert.equal(c.opened.headers['heart-beat'], '1000,1000');
+  test('2000,2000 keep an idle connection alive', async (t) => {
+    const c = await connect(t, suite.url, { heartbeatIncoming: 2000, heartbeatOutgoing: 2000 });
+    assert.equal(c.opened.headers['heart-beat'], '2000,2000');
     // Longer than either side waits before it gives up.
     const start = Date.now();
     await c.heartBeats.take(4);
     const took = Date.now() - start;
-    assert.ok(took > 2000, `4 heart-beats within ${took} ms are too many`);
+    assert.ok(took > 4000, `4 heart-beats within ${took} ms are too many`);
     assert.equal(c.messagesIn.filter((m) => m !== '\n').length, 1, 'nothing but CONNECTED and heart-beats came');
     assert.equal(c.heartBeatsLost, 0);
     assert.equal(c.closed.size, 0);
@@ -50,11 +50,11 @@ describe('stompjs and heart-beats', { concurrency: true }, () => {
   });
 
   test('a broker that does not answer any more is left, and found again', async (t) => {
-    const broker = await startBroker(t, { 'heartbeat-min': '50ms' });
+    const broker = await startBroker(t);
     const c = await connect(t, broker.url, {
-      heartbeatIncoming: 500, heartbeatOutgoing: 0, reconnectDelay: 50, discardWebsocketOnCommFailure: true,
+      heartbeatIncoming: 1500, heartbeatOutgoing: 0, reconnectDelay: 50, discardWebsocketOnCommFailure: true,
     });
-    await c.heartBeats.take(3);
+    await c.heartBeats.take(1);
     assert.equal(c.heartBeatsLost, 0);
     broker.signal('SIGSTOP');
     await c.closed.next();
@@ -65,15 +65,15 @@ describe('stompjs and heart-beats', { concurrency: true }, () => {
   });
 
   test('a broker that was held up for a while keeps its clients, who went on beating', async (t) => {
-    const broker = await startBroker(t, { 'heartbeat-min': '50ms' });
+    const broker = await startBroker(t);
     const clients = [];
     for (let i = 0; i < 10; i++) {
-      clients.push(await connect(t, broker.url, { heartbeatIncoming: 0, heartbeatOutgoing: 300 }));
+      clients.push(await connect(t, broker.url, { heartbeatIncoming: 0, heartbeatOutgoing: 1000 }));
     }
     const clock = await connect(t, suite.url, { heartbeatIncoming: 1000, heartbeatOutgoing: 0 });
     for (let round = 0; round < 3; round++) {
       broker.signal('SIGSTOP');
-      await clock.heartBeats.take(2); // more than a second
+      await clock.heartBeats.take(4); // 3.2 s, where it bears 2 s of silence
       broker.signal('SIGCONT');
       await Promise.all(clients.map((c) => c.fence()));
     }

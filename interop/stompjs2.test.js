@@ -112,8 +112,8 @@ describe('stompjs 2.3.3', { concurrency: 4 }, () => {
   });
 
   test('heart-beats keep it alive, and no message is lost between them', async (t) => {
-    const c = await connect(t, suite.url, { heartbeat: { outgoing: 1000, incoming: 1000 } });
-    assert.equal(c.opened.headers['heart-beat'], '1000,1000');
+    const c = await connect(t, suite.url, { heartbeat: { outgoing: 2000, incoming: 2000 } });
+    assert.equal(c.opened.headers['heart-beat'], '2000,2000');
     const topic = unique('/topic/stompjs2.');
     const inbox = c.subscribe(topic);
     for (let i = 0; i < 4; i++) {

@@ -192,8 +192,8 @@ describe('messages', { concurrency: 8 }, () => {
     ['a part of a frame', (s, i) => s.ws.send(part.subarray(i, i + 1))],
   ]) {
     test(`${what} counts as life`, async (t) => {
-      const s = await Socket.connect(t, suite.url, { 'heart-beat': '1000,100' });
-      // The broker's own heart-beats are the clock. It would leave after 2 s.
+      const s = await Socket.connect(t, suite.url, { 'heart-beat': '2000,200' });
+      // The broker's own heart-beats are the clock. It would leave after 4 s.
       for (let i = 0; i < 30; i++) {
         assert.equal((await s.messages.next()).data.toString(), '\n');
         sign(s, i);
@@ -352,6 +352,9 @@ describe('messages', { concurrency: 8 }, () => {
   });
 });
 
+// In ms. What is not answered at once comes with the end of the broker's patience, which is 5 s.
+const atOnce = 4500;
+
 describe('the end', { concurrency: 4 }, () => {
   const suite = suiteBroker();
 
@@ -367,7 +370,7 @@ describe('the end', { concurrency: 4 }, () => {
     for (const code of [1000, 1001, 3000, 4999]) {
       const s = await Socket.connect(t, suite.url);
       s.ws.close(code, 'reason');
-      const end = await within(s.closed, `the answer to close code ${code}`, 2000);
+      const end = await within(s.closed, `the answer to close code ${code}`, atOnce);
       assert.equal(end.code, code);
     }
   });
@@ -391,13 +394,13 @@ describe('the end', { concurrency: 4 }, () => {
     const s = await Socket.connect(t, suite.url);
     s.ws.close();
     // 1005: the answer holds no code, either; or it says that all was well.
-    assert.ok([1000, 1005].includes((await within(s.closed, 'the answer to a close', 2000)).code));
+    assert.ok([1000, 1005].includes((await within(s.closed, 'the answer to a close', atOnce)).code));
   });
 
   test('a close before CONNECT is answered at once', async (t) => {
     const s = await Socket.open(t, suite.url, ['v12.stomp']);
     s.ws.close(1000);
-    assert.equal((await within(s.closed, 'the answer to a close', 2000)).code, 1000);
+    assert.equal((await within(s.closed, 'the answer to a close', atOnce)).code, 1000);
   });
 
   test('DISCONNECT: RECEIPT, then close code 1000; what follows is ignored', async (t) => {

@@ -114,11 +114,12 @@ func (s *Session) tick(now time.Time) time.Time {
 	}
 	read := s.lastHeard(now)
 	if h := s.beat; h.receive > 0 && now.Sub(read) >= tolerance*h.receive {
-		if s.silentSince != read {
+		if s.silentSince != read || now.Sub(s.lookAt) > secondLook {
 			// If this process was held up itself, what the client sent
-			// meanwhile is still to be read.
-			s.silentSince = read
-			return now.Add(min(secondLook, h.receive/4))
+			// meanwhile is still to be read. A look that comes late says that
+			// it was held up again.
+			s.silentSince, s.lookAt = read, now.Add(min(secondLook, h.receive/4))
+			return s.lookAt
 		}
 		s.End(fault(HeartBeatTimeout, "Nothing came for more than %v; the client had agreed to send something at least every %v.",
 			tolerance*h.receive, h.receive))

@@ -151,6 +151,46 @@ func TestAnyByteIsLife(t *testing.T) {
 	}
 }
 
+// Where the broker is held up itself, it looks again until it is not.
+func TestSilenceWhileHeldUp(t *testing.T) {
+	converse(t, func(t *testing.T, w *world) {
+		c := w.connect("heart-beat:1000,0")
+		start := time.Now()
+		// Between the first look, after 2 s, and the second one.
+		w.options.Timers.Add(start.Add(2100*time.Millisecond), func(time.Time) time.Time {
+			time.Sleep(time.Second) // nothing else that is due runs meanwhile
+			return time.Time{}
+		})
+		time.Sleep(3200 * time.Millisecond)
+		c.Write("\n")
+		c.Barrier()
+		c.WantError("heart-beat-timeout", "")
+		c.WantClosed()
+		if took := time.Since(start); took < 5200*time.Millisecond {
+			t.Errorf("given up after %v", took)
+		}
+	})
+}
+
+// A client is not given up while the broker waits for it to read, and does not
+// listen meanwhile.
+func TestBeatsBehindUnsubscribe(t *testing.T) {
+	converse(t, func(t *testing.T, w *world) {
+		c := w.connect("heart-beat:1000,0")
+		stuff(w, c, socketBytes)
+		c.Send("SUBSCRIBE", "id:q", "destination:/queue/a")
+		c.Send("UNSUBSCRIBE", "id:q", "receipt:u")
+		for range 10 {
+			time.Sleep(900 * time.Millisecond)
+			c.Write("\n")
+		}
+		c.Want("MESSAGE")
+		c.WantReceipt("u")
+		c.WantError("heart-beat-timeout", "", "1s") // from now on it counts
+		c.WantClosed()
+	})
+}
+
 func TestIdleForADay(t *testing.T) {
 	converse(t, func(t *testing.T, w *world) {
 		c, old := w.connect("heart-beat:0,0"), w.dial()

@@ -32,9 +32,11 @@ type outbox struct {
 	bytes int
 	// large is how much more than limit may wait, because of a message that
 	// takes more than half of it: it is let in, and what follows it is no fault
-	// of the client's.
-	large int
-	state outboxState
+	// of the client's. aside is a batch with such a message that is being
+	// written: it does not count, as the client may have read all of it, and
+	// answered, before the writer is back.
+	large, aside int
+	state        outboxState
 	// held keeps the writer from taking more, so that what is put in next
 	// follows in one piece with what was put in last.
 	held    bool
@@ -152,7 +154,7 @@ func (o *outbox) control(frame []byte) bool {
 		return false
 	}
 	size := len(frame) + controlOverhead
-	if o.bytes > 0 && o.bytes+size > o.limit+o.large {
+	if o.bytes > 0 && o.waiting()+size > o.limit+o.large {
 		o.endSlow()
 		o.mu.Unlock()
 		return false
@@ -300,6 +302,7 @@ func (o *outbox) next(last []item, size int) ([]item, bool) {
 	clear(last)
 	o.mu.Lock()
 	o.bytes -= size
+	o.aside = 0
 	if o.bytes <= o.limit/2 {
 		o.large = 0
 	}
@@ -313,6 +316,9 @@ func (o *outbox) next(last []item, size int) ([]item, bool) {
 			last = takeItems()
 		}
 		o.items = last[:0]
+		if o.large > 0 {
+			o.large, o.aside = 0, o.bytes
+		}
 		o.mu.Unlock()
 		return batch, true
 	case len(o.items) == 0 && o.state == draining:

@@ -39,8 +39,9 @@ type Session struct {
 	beat      heartBeat
 	timer     *timers.Timer
 	// silentSince is when the client was last heard of, if that was too long
-	// ago when the timer looked. Owned by the timer.
-	silentSince time.Time
+	// ago when the timer looked; lookAt is when it is to look again. Both owned
+	// by the timer.
+	silentSince, lookAt time.Time
 	// deaf is set while nothing is read because the client has to wait;
 	// resumed is when that was over last.
 	deaf     atomic.Bool
@@ -254,7 +255,7 @@ func (s *Session) handle(f frames.Inbound) (last bool, err error) {
 // once all that it sent is done: its receipt says so.
 func (s *Session) disconnect(f frames.Inbound) {
 	s.conn.SetWriteDeadline(time.Now().Add(s.options.CloseTimeout))
-	s.out.settled()
+	s.awaitSettled()
 	s.leave(false)
 	if receipt := f.Wire(frame.Receipt); receipt != "" {
 		s.farewell = receiptFrame(receipt)

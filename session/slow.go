@@ -30,10 +30,13 @@ func (o *outbox) topicLimit() int {
 func (o *outbox) full(size int) bool {
 	limit := o.topicLimit()
 	if size > limit/2 {
-		return o.bytes > limit/2
+		return o.waiting() > limit/2
 	}
-	return o.bytes+size > limit+o.large
+	return o.waiting()+size > limit+o.large
 }
+
+// waiting is how much of the limit is taken. The lock is held.
+func (o *outbox) waiting() int { return o.bytes - o.aside }
 
 // overflow is the slow-consumer policy: it makes room for a topic's message of
 // that size, or returns false if it is to be dropped. The lock is held.
@@ -64,7 +67,7 @@ func (o *outbox) dropOldest(size int) bool {
 	target := o.topicLimit() - o.limit/4
 	kept, dropped := o.items[:0], int64(0)
 	for _, it := range o.items {
-		if o.bytes+size > target && it.msg != nil && it.tag == 0 {
+		if o.waiting()+size > target && it.msg != nil && it.tag == 0 {
 			o.bytes -= it.msg.Size()
 			dropped++
 			continue

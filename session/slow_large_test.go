@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -30,6 +31,59 @@ func TestLargeMessageIsNoFault(t *testing.T) {
 					c.Want("MESSAGE", "", "small")
 				}
 			})
+		})
+	}
+}
+
+// A client may have read a large message, and answer with another, while the
+// writer has not come back from writing it. A third one is too much.
+func TestLargeMessageWhileAnotherIsWritten(t *testing.T) {
+	for name, tc := range map[string]struct {
+		policy session.SlowPolicy
+		third  []string
+	}{
+		"disconnect":  {session.Disconnect, nil},
+		"drop-newest": {session.DropNewest, []string{"1", "2", "3", "4", "6"}},
+		"drop-oldest": {session.DropOldest, []string{"1", "5", "6"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onStage(t, func(t *testing.T, s *stage) {
+				slowReader(t, s)
+				publish := func(i, size int) {
+					s.pub.Send(message("/topic/a", strings.Repeat(string(rune('0'+i)), size)), nil)
+					synctest.Wait()
+				}
+				came := func() (firsts []string) {
+					for _, b := range s.bodies("t") {
+						firsts = append(firsts, b[:1])
+					}
+					return firsts
+				}
+				rounds := func() {
+					publish(1, 9000) // which the writer takes
+					publish(2, 10)
+					publish(3, 9000)
+					publish(4, 10)
+				}
+				rounds()
+				s.conn.read(true)
+				if got := came(); !slices.Equal(got, []string{"1", "2", "3", "4"}) {
+					t.Fatalf("got %q, want all four", got)
+				}
+				s.skip(t, 4)
+				s.conn.read(false)
+				rounds()
+				publish(5, 9000)
+				publish(6, 10)
+				s.conn.read(true)
+				if tc.third == nil {
+					s.wantEnd(t, "slow-consumer", session.ClosePolicy)
+					return
+				}
+				if got := came(); !slices.Equal(got, tc.third) {
+					t.Errorf("got %q, want %q", got, tc.third)
+				}
+			}, bounded(4000, tc.policy))
 		})
 	}
 }

@@ -276,7 +276,7 @@ func (s *Session) unsubscribe(f frames.Inbound) error {
 	if err != nil {
 		return err
 	}
-	s.out.settled()
+	s.awaitSettled()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sub := s.subs[key]

@@ -46,15 +46,28 @@ func (a *alarm) hasRung() bool {
 // meanwhile, and its silence does not count. False says that the session is at
 // its end. The goroutine of Run calls it, with nothing locked.
 func (s *Session) waitFor(c <-chan struct{}) bool {
+	s.whileDeaf(func() {
+		select {
+		case <-c:
+		case <-s.out.ending.channel():
+		}
+	})
+	return !s.out.ending.hasRung()
+}
+
+// awaitSettled waits until what was written is acknowledged, which is as long
+// as the client takes to read it. The goroutine of Run calls it, with nothing
+// locked.
+func (s *Session) awaitSettled() { s.whileDeaf(s.out.settled) }
+
+// whileDeaf waits, while the client's silence does not count: it may be
+// beating, and is not heard.
+func (s *Session) whileDeaf(wait func()) {
 	s.deaf.Store(true)
-	select {
-	case <-c:
-	case <-s.out.ending.channel():
-	}
+	wait()
 	now := time.Now()
 	s.resumed.Store(&now)
 	s.deaf.Store(false)
-	return !s.out.ending.hasRung()
 }
 
 // lastHeard is when the client was last heard of, or would have been if it had

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -25,7 +24,7 @@ type gatherer struct {
 	net.Conn
 	raw      syscall.RawConn // nil where the connection cannot be waited for without a buffer
 	rawRead  func(fd uintptr) bool
-	lastRead atomic.Int64 // Unix nanoseconds
+	lastRead stamp
 
 	in      []byte // read and not consumed; a part of *inChunk, if that is not nil
 	inChunk *readChunk
@@ -55,7 +54,7 @@ var (
 // newGatherer wraps a connection, of which first was read already.
 func newGatherer(c net.Conn, first []byte) *gatherer {
 	g := &gatherer{Conn: c, in: first}
-	g.lastRead.Store(time.Now().UnixNano())
+	g.lastRead.begin()
 	g.raw, g.rawRead = waiter(c, g)
 	return g
 }
@@ -65,7 +64,7 @@ func (g *gatherer) Read(p []byte) (int, error) {
 	if len(g.in) == 0 {
 		if g.raw == nil || len(p) >= directRead {
 			n, err := g.Conn.Read(p)
-			g.lastRead.Store(time.Now().UnixNano())
+			g.lastRead.set()
 			return n, err
 		}
 		if err := g.fill(); err != nil {
@@ -85,7 +84,7 @@ func (g *gatherer) fill() error {
 	if err := g.raw.Read(g.rawRead); err != nil {
 		return err
 	}
-	g.lastRead.Store(time.Now().UnixNano())
+	g.lastRead.set()
 	if g.inErr != nil {
 		return &net.OpError{Op: "read", Net: "tcp", Source: g.LocalAddr(), Addr: g.RemoteAddr(), Err: g.inErr}
 	}
@@ -211,4 +210,4 @@ func (g *gatherer) cut() {
 }
 
 // LastRead is when bytes last came.
-func (g *gatherer) LastRead() time.Time { return time.Unix(0, g.lastRead.Load()) }
+func (g *gatherer) LastRead() time.Time { return g.lastRead.last() }

@@ -22,6 +22,7 @@ import (
 	"github.com/coder/websocket"
 
 	"hoofbeat/internal/stomptest"
+	"hoofbeat/session"
 )
 
 // A tape is a net.Conn that keeps what is written, write by write.
@@ -281,6 +282,19 @@ func TestReadHoldsNothing(t *testing.T) {
 	}
 	if !g.LastRead().After(before) {
 		t.Error("LastRead has not changed")
+	}
+}
+
+// Heart-beats go by LastRead, which knows nothing of a machine's clock that is
+// set.
+func TestLastReadIsMonotonic(t *testing.T) {
+	_, there := socketPair(t)
+	for name, c := range map[string]interface{ LastRead() time.Time }{
+		"socket": newGatherer(there, nil), "SockJS": newXHRConn(&Options{}, sockKey{}, session.Info{}),
+	} {
+		if text := c.LastRead().String(); !strings.Contains(text, " m=") {
+			t.Errorf("%s: %s is by the machine's clock", name, text)
+		}
 	}
 }
 

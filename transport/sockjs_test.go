@@ -19,6 +19,7 @@ import (
 	"github.com/coder/websocket"
 
 	"hoofbeat/auth"
+	"hoofbeat/internal/socktest"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/transport"
 )
@@ -135,7 +136,7 @@ func newSession() string { return "/000/" + rand.Text() }
 func inMessages(frames ...string) string {
 	var all []string
 	for _, f := range frames {
-		all = append(all, quoted(f+"\x00"))
+		all = append(all, socktest.Quote(f+"\x00"))
 	}
 	return "[" + strings.Join(all, ",") + "]"
 }
@@ -158,11 +159,11 @@ func (p page) poll(session string, begins ...string) {
 	a := p.do("POST", session+"/xhr", "")
 	var all []string
 	for line := range strings.Lines(a.body) {
-		f, err := parseSock(strings.TrimSuffix(line, "\n"))
-		if err != nil || f.kind != 'a' {
+		f, err := socktest.Parse(strings.TrimSuffix(line, "\n"))
+		if err != nil || f.Kind != 'a' {
 			p.t.Fatalf("got %q, %v", a.body, err)
 		}
-		all = append(all, f.messages...)
+		all = append(all, f.Messages...)
 	}
 	if len(all) != len(begins) {
 		p.t.Fatalf("got %q, want %q", all, begins)
@@ -408,11 +409,11 @@ func TestSockJSStreaming(t *testing.T) {
 			r = p.open(s)
 			continue
 		}
-		f, err := parseSock(strings.TrimSuffix(line, "\n"))
+		f, err := socktest.Parse(strings.TrimSuffix(line, "\n"))
 		if err != nil {
 			t.Fatalf("%q: %v", line, err)
 		}
-		for _, m := range f.messages {
+		for _, m := range f.Messages {
 			if strings.HasPrefix(m, "MESSAGE\n") {
 				got = append(got, m)
 			}
@@ -475,10 +476,11 @@ func TestSockJSCloses(t *testing.T) {
 			if f := c.Next(); !strings.HasPrefix(tc.word, f.Command) {
 				t.Fatal(f.Raw)
 			}
-			f := ws.closed(t)
-			if got := fmt.Sprintf("c[%d,%q]", f.code, f.reason); got != tc.closes {
-				t.Errorf("closed with %s", got)
+			last, err := socktest.Parse(tc.closes)
+			if err != nil {
+				t.Fatal(err)
 			}
+			wantLast(t, ws, last.Code, last.Reason)
 		})
 	}
 }
@@ -498,14 +500,14 @@ func TestSockJSWebSocket(t *testing.T) {
 			t.Errorf("the subprotocol %q was chosen", p)
 		}
 		for _, text := range []string{"", " ", "[]", `["\n"]`, `"\n"`, `["CONNECT\naccept-ver","sion:1.2\n","","\n\u0000"]`} {
-			if err := ws.ws.Write(ws.ctx, websocket.MessageText, []byte(text)); err != nil {
+			if err := ws.ws.Write(context.Background(), websocket.MessageText, []byte(text)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		c := stomptest.New(t, ws)
 		c.Want("CONNECTED")
-		if len(ws.frames) != 1 || ws.frames[0].kind != 'o' {
-			t.Errorf("%v came before CONNECTED", ws.frames)
+		if others := ws.Others(); len(others) != 1 || others[0].Kind != 'o' {
+			t.Errorf("%v came before CONNECTED", others)
 		}
 		subscribe(c, "/topic/a")
 		for _, n := range []int{0, 1, 100, 1 << 10, 70 << 10, 300 << 10} {
@@ -513,13 +515,11 @@ func TestSockJSWebSocket(t *testing.T) {
 			c.Send("SEND", "destination:/topic/a", "", body)
 			c.Want("MESSAGE", "", body)
 		}
-		if err := ws.ws.Write(ws.ctx, websocket.MessageText, []byte(`["a`)); err != nil {
+		if err := ws.ws.Write(context.Background(), websocket.MessageText, []byte(`["a`)); err != nil {
 			t.Fatal(err)
 		}
 		c.WantError("invalid-frame", "", "JSON array")
-		if f := ws.closed(t); f.code != 1002 || f.reason != "invalid-frame" {
-			t.Errorf("closed with %d %q", f.code, f.reason)
-		}
+		wantLast(t, ws, 1002, "invalid-frame")
 	}
 }
 
@@ -543,9 +543,7 @@ func TestSockJSBinary(t *testing.T) {
 			send(publisher, "/topic/a", "text", "\xff\xfe", "more")
 			c.Want("MESSAGE", "", "text")
 			c.WantError("binary-message", "", "UTF-8", "WebSocket")
-			if f := conn.(interface{ closed(testing.TB) sockFrame }).closed(t); f.code != 1003 || f.reason != "binary-message" {
-				t.Errorf("closed with %d %q", f.code, f.reason)
-			}
+			wantLast(t, conn.(sockClient), 1003, "binary-message")
 		})
 	}
 }

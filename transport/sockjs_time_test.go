@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"hoofbeat/internal/socktest"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
 	"hoofbeat/transport"
@@ -170,11 +173,11 @@ func TestSockJSShutdown(t *testing.T) {
 					break
 				}
 				for l := range strings.Lines(line) {
-					f, err := parseSock(strings.TrimSpace(l))
-					if err != nil || f.kind != 'a' {
+					f, err := socktest.Parse(strings.TrimSpace(l))
+					if err != nil || f.Kind != 'a' {
 						t.Fatalf("%q, %v", l, err)
 					}
-					got += len(f.messages)
+					got += len(f.Messages)
 				}
 			}
 			if got != n {
@@ -188,9 +191,9 @@ func TestSockJSShutdown(t *testing.T) {
 				r = p.open(streaming)
 				continue
 			}
-			f, err := parseSock(strings.TrimSuffix(line, "\n"))
-			if got += len(f.messages); err != nil || f.kind == 'c' {
-				if f.code != 1001 || got != n {
+			f, err := socktest.Parse(strings.TrimSuffix(line, "\n"))
+			if got += len(f.Messages); err != nil || f.Kind == 'c' {
+				if f.Code != 1001 || got != n {
 					t.Errorf("%v: %v after %d", f, err, got)
 				}
 				break
@@ -281,8 +284,9 @@ func TestSockJSSlow(t *testing.T) {
 			for !strings.Contains(got, "\\n\\n9999\\u0000") {
 				got = p.do("POST", s+"/xhr", "").body
 			}
-			if w.server.Sessions() != 1 {
-				t.Error("disconnected")
+			synctest.Wait() // the publisher has left
+			if n := w.server.Sessions(); n != 1 {
+				t.Errorf("%d sessions", n)
 			}
 		}, func(o *transport.Options) {
 			o.Session.Limits.Outbound, o.Session.Limits.SlowConsumer = 64<<10, session.DropOldest
@@ -344,4 +348,26 @@ func TestSockJSAborted(t *testing.T) {
 			p.do("POST", s+"/xhr", "").want(t, 200, `c[1002,"Connection interrupted"]`+"\n")
 		}, withSockJS)
 	}
+}
+
+// The end of a response may come late, if the machine has much to do: its
+// client gets all of it and keeps its session.
+func TestSockJSResponseEndsLate(t *testing.T) {
+	inBubble(t, func(w *world) {
+		l, handler := newPipeListener(), w.server.SockJSHandler(path)
+		server := &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			handler.ServeHTTP(rw, r)
+			if strings.HasSuffix(r.URL.Path, "/xhr") {
+				time.Sleep(3 * time.Second)
+			}
+		})}
+		var serving sync.WaitGroup
+		serving.Go(func() { _ = server.Serve(l) })
+		defer serving.Wait()
+		defer server.Close()
+		p := page{w.t, httpClient(w.t, func() net.Conn { return l.dial(w.t) }), "http://x" + path}
+		s := p.connected()
+		p.send(s, "SEND\ndestination:/topic/a\nreceipt:r\n\n")
+		p.poll(s, "RECEIPT\nreceipt-id:r\n")
+	}, withSockJS)
 }

@@ -31,8 +31,10 @@ type xhrConn struct {
 	options SockJS
 	log     *slog.Logger
 	timer   *timers.Timer
+	// patience is how long the end of a response may take to be written.
+	patience time.Duration
 
-	lastRead   atomic.Int64 // Unix nanoseconds
+	lastRead   stamp
 	negotiated atomic.Bool
 
 	// free holds the attached receiver while nobody writes to it. Whoever
@@ -88,19 +90,19 @@ const (
 func newXHRConn(o *Options, key sockKey, info session.Info) *xhrConn {
 	l := o.Session.Limits.Limits
 	c := &xhrConn{
-		key: key, info: info, limits: l, options: o.SockJS, log: o.Log, decoder: frames.NewDecoder(l), away: time.Now(),
+		key: key, info: info, limits: l, options: o.SockJS, log: o.Log, patience: o.Session.ConnectTimeout, decoder: frames.NewDecoder(l), away: time.Now(),
 		free: make(chan *receiver, 1), inbox: make(chan delivery, 1), sending: make(chan struct{}, 1),
 		closed: make(chan struct{}), told: make(chan struct{}), lost: make(chan struct{}),
 	}
-	c.heard()
+	c.lastRead.begin()
 	return c
 }
 
 // heard notes that something came.
-func (c *xhrConn) heard() { c.lastRead.Store(time.Now().UnixNano()) }
+func (c *xhrConn) heard() { c.lastRead.set() }
 
 // LastRead implements session.Conn.
-func (c *xhrConn) LastRead() time.Time { return time.Unix(0, c.lastRead.Load()) }
+func (c *xhrConn) LastRead() time.Time { return c.lastRead.last() }
 
 // Info implements session.Conn.
 func (c *xhrConn) Info() session.Info { return c.info }

@@ -96,7 +96,7 @@ func (c *xhrConn) leave(r *receiver, told bool, err error) {
 		return
 	}
 	c.attached, c.away = nil, time.Now()
-	r.setDeadline(time.Now().Add(linger)) // of the response's end
+	r.setDeadline(time.Now().Add(c.endTimeout(err)))
 	open := c.over == nil
 	c.mu.Unlock()
 	if err != nil {
@@ -105,6 +105,16 @@ func (c *xhrConn) leave(r *receiver, told bool, err error) {
 	if open {
 		c.timer.Reset(time.Now().Add(c.options.disconnectDelay()))
 	}
+}
+
+// endTimeout bounds the end of a response, which net/http writes when it comes
+// to it: on a machine with much to do, seconds later. A client that reads what
+// it gets must not lose its session by that.
+func (c *xhrConn) endTimeout(err error) time.Duration {
+	if err != nil {
+		return linger
+	}
+	return c.patience
 }
 
 // serve lets the session write to a response until that is complete, the

@@ -60,7 +60,7 @@ func startWatched(t *testing.T, file string, args ...string) *serving {
 // until does something again and again, until a text is in the log.
 func (s *serving) until(text string, do func(n int)) {
 	s.t.Helper()
-	for n := range 10 {
+	for n := range 30 {
 		do(n)
 		late := time.After(time.Second)
 		for waiting := true; waiting; {

@@ -23,7 +23,7 @@ import (
 	"hoofbeat/internal/client"
 )
 
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // output is what a command that is running has written.
 type output struct {

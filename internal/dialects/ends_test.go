@@ -93,7 +93,7 @@ func leaves(connect func(...string) *peer) {
 // A React Native that cuts text at NUL and was not told to send binary never
 // sends a whole frame. It hears about it.
 func TestReactNativeWithoutBinary(t *testing.T) {
-	w := newWorld(t, func(o *session.Options) { o.ConnectTimeout = 50 * time.Millisecond })
+	w := newWorld(t, func(o *session.Options) { o.ConnectTimeout = time.Second })
 	d := dialects[slices.IndexFunc(dialects, func(d dialect) bool { return strings.Contains(d.name, "React Native") })]
 	p := w.dial(d)
 	p.raw(text(strings.TrimSuffix(onePiece("")("CONNECT", d.connect(), "")[0].data, "\x00")))

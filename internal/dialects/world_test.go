@@ -23,7 +23,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long anything may take.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // A world is a broker that is served on WebSocket and TCP.
 type world struct {

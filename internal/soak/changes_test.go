@@ -23,8 +23,8 @@ func (p *population) reconfigure() {
 		}
 		p.next(o)
 	})
-	// An even one is left behind.
-	for first := true; first || p.w.file.odd(); first = false {
+	// Whoever waits for a full queue and wants to leave can, after the last one.
+	for first := true; first || !p.w.file.rests(); first = false {
 		p.next(o)
 	}
 }

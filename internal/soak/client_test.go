@@ -126,6 +126,9 @@ func (c *client) hear(f frames.Inbound) {
 func (c *client) heardError(f frames.Inbound) {
 	word, _, _ := strings.Cut(f.Header.Get(frame.Message), ":")
 	c.w.heard.add("ERROR " + word)
+	if c.waits() {
+		c.w.heard.add("ended by an ERROR while they waited for a full queue")
+	}
 	if !c.mayGet(word, string(f.Body)) {
 		c.w.faults.add("a %s (%v, user %s) got ERROR %s: %s", c.role.name, c.who.path, c.who.user, f.Header.Get(frame.Message), f.Body)
 	}
@@ -146,7 +149,14 @@ func (c *client) mayGet(word, text string) bool {
 func (c *client) end() {
 	c.wire.close()
 	<-c.Done
+	if err := c.wire.fault(c.who.path); err != nil {
+		c.w.faults.add("a %s (%v, user %s): %v", c.role.name, c.who.path, c.who.user, err)
+	}
 }
+
+// waits tells whether much of what the client has sent is without an answer, as
+// its queue is full.
+func (c *client) waits() bool { return c.role.jams && len(c.asked) >= window/2 }
 
 // disconnect leaves as STOMP wants it: with DISCONNECT and its RECEIPT. It is
 // false where that did not come.

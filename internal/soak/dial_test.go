@@ -2,9 +2,9 @@ package soak
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/tls"
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -13,150 +13,250 @@ import (
 	"github.com/coder/websocket"
 
 	"hoofbeat/internal/proctest"
+	"hoofbeat/internal/socktest"
 )
 
-// A path is how a client gets to the broker.
-type path int
+// A carrier is what STOMP's bytes go by.
+type carrier int
 
 const (
-	overTCP path = iota
+	overTCP carrier = iota
 	overWebSocket
-	overTCPByNginx
-	overWebSocketByNginx
-	paths
+	overSockJS // on WebSocket
+	overStreaming
+	overPolling
 )
 
-func (p path) String() string {
-	return [...]string{"tcp", "websocket", "tcp through nginx", "websocket through nginx"}[p]
+func (c carrier) String() string {
+	return [...]string{"tcp", "websocket", "sockjs websocket", "xhr streaming", "xhr polling"}[c]
 }
 
-func (p path) byNginx() bool { return p == overTCPByNginx || p == overWebSocketByNginx }
+func (c carrier) bySockJS() bool { return c >= overSockJS }
+
+// A way is what is between a client and the broker.
+type way int
+
+const (
+	direct way = iota
+	byNginx
+	byNginxWithTLS
+)
+
+func (w way) String() string { return [...]string{"", " through nginx", " through nginx with TLS"}[w] }
+
+// A path is how a client gets to the broker.
+type path struct {
+	by  carrier
+	way way
+}
+
+func (p path) String() string { return p.by.String() + p.way.String() }
+
+func (p path) byNginx() bool { return p.way != direct }
+
+// address is where a path begins.
+func (w *world) address(p path) string {
+	all := [][2]string{{w.tcp, w.ws}}
+	if w.nginx != nil {
+		all = append(all, [2]string{w.nginx.tcp, w.nginx.ws}, [2]string{w.nginx.tls, w.nginx.wss})
+	}
+	if p.by == overTCP {
+		return all[p.way][0]
+	}
+	return all[p.way][1]
+}
+
+// url is the one of the endpoint at the beginning of a path.
+func (w *world) url(p path) string {
+	scheme := "http://"
+	if p.way == byNginxWithTLS {
+		scheme = "https://"
+	}
+	return scheme + w.address(p) + "/ws"
+}
 
 // A wire is a connection that nothing was said on.
 type wire struct {
 	net.Conn
-	tcp *net.TCPConn // below Conn, or Conn itself; nil: it is no connection of the system
-	end func()       // gives back what is left when tcp is closed
+	below *sockets     // nil: there are none of the system
+	sock  sockJS       // Conn where it is of SockJS, else nil
+	end   func() error // gives back what is left when those below are closed
+}
+
+// A sockJS is a session by any of its carriers.
+type sockJS interface {
+	net.Conn
+	Err() error
+}
+
+// sockets are those of one client: of SockJS by HTTP requests there are several.
+type sockets struct {
+	dialer net.Dialer
+	buffer int
+	mu     sync.Mutex // a leaf; guards all
+	all    []*net.TCPConn
+}
+
+// dial opens one more.
+func (s *sockets) dial(ctx context.Context, _, address string) (net.Conn, error) {
+	conn, err := s.dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	tcp := conn.(*net.TCPConn)
+	if s.buffer > 0 {
+		_ = tcp.SetReadBuffer(s.buffer)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, tcp)
+	return tcp, nil
+}
+
+func (s *sockets) each(f func(*net.TCPConn)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, tcp := range s.all {
+		f(tcp)
+	}
 }
 
 // dial connects from one of the addresses of loopback. The proxy's own is none
 // of them, as the broker takes whoever comes from there for the proxy. buffer
 // bounds what is received without being read; 0: the system's default.
-func (w *world) dial(p path, from net.IP, buffer int) (*wire, error) {
-	d := net.Dialer{Timeout: proctest.Patience, LocalAddr: &net.TCPAddr{IP: from}}
-	switch p {
-	case overTCP:
-		return dialTCP(&d, w.tcp, buffer)
-	case overTCPByNginx:
-		return dialTCP(&d, w.nginx.tcp, buffer)
-	case overWebSocket:
-		return dialWebSocket(&d, w.ws, buffer)
-	}
-	return dialWebSocket(&d, w.nginx.ws, buffer)
-}
-
-func dialTCP(d *net.Dialer, address string, buffer int) (*wire, error) {
-	conn, err := d.Dial("tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	tcp := conn.(*net.TCPConn)
-	if buffer > 0 {
-		_ = tcp.SetReadBuffer(buffer)
-	}
-	return &wire{Conn: conn, tcp: tcp, end: func() {}}, nil
-}
-
-func dialWebSocket(d *net.Dialer, address string, buffer int) (*wire, error) {
-	var below *wire
-	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
-		var err error
-		below, err = dialTCP(d, address, buffer)
-		if err != nil {
-			return nil, err
-		}
-		return below.tcp, nil
-	}}
+func (w *world) dial(p path, from net.IP, buffer int) (over *wire, err error) {
+	below := &sockets{dialer: net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}, buffer: buffer}
 	ctx, cancel := context.WithTimeout(context.Background(), proctest.Patience)
 	defer cancel()
-	c, answer, err := websocket.Dial(ctx, "ws://"+address+"/ws", &websocket.DialOptions{
-		HTTPClient: &http.Client{Transport: transport}, Subprotocols: []string{"v12.stomp"},
-	})
+	switch p.by {
+	case overTCP:
+		over, err = w.dialTCP(ctx, p, below)
+	case overStreaming, overPolling:
+		over, err = w.dialHTTP(ctx, p, below)
+	default:
+		over, err = w.dialWebSocket(ctx, p, below)
+	}
 	if err != nil {
-		transport.CloseIdleConnections()
-		if answer != nil && answer.StatusCode == http.StatusBadGateway {
-			return nil, errNoUpstream
+		below.each(func(tcp *net.TCPConn) { _ = tcp.Close() })
+	}
+	return over, err
+}
+
+func (w *world) dialTCP(ctx context.Context, p path, below *sockets) (*wire, error) {
+	conn, err := below.dial(ctx, "", w.address(p))
+	if err != nil {
+		return nil, err
+	}
+	over := &wire{Conn: conn, below: below, end: conn.Close}
+	if p.way == byNginxWithTLS {
+		c := tls.Client(conn, w.nginx.trust)
+		over.Conn = c
+		err = c.HandshakeContext(ctx)
+	}
+	return over, err
+}
+
+// web is for the requests of one client.
+func (w *world) web(p path, below *sockets) *http.Transport {
+	// nginx closes what is not used after 75 s, and the broker after 20.
+	t := &http.Transport{DialContext: below.dial, IdleConnTimeout: 10 * time.Second}
+	if p.way == byNginxWithTLS {
+		t.TLSClientConfig = w.nginx.trust
+	}
+	return t
+}
+
+func (w *world) dialWebSocket(ctx context.Context, p path, below *sockets) (*wire, error) {
+	web, url := w.web(p, below), w.url(p)
+	o := &websocket.DialOptions{HTTPClient: &http.Client{Transport: web}, Subprotocols: []string{"v12.stomp"}}
+	if p.by == overSockJS {
+		url += newSession() + "/websocket"
+		o.Subprotocols = nil
+	}
+	c, answer, err := websocket.Dial(ctx, url, o)
+	if err != nil {
+		web.CloseIdleConnections()
+		if answer != nil && noUpstream(answer.StatusCode) {
+			err = errNoUpstream
 		}
 		return nil, err
+	}
+	if p.by == overSockJS {
+		s := socktest.OverWebSocket(c, unread(below.buffer))
+		return &wire{Conn: s, below: below, sock: s, end: s.Close}, nil
 	}
 	// Closing the connection below ends all reading and writing; CloseNow gives
 	// back what the library has.
-	return &wire{
-		Conn: websocket.NetConn(context.Background(), c, websocket.MessageText), tcp: below.tcp,
-		end: func() { _ = c.CloseNow() },
-	}, nil
+	return &wire{Conn: websocket.NetConn(context.Background(), c, websocket.MessageText), below: below, end: c.CloseNow}, nil
+}
+
+// dialHTTP opens a session of SockJS by HTTP requests.
+func (w *world) dialHTTP(ctx context.Context, p path, below *sockets) (*wire, error) {
+	web := w.web(p, below)
+	s, err := socktest.OverHTTP(ctx, &http.Client{Transport: web}, w.url(p)+newSession(), p.by == overStreaming, unread(below.buffer))
+	if err != nil {
+		web.CloseIdleConnections()
+		if status := (*socktest.StatusError)(nil); errors.As(err, &status) && noUpstream(status.Status) {
+			err = errNoUpstream
+		}
+		return nil, err
+	}
+	return &wire{Conn: s, below: below, sock: s, end: func() error {
+		defer web.CloseIdleConnections()
+		return s.Close()
+	}}, nil
+}
+
+// newSession is the path of a session of SockJS that nobody has.
+func newSession() string { return "/000/" + rand.Text() }
+
+// unread is how much a client has of what it has not read, besides what its
+// sockets have.
+func unread(buffer int) int {
+	if buffer > 0 {
+		return buffer
+	}
+	return 64 << 10
 }
 
 var errNoUpstream = errors.New("the proxy has found no broker")
 
+func noUpstream(status int) bool { return status == http.StatusBadGateway }
+
 // close ends the connection without a word.
 func (w *wire) close() {
-	if w.tcp != nil {
-		_ = w.tcp.Close()
+	if w.below != nil {
+		w.below.each(func(tcp *net.TCPConn) { _ = tcp.Close() })
 	}
-	w.end()
+	_ = w.end() // it was closed below
 }
 
 // reset ends it with an RST.
 func (w *wire) reset() {
-	_ = w.tcp.SetLinger(0)
+	w.below.each(func(tcp *net.TCPConn) { _ = tcp.SetLinger(0) })
 	w.close()
 }
 
-// A vanishing peer is one whose network is gone from one moment to the next:
-// between a client and the broker, what has forwarded forwards no more.
-type vanishing struct {
-	client, broker net.Conn // the ends of the forwarder
-	copying        sync.WaitGroup
+// patient lets reading from it take so long, and not longer.
+func (w *wire) patient(d time.Duration) {
+	by := time.Now().Add(d)
+	if w.sock != nil {
+		_ = w.sock.SetReadDeadline(by)
+		return
+	}
+	w.below.each(func(tcp *net.TCPConn) { _ = tcp.SetReadDeadline(by) })
 }
 
-// vanish connects over TCP through a forwarder: the client's end, and the
-// forwarder.
-func (w *world) vanish(from net.IP) (net.Conn, *vanishing, error) {
-	broker, err := w.dial(overTCP, from, 0)
-	if err != nil {
-		return nil, nil, err
+// fault is what SockJS says that a peer may not do; nil: nothing was wrong.
+// What a proxy that starts again has refused is no fault.
+func (w *wire) fault(p path) error {
+	if w.sock == nil {
+		return nil
 	}
-	client, end := net.Pipe()
-	v := &vanishing{client: end, broker: broker.Conn}
-	for _, way := range [][2]net.Conn{{v.client, v.broker}, {v.broker, v.client}} {
-		v.copying.Go(func() {
-			if _, err := io.Copy(way[0], way[1]); err == nil {
-				_ = v.client.Close() // one of the two has left before it could vanish
-			}
-		})
-	}
-	return client, v, nil
-}
-
-// freeze stops forwarding; both ends stay open.
-func (v *vanishing) freeze() {
-	past := time.Now()
-	_ = v.client.SetDeadline(past)
-	_ = v.broker.SetDeadline(past)
-	v.copying.Wait()
-}
-
-// ended reads what the broker has said to nobody, to the end. It returns an
-// error if there is no end.
-func (v *vanishing) ended() error {
-	defer func() { _ = v.client.Close(); _ = v.broker.Close() }()
-	if err := v.broker.SetDeadline(time.Now().Add(proctest.Patience)); err != nil {
-		return nil // it is closed
-	}
-	_, err := io.Copy(io.Discard, v.broker)
-	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
-		return fmt.Errorf("a peer that has vanished was kept for %v", proctest.Patience)
+	err := w.sock.Err()
+	status := (*socktest.StatusError)(nil)
+	if errors.Is(err, socktest.ErrProtocol) || errors.As(err, &status) && !(p.byNginx() && noUpstream(status.Status)) {
+		return err
 	}
 	return nil
 }

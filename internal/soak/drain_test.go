@@ -25,7 +25,12 @@ func (w *world) drain() {
 			w.faults.add("%v", err)
 			return true
 		}
-		left := 0
+		// Who has left while it waited for a full queue sends to it meanwhile.
+		left, err := w.strangers(o, consumers)
+		if err != nil {
+			w.faults.add("%v", err)
+			return true
+		}
 		for _, q := range all {
 			if n := q.Ready + q.Unacked + q.Delayed; n > 0 {
 				left += n
@@ -51,6 +56,18 @@ func (w *world) drain() {
 	for i := range w.keeps {
 		w.unsubscribe(r, i)
 	}
+}
+
+// strangers is how many connections there are besides the last consumers.
+func (w *world) strangers(o *operator, consumers map[string]*client) (int, error) {
+	all, err := o.overview()
+	n := all.Connections
+	for _, c := range consumers {
+		if c != nil {
+			n--
+		}
+	}
+	return max(0, n), err
 }
 
 // last is the consumer that empties a queue.

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -26,8 +27,10 @@ type nginx struct {
 	t       *testing.T
 	program string
 	file    string
-	ws, tcp string // its own addresses
-	running *proctest.Program
+	// Its own addresses, and those where it terminates TLS.
+	ws, tcp, wss, tls string
+	trust             *tls.Config // of its clients
+	running           *proctest.Program
 }
 
 const nginxModule = "/usr/lib/nginx/modules/ngx_stream_module.so"
@@ -47,7 +50,10 @@ func startNginx(t *testing.T, ws, tcp string) *nginx {
 		t.Log("SKIPPED: connections through nginx; apt-get install nginx libnginx-mod-stream")
 		return nil
 	}
-	n := &nginx{t: t, program: program, ws: proctest.FreeAddress(t), tcp: proctest.FreeAddress(t)}
+	n := &nginx{t: t, program: program}
+	for _, address := range n.addresses() {
+		*address = proctest.FreeAddress(t)
+	}
 	n.configure(ws, tcp)
 	if err := n.start(); err != nil {
 		t.Fatal(err)
@@ -60,12 +66,15 @@ func startNginx(t *testing.T, ws, tcp string) *nginx {
 	return n
 }
 
+// addresses are where it listens.
+func (n *nginx) addresses() []*string { return []*string{&n.ws, &n.tcp, &n.wss, &n.tls} }
+
 // configure writes the configuration with other addresses and paths, and with
 // less patience for connections of an old one.
 func (n *nginx) configure(ws, tcp string) {
 	n.t.Helper()
 	dir := n.t.TempDir()
-	cert, key := makeCertificate(n.t, dir)
+	cert, key := n.makeCertificate(dir)
 	own, err := os.ReadFile("../../deploy/nginx/nginx.conf")
 	if err != nil {
 		n.t.Fatal(err)
@@ -84,9 +93,9 @@ func (n *nginx) configure(ws, tcp string) {
 		{"worker_connections 32768;", "worker_connections 8192;"},
 		{"worker_shutdown_timeout 1h;", "worker_shutdown_timeout 5s;"},
 		{"listen 80;", "listen " + n.ws + ";"},
-		{"listen 443 ssl;", ""},
+		{"listen 443 ssl;", "listen " + n.wss + " ssl;"},
 		{"listen 61613;", "listen " + n.tcp + ";"},
-		{"listen 61614 ssl;", ""},
+		{"listen 61614 ssl;", "listen " + n.tls + " ssl;"},
 		{"/etc/nginx/tls/stomp.example.com.crt", cert},
 		{"/etc/nginx/tls/stomp.example.com.key", key},
 		{"server 127.0.0.1:15674 ", "server " + ws + " "},
@@ -115,7 +124,12 @@ func (n *nginx) start() (err error) {
 	if err != nil {
 		return err
 	}
-	return errors.Join(n.running.WaitFor(n.ws), n.running.WaitFor(n.tcp))
+	for _, address := range n.addresses() {
+		if err := n.running.WaitFor(*address); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // reload lets new workers take over, and old ones end within the time that the
@@ -127,8 +141,10 @@ func (n *nginx) restart() error { return errors.Join(n.stop(), n.start()) }
 
 func (n *nginx) stop() error { return n.running.End(syscall.SIGTERM) }
 
-// makeCertificate makes one for loopback: the paths of the certificate and the key.
-func makeCertificate(t *testing.T, dir string) (cert, key string) {
+// makeCertificate makes one for loopback, which is signed by itself and which
+// clients trust: the paths of the certificate and the key.
+func (n *nginx) makeCertificate(dir string) (cert, key string) {
+	t := n.t
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -142,6 +158,7 @@ func makeCertificate(t *testing.T, dir string) (cert, key string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	n.trust = trusting(t, public)
 	secret, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
 		t.Fatal(err)
@@ -154,4 +171,20 @@ func makeCertificate(t *testing.T, dir string) (cert, key string) {
 		return file
 	}
 	return write("cert.pem", "CERTIFICATE", public), write("key.pem", "PRIVATE KEY", secret)
+}
+
+// trusting is for clients that trust one certificate. They come back with the
+// session that they had, as browsers do, and spare the key exchanges that nginx
+// does not know.
+func trusting(t *testing.T, public []byte) *tls.Config {
+	t.Helper()
+	c, err := x509.ParseCertificate(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(c)
+	return &tls.Config{
+		RootCAs: roots, ServerName: "127.0.0.1", ClientSessionCache: tls.NewLRUClientSessionCache(0), CurvePreferences: []tls.CurveID{tls.X25519},
+	}
 }

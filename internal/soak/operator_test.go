@@ -142,8 +142,12 @@ func (p *population) operate(r *rand.Rand) {
 
 // closeSomebody closes a connection of somebody who is not among the polite.
 func (o *operator) closeSomebody(w *world, r *rand.Rand) error {
+	user := fmt.Sprintf("user%d", r.IntN(50))
+	if r.IntN(3) == 0 {
+		user = fmt.Sprintf("jam%d", r.IntN(jamUsers))
+	}
 	var found admin.ConnectionList
-	if err := o.get(fmt.Sprintf("/api/v1/connections?user=user%d", r.IntN(50)), &found); err != nil || len(found.Connections) == 0 {
+	if err := o.get("/api/v1/connections?user="+user, &found); err != nil || len(found.Connections) == 0 {
 		return err
 	}
 	err := o.post("/api/v1/connection/close", map[string]string{

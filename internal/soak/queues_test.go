@@ -3,6 +3,7 @@ package soak
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/go-stomp/stomp/v3/frame"
 
@@ -34,24 +35,36 @@ func produceFleeting(c *client) {
 	c.Send("SEND\ndestination:/queue/fleeting.%d\n\nnobody reads this\x00", c.r.IntN(topicParts))
 }
 
-// produceTogether sends to two queues in one transaction, and aborts some:
-// nothing of those may ever come.
-func (w *world) produceTogether(c *client) {
-	all := w.lanesOf("work")
-	c.number++
-	tx := fmt.Sprintf("transaction:t%d\n", c.number)
-	c.Send("BEGIN\n%s\n\x00", tx)
-	if c.r.IntN(5) > 0 {
-		for range 2 {
-			c.sendTo(all[c.r.IntN(len(all))], tx)
+// produceTogether sends to queues of a kind in one transaction, and aborts
+// some: nothing of those may ever come.
+func (w *world) produceTogether(kind string) func(c *client) {
+	all := w.lanesOf(kind)
+	return func(c *client) {
+		c.number++
+		tx := fmt.Sprintf("transaction:t%d\n", c.number)
+		c.Send("BEGIN\n%s\n\x00", tx)
+		if c.r.IntN(5) > 0 {
+			for range 2 {
+				c.sendTo(all[c.r.IntN(len(all))], tx)
+			}
+			c.Send("COMMIT\n%s\n\x00", tx)
+			return
 		}
-		c.Send("COMMIT\n%s\n\x00", tx)
-		return
+		l := all[c.r.IntN(len(all))]
+		n := l.add()
+		l.refuse(n)
+		c.Send("SEND\ndestination:%s\nlane:%s\nn:%d\n%s\n%s\x00ABORT\n%s\n\x00", l.queue, l.name, n, tx, body(c.r), tx)
 	}
-	l := all[c.r.IntN(len(all))]
-	n := l.add()
-	l.refuse(n)
-	c.Send("SEND\ndestination:%s\nlane:%s\nn:%d\n%s\n%s\x00ABORT\n%s\n\x00", l.queue, l.name, n, tx, body(c.r), tx)
+}
+
+// pour sends several messages at once to what makes senders wait.
+func (w *world) pour(n int) func(c *client) {
+	all := w.lanesOf("jam")
+	return func(c *client) {
+		for range n {
+			c.sendTo(all[c.r.IntN(len(all))], "")
+		}
+	}
 }
 
 func confirm(c *client, f frames.Inbound) {
@@ -195,6 +208,19 @@ func acknowledgeOne(c *client) {
 		c.waiting = c.waiting[1:]
 	}
 }
+
+// comeLate subscribes to what makes senders wait when a while has passed, and
+// takes its time then, but all of them together get done what comes.
+func (w *world) comeLate(c *client) {
+	if c.number++; c.number == int(w.o.lifetime/lateEvery/3) {
+		w.consume("jam", in, "client-individual")(c)
+	}
+	for range 3 {
+		acknowledgeOne(c)
+	}
+}
+
+const lateEvery = 100 * time.Millisecond
 
 // Durable subscriptions: each has one keeper, who comes and goes.
 

@@ -21,9 +21,11 @@ type role struct {
 	// polite ones come straight to the broker and leave with DISCONNECT only, and
 	// operators leave them alone: what was written to them has been read.
 	polite bool
+	// jams says that it sends to what makes senders wait when it is full.
+	jams bool
 
 	// live is the whole life, where the usual one does not do: false, if there
-	// was no connection. The others mean nothing then.
+	// was no connection. It says what the others mean then.
 	live func(s *slot) bool
 	// who changes who it is.
 	who func(s *slot, as *identity)
@@ -36,16 +38,16 @@ type role struct {
 // roles are all there are. The shares add up to a thousand.
 func (w *world) roles() []*role {
 	return []*role{
-		{name: "listener", share: 400, every: 10 * time.Second, begin: listen, act: changeSubscription, hear: inOrder},
+		{name: "listener", share: 375, every: 10 * time.Second, begin: listen, act: changeSubscription, hear: inOrder},
 		{name: "listener with acks", share: 30, begin: listenWithAcks, hear: acknowledgeOrdered},
-		{name: "listener for a while", share: 20, who: shortToken, errors: "token-expired authentication-failed", begin: listen, hear: inOrder},
-		{name: "publisher", share: 60, every: 3 * time.Second, act: publish, hear: heardNothing},
+		{name: "listener for a while", share: 20, who: shortToken, errors: "token-expired authentication-failed rate-limited", begin: listen, hear: inOrder},
+		{name: "publisher", share: 56, every: 3 * time.Second, act: publish, hear: heardNothing},
 		{name: "reader of secrets", share: 20, errors: "access-denied", begin: subscribe("/topic/secret.*", "auto"), hear: heardNothing},
 		{name: "guest", share: 3, who: asGuest, errors: "authentication-failed rate-limited try-later token-revoked", begin: listen, hear: inOrder},
 		{name: "stranger", share: 3, who: asStranger, errors: "authentication-failed rate-limited try-later", hear: heardNothing},
 
-		{name: "producer of work", share: 80, every: time.Second, act: w.produce("work"), hear: confirm, refused: refuse},
-		{name: "producer in transactions", share: 20, every: 2 * time.Second, act: w.produceTogether, hear: confirm, refused: refuse},
+		{name: "producer of work", share: 74, every: time.Second, act: w.produce("work"), hear: confirm, refused: refuse},
+		{name: "producer in transactions", share: 20, every: 2 * time.Second, act: w.produceTogether("work"), hear: confirm, refused: refuse},
 		{name: "worker", share: 50, begin: w.consume("work", in, "client-individual"), hear: work},
 		{name: "worker with gaps", share: 20, begin: w.consume("work", in, "client"), act: acknowledgeAll, hear: collect},
 		{name: "mover", share: 30, begin: w.consume("work", in, "client-individual"), hear: move},
@@ -62,6 +64,13 @@ func (w *world) roles() []*role {
 		{name: "producer for a full queue", share: 8, every: 200 * time.Millisecond, errors: "queue-full", act: w.produce("full"), hear: confirm, refused: refuse},
 		{name: "slow worker of a full queue", share: 4, begin: w.consume("full", in, "client-individual"), act: acknowledgeOne, hear: collect},
 
+		{name: "producer that waits", share: 10, jams: true, every: 2 * time.Second, who: asJammed, act: w.pour(4), hear: confirm, refused: refuse},
+		{name: "producer of a flood", share: 4, jams: true, every: 4 * time.Second, who: asJammed, act: w.pour(window), hear: confirm, refused: refuse},
+		{name: "producer in transactions that waits", share: 4, jams: true, who: asJammed, act: w.produceTogether("jam"), hear: confirm, refused: refuse},
+		{name: "producer that waits for too long", share: 2, jams: true, who: shortToken, errors: "token-expired authentication-failed rate-limited", act: w.pour(4), hear: confirm, refused: refuse},
+		{name: "producer that waits and vanishes", share: 2, jams: true, errors: "heart-beat-timeout", live: (*slot).vanish, begin: w.pour(window), hear: confirm, refused: refuse},
+		{name: "late worker", share: 6, every: lateEvery, act: w.comeLate, hear: collect},
+
 		{name: "keeper", fixed: durables, who: asKeeper, begin: w.keep, hear: w.kept},
 		{name: "publisher to keepers", fixed: 5, every: 500 * time.Millisecond, act: w.publishKept, hear: w.confirmKept},
 		{name: "requester", share: 30, every: 2 * time.Second, begin: subscribe("/temp-queue/answers", "auto"), act: ask, hear: answered},
@@ -71,7 +80,8 @@ func (w *world) roles() []*role {
 		{name: "reader of what is busy", fixed: 3, errors: "slow-consumer", begin: subscribe("/topic/busy", "auto"), hear: heardNothing},
 		{name: "slow reader", share: 10, live: (*slot).readSlowly},
 		{name: "silent one", share: 20, live: (*slot).beSilent},
-		{name: "vanishing one", share: 20, live: (*slot).vanish},
+		{name: "vanishing one", share: 20, errors: "heart-beat-timeout", live: (*slot).vanish, begin: subscribeTwo("/queue/work.0"), hear: heardNothing},
+		{name: "abandoning one", share: 7, live: (*slot).abandon},
 		{name: "babbler", share: 10, live: (*slot).babble},
 		{name: "mute one", share: 10, live: (*slot).beMute},
 	}
@@ -84,6 +94,13 @@ const topicParts = 10
 
 func subscribe(destination, mode string) func(c *client) {
 	return func(c *client) { c.Send("SUBSCRIBE\nid:1\ndestination:%s\nack:%s\n\n\x00", destination, mode) }
+}
+
+// subscribeTwo is for those who keep what they get, which is not to be much.
+func subscribeTwo(destination string) func(c *client) {
+	return func(c *client) {
+		c.Send("SUBSCRIBE\nid:1\ndestination:%s\nack:client-individual\nprefetch-count:2\n\n\x00", destination)
+	}
 }
 
 // pattern is one of topics that publish may send to: exact, or with one or
@@ -187,7 +204,21 @@ func serve(c *client, f frames.Inbound) {
 
 // Who they are.
 
-func shortToken(s *slot, as *identity) { as.headers = credentials(s.user(), 3*time.Second) }
+// shortToken is for those whose token may have expired before it is looked at,
+// where a machine is slow: so they have names and an address of their own, as
+// whoever fails to connect holds up others with the same.
+func shortToken(s *slot, as *identity) {
+	as.user, as.from = fmt.Sprintf("brief%d", s.index%10), loopback(6)
+	as.headers = credentials(as.user, 3*time.Second)
+}
+
+// asJammed is for those whom operators look for while they wait.
+func asJammed(s *slot, as *identity) {
+	as.user = fmt.Sprintf("jam%d", s.r.IntN(jamUsers))
+	as.headers = credentials(as.user, forever)
+}
+
+const jamUsers = 5
 
 func asGuest(_ *slot, as *identity) {
 	as.user, as.headers, as.from = "guest", "login:guest\npasscode:"+guestPass+"\n", loopback(7)

@@ -79,3 +79,17 @@ func TestExceeded(t *testing.T) {
 		t.Error(all)
 	}
 }
+
+// The number of connections is what was asked for.
+func TestShares(t *testing.T) {
+	sum := 0
+	for _, as := range (&world{}).roles() {
+		if as.share == 0 && as.fixed == 0 {
+			t.Errorf("nobody is a %s", as.name)
+		}
+		sum += as.share
+	}
+	if sum != 1000 {
+		t.Errorf("the shares add up to %d", sum)
+	}
+}

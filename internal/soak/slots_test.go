@@ -15,6 +15,7 @@ import (
 
 	"hoofbeat/frames"
 	"hoofbeat/internal/proctest"
+	"hoofbeat/internal/socktest"
 )
 
 // A population is all slots together.
@@ -126,10 +127,7 @@ func (s *slot) user() string { return fmt.Sprintf("user%d", (s.index*7+int(s.rol
 
 // identity is who a slot's next client is, and how it comes.
 func (s *slot) identity() identity {
-	as := identity{user: s.user(), from: loopback(10 + byte(s.r.IntN(8))), path: path(s.r.IntN(2))}
-	if s.p.w.nginx != nil && s.r.IntN(4) == 0 && !s.role.polite {
-		as.path += overTCPByNginx
-	}
+	as := identity{user: s.user(), from: loopback(10 + byte(s.r.IntN(8))), path: s.path()}
 	if s.r.IntN(3) > 0 {
 		as.beat, as.interval = true, heartBeat
 	}
@@ -141,6 +139,27 @@ func (s *slot) identity() identity {
 		s.role.who(s, &as)
 	}
 	return as
+}
+
+// path is how a slot's next client comes: one of ten by SockJS, a quarter
+// through nginx, and a quarter of those with TLS.
+func (s *slot) path() (p path) {
+	switch n := s.r.IntN(100); {
+	case n < 45:
+		p.by = overTCP
+	case n < 90:
+		p.by = overWebSocket
+	case n < 95:
+		p.by = overSockJS
+	case n < 98:
+		p.by = overStreaming
+	default:
+		p.by = overPolling
+	}
+	if n := s.r.IntN(16); s.p.w.nginx != nil && n < 4 && !s.role.polite {
+		p.way = [...]way{byNginx, byNginx, byNginx, byNginxWithTLS}[n]
+	}
+	return p
 }
 
 // politeUser is who is not closed by operators.
@@ -160,6 +179,8 @@ func (s *slot) live() bool {
 	}
 	if s.stay(c, s.about(s.p.w.o.lifetime)) {
 		s.depart(c)
+	} else if c.who.path.by.bySockJS() && !c.who.path.byNginx() && !errors.Is(c.wire.sock.Err(), io.EOF) {
+		s.p.w.faults.add("a %s (%v, user %s) was not told that the session has ended: %v", c.role.name, c.who.path, c.who.user, c.wire.sock.Err())
 	}
 	return true
 }
@@ -228,6 +249,9 @@ func (s *slot) stay(c *client, life time.Duration) bool {
 
 // depart leaves in one of the ways that there are.
 func (s *slot) depart(c *client) {
+	if c.waits() {
+		s.p.w.heard.add("left while they waited for a full queue")
+	}
 	way := s.r.IntN(10)
 	switch {
 	case way < 5 || s.role.polite:
@@ -276,6 +300,9 @@ func (s *slot) readSlowly() bool {
 func (s *slot) beSilent() bool {
 	as := s.identity()
 	as.beat, as.interval = false, time.Second
+	if as.path.by == overPolling {
+		as.path.by = overStreaming // who polls is heard of
+	}
 	c, resume := s.deaf(as, "heart-beat-timeout", subscribe("/topic/fan.**", "auto"))
 	if c == nil {
 		return false
@@ -291,26 +318,60 @@ func (s *slot) beSilent() bool {
 // either.
 func (s *slot) vanish() bool {
 	as := s.identity()
-	as.path, as.interval = overTCP, time.Second
+	as.path, as.interval = path{by: overTCP}, time.Second
 	conn, v, err := s.p.w.vanish(as.from)
 	if err != nil {
 		s.p.w.faults.add("no connection over TCP: %v", err)
 		return false
 	}
-	c := s.p.w.talk(s.r, as, &role{name: s.role.name, errors: "heart-beat-timeout", hear: heardNothing}, &wire{Conn: conn, end: func() { _ = conn.Close() }})
+	c := s.p.w.talk(s.r, as, s.role, &wire{Conn: conn, end: conn.Close})
 	defer c.end()
 	select {
 	case <-c.connected:
-		c.Send("SUBSCRIBE\nid:1\ndestination:/queue/work.0\nack:client-individual\nprefetch-count:2\n\n\x00")
+		s.role.begin(c)
 	case <-c.Done:
 	}
 	s.pause(s.about(time.Second))
+	if s.role.jams && s.jam(c) {
+		s.p.w.heard.add("vanished while they waited for a full queue")
+	}
 	v.freeze()
 	s.hold()
 	if err := v.ended(); err != nil {
 		s.p.w.faults.add("%v", err)
 	}
 	s.p.w.heard.add("vanished")
+	return true
+}
+
+// jam sends until it has to wait. It is false if everybody leaves before that.
+func (s *slot) jam(c *client) bool {
+	for !c.waits() && !s.p.stopping() {
+		s.role.begin(c)
+		s.pause(s.about(time.Second))
+	}
+	return c.waits()
+}
+
+// abandon leaves a response in the midst of a message, and comes back as if
+// nothing had happened. If the broker had written all of that response, it
+// knows nothing of it; else it has ended the session.
+func (s *slot) abandon() bool {
+	as := s.identity()
+	as.path.by, as.buffer, as.beat, as.interval = overStreaming, 4<<10, false, 0
+	c, resume := s.deaf(as, "slow-consumer", func(c *client) {
+		s.p.w.consume("work", in, "client-individual")(c)
+		c.Send("SUBSCRIBE\nid:busy\ndestination:/topic/busy\n\n\x00")
+	})
+	if c == nil {
+		return false
+	}
+	defer c.end()
+	s.pause(s.about(time.Second))
+	c.wire.sock.(*socktest.XHR).Abandon()
+	s.p.w.heard.add("responses abandoned half-way")
+	resume()
+	s.pause(s.about(time.Second))
 	return true
 }
 
@@ -363,7 +424,7 @@ var babble = []string{
 // ended waits until the broker has ended a connection, whatever it says.
 func (s *slot) ended(over *wire, why string) {
 	defer over.close()
-	_ = over.tcp.SetReadDeadline(time.Now().Add(proctest.Patience))
+	over.patient(proctest.Patience)
 	said, err := io.ReadAll(over)
 	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
 		s.p.w.faults.add("somebody %s was kept for %v", why, proctest.Patience)

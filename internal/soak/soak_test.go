@@ -285,10 +285,13 @@ func (w *world) checkVariety() {
 	wanted := []string{
 		"left by DISCONNECT", "left by RST", "left without a word", "vanished", "answers", "moved by transactions", "taken in mode auto",
 		"configurations refused", "configurations in force", "closed by an operator", "strangers that got an ERROR", "connected over tcp", "connected over websocket",
+		"connected over sockjs websocket", "connected over xhr streaming", "connected over xhr polling", "responses abandoned half-way",
+		"left while they waited for a full queue", "vanished while they waited for a full queue", "ended by an ERROR while they waited for a full queue",
 		"ERROR queue-full", "ERROR heart-beat-timeout", "ERROR token-expired", "ERROR access-denied", "ERROR closed-by-operator",
 	}
 	if w.nginx != nil {
-		wanted = append(wanted, "reloads of nginx", "restarts of nginx", "connected over tcp through nginx", "connected over websocket through nginx")
+		wanted = append(wanted, "reloads of nginx", "restarts of nginx", "connected over tcp through nginx", "connected over websocket through nginx",
+			"connected over tcp through nginx with TLS", "connected over websocket through nginx with TLS")
 	}
 	for _, what := range wanted {
 		if all[what] == 0 {

@@ -78,6 +78,19 @@ type generation int
 // odd ones keep everybody from the secrets, have no guest, and other limits.
 func (g generation) odd() bool { return g%2 == 1 }
 
+// rests tells whether it may be left behind: nobody is kept from anything.
+func (g generation) rests() bool { return g%jams == 0 }
+
+const jams = 4
+
+// jam is what the policy of those queues says of limits that make senders wait.
+func (g generation) jam() string {
+	if g.rests() {
+		return ""
+	}
+	return fmt.Sprintf(", max_messages: %d, overflow: block", [jams]int{0, 40, 10, 20}[g%jams])
+}
+
 // rule is a name in the configuration by which operators see that it is in force.
 func (g generation) rule() string { return fmt.Sprintf("this is configuration %d.", int(g)) }
 
@@ -93,9 +106,9 @@ const (
 
 func (g generation) text(w *world) string {
 	var users, deny string
-	bound, deliveries := 80, 5
+	bound, deliveries := 40, 5
 	if g.odd() {
-		bound, deliveries = 50, 4
+		bound, deliveries = 25, 4
 		deny = "  - { name: nobody reads secrets, deny: [subscribe], destinations: ['/topic/secret.**'] }\n"
 	} else {
 		users = fmt.Sprintf("  users: [{ name: guest, hash: %q, roles: [client] }]\n", guestHash)
@@ -116,12 +129,13 @@ destinations:
   - { match: '/queue/fleeting.**', ttl: 300ms, durable: false }
   - { match: '/queue/bounded.**', max_messages: %d, overflow: drop-oldest, dead_letter: /queue/dead.bounded }
   - { match: '/queue/full.**', max_messages: %d, overflow: reject }
+  - { match: '/queue/jam.**'%s }
   - { match: '/queue/rpc', ttl: 10s, durable: false }
 storage: { directory: %q, min_free: 0 }
 limits: { trusted_proxies: [127.0.0.1], connect_timeout: 20s, outbound_bytes_per_connection: 256KiB }
 heartbeat: { server: %v }
 log: { level: warn, audit: %q }
-`, w.ws, w.tcp, w.admin, secret, users, g.rule(), deny, deliveries, bound, bound/4, filepath.Join(w.dir, "data"), heartBeat, w.auditFile())
+`, w.ws, w.tcp, w.admin, secret, users, g.rule(), deny, deliveries, bound, bound/2, g.jam(), filepath.Join(w.dir, "data"), heartBeat, w.auditFile())
 }
 
 func (w *world) auditFile() string { return filepath.Join(w.dir, "audit.log") }
@@ -160,6 +174,7 @@ const (
 	durables      = 12
 	boundedQueues = 2
 	fullQueues    = 2
+	jamQueues     = 2
 )
 
 // makeLanes makes those of all queues whose messages are written down. Each
@@ -180,6 +195,7 @@ func (w *world) makeLanes() {
 	add("short", shortQueues)
 	add("bounded", boundedQueues)
 	add("full", fullQueues)
+	add("jam", jamQueues)
 	for i := range durables {
 		w.keeps = append(w.keeps, newLane(fmt.Sprintf("keep.%d", i), keepTopic, "", w.faults))
 	}

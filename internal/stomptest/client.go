@@ -22,8 +22,9 @@ type Conn interface {
 	SetWriteDeadline(t time.Time) error
 }
 
-// DefaultLimit is how long a Client waits for what it wants.
-const DefaultLimit = 10 * time.Second
+// DefaultLimit is how long a Client waits for what it wants: a large body takes
+// its time on a busy machine, with the race detector.
+const DefaultLimit = 30 * time.Second
 
 // A Client is one end of a conversation. Its methods end the test when
 // something is not as wanted, so they are called on the test's goroutine only.

@@ -67,7 +67,7 @@ export function suiteChromium() {
     browser = await chromium.launch({
       executablePath,
       args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-      timeout: 30_000,
+      timeout: 90_000,
     });
   });
 
@@ -89,7 +89,7 @@ export function suiteChromium() {
       await page.close();
       assert.deepEqual(faults, [], 'uncaught errors of the page');
     });
-    page.setDefaultTimeout(20_000);
+    page.setDefaultTimeout(30_000);
     await page.goto(suite.origin + pathname);
     page.call = (name, ...args) =>
       within(page.evaluate(([f, a]) => globalThis[f](...a), [name, args]), `${name}(${args.join(', ').slice(0, 80)}) in the page`);

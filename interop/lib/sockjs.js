@@ -1,11 +1,32 @@
+import assert from 'node:assert/strict';
+
 import SockJS from 'sockjs-client';
 
-// patience is how long a transport may take to connect, in ms. Without it,
-// sockjs-client goes by the time that /info took, which on a busy machine says
-// nothing of what comes, and where there is no other transport it gives up.
-const patience = 5000;
+import { connect } from './stompjs.js';
+import { patience } from './wait.js';
 
-/** A SockJS by these transports, or by whichever it finds. */
+/** The transports of sockjs-client in Node that the broker has. */
+export const transports = ['websocket', 'xhr-streaming', 'xhr-polling'];
+
+/** Where SockJS finds what has this address for a WebSocket. */
+export const http = (url) => url.replace(/^ws/, 'http');
+
+/**
+ * A SockJS by these transports, or by whichever it finds. One alone may take its time to connect: else
+ * sockjs-client goes by the time that /info took, which on a busy machine says
+ * nothing of what comes, and where there is no other transport it gives up.
+ */
 export function sockJS(url, transports) {
   return new SockJS(url, null, transports?.length === 1 ? { transports, timeout: patience } : { transports });
+}
+
+/** Connects @stomp/stompjs by one transport, or by whichever it finds; more options are those of @stomp/stompjs. */
+export async function connectSockJS(t, url, transport, options) {
+  let socket;
+  const c = await connect(t, url, {
+    webSocketFactory: () => (socket = sockJS(http(url), transport && [transport])),
+    ...options,
+  });
+  assert.equal(socket.transport, transport ?? 'websocket');
+  return c;
 }

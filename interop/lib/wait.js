@@ -1,7 +1,7 @@
 // Waiting for things that happen, each wait with a time limit.
 
-/** How long any one thing may take, in milliseconds. */
-export const patience = 8000;
+/** How long any one thing may take, in milliseconds, on a machine that does other things as well. */
+export const patience = 20_000;
 
 /** Gives what a promise gives, or fails once the time is over. */
 export function within(promise, what, ms = patience) {

@@ -6,7 +6,7 @@ import queue
 import stomp
 from stomp.adapter.ws import WSStompConnection
 
-PATIENCE = 8
+PATIENCE = 20
 
 # The ways to connect. Reconnecting is the application's, so one attempt is enough.
 WAYS = {

@@ -121,8 +121,8 @@ def transactions(broker, way):
 
 @feature('heart-beats')
 def heart_beats(broker, way):
-    with Client(way, broker, connect=False, heartbeats=(1000, 1000)) as c:
-        assert c.connect()['heart-beat'] == '1000,1000'
+    with Client(way, broker, connect=False, heartbeats=(2000, 2000)) as c:
+        assert c.connect()['heart-beat'] == '2000,2000'
         for _ in range(3):  # longer than either side waits for the other
             c.next('heart-beat')
         c.send('/topic/after', b'x')

@@ -306,10 +306,10 @@ abstract class ClientContract {
     @Test
     @DisplayName("an idle connection lives by its heart-beats")
     void idle() {
-        Peer peer = connect(heartBeat(1000, 1000));
+        Peer peer = connect(heartBeat(2000, 2000));
         var inbox = peer.subscribe(name("/topic/idle"));
-        // Without heart-beats the broker gives up after 2 s, the client after 3 s.
-        Awaitility.await().during(Duration.ofSeconds(4)).atMost(Duration.ofSeconds(6)).until(() -> peer.session().isConnected() && peer.failures.waiting().isEmpty());
+        // Without heart-beats the broker gives up after 4 s, the client after 6 s.
+        Awaitility.await().during(Duration.ofSeconds(8)).atMost(Duration.ofSeconds(20)).until(() -> peer.session().isConnected() && peer.failures.waiting().isEmpty());
         peer.send(name("/topic/idle"), "alive");
         assertThat(inbox.next().body()).isEqualTo("alive");
     }

@@ -108,10 +108,10 @@ abstract class SockJsContract {
     @DisplayName("an idle connection lives by its heart-beats")
     void idle() {
         StompHeaders headers = new StompHeaders();
-        headers.setHeartbeat(new long[] {1000, 1000});
+        headers.setHeartbeat(new long[] {2000, 2000});
         try (Peer peer = connect(headers)) {
             var inbox = peer.subscribe("/topic/idle");
-            Awaitility.await().during(Duration.ofSeconds(4)).atMost(Duration.ofSeconds(6)).until(() -> peer.session().isConnected() && peer.failures.waiting().isEmpty());
+            Awaitility.await().during(Duration.ofSeconds(8)).atMost(Duration.ofSeconds(20)).until(() -> peer.session().isConnected() && peer.failures.waiting().isEmpty());
             peer.send("/topic/idle", "alive");
             assertThat(inbox.next().body()).isEqualTo("alive");
         }

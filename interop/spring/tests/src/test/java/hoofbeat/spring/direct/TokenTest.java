@@ -151,7 +151,7 @@ class TokenTest {
     @DisplayName("a token that ends: ERROR token-expired, then the end; with a new one it goes on")
     void expires() {
         for (Peer.Connector connector : List.<Peer.Connector>of(webSocket(), tcp::connectAsync)) {
-            Peer ada = connect(connector, issuer.token("ada", Duration.ofSeconds(2)));
+            Peer ada = connect(connector, issuer.token("ada", Duration.ofSeconds(5)));
             ada.subscribe("/topic/news.eu");
             assertEnded(ada, "token-expired", "");
             var inbox = connect(connector, issuer.token("ada")).subscribe("/topic/news.eu");
@@ -163,10 +163,10 @@ class TokenTest {
     @Test
     @DisplayName("a token that is refreshed in time by SEND to /hoofbeat/token: nothing is lost")
     void refreshed() {
-        Peer ada = user(issuer.token("ada", Duration.ofSeconds(2)));
+        Peer ada = user(issuer.token("ada", Duration.ofSeconds(5)));
         var inbox = ada.subscribe("/queue/inbox.ada");
         await(receipt(ada.session().send("/hoofbeat/token", issuer.token("ada"))));
-        Awaitility.await().during(Duration.ofSeconds(3)).atMost(Duration.ofSeconds(5)).until(() -> ada.session().isConnected() && ada.refusals.waiting().isEmpty());
+        Awaitility.await().during(Duration.ofSeconds(6)).atMost(Duration.ofSeconds(20)).until(() -> ada.session().isConnected() && ada.refusals.waiting().isEmpty());
         application().send("/queue/inbox.ada", "still here");
         assertThat(inbox.take(1)).extracting(Received::body).containsExactly("still here");
     }

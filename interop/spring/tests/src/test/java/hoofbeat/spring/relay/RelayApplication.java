@@ -92,7 +92,7 @@ class RelayApplication implements WebSocketMessageBrokerConfigurer {
                 .setRelayHost("127.0.0.1").setRelayPort(port)
                 .setSystemLogin("relay").setSystemPasscode(passcode)
                 .setClientLogin("relay").setClientPasscode(passcode)
-                .setSystemHeartbeatSendInterval(1000).setSystemHeartbeatReceiveInterval(1000)
+                .setSystemHeartbeatSendInterval(2000).setSystemHeartbeatReceiveInterval(2000)
                 .setUserDestinationBroadcast("/topic/unresolved-user-destination")
                 .setUserRegistryBroadcast("/topic/simp-user-registry");
     }

@@ -33,7 +33,7 @@ class RelayLatecomerTest {
             // The other instance knows of kate until it is told otherwise, for 10 s.
             Awaitility.await().atMost(Duration.ofSeconds(15)).until(() -> one.users().getUser("kate") != null);
             kate.session().disconnect();
-            Awaitility.await().atMost(Duration.ofSeconds(5)).until(() -> !broker.queues().contains(queue));
+            Awaitility.await().atMost(Duration.ofSeconds(20)).until(() -> !broker.queues().contains(queue));
             one.template().convertAndSendToUser("kate", "/queue/late", "too late");
             var fence = Peer.connect(Relays.client(one, "fence"), new StompHeaders()).subscribe("/topic/fence");
             one.template().convertAndSend("/topic/fence", "behind it");

@@ -36,7 +36,7 @@ class RelayStompJsTest {
                 guard.destroyForcibly();
                 Files.delete(output);
             }
-            Awaitility.await().atMost(Duration.ofSeconds(5)).until(() -> broker.queues().isEmpty());
+            Awaitility.await().atMost(Duration.ofSeconds(20)).until(() -> broker.queues().isEmpty());
         }
     }
 }

@@ -80,11 +80,11 @@ class RelayTest {
     @DisplayName("heart-beats are negotiated with the broker, an idle client lives")
     void heartBeats() {
         StompHeaders headers = new StompHeaders();
-        headers.setHeartbeat(new long[] {1000, 1200});
+        headers.setHeartbeat(new long[] {2000, 2400});
         Peer peer = connect(one, "idle", headers);
-        assertThat(peer.connected.next().getHeartbeat()).containsExactly(1200, 1000);
+        assertThat(peer.connected.next().getHeartbeat()).containsExactly(2400, 2000);
         var inbox = peer.subscribe("/topic/idle");
-        Awaitility.await().during(Duration.ofSeconds(4)).atMost(Duration.ofSeconds(6)).until(() -> peer.session().isConnected() && peer.failures.waiting().isEmpty());
+        Awaitility.await().during(Duration.ofSeconds(8)).atMost(Duration.ofSeconds(20)).until(() -> peer.session().isConnected() && peer.failures.waiting().isEmpty());
         peer.send("/topic/idle", "alive");
         assertThat(inbox.next().body()).isEqualTo("alive");
     }
@@ -141,7 +141,7 @@ class RelayTest {
         assertThat(again.headers().getFirst("redelivered")).isEqualTo("true");
         await(receipt(peer.session().acknowledge(again.headers().getAck(), true)));
         peer.session().disconnect();
-        Awaitility.await().atMost(Duration.ofSeconds(5)).until(() -> !broker.queues().contains("/queue/acked"));
+        Awaitility.await().atMost(Duration.ofSeconds(20)).until(() -> !broker.queues().contains("/queue/acked"));
     }
 
     @Test
@@ -200,9 +200,9 @@ class RelayTest {
         own(stays, "gone");
         assertThat(queues("/queue/gone-user")).hasSize(2);
         leaves.session().disconnect();
-        Awaitility.await().atMost(Duration.ofSeconds(5)).until(() -> queues("/queue/gone-user").size() == 1);
+        Awaitility.await().atMost(Duration.ofSeconds(20)).until(() -> queues("/queue/gone-user").size() == 1);
         stays.session().disconnect();
-        Awaitility.await().atMost(Duration.ofSeconds(5)).until(() -> queues("/queue/gone-user").isEmpty());
+        Awaitility.await().atMost(Duration.ofSeconds(20)).until(() -> queues("/queue/gone-user").isEmpty());
     }
 
     @Test

@@ -1,0 +1,228 @@
+package socktest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+)
+
+// An XHR is a session by HTTP requests, as sockjs-client has it: one that
+// receives and, while there is something to send, one that sends. Write does
+// not wait for it.
+type XHR struct {
+	*intake
+	web       *http.Client
+	url       string
+	streaming bool
+	ctx       context.Context
+	stop      context.CancelFunc
+	opened    chan struct{} // closed when the o has come
+	workers   sync.WaitGroup
+
+	out     []string           // what no request has taken; guarded by intake.mu, as is what follows
+	sending bool               // somebody sends it
+	leave   context.CancelFunc // abandons the response that receives
+}
+
+// ErrForgotten says that a request was the first of another session: the broker
+// has ended the one before so long ago that it tells nobody why.
+var ErrForgotten = errors.New("the session was forgotten")
+
+// A StatusError says that a request had another answer than it should.
+type StatusError struct {
+	Request string // what the URL of the session was followed by
+	Status  int
+	Body    string // its beginning
+}
+
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("%s: status %d, %q", e.Request, e.Status, e.Body)
+}
+
+// OverHTTP opens a session at a URL that ends in {server}/{session}: by
+// xhr_streaming, or by xhr. It returns an error if it is not open when ctx
+// ends. It does not receive while so many bytes are unread.
+func OverHTTP(ctx context.Context, web *http.Client, url string, streaming bool, unread int) (*XHR, error) {
+	s := &XHR{intake: newIntake(unread), web: web, url: url, streaming: streaming, opened: make(chan struct{})}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	s.workers.Go(func() {
+		defer close(ended)
+		s.end(s.receive())
+	})
+	var err error
+	select {
+	case <-s.opened:
+		return s, nil
+	case <-ended:
+		if err = s.Err(); errors.Is(err, io.EOF) {
+			return s, nil // it was told why it is none
+		}
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	_ = s.Close()
+	return nil, err
+}
+
+func (s *XHR) post(ctx context.Context, path, body string) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	return s.web.Do(r)
+}
+
+// statusError is the answer r, whose body it closes.
+func statusError(path string, r *http.Response) error {
+	defer func() { _ = r.Body.Close() }()
+	text, _ := io.ReadAll(io.LimitReader(r.Body, 200))
+	return &StatusError{Request: path, Status: r.StatusCode, Body: string(text)}
+}
+
+// receive asks again and again for what there is.
+func (s *XHR) receive() error {
+	for {
+		if err := s.response(); err != nil {
+			return err
+		}
+	}
+}
+
+// response receives by one request. One that was abandoned is complete.
+func (s *XHR) response() error {
+	ctx, leave := context.WithCancel(s.ctx)
+	defer leave()
+	s.mu.Lock()
+	s.leave = leave
+	s.mu.Unlock()
+	err := s.receiveBy(ctx)
+	if ctx.Err() != nil && s.ctx.Err() == nil && !errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+func (s *XHR) receiveBy(ctx context.Context) error {
+	path := "/xhr"
+	if s.streaming {
+		path = "/xhr_streaming"
+	}
+	r, err := s.post(ctx, path, "")
+	if err != nil {
+		return err
+	}
+	if r.StatusCode != http.StatusOK {
+		return statusError(path, r)
+	}
+	defer func() { _ = r.Body.Close() }()
+	return s.lines(bufio.NewReader(r.Body))
+}
+
+// lines reads a response to its end.
+func (s *XHR) lines(from *bufio.Reader) error {
+	for {
+		line, err := from.ReadString('\n')
+		switch {
+		case errors.Is(err, io.EOF) && line == "":
+			return nil
+		case errors.Is(err, io.EOF):
+			return fmt.Errorf("%w: a response ends within a frame: %.200q", ErrProtocol, line)
+		case err != nil:
+			return err
+		}
+		f, err := Parse(line[:len(line)-1])
+		if err != nil {
+			return err
+		}
+		if f.Kind == 'o' && !s.open() {
+			return ErrForgotten
+		}
+		if err := s.put(f); err != nil {
+			return err
+		}
+	}
+}
+
+// open notes that the session is open. False says that it was already.
+func (s *XHR) open() bool {
+	select {
+	case <-s.opened:
+		return false
+	default:
+		close(s.opened)
+		return true
+	}
+}
+
+// Write implements net.Conn; what it is given is a message of SockJS.
+func (s *XHR) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.err != nil {
+		return 0, net.ErrClosed
+	}
+	s.out = append(s.out, Quote(string(p)))
+	if !s.sending {
+		s.sending = true
+		s.workers.Go(s.send)
+	}
+	return len(p), nil
+}
+
+// send sends what there is.
+func (s *XHR) send() {
+	for {
+		s.mu.Lock()
+		out := s.out
+		s.out = nil
+		s.sending = len(out) > 0
+		s.mu.Unlock()
+		if len(out) == 0 {
+			return
+		}
+		if err := s.sendAll("[" + strings.Join(out, ",") + "]"); err != nil {
+			s.end(err)
+		}
+	}
+}
+
+func (s *XHR) sendAll(body string) error {
+	const path = "/xhr_send"
+	r, err := s.post(s.ctx, path, body)
+	if err != nil {
+		return err
+	}
+	switch r.StatusCode {
+	case http.StatusNoContent, http.StatusNotFound: // or the session has ended, and the c is under way
+		return r.Body.Close()
+	}
+	return statusError(path, r)
+}
+
+// Abandon leaves the response that receives, as if the network had cut it off,
+// and goes on with the next one.
+func (s *XHR) Abandon() {
+	s.mu.Lock()
+	leave := s.leave
+	s.mu.Unlock()
+	if leave != nil {
+		leave()
+	}
+}
+
+// Close implements net.Conn: requests that are under way are abandoned.
+func (s *XHR) Close() error {
+	s.stop()
+	s.shut()
+	s.workers.Wait()
+	return nil
+}
+
+var _ net.Conn = (*XHR)(nil)
