@@ -244,7 +244,7 @@ func TestSyntaxFaults(t *testing.T) {
 	const notMap = "expected keys with values, such as log: { level: info }"
 	for _, tt := range []struct{ name, text, want string }{
 		{"a.yaml", "log:\n  level: info\n  level: warn\n", `a.yaml:3: mapping key "level" already defined at line 2`},
-		{"a.yaml", "log:\n\tlevel: info\n", "a.yaml:2: found character that cannot start any token"},
+		{"a.yaml", "log:\n\tlevel: info\n", "a.yaml:2: expected spaces at the beginning of the line: YAML allows no tabs there"},
 		{"a.yml", "@", "a.yml:1: found character that cannot start any token"},
 		{"a.yaml", "hunter2", "a.yaml:1: " + notMap},
 		{"a.yaml", "[1]", "a.yaml:1: " + notMap},

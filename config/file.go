@@ -109,6 +109,9 @@ func decodeYAML(data []byte, tree map[string]any) []syntaxError {
 	located := regexp.MustCompile(`(?m)line (\d+): (.*)$`).FindAllStringSubmatch(err.Error(), -1)
 	if located == nil {
 		line := firstLine("yaml", data, func(other error) bool { return other.Error() == err.Error() })
+		if indentedByTab(data, line) {
+			return []syntaxError{{line, "expected spaces at the beginning of the line: YAML allows no tabs there"}}
+		}
 		return []syntaxError{{line, yamlText(strings.TrimPrefix(err.Error(), "yaml: "))}}
 	}
 	var all []syntaxError
@@ -116,6 +119,19 @@ func decodeYAML(data []byte, tree map[string]any) []syntaxError {
 		all = append(all, syntaxError{lineNumber(match[1]), yamlText(match[2])})
 	}
 	return all
+}
+
+// indentedByTab tells whether a line, of which 1 is the first, has a tab before
+// all else.
+func indentedByTab(data []byte, line int) bool {
+	number := 0
+	for text := range strings.Lines(string(data)) {
+		if number++; number == line {
+			indent := text[:len(text)-len(strings.TrimLeft(text, " \t"))]
+			return strings.Contains(indent, "\t")
+		}
+	}
+	return false
 }
 
 // yamlText replaces the messages that speak of Go types and repeat values.
