@@ -112,6 +112,63 @@ describe('the console with odd answers', { skip, concurrency: 2 }, () => {
     assert.equal(await page.locator('.banner').count(), 0);
   });
 
+  test('a draining broker that has gone', async (t) => {
+    const { fake, page } = await open(t, ({ state }) => (state.overview.draining = true), { expected: /ERR_/ });
+    await page.says('.banner', 'Draining');
+    await fake.close();
+    await page.says('.banner', 'No connection');
+    assert.equal(await page.locator('.banner').count(), 1, 'it drains no more');
+  });
+
+  test('a queue’s consumers are not those of one whose name begins alike', async (t) => {
+    const { page } = await open(t, ({ state }) => {
+      state.subscriptions = ['/queue/orders', '/queue/orders.eu'].map((destination) => ({ connection: `of ${destination}`, id: '1', destination, ack: 'auto', unacked: 0, durable: false }));
+    }, { place: '#/queue?name=%2Fqueue%2Forders' });
+    await page.says('[aria-label=Consumers] a', 'of /queue/orders');
+    assert.deepEqual(await page.locator('[aria-label=Consumers] tbody a').allTextContents(), ['of /queue/orders']);
+  });
+
+  test('heart-beats of the client are shown on request, and the end of its connection', async (t) => {
+    const { page } = await open(t, ({ state }) => (state.overview.stomp_path = '/stomp'));
+    let peer;
+    await page.routeWebSocket(/\/stomp$/, (socket) => {
+      peer = socket;
+      socket.onMessage((text) => text.startsWith('CONNECT') && socket.send('CONNECTED\nversion:1.2\nheart-beat:10000,10000\n\n\0'));
+    });
+    await page.clock.install(); // stomp.js beats every 10 s
+    await page.place('#/client', 'Client');
+    await page.reload();
+    await page.click('button:text-is("Connect"):not(:disabled)');
+    await page.says('#client-state', 'connected');
+    const beats = () => page.locator('.frames pre:text-is("heart-beat")').count();
+    peer.send('\n');
+    await page.clock.runFor(10_000);
+    await page.check('text=heart-beats');
+    await page.waitForFunction(() => ['← received', '→ sent'].every((way) => [...document.querySelectorAll('.frames li')].some((li) => li.textContent.includes(way) && li.textContent.endsWith('heart-beat'))));
+    await page.uncheck('text=heart-beats');
+    assert.equal(await beats(), 0);
+    assert.doesNotMatch(await page.textContent('.frames'), /P[IO]NG/);
+    await peer.close({ code: 1001, reason: 'going-away' });
+    await page.says('.problem', 'Ended: the connection was closed (1001, going-away).');
+  });
+
+  test('a phone: the places fade where there are more, and what is wrong is a word', async (t) => {
+    const { fake, page } = await open(t, undefined, { place: '#/settings', phone: true });
+    await page.waitForSelector('.row.before:not(.after) [aria-current=page]'); // it is the last one
+    await page.place('#/', 'Overview');
+    await page.waitForSelector('.row.after:not(.before)');
+    const size = () => page.evaluate(() => getComputedStyle(document.querySelector('.top .pulse')).fontSize);
+    assert.equal(await size(), '0px');
+    fake.state.overview.ready = false;
+    fake.state.overview.reasons = [{ check: 'storage', message: 'the disk is full' }];
+    await page.says('.pulse.warn', 'not ready');
+    assert.notEqual(await size(), '0px');
+    await page.says('.banner', 'Not ready: storage: the disk is full.');
+    await page.noOverflow();
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await page.waitForSelector('.row:not(.before, .after)');
+  });
+
   test('tries less and less often while nobody answers', async (t) => {
     const { fake, page } = await open(t, undefined, { place: '#/', expected: /ERR_|50[0-9]/ });
     await page.clock.install();

@@ -23,6 +23,32 @@ describe('the console, other pages', { skip, concurrency: 3 }, () => {
     await page.says('tbody .badge', 'pattern');
   });
 
+  test('subscriptions: who subscribes to a topic, and to a user’s own', async (t) => {
+    const user = `${unique('user/')}ü`; // a slash is %2F in the topic's name
+    const c = await client(t, user);
+    const topic = unique('/topic/console.');
+    const own = unique('/user/queue/console.');
+    await c.subscribe(topic);
+    await c.subscribe(own);
+    const other = await client(t);
+    await other.subscribe(own);
+    const page = await open(t, { place: '#/topics' });
+    for (const wanted of [topic, own]) {
+      await page.place('#/topics', 'Topics');
+      const last = wanted.split('/').at(-1);
+      await page.fill('[name=q]', last);
+      await page.click(`[aria-label^="1 subscriber of"][aria-label$="${last}"]${wanted === own ? '[aria-label*="%2F"]' : ''}`);
+      await page.says('h1', 'Subscriptions');
+      await page.says('.pager', '1 subscription');
+      assert.equal(await page.textContent('td[data-label=Destination]'), wanted);
+      assert.equal(await page.textContent('td[data-label=User]'), user);
+    }
+    await page.click('text="×"');
+    await page.says('.pager', '2 subscriptions');
+    await page.click('tbody a');
+    await page.says('dd', user);
+  });
+
   test('users: online, revoke, and take it back', async (t) => {
     const user = unique('user-');
     const c = await client(t, user);
@@ -143,7 +169,7 @@ describe('the console, other pages', { skip, concurrency: 3 }, () => {
     const c = await client(t, `${'long-user-name-'.repeat(8)}end`);
     await c.subscribe(`/topic/${'long-name-'.repeat(20)}end`);
     const page = await open(t, { phone: true, media: { colorScheme: 'dark' } });
-    const places = ['Overview', 'Connections', 'Queues', 'Topics', 'Users', 'Client', 'Access', 'Settings'];
+    const places = ['Overview', 'Connections', 'Queues', 'Topics', 'Subscriptions', 'Users', 'Client', 'Access', 'Settings'];
     for (const name of places) {
       await page.place(name === 'Overview' ? '#/' : `#/${name.toLowerCase()}`, name);
       await page.waitForFunction(() => !document.querySelector('.loading'));

@@ -157,7 +157,7 @@ export class FakeAdmin {
     overview: () => this.state.overview,
     connections: (g) => this.#page('connections', this.state.connections.filter((c) => !g.q || `${c.id} ${c.user} ${c.remote}`.includes(g.q)), g),
     connection: (g) => this.state.connections.find((c) => c.id === g.id) ?? new Refusal(404, 'unknown-connection', 'there is no such connection'),
-    subscriptions: (g) => this.#page('subscriptions', this.state.subscriptions.filter((s) => !g.destination || s.destination === g.destination), g),
+    subscriptions: (g) => this.#page('subscriptions', this.state.subscriptions.filter((s) => !g.destination || s.destination.includes(g.destination)), g),
     users: (g) => this.#page('users', this.state.users, g),
     topics: (g) => this.#page('topics', this.state.topics.filter((t) => t.name.includes(g.q ?? '')), g),
     queues: (g) => {

@@ -117,10 +117,10 @@ function explain(error, response) {
     return error; // it was not wanted any more
   }
   if (error.name === 'TimeoutError') {
-    return new Refused(0, 'slow', `There was no answer within ${number(patience / 1000)} seconds.`);
+    return new Refused(0, 'slow', `there was none within ${number(patience / 1000)} seconds.`);
   }
   if (response && error instanceof SyntaxError) {
-    return new Refused(response.status, 'not-hoofbeat', `What answered (with status ${response.status}) is not hoofbeat. Is there a proxy in between?`);
+    return new Refused(response.status, 'not-hoofbeat', `what answered (with status ${response.status}) is not hoofbeat. Is there a proxy in between?`);
   }
   return new Refused(0, 'unreachable', 'hoofbeat does not answer. Is it running, and can this machine reach it?');
 }
@@ -128,7 +128,7 @@ function explain(error, response) {
 function refusal(response, answer, credentials) {
   const error = typeof answer?.error === 'string' && typeof answer.message === 'string'
     ? new Refused(response.status, answer.error, answer.message, Number(response.headers.get('retry-after')) || 0)
-    : new Refused(response.status, 'not-hoofbeat', `What answered (with status ${response.status}) is not hoofbeat. Is there a proxy in between?`);
+    : new Refused(response.status, 'not-hoofbeat', `what answered (with status ${response.status}) is not hoofbeat. Is there a proxy in between?`);
   if (error.status === 401 && session.value.state === 'in' && credentials === authorization) {
     leave(error.message);
   }

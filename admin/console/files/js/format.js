@@ -30,6 +30,11 @@ export function rate(n) {
   return `${n >= 10 || n === 0 ? grouped.format(Math.round(n)) : n.toFixed(n < 0.1 ? 2 : 1)}/s`;
 }
 
+/** What somebody says, with a full stop behind it. */
+export function sentence(text) {
+  return /[.!?…]$/.test(text) ? text : `${text}.`;
+}
+
 /** A number that fits beside an axis. */
 export function short(n) {
   for (const [size, letter] of [[1e9, 'G'], [1e6, 'M'], [1e3, 'k']]) {
@@ -40,12 +45,12 @@ export function short(n) {
   return String(Number(n.toPrecision(3)));
 }
 
-/** A span of time in ms, in its two largest units. */
-export function span(ms) {
+/** A span of time in ms, in its largest units: two, or as many as are wanted. */
+export function span(ms, units = 2) {
   const s = Math.max(0, Math.floor(ms / 1000));
   const parts = [[Math.floor(s / 86400), 'd'], [Math.floor(s / 3600) % 24, 'h'], [Math.floor(s / 60) % 60, 'min'], [s % 60, 's']];
   const first = parts.findIndex(([n]) => n > 0);
-  return first < 0 ? '0 s' : parts.slice(first, first + 2).filter(([n]) => n > 0).map(([n, unit]) => `${n} ${unit}`).join(' ');
+  return first < 0 ? '0 s' : parts.slice(first, first + units).filter(([n]) => n > 0).map(([n, unit]) => `${n} ${unit}`).join(' ');
 }
 
 /** A moment as the clock on the wall shows it; with its day, if that is not today. */

@@ -3,13 +3,14 @@
 import { render } from '../vendor/preact.mjs';
 import { begin, leave, session } from './api.js';
 import { DialogHost } from './dialog.js';
-import { html, Watching } from './html.js';
+import { Component, html, Watching } from './html.js';
 import { icon, Wordmark } from './icons.js';
 import { Login } from './pages/login.js';
 import { Overview } from './pages/overview.js';
 import { Connections, ConnectionPage } from './pages/connections.js';
 import { Queues } from './pages/queues.js';
 import { QueuePage } from './pages/queue.js';
+import { Subscriptions } from './pages/subscriptions.js';
 import { Topics } from './pages/topics.js';
 import { Users } from './pages/users.js';
 import { ClientPage } from './pages/client.js';
@@ -20,7 +21,7 @@ import { route } from './route.js';
 import { hush, said } from './say.js';
 import { Heading, Problem, ReadOnly, since } from './ui.js';
 import { Name } from './text.js';
-import { visible } from './format.js';
+import { sentence, visible } from './format.js';
 
 // in: the page of the navigation that a page without an entry belongs to.
 const pages = {
@@ -30,6 +31,7 @@ const pages = {
   '/queues': { title: 'Queues', icon: 'queues', page: Queues },
   '/queue': { title: 'Queue', in: '/queues', page: QueuePage, about: 'name' },
   '/topics': { title: 'Topics', icon: 'topics', page: Topics },
+  '/subscriptions': { title: 'Subscriptions', in: '/topics', page: Subscriptions },
   '/users': { title: 'Users', icon: 'users', page: Users },
   '/client': { title: 'Client', icon: 'client', page: ClientPage },
   '/access': { title: 'Access', icon: 'access', page: Access },
@@ -47,7 +49,6 @@ class Shell extends Watching {
     const where = `${path} ${params[pages[path]?.about] ?? ''}`;
     if (session.value.state === 'in' && this.where !== undefined && this.where !== where) {
       scrollTo(0, 0);
-      document.querySelector('.places [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' });
     }
     this.where = session.value.state === 'in' ? where : undefined;
     const about = params[pages[path]?.about];
@@ -71,10 +72,48 @@ class Shell extends Watching {
     return html`<a class="skip" href="#main" onClick=${(e) => { e.preventDefault(); document.querySelector('main h1')?.focus(); }}>Skip to the page</a>
       <div class="frame">
         <${Header} />
-        <nav class="places" aria-label="Console">${Object.entries(pages).filter(([, p]) => p.icon).map(([at, p]) => html`<a href=${`#${at}`} aria-current=${path === at ? 'page' : found?.in === at ? 'true' : undefined}>${icon(p.icon)}<span>${p.title}</span></a>`)}</nav>
+        <${Places} path=${path} />
         <${Main}>${found ? html`<${found.page} key=${`${path} ${params[found.about] ?? ''}`} params=${params} />` : html`<${Heading}>Not found<//><p>There is no page at <code><${Name} of=${path} /></code>. <a href="#/">Go to the overview</a>.</p>`}<//>
       </div>
       <${DialogHost} /><${Said} />`;
+  }
+}
+
+/** The ways to the pages. Where they do not fit, they scroll, and fade at the edge behind which there are more. */
+class Places extends Component {
+  componentDidMount() {
+    this.sizes = new ResizeObserver(() => this.look());
+    this.sizes.observe(this.row);
+    this.showCurrent();
+  }
+
+  componentDidUpdate({ path }) {
+    if (path !== this.props.path) {
+      this.showCurrent();
+    }
+  }
+
+  componentWillUnmount() {
+    this.sizes.disconnect();
+  }
+
+  showCurrent() {
+    this.row.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' });
+  }
+
+  look() {
+    const { scrollLeft, scrollWidth, clientWidth } = this.row;
+    const before = scrollLeft > 1;
+    const after = scrollLeft + clientWidth < scrollWidth - 1; // it scrolls by parts of a pixel
+    if (before !== this.state.before || after !== this.state.after) {
+      this.setState({ before, after });
+    }
+  }
+
+  render({ path }, { before, after }) {
+    const places = Object.entries(pages).filter(([, p]) => p.icon);
+    return html`<nav class="places" aria-label="Console"><div class=${`row ${before ? 'before' : ''} ${after ? 'after' : ''}`} ref=${(e) => (this.row = e)} onScroll=${() => this.look()}>
+      ${places.map(([at, p]) => html`<a href=${`#${at}`} aria-current=${path === at ? 'page' : pages[path]?.in === at ? 'true' : undefined}>${icon(p.icon)}<span>${p.title}</span></a>`)}</div></nav>`;
   }
 }
 
@@ -98,11 +137,12 @@ class Banner extends Watching {
   }
 
   render() {
-    const { error, at, now } = pulse.value;
+    const { error, at } = pulse.value;
+    const now = error ? undefined : pulse.value.now; // what it was is no news
     return html`<div role="status" class="banners">
-      ${error && html`<div class="banner bad"><span><strong>${error.lost ? 'No connection.' : 'No news.'}</strong> ${error.message} ${at ? html`What is shown is of <strong>${since(at)}</strong>.` : ''} It is tried again by itself.</span><button type="button" class="small" onClick=${beatNow}>Try now</button></div>`}
-      ${now?.draining && html`<div class="banner warn"><span><strong>Draining.</strong> hoofbeat takes no new connections, and ends when its clients have gone.</span></div>`}
-      ${now && !now.ready && !now.draining && html`<div class="banner warn"><span><strong>Not ready.</strong> ${(now.reasons ?? []).map((r) => `${r.check}: ${r.message}`).join('; ')}</span></div>`}
+      ${error && html`<div class="banner bad"><span><strong>${error.lost ? 'No connection:' : 'No news:'}</strong> ${sentence(error.message)} ${at ? html`What is shown is of <strong>${since(at)}</strong>.` : ''} It is tried again by itself.</span><button type="button" class="small" onClick=${beatNow}>Try now</button></div>`}
+      ${now?.draining && html`<div class="banner warn"><span><strong>Draining:</strong> hoofbeat takes no new connections, and ends when its clients have gone.</span></div>`}
+      ${now && !now.ready && !now.draining && html`<div class="banner warn"><span><strong>Not ready:</strong> ${sentence((now.reasons ?? []).map((r) => `${r.check}: ${r.message}`).join('; '))}</span></div>`}
     </div>`;
   }
 }

@@ -9,9 +9,9 @@ const longestFrame = 4000; // characters that the log keeps of one
 
 /**
  * state is 'off', 'connecting' or 'on'; subscriptions by their ids; messages
- * and frames, newest first; problem, what was last complained of.
+ * and frames, newest first; problem, what was last complained of, as Problem shows it.
  */
-export const client = new Store({ state: 'off', subscriptions: [], messages: [], frames: [], dropped: 0, problem: '', note: '' });
+export const client = new Store({ state: 'off', subscriptions: [], messages: [], frames: [], dropped: 0, problem: undefined, note: '' });
 
 let stomp;
 let numbers = 0;
@@ -24,17 +24,17 @@ export function endpoint() {
 
 /** Connects with headers of CONNECT. */
 export async function connect(headers) {
-  client.set({ state: 'connecting', problem: '', note: '' });
+  client.set({ state: 'connecting', problem: undefined, note: '' });
   try {
     await import('../vendor/stomp.umd.min.js'); // sets StompJs
   } catch (error) {
-    client.set({ state: 'off', problem: `stomp.js could not be loaded: ${error.message}` });
+    client.set({ state: 'off', problem: { message: `stomp.js could not be loaded: ${error.message}` } });
     return;
   }
   const own = new globalThis.StompJs.Client({
     brokerURL: endpoint(), connectHeaders: headers, reconnectDelay: 0, connectionTimeout: 10_000, logRawCommunication: true,
     debug: (line) => own === stomp && record(line),
-    onConnect: ({ headers: h }) => client.set({ state: 'on', version: h.version, session: h.session, user: h['user-name'], problem: '' }),
+    onConnect: ({ headers: h }) => client.set({ state: 'on', version: h.version, session: h.session, user: h['user-name'], problem: undefined }),
     onStompError: ({ headers: h, body }) => refused(h, body),
     onWebSocketClose: (event) => own === stomp && ended(event),
   });
@@ -43,14 +43,14 @@ export async function connect(headers) {
 }
 
 export function disconnect() {
-  client.set({ note: 'Disconnected.', problem: '' });
+  client.set({ note: 'Disconnected.', problem: undefined });
   stomp?.deactivate();
 }
 
 /** An ERROR: of a subscription, after which the connection may go on, or of the whole connection. */
 function refused(headers, body) {
   client.set({
-    problem: `${headers.message}: ${body}`,
+    problem: { title: 'Refused', word: headers.message, message: body },
     subscriptions: client.value.subscriptions.filter((s) => s.id !== headers.subscription),
   });
 }
@@ -59,7 +59,7 @@ function ended({ code, reason }) {
   const { problem, note, messages } = client.value;
   client.set({
     state: 'off', subscriptions: [],
-    problem: problem || note ? problem : `The connection has ended (${code}${reason ? `, ${reason}` : ''}).`,
+    problem: problem || note ? problem : { title: 'Ended', message: `the connection was closed (${code}${reason ? `, ${reason}` : ''})` },
     messages: messages.map((m) => (m.open ? { ...m, open: false, answer: 'not acknowledged before the connection ended' } : m)),
   });
 }
@@ -67,7 +67,7 @@ function ended({ code, reason }) {
 export function subscribe(destination, ack, headers) {
   const id = `console-${++numbers}`;
   stomp.subscribe(destination, (m) => received(m, ack), { ...headers, id, ack });
-  client.set({ problem: '', subscriptions: [...client.value.subscriptions, { id, destination, ack, headers }] });
+  client.set({ problem: undefined, subscriptions: [...client.value.subscriptions, { id, destination, ack, headers }] });
 }
 
 export function unsubscribe({ id, headers }) {
@@ -123,7 +123,7 @@ function record(line) {
     return;
   }
   const text = found[2].replace(/^(authorization|passcode|access_token):.*$/gim, '$1:…').replace(/\0\n*$/, '^@'); // as STOMP's specifications write it
-  const beat = text === '\n' || text === '\r\n' || text === '';
+  const beat = text === 'PING' || text === 'PONG'; // stomp.js's words for the line feed that is on the wire
   const frame = { key: ++numbers, at: Date.now(), out: found[1] === '>>>', beat, text: beat ? 'heart-beat' : text.slice(0, longestFrame), left: Math.max(0, text.length - longestFrame) };
   const frames = [frame, ...client.value.frames];
   client.set({ frames: frames.slice(0, mostFrames), dropped: client.value.dropped + Math.max(0, frames.length - mostFrames) });

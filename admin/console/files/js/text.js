@@ -33,8 +33,8 @@ export class Long extends Component {
   }
 }
 
-/** A moment in local time, exactly in its title. */
-export function Time({ at, since }) {
+/** A moment in local time, or how long ago it was (since), in so many units. Its title has it exactly. */
+export function Time({ at, since, units = 2 }) {
   if (!at) {
     return '–';
   }
@@ -42,8 +42,14 @@ export function Time({ at, since }) {
   if (Number.isNaN(date.getTime())) {
     return String(at);
   }
-  const text = since ? (date.getTime() > brokerNow() + 1000 ? `in ${span(date.getTime() - brokerNow())}` : `${span(brokerNow() - date.getTime())} ago`) : clock(date);
-  return html`<time dateTime=${date.toISOString()} title=${`${date.toLocaleString()} (${date.toISOString()})`}>${text}</time>`;
+  const exactly = `${date.toLocaleString()} (${date.toISOString()})`;
+  const title = since && units < 2 ? `${distance(date, 2)}, ${exactly}` : exactly;
+  return html`<time dateTime=${date.toISOString()} title=${title}>${since ? distance(date, units) : clock(date)}</time>`;
+}
+
+function distance(date, units) {
+  const ms = date.getTime() - brokerNow();
+  return ms > 1000 ? `in ${span(ms, units)}` : `${span(-ms, units)} ago`;
 }
 
 /** Names and values that a message has. */

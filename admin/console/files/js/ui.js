@@ -1,6 +1,6 @@
 // Parts that pages are made of.
 import { changes, session } from './api.js';
-import { clock, count, number, rate } from './format.js';
+import { clock, count, number, rate, sentence } from './format.js';
 import { Component, Watching, html } from './html.js';
 import { Poller } from './poller.js';
 import { route, replace, to } from './route.js';
@@ -10,12 +10,15 @@ export function mayWrite() {
   return Boolean(session.value.me?.write);
 }
 
-/** What went wrong, in words, with a way on. */
+const titles = { forbidden: 'Not permitted', unreachable: 'No answer', slow: 'No answer', 'not-hoofbeat': 'Not hoofbeat', busy: 'Busy' };
+
+/**
+ * What went wrong, in words, with a way on. An error with neither a word, a
+ * status nor a title is a fault of what somebody wrote here, and speaks for itself.
+ */
 export function Problem({ error, retry, gone }) {
-  const title = {
-    forbidden: 'Not permitted', unreachable: 'No answer', slow: 'No answer', 'not-hoofbeat': 'Not hoofbeat', busy: 'Busy',
-  }[error.word] ?? (error.status === 404 ? 'Not there' : 'Refused');
-  return html`<div class="problem" role="alert"><strong>${title}.</strong> <span>${error.message}${error.status === 404 && gone ? `. ${gone}` : ''}</span>
+  const title = titles[error.word] ?? error.title ?? (error.status === 404 ? 'Not there' : error.status ? 'Refused' : '');
+  return html`<div class="problem" role="alert">${title && html`<strong>${title}:</strong> `}<span>${sentence(error.message)}${error.status === 404 && gone ? ` ${gone}` : ''}</span>
     ${error.word && html` <code>${error.word}</code>`}
     ${retry && html` <button type="button" class="small" onClick=${retry}>Try again</button>`}</div>`;
 }
@@ -99,8 +102,8 @@ export function Tile({ label, value, note, warn, href, title }) {
 
 /**
  * A table that is a list of cards on a phone. Columns have a key, a label, cell
- * (what a row has there), and perhaps num, wide (a line of its own in a card)
- * or sort (the word to sort by).
+ * (what a row has there), and perhaps num, tight (in one line where there is
+ * room), wide (a line of its own in a card) or sort (the word to sort by).
  */
 export function Table({ label, columns, rows, id, empty, sort, order }) {
   if (rows.length === 0) {
@@ -108,7 +111,7 @@ export function Table({ label, columns, rows, id, empty, sort, order }) {
   }
   return html`<table role="table" aria-label=${label}>
     <thead role="rowgroup"><tr role="row">${columns.map((c) => html`<th role="columnheader" scope="col" class=${c.num ? 'num' : ''} aria-sort=${c.sort && c.sort === sort ? `${order}ending` : undefined}>${c.sort ? html`<${SortLink} column=${c} sort=${sort} order=${order} />` : c.label}</th>`)}</tr></thead>
-    <tbody role="rowgroup">${rows.map((row) => html`<tr role="row" key=${id(row)}>${columns.map((c, i) => html`<td role=${i === 0 ? 'rowheader' : 'cell'} class=${`${c.num ? 'num' : ''} ${c.wide ? 'wide' : ''} ${i === 0 ? 'first' : ''} ${c.label ? '' : 'do'}`} data-label=${c.label}>${c.cell(row)}</td>`)}</tr>`)}</tbody>
+    <tbody role="rowgroup">${rows.map((row) => html`<tr role="row" key=${id(row)}>${columns.map((c, i) => html`<td role=${i === 0 ? 'rowheader' : 'cell'} class=${`${c.num ? 'num' : ''} ${c.wide ? 'wide' : ''} ${c.tight ? 'tight' : ''} ${i === 0 ? 'first' : ''} ${c.label ? '' : 'do'}`} data-label=${c.label}>${c.cell(row)}</td>`)}</tr>`)}</tbody>
   </table>`;
 }
 

@@ -22,7 +22,7 @@ export class Access extends Component {
     try {
       question = this.question(this.state);
     } catch (error) {
-      this.setState({ answer: undefined, error: { status: 400, message: `The claims are no JSON object: ${error.message}` } });
+      this.setState({ answer: undefined, error: { message: `The claims are no JSON object: ${error.message}` } });
       return;
     }
     this.setState({ busy: true, error: undefined });

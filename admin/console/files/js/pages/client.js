@@ -33,7 +33,7 @@ export class ClientPage extends Watching {
       <div class="client">
         <div class="forms">
           <${Connect} state=${now.state} url=${url} now=${now} />
-          ${now.problem && html`<${Problem} error=${{ message: now.problem }} />`}
+          ${now.problem && html`<${Problem} error=${now.problem} />`}
           <${Subscribe} on=${now.state === 'on'} subscriptions=${now.subscriptions} />
           <${Send} on=${now.state === 'on'} />
         </div>

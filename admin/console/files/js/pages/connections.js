@@ -6,6 +6,7 @@ import { Component, html } from '../html.js';
 import { go, to } from '../route.js';
 import { Badge, Filter, Heading, mayWrite, Pager, Panel, refine, Resource, Table, Tile } from '../ui.js';
 import { Brief, Name, Time } from '../text.js';
+import { subscriptionColumns as of, subscriptionKey } from './subscriptions.js';
 
 const transports = ['ws', 'wss', 'tcp', 'tls', 'sockjs'];
 
@@ -20,7 +21,7 @@ export function perSecond(data, previous, at, value) {
 const columns = [
   { label: 'Connection', cell: (c) => html`<a href=${to('/connection', { id: c.id })}><${Brief} of=${c.id} /></a>` },
   { label: 'User', cell: (c) => html`<${Brief} of=${c.user ?? '–'} />` },
-  { label: 'From', cell: (c) => html`<${Brief} of=${c.remote} />` },
+  { label: 'From', tight: true, cell: (c) => html`<${Brief} of=${c.remote} />` },
   { label: 'By', cell: (c) => html`<span class="tight">${c.transport}${c.version ? html` <span class="soft" title="STOMP's version">${c.version}</span>` : ''}</span>${c.state !== 'connected' ? html` <${Badge} kind="warn">${c.state}<//>` : ''}` },
   { label: 'Since', cell: (c) => html`<span class="tight"><${Time} at=${c.connected} since /></span>` },
   { label: 'Subscriptions', num: true, cell: (c) => number(c.subscriptions ?? 0) },
@@ -42,13 +43,6 @@ export class Connections extends Component {
         <${Pager} params=${params} shown=${data.connections.length} next=${data.next} total=${data.total} what="connection" />`} />`;
   }
 }
-
-export const subscriptionColumns = [
-  { label: 'Destination', cell: (s) => html`<${Brief} of=${s.destination} />${s.durable ? html` <${Badge}>durable<//>` : ''}` },
-  { label: 'Acknowledges', cell: (s) => s.ack },
-  { label: 'Unacked', num: true, cell: (s) => number(s.unacked ?? 0) },
-  { label: 'Prefetch', num: true, cell: (s) => (s.prefetch ? number(s.prefetch) : '–') },
-];
 
 export class ConnectionPage extends Component {
   close(c) {
@@ -87,7 +81,7 @@ export class ConnectionPage extends Component {
         ${row('Connected', html`<${Time} at=${c.connected} /> <span class="soft">(<${Time} at=${c.connected} since />)</span>`)}
         ${row('Token ends', c.expires && html`<${Time} at=${c.expires} /> <span class="soft">(<${Time} at=${c.expires} since />)</span>`)}
       </dl><//>
-      <${Panel} id="subscriptions" title="Subscriptions"><${Table} label="Subscriptions" rows=${c.subscriptions_list ?? []} id=${(s) => s.id} empty="It has no subscriptions."
-        columns=${[{ label: 'Id', cell: (s) => html`<${Brief} of=${s.id} />` }, ...subscriptionColumns]} /><//>`;
+      <${Panel} id="subscriptions" title="Subscriptions"><${Table} label="Subscriptions" rows=${c.subscriptions_list ?? []} id=${subscriptionKey} empty="It has no subscriptions."
+        columns=${[of.id, of.destination, of.ack, of.unacked, of.prefetch]} /><//>`;
   }
 }

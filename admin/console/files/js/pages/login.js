@@ -38,7 +38,7 @@ export class Login extends Component {
     event.preventDefault();
     const fault = this.fault(this.state);
     if (fault) {
-      this.setState({ error: { status: 0, message: fault } });
+      this.setState({ error: { message: fault } });
       return;
     }
     this.submit(this.credentials(this.state));

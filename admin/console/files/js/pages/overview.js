@@ -46,7 +46,7 @@ export class Overview extends Watching {
       <dl class="tiles eight">
         <${Tile} label="Connections" href="#/connections" value=${number(now.connections)} />
         <${Tile} label="Users" href="#/users" value=${number(now.users)} />
-        <${Tile} label="Subscriptions" value=${number(now.subscriptions)} />
+        <${Tile} label="Subscriptions" href="#/subscriptions" value=${number(now.subscriptions)} />
         <${Tile} label="Queues" href="#/queues" value=${number(now.queues)} />
         <${Tile} label="Topics" href="#/topics" value=${number(now.topics)} />
         <${Tile} label="Ready" href="#/queues?sort=ready&order=desc" value=${number(now.messages_ready)} title="wait for a consumer" />

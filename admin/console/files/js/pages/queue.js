@@ -8,7 +8,8 @@ import { history } from '../pulse.js';
 import { ratesOf } from '../rates.js';
 import { go, to } from '../route.js';
 import { Badge, Heading, mayWrite, Panel, Problem, Resource, Table, Tile } from '../ui.js';
-import { Body, Brief, Headers, Name, Time } from '../text.js';
+import { Body, Headers, Name, Time } from '../text.js';
+import { subscriptionColumns as of, subscriptionKey } from './subscriptions.js';
 
 const page = 20; // messages at a time
 const glimpse = 512; // bytes of a body that the list has
@@ -97,7 +98,7 @@ export class QueuePage extends Component {
         <${Tile} label="Delayed" value=${number(q.delayed)} />
         <${Tile} label="Consumers" value=${number(q.consumers)} note=${q.consumers === 0 && q.ready > 0 ? 'nobody reads what waits' : ''} />
         <${Tile} label="Size" value=${bytes(q.bytes)} />
-        <${Tile} label="Oldest" value=${q.oldest ? html`<${Time} at=${q.oldest} since />` : '–'} />
+        <${Tile} label="Oldest" value=${q.oldest ? html`<${Time} at=${q.oldest} since units=${1} />` : '–'} />
       </dl>
       <div class="charts two"><${Panel} id="rates" title="Messages per second"><${Chart} title="Messages per second" points=${points} lines=${[
         { name: 'in', value: rateOf('enqueued'), show: rate }, { name: 'delivered', value: rateOf('delivered'), show: rate }, { name: 'acked', value: rateOf('acked'), show: rate },
@@ -107,19 +108,16 @@ export class QueuePage extends Component {
       ]} /><//></div>
       <${Browse} name=${q.name} waiting=${q.ready + q.delayed} />
       <div class="columns">
-        <${Panel} id="consumers" title=${q.topic ? 'Subscribers of its topic' : 'Consumers'}><${Resource} path=${to('subscriptions', { destination: q.topic ?? q.name, limit: 100 }).slice(1)} every=${5000} show=${consumers} /><//>
+        <${Panel} id="consumers" title=${q.topic ? 'Subscribers of its topic' : 'Consumers'}><${Resource} path=${to('subscriptions', { destination: q.topic ?? q.name, limit: 100 }).slice(1)} every=${5000} show=${(data) => consumers(data, q.topic ?? q.name)} /><//>
         <${Policy} queue=${q} />
       </div>`;
   }
 }
 
-function consumers(data) {
-  return html`<${Table} label="Consumers" rows=${data.subscriptions} id=${(s) => `${s.connection} ${s.id}`} empty="Nobody reads from it." columns=${[
-    { label: 'Connection', cell: (s) => html`<a href=${to('/connection', { id: s.connection })}><${Brief} of=${s.connection} /></a>` },
-    { label: 'User', cell: (s) => html`<${Brief} of=${s.user ?? '–'} />` },
-    { label: 'Acknowledges', cell: (s) => s.ack },
-    { label: 'Unacked', num: true, cell: (s) => number(s.unacked ?? 0) },
-  ]} />${data.next && html`<p class="soft">These are the first of ${number(data.total)}.</p>`}`;
+/** Those who subscribe to it; the answer has also those to what has its name in theirs. */
+function consumers(data, destination) {
+  return html`<${Table} label="Consumers" rows=${data.subscriptions.filter((s) => s.destination === destination)} id=${subscriptionKey} empty="Nobody reads from it." columns=${[of.connection, of.user, of.ack, of.unacked]} />
+    ${data.next && html`<p class="soft">There may be more: <a href=${to('/subscriptions', { destination })}>all ${count(data.total, 'subscription')} with this in their destination</a>.</p>`}`;
 }
 
 /** The policy in force, and which entry of the configuration it is. */
@@ -162,7 +160,7 @@ class Message extends Component {
       if (found.messages[0]?.sequence === message.sequence) {
         this.setState({ whole: found.messages[0], error: undefined });
       } else {
-        this.setState({ error: { status: 404, message: 'The message has moved or has gone since the list was read. Refresh the list.' } });
+        this.setState({ error: { status: 404, message: 'the message has moved or has gone since the list was read. Refresh the list.' } });
       }
     } catch (error) {
       this.setState({ error });

@@ -50,9 +50,9 @@ export class Settings extends Component {
     const rows = settings.filter((s) => s.key.toLowerCase().includes(wanted) || String(s.source).toLowerCase().includes(wanted));
     return html`<div class="tools"><label>Filter <input type="search" name="key" value=${this.state.filter} placeholder="key, or where it is from" spellcheck=${false} autocomplete="off" onInput=${(e) => this.setState({ filter: e.target.value })} /></label><span class="soft" role="status">${number(rows.length)} of ${number(settings.length)}</span></div>
       <${Table} label="Configuration" rows=${rows} id=${(s) => s.key} empty="No key is like that." columns=${[
-        { label: 'Key', cell: (s) => html`<code>${s.key}</code>` },
+        { label: 'Key', tight: true, cell: (s) => html`<code>${s.key}</code>` },
         { label: 'Value', cell: (s) => (s.value === '' ? html`<span class="soft">empty</span>` : html`<span class="mono"><${Long} of=${typeof s.value === 'string' ? s.value : JSON.stringify(s.value)} /></span>`) },
-        { label: 'From', cell: (s) => html`<span class=${s.source === 'default' ? 'soft' : ''}><${Name} of=${s.source ?? ''} /></span>` },
+        { label: 'From', tight: true, cell: (s) => html`<span class=${s.source === 'default' ? 'soft' : ''}><${Name} of=${s.source ?? ''} /></span>` },
       ]} />`;
   }
 }
@@ -91,7 +91,7 @@ class Level extends Component {
       ${mayWrite()
         ? html`<div class="choice" role="group" aria-label="Log level">${(levels.includes(level) ? levels : [...levels, level]).map((l) => html`<button type="button" aria-pressed=${String(l === level)} disabled=${busy} onClick=${() => this.set(l)}>${l}</button>`)}</div>`
         : html`<p>The level is <strong>${level}</strong>.</p>`}
-      <p class="hint">What it is set to here counts until a restart. <code>debug</code> tells of every connection.</p>`;
+      <p class="hint">What it is set to here counts until a restart. <code>debug</code> adds what the store does on its disk, and what fails in HTTP and its TLS before there is a session.</p>`;
   }
 }
 
