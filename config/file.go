@@ -109,14 +109,12 @@ func decodeYAML(data []byte, tree map[string]any) []syntaxError {
 	located := regexp.MustCompile(`(?m)line (\d+): (.*)$`).FindAllStringSubmatch(err.Error(), -1)
 	if located == nil {
 		line := firstLine("yaml", data, func(other error) bool { return other.Error() == err.Error() })
-		if indentedByTab(data, line) {
-			return []syntaxError{{line, "expected spaces at the beginning of the line: YAML allows no tabs there"}}
-		}
-		return []syntaxError{{line, yamlText(strings.TrimPrefix(err.Error(), "yaml: "))}}
+		return []syntaxError{{line, yamlText(data, line, strings.TrimPrefix(err.Error(), "yaml: "))}}
 	}
 	var all []syntaxError
 	for _, match := range located {
-		all = append(all, syntaxError{lineNumber(match[1]), yamlText(match[2])})
+		line := lineNumber(match[1])
+		all = append(all, syntaxError{line, yamlText(data, line, match[2])})
 	}
 	return all
 }
@@ -134,9 +132,12 @@ func indentedByTab(data []byte, line int) bool {
 	return false
 }
 
-// yamlText replaces the messages that speak of Go types and repeat values.
-func yamlText(message string) string {
+// yamlText replaces the messages that speak of Go types and repeat values, and
+// of tabs, which are not seen.
+func yamlText(data []byte, line int, message string) string {
 	switch {
+	case strings.HasPrefix(message, "found character that cannot start") && indentedByTab(data, line):
+		return "expected spaces at the beginning of the line: YAML allows no tabs there"
 	case strings.HasPrefix(message, "cannot unmarshal"):
 		return notKeys
 	case strings.HasPrefix(message, "invalid map key"):
