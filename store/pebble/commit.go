@@ -148,8 +148,8 @@ func (c *committer) commit(g *group, first, n int) error {
 		return err
 	}
 	s.metrics.commit(c.ops, b.Len(), time.Since(s.opened)-start)
+	c.refreshHeads() // before it is told, so that who reads behind it finds the new head
 	s.report(g.applications[first:first+n], c.refused, first)
-	c.refreshHeads()
 	b.Reset()
 	return nil
 }
