@@ -1,39 +1,14 @@
 package main
 
 import (
-	"io/fs"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
-)
 
-// documents are the pages of this tree, by their path from its top.
-func documents(t *testing.T) map[string]string {
-	t.Helper()
-	all := map[string]string{}
-	others := map[string]bool{"node_modules": true, "target": true, ".git": true, ".venv": true, "vendor": true, "dist": true, "data": true}
-	err := filepath.WalkDir(root, func(at string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && others[d.Name()]:
-			return fs.SkipDir
-		case d.IsDir() || filepath.Ext(at) != ".md":
-			return nil
-		}
-		text, err := os.ReadFile(at)
-		all[strings.TrimPrefix(filepath.ToSlash(at), root+"/")] = string(text)
-		return err
-	})
-	if err != nil || len(all) < 20 {
-		t.Fatalf("%d pages, %v", len(all), err)
-	}
-	return all
-}
+	"hoofbeat/internal/docs"
+)
 
 var (
 	inlineCommand = regexp.MustCompile("`(?:\\$ )?hoofbeat ([a-z][^`]*)`")
@@ -46,7 +21,7 @@ var (
 // A command that a page names exists, with its flags.
 func TestDocumentedCommands(t *testing.T) {
 	checked := 0
-	for name, page := range documents(t) {
+	for name, page := range docs.Pages(t, root) {
 		for _, m := range inlineCommand.FindAllStringSubmatch(page, -1) {
 			checked++
 			wantCommand(t, name, m[1])

@@ -145,7 +145,7 @@ var table = []rule{
 	},
 	{
 		pkg:    "internal/docs",
-		reason: "tests only, of the pages of this tree",
+		reason: "the pages of this tree, for tests, and tests of them",
 	},
 	{
 		pkg:    "internal/deps",

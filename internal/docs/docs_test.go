@@ -6,7 +6,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -17,33 +16,6 @@ import (
 )
 
 const root = "../.."
-
-// skipped are folders with pages of others, or of no pages.
-var skipped = map[string]bool{"node_modules": true, ".git": true, "target": true, ".venv": true, "vendor": true, "dist": true, "data": true}
-
-// pages are all of the tree, by their path from its top.
-func pages(t *testing.T) map[string]string {
-	t.Helper()
-	all := map[string]string{}
-	err := filepath.WalkDir(root, func(at string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && skipped[d.Name()]:
-			return fs.SkipDir
-		case d.IsDir() || path.Ext(at) != ".md":
-			return nil
-		}
-		text, err := os.ReadFile(at)
-		rel, _ := filepath.Rel(root, at)
-		all[filepath.ToSlash(rel)] = string(text)
-		return err
-	})
-	if err != nil || len(all) < 20 {
-		t.Fatalf("%d pages, %v", len(all), err)
-	}
-	return all
-}
 
 // prose is a page without its blocks of code.
 func prose(page string) string {
@@ -85,7 +57,7 @@ var (
 
 // A link to a page, a file or a heading of this tree leads somewhere.
 func TestLinks(t *testing.T) {
-	all := pages(t)
+	all := Pages(t, root)
 	checked := 0
 	for from, page := range all {
 		for _, m := range link.FindAllStringSubmatch(inlineCode.ReplaceAllString(prose(page), ""), -1) {
@@ -161,7 +133,7 @@ func constants(t *testing.T, file, name string) []string {
 
 // Every word is explained, in the reference and for those who meet it.
 func TestErrorWordsAreExplained(t *testing.T) {
-	all := pages(t)
+	all := Pages(t, root)
 	headings := map[string]bool{}
 	s := bufio.NewScanner(strings.NewReader(all["docs/troubleshooting.md"]))
 	for s.Scan() {
@@ -196,7 +168,7 @@ func TestAlertsAreExplained(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := anchors(pages(t)["docs/operations.md"])
+	found := anchors(Pages(t, root)["docs/operations.md"])
 	names := alertName.FindAllStringSubmatch(string(rules), -1)
 	if len(names) < 10 {
 		t.Fatalf("only %d alerts", len(names))
@@ -214,7 +186,7 @@ func TestAlertsAreExplained(t *testing.T) {
 // Metrics that pages of this tree name exist. Commands are looked at where they
 // are made, in cmd/hoofbeat.
 func TestPagesNameWhatThereIs(t *testing.T) {
-	all := pages(t)
+	all := Pages(t, root)
 	metric := regexp.MustCompile(`\bhoofbeat_[a-z0-9_]+\b`)
 	for _, name := range []string{"docs/operations.md", "docs/troubleshooting.md"} {
 		for _, m := range metric.FindAllString(all[name], -1) {
