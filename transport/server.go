@@ -73,6 +73,8 @@ type Server struct {
 	cancel  context.CancelFunc
 	wait    sync.WaitGroup // for every connection
 
+	handshakes atomic.Int64 // of WebSocket, that are under way
+
 	mu        sync.Mutex // guards what follows
 	closed    bool
 	listeners map[net.Listener]struct{}

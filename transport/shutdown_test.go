@@ -276,6 +276,39 @@ func TestShutdownWithoutDeadline(t *testing.T) {
 	})
 }
 
+// A client that has read that its handshake is done is told that the server
+// stops, even if the server has got no further than to write it.
+func TestShutdownAtTheEndOfAHandshake(t *testing.T) {
+	inBubble(t, func(w *world) {
+		l := w.pipeWS()
+		here, there := stomptest.Pipe(64 << 10)
+		c := &slowWriter{Conn: there, until: make(chan struct{})}
+		l.accepted <- c
+		ws := upgrade(t, here) // has read the response
+		done := w.shutdown(time.Minute)
+		synctest.Wait()
+		close(c.until)
+		ws.wantClose(1001, "going-away")
+		ws.write(masked(opClose, "\x03\xe9"))
+		if err := <-done; err != nil {
+			t.Errorf("Shutdown returned %v", err)
+		}
+		_ = here.Close()
+	})
+}
+
+// A slowWriter does not return from its writes until a channel is closed.
+type slowWriter struct {
+	net.Conn
+	until chan struct{}
+}
+
+func (w *slowWriter) Write(p []byte) (int, error) {
+	n, err := w.Conn.Write(p)
+	<-w.until
+	return n, err
+}
+
 // Handshakes that are under way do not hold it up, and a context that has
 // ended already is no reason to leave anything behind.
 func TestShutdownAmidHandshakes(t *testing.T) {

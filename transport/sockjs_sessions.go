@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"context"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -97,21 +96,6 @@ func (s *sockSessions) wait() bool {
 		s.ended.Wait()
 	}
 	return had
-}
-
-// lastResponses is how long a server that is shut down waits for responses that
-// say so to be sent.
-const lastResponses = 500 * time.Millisecond
-
-// drainSockJS lets the sessions of a server that is shut down come to their
-// end, for which their clients need its connections.
-func (s *Server) drainSockJS(hs *http.Server) {
-	if !s.sockJS.wait() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), lastResponses)
-	defer cancel()
-	_ = hs.Shutdown(ctx) // what is left then is closed by the caller
 }
 
 // findOrOpen gives the session that a receiving request belongs to, or opens

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -51,13 +52,30 @@ func (s *Server) ServeWebSocket(l net.Listener, path string, config *tls.Config)
 	defer hs.Close()
 	err := hs.Serve(l)
 	if s.closing() {
-		s.drainSockJS(hs)
+		s.finish(hs)
 		return nil
 	}
 	if errors.Is(err, net.ErrClosed) {
 		return nil
 	}
 	return err
+}
+
+// lastResponses is how long a server that is shut down waits for responses to
+// be sent.
+const lastResponses = 500 * time.Millisecond
+
+// finish lets what is under way on connections of a server that is shut down
+// come to its end: sessions of SockJS, whose clients need them for that, and
+// handshakes. net/http would close a connection that has just said that it is
+// a WebSocket, and whose client is to be told that the server stops.
+func (s *Server) finish(hs *http.Server) {
+	if !s.sockJS.wait() && s.handshakes.Load() == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lastResponses)
+	defer cancel()
+	_ = hs.Shutdown(ctx) // what is left then is closed by the caller
 }
 
 // endpoint serves a path, and with SockJS what is below it.
@@ -86,6 +104,8 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 type accepter func(w http.ResponseWriter, r *http.Request, remote string) (conn, error)
 
 func (s *Server) upgradeTo(accept accepter, w http.ResponseWriter, r *http.Request) {
+	s.handshakes.Add(1) // before begin, so that who closes the server knows of all that have begun
+	defer s.handshakes.Add(-1)
 	if !s.begin() {
 		refuseHTTP(w, http.StatusServiceUnavailable, stopping)
 		return
