@@ -39,6 +39,7 @@ type powerLoss struct {
 	options Options
 	percent int
 	fs      *vfs.MemFS
+	cloning sync.Mutex // see reuser
 
 	mu     sync.Mutex
 	cuts   int
@@ -55,7 +56,7 @@ func newPowerLoss(t *testing.T, o Options, percent int) *powerLoss {
 // run applies batches, up to 30 at once.
 func (w *powerLoss) run(batches int) {
 	o := w.options
-	o.FS = errorfs.Wrap(w.fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+	o.FS = errorfs.Wrap(reuser{w.fs, &w.cloning}, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
 			w.cut()
 		}
@@ -96,13 +97,29 @@ func (w *powerLoss) reported(err error) {
 	w.done++
 }
 
+// A reuser keeps CrashClone out while a file is reused: the MemFS takes a lock
+// for reading twice then, and waits for ever if it is wanted for writing in
+// between.
+type reuser struct {
+	vfs.FS
+	cloning *sync.Mutex
+}
+
+func (r reuser) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	r.cloning.Lock()
+	defer r.cloning.Unlock()
+	return r.FS.ReuseForWrite(from, to, c)
+}
+
 // cut looks at what a power cut would leave now.
 func (w *powerLoss) cut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.cuts++
 	cfg := vfs.CrashCloneCfg{UnsyncedDataPercent: w.percent, RNG: rand.New(rand.NewPCG(uint64(w.cuts), 1))}
+	w.cloning.Lock()
 	fs := w.fs.CrashClone(cfg)
+	w.cloning.Unlock()
 	o := w.options
 	o.FS = fs
 	s, err := Open("data", strict(w.t, o))
