@@ -188,7 +188,7 @@ func (p page) connected() string {
 // sockjs-protocol: BaseUrlGreeting, SessionURLs, and what is not served here.
 func TestSockJSPaths(t *testing.T) {
 	t.Parallel()
-	p := newPage(newWorld(t, withSockJS))
+	p := newPage(newWorld(t, patientSockJS))
 	for _, tc := range []struct {
 		method, path string
 		status       int
@@ -253,7 +253,7 @@ func TestSockJSIsOff(t *testing.T) {
 // sockjs-protocol: InfoTest.
 func TestSockJSInfo(t *testing.T) {
 	t.Parallel()
-	p := newPage(newWorld(t, withSockJS, func(o *transport.Options) { o.Origins = []string{"*"} }))
+	p := newPage(newWorld(t, patientSockJS, func(o *transport.Options) { o.Origins = []string{"*"} }))
 	seen := map[uint32]bool{}
 	for range 5 {
 		a := p.do("GET", "/info", "", "Origin: http://test")
@@ -289,7 +289,7 @@ func wantHeaders(t *testing.T, a answer, headers ...string) {
 // Pages may send what they may open a WebSocket for, and nobody is told "*".
 func TestSockJSOrigins(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, withSockJS, func(o *transport.Options) { o.Origins = []string{"https://app.example.com"} })
+	w := newWorld(t, patientSockJS, func(o *transport.Options) { o.Origins = []string{"https://app.example.com"} })
 	p := newPage(w)
 	self := strings.TrimSuffix(p.base, path)
 	s := p.connected() // without an Origin, as programs do
@@ -335,7 +335,7 @@ func TestSockJSOrigins(t *testing.T) {
 // sockjs-protocol: XhrPolling, and Protocol.
 func TestSockJSPolling(t *testing.T) {
 	t.Parallel()
-	p := newPage(newWorld(t, withSockJS))
+	p := newPage(newWorld(t, patientSockJS))
 	self := strings.TrimSuffix(p.base, path)
 	s := newSession()
 	a := p.do("POST", s+"/xhr", "", "Origin: "+self)
@@ -382,7 +382,7 @@ func TestSockJSPolling(t *testing.T) {
 // sockjs-protocol: XhrStreaming, HandlingClose.
 func TestSockJSStreaming(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, withSockJS, func(o *transport.Options) { o.SockJS.ResponseBytes = 4096 })
+	w := newWorld(t, patientSockJS, func(o *transport.Options) { o.SockJS.ResponseBytes = 4096 })
 	p := newPage(w)
 	s := newSession()
 	r := p.open(s)
@@ -445,7 +445,7 @@ func TestSockJSCloses(t *testing.T) {
 		"disconnect": {"DISCONNECT\nreceipt:bye\n\n", "RECEIPT\nreceipt-id:bye\n", `c[1000,""]`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, withSockJS)
+			w := newWorld(t, patientSockJS)
 			p := newPage(w)
 			s := p.connected()
 			p.send(s, tc.frame)
@@ -489,7 +489,7 @@ func TestSockJSCloses(t *testing.T) {
 func TestSockJSWebSocket(t *testing.T) {
 	t.Parallel()
 	for _, compressed := range []bool{false, true} {
-		w := newWorld(t, withSockJS, func(o *transport.Options) { o.Compression = compressed })
+		w := newWorld(t, patientSockJS, func(o *transport.Options) { o.Compression = compressed })
 		url := "ws://" + w.ws(nil) + path + newSession() + "/websocket"
 		o := &websocket.DialOptions{Subprotocols: []string{"v12.stomp"}}
 		if compressed {
@@ -533,7 +533,7 @@ func TestSockJSBinary(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, withSockJS)
+			w := newWorld(t, patientSockJS)
 			conn := dial(w)()
 			c := stomptest.New(t, conn)
 			c.Connect("1.2")
@@ -552,7 +552,7 @@ func TestSockJSBinary(t *testing.T) {
 // that the client can still read.
 func TestSockJSTooLong(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, withSockJS, func(o *transport.Options) { o.Session.Limits.BodyBytes = 100 << 10 })
+	w := newWorld(t, patientSockJS, func(o *transport.Options) { o.Session.Limits.BodyBytes = 100 << 10 })
 	p := newPage(w)
 	for _, n := range []int{64 << 10, 200 << 10, 2 << 20} {
 		s := newSession()
@@ -578,7 +578,7 @@ func TestSockJSTooLong(t *testing.T) {
 // A session is nobody's who has its id, but not its page, or its network.
 func TestSockJSSessionsAreOwned(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, withSockJS, func(o *transport.Options) {
+	w := newWorld(t, patientSockJS, func(o *transport.Options) {
 		o.Origins = []string{"http://a", "http://b"}
 		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	})
@@ -611,7 +611,7 @@ func TestSockJSSessionsAreOwned(t *testing.T) {
 // Sessions take places as other connections do, and give them back.
 func TestSockJSPlaces(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, withSockJS, func(o *transport.Options) { o.Limits = transport.Limits{Connections: 2} })
+	w := newWorld(t, patientSockJS, func(o *transport.Options) { o.Limits = transport.Limits{Connections: 2} })
 	p := newPage(w)
 	s := p.connected()
 	ws := dialSockWS(t, "ws"+strings.TrimPrefix(p.base, "http")+newSession()+"/websocket", nil)
@@ -630,7 +630,7 @@ func TestSockJSPlaces(t *testing.T) {
 // As many requests as one likes, at the same time, come to no harm.
 func TestSockJSManyRequests(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, withSockJS)
+	w := newWorld(t, patientSockJS)
 	p := newPage(w)
 	s := p.connected()
 	done := make(chan string)
@@ -680,7 +680,7 @@ func (c clerk) Authenticate(r auth.Request) (*auth.Identity, error) {
 func TestSockJSCredentials(t *testing.T) {
 	t.Parallel()
 	seen := make(chan auth.Request, 1)
-	p := newPage(newWorld(t, withSockJS, func(o *transport.Options) {
+	p := newPage(newWorld(t, patientSockJS, func(o *transport.Options) {
 		o.Credentials = transport.Credentials{HTTPAuthorization: true, QueryParameter: "token", Cookie: "session"}
 		o.Session.Authenticator = clerk{seen: seen}
 	}))
@@ -709,7 +709,7 @@ func TestSockJSCredentials(t *testing.T) {
 // Everything is below the path, whatever that is.
 func TestSockJSPrefix(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, withSockJS, func(o *transport.Options) { o.SockJS.DisconnectDelay = time.Millisecond })
+	w := newWorld(t, patientSockJS, func(o *transport.Options) { o.SockJS.DisconnectDelay = time.Millisecond })
 	for prefix, others := range map[string][]string{
 		"/":            {"/x/info"},
 		"/ws":          {"/info", "/wsx/info", "/ws/ws/info", "/wsx/a/b/xhr"},

@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"hoofbeat/internal/stomptest"
 	"hoofbeat/transport"
 )
 
@@ -13,6 +14,11 @@ import (
 func quickBeats(o *transport.Options) { o.Session.HeartBeat.Min = 10 * time.Millisecond }
 
 func withSockJS(o *transport.Options) { o.SockJS.Enabled = true }
+
+// patientSockJS is for clients that a busy machine may keep from polling.
+func patientSockJS(o *transport.Options) {
+	o.SockJS.Enabled, o.SockJS.DisconnectDelay = true, stomptest.DefaultLimit/2
+}
 
 func largeBody(s stage, headers ...string) {
 	body := strings.Repeat("0123456789abcdef", 5<<20/16)

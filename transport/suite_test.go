@@ -107,7 +107,7 @@ func TestSuite(t *testing.T) {
 			for name, conversation := range suite {
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
-					w := newWorld(t, quickBeats, withSockJS)
+					w := newWorld(t, quickBeats, patientSockJS)
 					dial := open(w)
 					conversation(stage{w, func() *stomptest.Client { return stomptest.New(t, dial()) }, strings.HasPrefix(way, "sockjs")})
 				})
