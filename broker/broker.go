@@ -117,24 +117,19 @@ func (b *Broker) NewPublisher() *Publisher {
 func (p *Publisher) Send(m *Message, done func(error)) (wait <-chan struct{}) {
 	switch m.to.Kind {
 	case Topic, User:
-		if wait = p.publish(m, done); wait != nil {
-			return wait
-		}
+		return p.publish(m, done)
 	case TempQueue:
+		p.tally.countSent(1)
 		p.broker.reply(m)
 		finished(done, nil)
 	default:
 		for there := false; !there; {
-			if there, wait = p.queueOf(m.to).pushDurably(m, done, false); wait != nil {
-				return wait
-			}
-			if !there {
+			if there, wait = p.queueOf(m.to).pushDurably(m, done, p.tally, false); !there {
 				p.queue = nil
 			}
 		}
 	}
-	p.tally.sent.Add(1)
-	return nil
+	return wait
 }
 
 func (p *Publisher) queueOf(d Destination) *queue {
@@ -147,6 +142,7 @@ func (p *Publisher) queueOf(d Destination) *queue {
 func (p *Publisher) publish(m *Message, done func(error)) (wait <-chan struct{}) {
 	r := p.routeOf(m.to)
 	if len(r.durable) == 0 {
+		p.tally.countSent(1)
 		p.deliver(r, m)
 		finished(done, nil)
 		return nil

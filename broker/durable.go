@@ -158,15 +158,17 @@ func (p *Publisher) publishDurably(r *route, m *Message, done func(error)) (wait
 	for _, q := range r.durable {
 		if v := q.couldTake(m); v != (verdict{}) {
 			if v.wait == nil {
+				p.tally.countSent(1)
 				p.broker.stats.refused(1, v.err)
 				finished(done, v.err)
 			}
 			return v.wait
 		}
 	}
+	p.tally.countSent(1)
 	done = whenAll(len(r.durable), done)
 	for _, q := range r.durable {
-		if there, _ := q.pushDurably(m, done, true); !there {
+		if there, _ := q.pushDurably(m, done, nil, true); !there {
 			finished(done, nil) // it was deleted meanwhile
 		}
 	}

@@ -90,21 +90,22 @@ type verdict struct {
 // push puts a message at the end and reports whether the queue still took it;
 // false says that it has vanished, and another has its name.
 func (q *queue) push(m *Message) bool {
-	there, _ := q.pushDurably(m, nil, false)
+	there, _ := q.pushDurably(m, nil, nil, false)
 	return there
 }
 
 // pushDurably is push; done is called once the message is kept as safely as
 // this queue keeps any, or with the reason why it is not. If wait is not nil
-// the message was not taken, and done will not be called. Forced messages are
-// taken beyond the limits.
-func (q *queue) pushDurably(m *Message, done func(error), forced bool) (there bool, wait <-chan struct{}) {
+// the message was not taken, and done will not be called. Otherwise it is
+// counted as sent in from, unless that is nil. Forced messages are taken beyond
+// the limits.
+func (q *queue) pushDurably(m *Message, done func(error), from *tally, forced bool) (there bool, wait <-chan struct{}) {
 	q.mu.Lock()
 	if q.gone {
 		q.mu.Unlock()
 		return false, nil
 	}
-	taken, wait := q.offer(m, done, forced)
+	taken, wait := q.offer(m, done, from, forced)
 	idle := !taken && q.empty() // it was made for a message that it refused
 	q.unlock()
 	if idle {
@@ -114,20 +115,23 @@ func (q *queue) pushDurably(m *Message, done func(error), forced bool) (there bo
 }
 
 // offer is pushDurably with the lock held.
-func (q *queue) offer(m *Message, done func(error), forced bool) (taken bool, wait <-chan struct{}) {
+func (q *queue) offer(m *Message, done func(error), from *tally, forced bool) (taken bool, wait <-chan struct{}) {
 	if !q.makeRoom(m) {
+		from.countSent(1)
 		finished(done, nil)
 		return false, nil
 	}
 	if !forced {
 		if v := q.admit(1, m.Size(), q.keeps(m)); v != (verdict{}) {
 			if v.wait == nil {
+				from.countSent(1)
 				q.set.stats.refused(1, v.err)
 				finished(done, v.err)
 			}
 			return false, v.wait
 		}
 	}
+	from.countSent(1)
 	q.append(m, State{})
 	q.pump()
 	q.flush(done)

@@ -62,6 +62,14 @@ func (s *Stats) Flow() (f Flow) {
 // nextTally gives a Publisher what it counts in.
 func (s *Stats) nextTally() *tally { return &s.tallies[s.turn.Add(1)%tallies] }
 
+// countSent is called before anybody hears of the messages: who has a receipt
+// finds them counted. A nil tally counts nothing.
+func (t *tally) countSent(n int) {
+	if t != nil {
+		t.sent.Add(int64(n))
+	}
+}
+
 // tally is what a queue counts in.
 func (q *queue) tally() *tally { return &q.set.stats.tallies[q.id%tallies] }
 

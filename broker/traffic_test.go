@@ -1,6 +1,10 @@
 package broker
 
-import "testing"
+import (
+	"strconv"
+	"testing"
+	"testing/synctest"
+)
 
 func (x *tester) wantFlow(text string, want Flow) {
 	x.Helper()
@@ -60,3 +64,52 @@ func TestFlowOfTopic(t *testing.T) {
 		t.Errorf("%d deliveries", n)
 	}
 }
+
+// Who hears that a message was taken or refused, or gets it, finds it counted.
+func TestCountedBeforeAnybodyHears(t *testing.T) {
+	bothWays(t, func(t *testing.T, start func(map[string]Policy) *tester) {
+		x := start(map[string]Policy{"/queue/q": {}, "/queue/full": {MaxMessages: 1}, "/topic/kept": {MaxMessages: 1}})
+		x.must(x.b.MakeDurable(DurableSubscription("alice", "", "d"), readDestination(t, "/topic/kept", alice), nil))
+		for _, text := range []string{"/queue/q", "/topic/t", "/temp-queue/t"} {
+			mustSubscribe(x.b, SubscribeOptions{Destination: readDestination(t, text, alice), Sink: heard{x}})
+		}
+		x.send("/queue/full", "1")
+		want := x.b.Stats().Sent()
+		hear := func(what string) func(error) {
+			return func(error) {
+				if n := x.b.Stats().Sent(); n != want {
+					t.Errorf("%s: %d were counted when it was told, want %d", what, n, want)
+				}
+			}
+		}
+		for _, text := range []string{"/queue/q", "/queue/full", "/topic/t", "/topic/kept", "/topic/kept", "/temp-queue/t"} {
+			want++
+			if wait := x.p.Send(x.message(text, strconv.FormatInt(want, 10)), hear(text)); wait != nil {
+				t.Fatalf("%s makes its sender wait", text)
+			}
+			synctest.Wait() // a Store tells later
+		}
+		for _, text := range []string{"/queue/q", "/queue/full", "/topic/t"} {
+			want++
+			tx := x.p.Begin()
+			tx.Send(x.message(text, strconv.FormatInt(want, 10)))
+			tx.Commit(hear("transaction with " + text))
+			synctest.Wait()
+		}
+		if n := x.b.Stats().Sent(); n != want {
+			t.Errorf("%d were counted, want %d", n, want)
+		}
+	})
+}
+
+// heard is a Sink for messages whose bodies are how many were sent by then.
+type heard struct{ x *tester }
+
+func (h heard) Deliver(m *Message, _ uint64, _ int) bool {
+	if n := h.x.b.Stats().Sent(); strconv.FormatInt(n, 10) != string(m.Body()) {
+		h.x.Errorf("%d were counted when number %s came", n, m.Body())
+	}
+	return true
+}
+
+func (heard) Overrun() Overflow { return DropNewest }

@@ -102,7 +102,7 @@ func (t *Transaction) Commit(done func(error)) (wait <-chan struct{}) {
 	if v := c.admit(); v != (verdict{}) {
 		c.unlock()
 		if v.wait == nil {
-			t.publisher.tally.sent.Add(int64(len(t.messages)))
+			t.publisher.tally.countSent(len(t.messages))
 			c.qs.stats.refused(len(t.messages), v.err)
 			t.Abort()
 			for _, q := range c.locked {
@@ -112,6 +112,7 @@ func (t *Transaction) Commit(done func(error)) (wait <-chan struct{}) {
 		}
 		return v.wait
 	}
+	t.publisher.tally.countSent(len(t.messages))
 	c.apply(done)
 	c.unlock()
 	t.finish(c.locked)
@@ -121,7 +122,6 @@ func (t *Transaction) Commit(done func(error)) (wait <-chan struct{}) {
 // finish does what concerns no queue that was locked.
 func (t *Transaction) finish(queues []*queue) {
 	b := t.publisher.broker
-	t.publisher.tally.sent.Add(int64(len(t.messages)))
 	for _, m := range t.messages {
 		switch m.to.Kind {
 		case Topic, User:
