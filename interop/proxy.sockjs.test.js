@@ -6,17 +6,14 @@ import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 
-import { proxies, startBrokerBehind, clientAddress, until } from './lib/proxy.js';
+import { proxies, startBeforeTwo, clientAddress, until } from './lib/proxy.js';
 import { sockJS } from './lib/sockjs.js';
 import { connect, unique } from './lib/stompjs.js';
 import { within } from './lib/wait.js';
 
 /** Starts two brokers and a proxy, which end with the test. */
 async function startTwo(t, Kind) {
-  const brokers = [await startBrokerBehind(Kind), await startBrokerBehind(Kind)];
-  t.after(() => Promise.all(brokers.map((b) => b.stop())));
-  const proxy = await Kind.start(brokers);
-  t.after(() => proxy.stop());
+  const { brokers, proxy } = await startBeforeTwo(t, Kind);
   return { brokers, proxy, url: proxy.url('ws', '/broker').replace('ws:', 'http:') };
 }
 

@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 
 import { Versions } from '@stomp/stompjs';
 
+import { atEnd } from './lib/cleanup.js';
 import { HAProxy, proxies, startBehind, startBrokerWithTLS, Stream, suiteBehind, clientAddress, until } from './lib/proxy.js';
 import { handshakeStatus } from './lib/socket.js';
 import { leaving, onlyVersion, unique } from './lib/stompjs.js';
@@ -161,9 +162,9 @@ for (const Kind of proxies) {
 describe('through HAProxy, which does not decrypt', { skip: HAProxy.skip }, () => {
   test('wss and TCP with TLS end in the broker, which sees the client', async (t) => {
     const broker = await startBrokerWithTLS();
-    t.after(() => broker.stop());
+    atEnd(t, () => broker.stop());
     const proxy = await HAProxy.start([broker], { file: 'passthrough.cfg' });
-    t.after(() => proxy.stop());
+    atEnd(t, () => proxy.stop());
     await proxy.status('b1', 'UP');
     const [one, two] = [clientAddress(), clientAddress()];
     const c = await proxy.connect(t, proxy.url('wss'), { from: one, headers: { 'X-Forwarded-For': '203.0.113.9' } });

@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 import { after, before } from 'node:test';
 
 import { buildBroker } from './build.js';
+import { atEnd } from './cleanup.js';
 import { within } from './wait.js';
 
 // What must not outlive this process.
@@ -62,6 +63,7 @@ export class Broker {
   #folder = temporaryFolder();
   #child;
   #ended; // resolves to [code, signal]
+  #stopping; // what stop gives while it is under way
 
   /** The address of its WebSocket endpoint. */
   url;
@@ -140,7 +142,13 @@ export class Broker {
   }
 
   /** Ends it by SIGTERM, in good order: it must exit with 0 and have logged no error. */
-  async stop() {
+  stop() {
+    // Once, if a test that fails is about to stop it: a second signal asks the broker to end at once.
+    this.#stopping ??= this.#stop().finally(() => (this.#stopping = undefined));
+    return this.#stopping;
+  }
+
+  async #stop() {
     if (!children.has(this.#child)) {
       return;
     }
@@ -184,7 +192,7 @@ export class Broker {
 /** Starts a broker that ends with a test. */
 export async function startBroker(t, flags, config) {
   const broker = await Broker.start(flags, config);
-  t.after(() => broker.stop());
+  atEnd(t, () => broker.stop());
   return broker;
 }
 

@@ -16,6 +16,7 @@ import WebSocket from 'ws';
 
 import { Broker } from './broker.js';
 import { buildBroker } from './build.js';
+import { atEnd, doAll } from './cleanup.js';
 import { connect } from './stompjs.js';
 import { Inbox, patience, within } from './wait.js';
 import { frame, parseFrame } from './wire.js';
@@ -313,6 +314,7 @@ export class HAProxy extends Proxy {
       ['/run/haproxy/admin.sock', `${folder}/admin.sock`],
       ['maxconn 30000', 'maxconn 1000'],
       ['inter 2s fastinter 500ms downinter 1s', 'inter 100ms fastinter 50ms downinter 50ms'],
+      ['    timeout connect 5s\n', '    timeout connect 5s\n    timeout check 10s\n'], // else inter, which a busy machine may take to answer
       ['bind :443', `bind 127.0.0.1:${ports.wss}`],
       ['bind :61614', `bind 127.0.0.1:${ports.tcps}`],
       ...(through ? [] : [
@@ -383,6 +385,12 @@ export class HAProxy extends Proxy {
       .filter((s) => s.pxname === backend && !['FRONTEND', 'BACKEND'].includes(s.svname));
   }
 
+  /** Waits until it takes a server out of a backend, and gives the reason that it logs; unlike the statistics, no later check changes that. */
+  whyDown(server, backend = 'hoofbeat') {
+    const line = new RegExp(`^Server ${backend}/${server} is DOWN, reason: (.*?), check duration`, 'm');
+    return until(`HAProxy logs that ${server} is down`, () => line.exec(this.log)?.[1]);
+  }
+
   async status(server, status) {
     await until(`HAProxy finds ${server} ${status}`, async () => (await this.servers()).find((s) => s.svname === server).status === status);
   }
@@ -424,10 +432,23 @@ export async function startBrokerWithTLS() {
 /** Starts a proxy in front of a broker. They end with the test. */
 export async function startBehind(t, Kind, flags, options) {
   const broker = await startBrokerBehind(Kind, flags);
-  t.after(() => broker.stop());
+  atEnd(t, () => broker.stop());
   const proxy = await Kind.start([broker], options);
-  t.after(() => proxy.stop());
+  atEnd(t, () => proxy.stop());
   return { broker, proxy };
+}
+
+/** Starts a proxy in front of two brokers. They end with the test. */
+export async function startBeforeTwo(t, Kind, flags) {
+  const brokers = [];
+  for (let i = 0; i < 2; i++) {
+    const broker = await startBrokerBehind(Kind, flags);
+    atEnd(t, () => broker.stop());
+    brokers.push(broker);
+  }
+  const proxy = await Kind.start(brokers);
+  atEnd(t, () => proxy.stop());
+  return { brokers, proxy };
 }
 
 /** Within describe: the same for all its tests. */
@@ -437,10 +458,7 @@ export function suiteBehind(Kind, flags, options) {
     suite.broker = await startBrokerBehind(Kind, flags);
     suite.proxy = await Kind.start([suite.broker], options);
   });
-  after(async () => {
-    await suite.proxy?.stop();
-    await suite.broker?.stop();
-  });
+  after(() => doAll([() => suite.proxy?.stop(), () => suite.broker?.stop()]));
   return suite;
 }
 
@@ -466,7 +484,7 @@ export class Stream {
     const where = { host: '127.0.0.1', port: secure ? proxy.ports.tcps : proxy.ports.tcp, localAddress: from };
     s.socket = secure ? tls.connect({ ...where, ca: proxy.certificate.ca }) : net.connect(where);
     s.closed = once(s.socket, 'close').then(() => (s.#end = 'closed'));
-    t.after(() => s.socket.destroy());
+    atEnd(t, () => s.socket.destroy());
     s.socket.on('error', () => {}); // a close follows
     s.socket.on('data', (d) => s.#read(d));
     await within(once(s.socket, secure ? 'secureConnect' : 'connect'), 'the connection opens');

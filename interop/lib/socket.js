@@ -6,6 +6,7 @@ import { get } from 'node:http';
 
 import WebSocket from 'ws';
 
+import { atEnd } from './cleanup.js';
 import { frame, parseFrame } from './wire.js';
 import { unique } from './stompjs.js';
 import { Inbox, within } from './wait.js';
@@ -30,7 +31,7 @@ export class Socket {
   /** Opens one that ends with the test. */
   static async open(t, url, protocols, options) {
     const s = new Socket(url, protocols, options);
-    t.after(() => s.ws.terminate());
+    atEnd(t, () => s.ws.terminate());
     await within(once(s.ws, 'open'), 'the WebSocket opens');
     return s;
   }

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { Client, Versions } from '@stomp/stompjs';
 import WebSocket from 'ws';
 
+import { atEnd } from './cleanup.js';
 import { assertOneFrame } from './wire.js';
 import { Inbox, patience, within } from './wait.js';
 
@@ -155,7 +156,7 @@ export class Connection {
 /** Makes a client that ends with the test, and waits until it is connected. */
 export async function connect(t, url, options) {
   const c = new Connection(url, options);
-  t.after(() => c.end());
+  atEnd(t, () => c.end());
   c.client.activate();
   c.opened = await c.connected.next();
   return c;
