@@ -150,8 +150,8 @@ describe('the console', { skip, concurrency: 3 }, () => {
     const other = unique('/queue/console.');
     // An empty queue that nobody reads vanishes.
     const page = await open(t, { place: '#/queues' });
-    await page.fill('[name=q]', queue);
-    await page.click(`tbody a:has-text("${queue}")`);
+    await page.filter(queue);
+    await page.click(`tbody a >> text="${queue}"`);
     await page.tileSays('Ready', '2');
     await page.click('.messages summary >> nth=0');
     assert.equal(await page.textContent('.messages .body pre'), '{\n  "a": [\n    1,\n    2\n  ]\n}');

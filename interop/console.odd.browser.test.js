@@ -225,6 +225,25 @@ describe('the console with odd answers', { skip, concurrency: 2 }, () => {
     assert.equal(await page.locator('tbody tr').count(), 1);
   });
 
+  test('a link is followed though the filter has something to say at that moment', async (t) => {
+    const { page } = await open(t, undefined, { place: '#/queues' });
+    await page.says('tbody', '/queue/orders');
+    await page.evaluate(() => {
+      // The time of the filter comes between the new address and the event that tells of it.
+      const setTimer = globalThis.setTimeout;
+      let due;
+      globalThis.setTimeout = (action) => (due = action);
+      const field = document.querySelector('[name=q]');
+      field.value = 'orders';
+      field.dispatchEvent(new Event('input', { bubbles: true }));
+      globalThis.setTimeout = setTimer;
+      document.querySelector('tbody a[href="#/queue?name=%2Fqueue%2Forders"]').click();
+      due();
+    });
+    await page.says('h1', '/queue/orders');
+    assert.equal(new URL(page.url()).hash, '#/queue?name=%2Fqueue%2Forders');
+  });
+
   test('answers that are not hoofbeat’s, and a busy one', async (t) => {
     const { fake, page } = await open(t, undefined, { place: '#/', expected: /50[0-9]/ });
     await page.waitForSelector('.tile');

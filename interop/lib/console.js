@@ -128,6 +128,12 @@ function actions(page, operators) {
       return page.waitForFunction(([s, wanted]) => [...document.querySelectorAll(s)].some((e) => e.textContent.includes(wanted)), [selector, text]);
     },
 
+    /** Filters a list, and waits until what is shown is the answer: before, rows may move away under the mouse. */
+    async filter(text) {
+      await page.fill('[name=q]', text);
+      await page.waitForFunction((q) => new URLSearchParams(location.hash.split('?')[1]).get('q') === q && document.querySelector('.resource')?.ariaBusy === 'false', text);
+    },
+
     /** Waits until the tile with this name has this value. */
     tileSays(label, value) {
       return page.waitForFunction(([l, v]) => [...document.querySelectorAll('.tile')].some((e) => e.querySelector('dt').textContent === l && e.querySelector('.value').textContent === v), [label, value]);

@@ -12,12 +12,12 @@ export const transports = ['websocket', 'xhr-streaming', 'xhr-polling'];
 export const http = (url) => url.replace(/^ws/, 'http');
 
 /**
- * A SockJS by these transports, or by whichever it finds. One alone may take its time to connect: else
+ * A SockJS by these transports, or by whichever it finds. Each may take its time to connect: else
  * sockjs-client goes by the time that /info took, which on a busy machine says
- * nothing of what comes, and where there is no other transport it gives up.
+ * nothing of what comes, and takes the next transport, or gives up where there is none.
  */
 export function sockJS(url, transports) {
-  return new SockJS(url, null, transports?.length === 1 ? { transports, timeout: patience } : { transports });
+  return new SockJS(url, null, { transports, timeout: patience });
 }
 
 /** Connects @stomp/stompjs by one transport, or by whichever it finds; more options are those of @stomp/stompjs. */
