@@ -12,10 +12,15 @@
 #   BENCH_RABBITMQ  path of rabbitmq-server, or "none" to leave RabbitMQ out
 #   BENCH_COMPARE   all, or first: RabbitMQ takes part in the first scenario only
 #   BENCH_SERVE     more arguments for hoofbeat serve
+#   BENCH_AGAINST   a revision of hoofbeat, such as HEAD~1: instead of RabbitMQ, its build is measured, in turn with
+#                   this one, by the same generator. The table has the median of the ratios and their middle half.
+#   BENCH_PAIRS     how many times each scenario is run by each of the two then (10)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 
+against=${BENCH_AGAINST:-}
+pairs=${BENCH_PAIRS:-10}
 duration=${BENCH_DURATION:-5s}
 warmup=${BENCH_WARMUP:-2s}
 connections=${BENCH_CONNECTIONS:-5000}
@@ -34,6 +39,7 @@ storage=      # directory that hoofbeat keeps queues in; "": none
 
 cleanup() {
 	stop_broker
+	[ -z "$against" ] || git worktree remove --force "$work/against" 2>/dev/null || true
 	if [ -n "$epmd_pid" ]; then
 		kill "$epmd_pid" 2>/dev/null || true
 		wait "$epmd_pid" 2>/dev/null || true
@@ -77,13 +83,14 @@ await_port() {
 	return 1
 }
 
-# start_hoofbeat starts it with a directory to keep queues in, if storage says so.
+# start_hoofbeat starts a build with a directory to keep queues in, if storage says so.
 start_hoofbeat() {
+	local binary=${1:-$root/bin/hoofbeat}
 	rm -rf "$work/hoofbeat"
 	mkdir -p "$work/hoofbeat"
 	# The empty directory keeps a configuration file of the caller's out of it.
 	# shellcheck disable=SC2086 # BENCH_SERVE is several arguments
-	(cd "$work/hoofbeat" && exec "$root/bin/hoofbeat" serve \
+	(cd "$work/hoofbeat" && exec "$binary" serve \
 		--listen-websocket-address "127.0.0.1:$hoofbeat_port" --listen-admin-address= \
 		--storage-directory "$storage" ${BENCH_SERVE:-}) >"$work/broker.log" 2>&1 &
 	broker=$! broker_pid=$!
@@ -160,6 +167,52 @@ both() {
 	[ "${BENCH_COMPARE:-all}" = all ] || rabbitmq=
 }
 
+# build_against builds the other revision.
+build_against() {
+	git worktree add --detach --quiet "$work/against" "$against"
+	(cd "$work/against" && go build -o "$work/hoofbeat-against" ./cmd/hoofbeat)
+}
+
+# one measures a build of hoofbeat in one scenario and adds the result to a file.
+one() {
+	local binary=$1 file=$2
+	shift 2
+	if ! { start_hoofbeat "$binary" && measure "$file" "$hoofbeat_port" "$@"; }; then
+		echo "bench: $binary failed in: $*" >&2
+		failed=1
+	fi
+	stop_broker
+}
+
+# in_turn runs one scenario with both builds, and begins with the other one each time: the second run of a pair finds
+# caches and a processor that the first has warmed.
+in_turn() {
+	local i
+	echo "bench: $pairs times: $*" >&2
+	for i in $(seq "$pairs"); do
+		if [ $((i % 2)) = 1 ]; then
+			one "$root/bin/hoofbeat" "$work/hoofbeat.json" "$@"
+			one "$work/hoofbeat-against" "$work/against.json" "$@"
+		else
+			one "$work/hoofbeat-against" "$work/against.json" "$@"
+			one "$root/bin/hoofbeat" "$work/hoofbeat.json" "$@"
+		fi
+	done
+}
+
+# compare_builds runs the scenarios that a change may not make slower.
+compare_builds() {
+	in_turn fanout --subscribers 50 "${timing[@]}"
+	in_turn pairs --pairs 4 "${timing[@]}"
+	in_turn queue --pairs 4 --ack client-individual "${timing[@]}"
+	storage=data
+	in_turn queue --pairs 4 --ack client-individual --receipt --persistent --window 256 "${timing[@]}"
+	storage=
+	echo "$(nproc) processors shared by broker and generator, $duration each, bodies of 128 bytes, $pairs pairs of runs in turn"
+	"$root/bin/hoofbeat" bench compare --repeated --other "$against" ${out:+--out "$out"} "$work/hoofbeat.json" "$work/against.json"
+	exit "$failed"
+}
+
 go build -o bin/hoofbeat ./cmd/hoofbeat
 for p in $(seq "$port" $((port + 4))); do
 	if listening "$p"; then
@@ -168,6 +221,11 @@ for p in $(seq "$port" $((port + 4))); do
 	fi
 done
 touch "$work/hoofbeat.json" "$work/rabbitmq.json"
+timing=(--warmup "$warmup" --duration "$duration" --timeout 60s)
+if [ -n "$against" ]; then
+	build_against
+	compare_builds
+fi
 rabbitmq=$(find_rabbitmq) || rabbitmq=
 if [ -z "$rabbitmq" ]; then
 	echo "bench: RabbitMQ is not installed (Debian: apt install rabbitmq-server) and is skipped; hoofbeat is measured alone" >&2
@@ -176,7 +234,6 @@ else
 fi
 
 guest=(--host / --login guest --passcode guest) # RabbitMQ takes the host as the name of a virtual host
-timing=(--warmup "$warmup" --duration "$duration" --timeout 60s)
 both fanout --subscribers 50 "${timing[@]}"
 both fanout --subscribers 50 --stalled 1 "${timing[@]}"
 both fanout --subscribers 500 "${timing[@]}"

@@ -147,8 +147,9 @@ func connectionFlags(f *pflag.FlagSet, o *load.Options) {
 
 // comparison is what bench compare is told.
 type comparison struct {
-	names [2]string // of the brokers
-	out   string    // file for the comparison as JSON, or ""
+	names    [2]string // of the brokers
+	out      string    // file for the comparison as JSON, or ""
+	repeated bool      // each scenario was run several times, by two builds in turn
 }
 
 // newBenchCompareCommand returns the command that sets two files of results
@@ -165,6 +166,7 @@ func newBenchCompareCommand() *cobra.Command {
 	cmd.Flags().StringVar(&c.names[0], "first", "hoofbeat", "name of the first broker")
 	cmd.Flags().StringVar(&c.names[1], "other", "rabbitmq", "name of the other broker")
 	cmd.Flags().StringVar(&c.out, "out", "", "`file` to write the comparison to as JSON")
+	cmd.Flags().BoolVar(&c.repeated, "repeated", false, "the files hold several runs of each scenario, made in turn: give the median of their ratios")
 	return cmd
 }
 
@@ -177,6 +179,9 @@ func (c *comparison) write(w io.Writer, files []string) error {
 			return err
 		}
 		sides[i] = results
+	}
+	if c.repeated {
+		return c.writeRepeated(w, load.CompareRepeated(sides[0], sides[1]))
 	}
 	rows := load.Compare(sides[0], sides[1])
 	if c.out != "" {
@@ -197,6 +202,16 @@ func (c *comparison) write(w io.Writer, files []string) error {
 	return nil
 }
 
+// writeRepeated writes the comparison of two builds.
+func (c *comparison) writeRepeated(w io.Writer, rows []load.RepeatedRow) error {
+	if c.out != "" {
+		if err := writeRows(c.out, rows); err != nil {
+			return err
+		}
+	}
+	return load.WriteRepeated(w, rows, c.names[0], c.names[1])
+}
+
 // readResults reads a file of results.
 func readResults(name string) ([]*load.Result, error) {
 	file, err := os.Open(name)
@@ -208,7 +223,7 @@ func readResults(name string) ([]*load.Result, error) {
 }
 
 // writeRows writes a comparison as JSON.
-func writeRows(name string, rows []load.Row) error {
+func writeRows[R load.Row | load.RepeatedRow](name string, rows []R) error {
 	data, err := json.MarshalIndent(rows, "", "  ")
 	if err != nil {
 		return err

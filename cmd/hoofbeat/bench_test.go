@@ -100,6 +100,13 @@ func TestBenchConnections(t *testing.T) {
 	if rows, err := os.ReadFile(both); err != nil || !strings.Contains(string(rows), `"ratio": 1`) {
 		t.Errorf("%v: %s", err, rows)
 	}
+	out, err = runBench(t, "compare", "--repeated", "--other", "before", file, file, "--out", both)
+	if err != nil || !strings.Contains(out, "hoofbeat / before") || !strings.Contains(out, "1.000 to 1.000") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if rows, err := os.ReadFile(both); err != nil || !strings.Contains(string(rows), `"median": 1`) {
+		t.Errorf("%v: %s", err, rows)
+	}
 }
 
 func TestBenchTellsOfLostMessages(t *testing.T) {
