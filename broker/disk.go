@@ -134,11 +134,9 @@ func (q *queue) page(r *pageReader, round uint64, p Page, load func() (missing E
 		return
 	}
 	r.reading = false
+	q.sound() // a count that is wrong is not to be taken for messages that are missing
 	if missing := load(); missing.Count > 0 {
-		q.count -= missing.Count
-		q.size -= missing.Size
-		q.set.stats.drop(DropMissing, missing.Count)
-		q.set.log.Error("messages are missing from the store", "queue", q.dest.String(), "messages", missing.Count)
+		q.miss(missing)
 	}
 	if p.Err != nil {
 		r.failed = true
@@ -151,10 +149,19 @@ func (q *queue) page(r *pageReader, round uint64, p Page, load func() (missing E
 	q.rest()
 }
 
+// miss counts what the Store was thought to have and has not. A queue that
+// counts none now may vanish, but not from the Store if that counts any.
+func (q *queue) miss(x Extent) {
+	q.count -= x.Count
+	q.size -= x.Size
+	q.set.stats.drop(DropMissing, x.Count)
+	q.set.log.Error("messages are missing from the store", "queue", q.dest.String(), "messages", x.Count)
+}
+
 // rest leaves everything to the Store again if nobody needs it in memory, or
 // it was read for a look only.
 func (q *queue) rest() {
-	if !q.described || q.held > 0 || q.moving > 0 || len(q.dead) > 0 || q.steadilyWanted() {
+	if !q.described || q.held > 0 || q.moving > 0 || q.taken > 0 || len(q.dead) > 0 || q.steadilyWanted() {
 		return
 	}
 	for _, l := range q.lanes {

@@ -119,7 +119,7 @@ func newTesterWith(tb testing.TB, o Options) *tester {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { checkBooks(tb, b) })
+	tb.Cleanup(func() { checkBooks(tb, b); checkQueues(tb, b) })
 	return &tester{TB: tb, b: b, p: b.NewPublisher()}
 }
 

@@ -253,8 +253,9 @@ func (q *queue) purge() int {
 	after := s.horizon
 	after.Lane = Delayed
 	q.clearBehind(&s.behind, after)
-	s.forget()
-	s.soon, s.count = nil, 0
+	s.stop()
+	*s = schedule{pageReader: s.pageReader}
+	q.debt, q.debtLater = Extent{}, Extent{}
 	return before - q.count
 }
 
@@ -280,7 +281,7 @@ func (b *Broker) DeleteQueue(ctx context.Context, d Destination) (n int, err err
 		return 0, ErrUnknownQueue
 	}
 	done := make(chan error, 1)
-	may := func() bool { n = q.count; return q.consumers == 0 && q.moving == 0 }
+	may := func() bool { n = q.count; return q.consumers == 0 && q.moving == 0 && q.taken == 0 }
 	if !b.unbind(q, may, func(err error) { done <- err }) {
 		return 0, ErrQueueInUse
 	}
@@ -332,7 +333,7 @@ func (b *Broker) moveSome(ctx context.Context, q *queue, to Destination, limit i
 	return n, await(ctx, done)
 }
 
-// take takes messages from the head, counted by moving; none if there are none.
+// take takes messages from the head, counted by taken; none if there are none.
 func (q *queue) take(ctx context.Context, limit int) (some []entry, err error) {
 	for {
 		q.mu.Lock()
@@ -343,7 +344,7 @@ func (q *queue) take(ctx context.Context, limit int) (some []entry, err error) {
 			}
 			some = append(some, e)
 		}
-		q.moving += len(some)
+		q.taken += len(some)
 		var page <-chan struct{}
 		if len(some) == 0 && q.reads() {
 			if q.paged == nil {
@@ -395,19 +396,29 @@ func (q *queue) transfer(some []entry, qs *queues, to Destination, done func(err
 		break
 	}
 	qs.stats.Moved.Add(int64(n))
+	q.untake(some, n)
+	qs.vanish(other) // if it was made for what it refuses
+	return n, err
+}
+
+// untake ends what take began: the first n have moved, the others come back, or
+// are dropped with a queue that was deleted meanwhile.
+func (q *queue) untake(some []entry, n int) {
 	q.mu.Lock()
-	q.moving -= len(some)
+	defer q.unlock()
+	q.taken -= len(some)
 	for i := range some[:n] {
 		q.count--
 		q.size -= some[i].msg.Size()
 	}
 	for _, e := range some[n:] {
+		if q.gone {
+			q.discard(e, q.ending())
+			continue
+		}
 		q.giveBack(e)
 	}
 	q.pump()
-	q.unlock()
-	qs.vanish(other) // if it was made for what it refuses
-	return n, err
 }
 
 // fits tells how many of some the queue takes, and why not one more. The lock is

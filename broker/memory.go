@@ -65,6 +65,15 @@ func (q *memoryQueue) stored(id QueueID) StoredQueue {
 	return sq
 }
 
+func (q *memoryQueue) empty() bool {
+	for i := range q.lanes {
+		if len(q.lanes[i].messages) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // Apply implements Store.
 func (s *Memory) Apply(b Batch, done func(error)) {
 	err := s.Ready()
@@ -88,8 +97,9 @@ func (s *Memory) step(op *Op) {
 	case op.Kind == Describe:
 		s.describe(op)
 	case q == nil:
-	case op.Kind == Drop:
+	case op.Kind == Drop, op.Kind == Vanish && q.empty():
 		delete(s.queues, op.Queue)
+	case op.Kind == Vanish:
 	case op.Kind == Put:
 		q.lastSeq = max(q.lastSeq, op.At.Seq)
 		q.lanes[op.At.Lane].put(Stored{At: op.At, Message: op.Message, State: op.State})

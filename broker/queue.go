@@ -61,6 +61,8 @@ type queue struct {
 	out    *Batch        // what is to be applied before the lock is let go; nil: nothing
 	dead   []deadLetter  // what is to be moved once it is
 	moving int           // of those that were dead, not yet in their new queue
+	taken  int           // of count: in no list, as a Move has them
+	faulty bool          // count and lists were found to disagree; see sound
 	room   chan struct{} // closed when there is room again, if somebody waits for it
 	// wanting is the least that those who wait for room want.
 	wanting Extent

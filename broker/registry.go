@@ -124,30 +124,42 @@ func (qs *queues) vanish(q *queue) {
 	defer qs.mu.Unlock()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.empty() && !q.gone {
-		qs.remove(q, nil)
+	if q.empty() && !q.gone && q.sound() {
+		qs.take(q)
+		if q.described {
+			q.do(Op{Kind: Vanish, Queue: q.id})
+		}
+		q.flush(nil)
 	}
 }
 
 // remove takes a queue out, with all that it holds. Both locks are held.
 func (qs *queues) remove(q *queue, done func(error)) {
-	q.end()
-	q.announceRoom()
-	delete(qs.byKey, q.dest.Key())
-	qs.unlist(q)
+	q.sound() // what is deleted on purpose goes, but a fault is told
+	qs.take(q)
 	if q.described {
 		q.do(Op{Kind: Drop, Queue: q.id})
 	}
 	q.flush(done)
 }
 
+// take takes a queue out of the registry and ends it. Both locks are held.
+func (qs *queues) take(q *queue) {
+	q.end()
+	q.announceRoom()
+	delete(qs.byKey, q.dest.Key())
+	qs.unlist(q)
+}
+
 // end drops what waits in the queue, which takes nothing any more. What
-// consumers hold is settled by them. The queue's lock is held.
+// consumers hold is settled by them, and a Move finishes with what it has
+// taken. The queue's lock is held.
 func (q *queue) end() {
 	q.gone = true
-	q.set.stats.drop(q.ending(), q.count-q.held)
+	stays := q.held + q.taken
+	q.set.stats.drop(q.ending(), q.count-stays)
 	q.lanes, q.returned, q.delayed = nil, nil, schedule{}
-	q.count = q.held
+	q.count = stays
 	if q.wake != nil {
 		q.wake.Stop()
 	}

@@ -32,6 +32,9 @@ type Stats struct {
 	Dropped      atomic.Int64 // gone, for whatever reason; see DroppedFor
 	Unroutable   atomic.Int64 // to a reply destination that is gone
 	ReadErrors   atomic.Int64 // of the store
+	// Faults is how many queues were found with a count that disagrees with
+	// their lists, which is a fault of the broker.
+	Faults atomic.Int64
 
 	// Subscriptions is how many there are.
 	Subscriptions atomic.Int64

@@ -78,6 +78,10 @@ const (
 	// Clear forgets all messages of a lane behind a position, as if each was
 	// deleted.
 	Clear
+	// Vanish forgets a queue that holds nothing. If messages are in it, their
+	// count was wrong: they stay, the Store logs it, and Load gives the queue
+	// again.
+	Vanish
 )
 
 // A Position is a message's place in its queue: a queue consists of lanes, and

@@ -105,6 +105,7 @@ func (q *queue) join(groups map[group]*Group, now int64) {
 		q.mu.Unlock()
 		return
 	}
+	q.sound()
 	key := group{q.policy, q.dest.Kind}
 	d := Depth{Ready: q.count - q.held - q.delayed.count, Unacked: q.held, Delayed: q.delayed.count}
 	size, consumers, oldest := int64(q.size), q.consumers, int64(0)

@@ -194,6 +194,7 @@ func (c *collector) collectMessages(s sink) {
 	s.count(c.dead, b.Overflowed.Load(), broker.DropOverflow.String())
 	s.count(c.deadLettered, b.DeadLettered.Load())
 	s.count(c.moved, b.Moved.Load())
+	s.count(c.faults, b.Faults.Load())
 	for _, why := range broker.DropReasons() {
 		s.count(c.dropped, b.DroppedFor(why), why.String())
 	}

@@ -22,7 +22,7 @@ type names struct {
 	keyFetches, keys, keysAge, keysAreStale name
 
 	received, notTaken, unroutable, published, written, topicDropped             name
-	restored, enqueued, delivered, redelivered, acked, nacked, requeued          name
+	restored, enqueued, delivered, redelivered, acked, nacked, requeued, faults  name
 	dead, deadLettered, moved, dropped                                           name
 	queues, messages, size, consumers, unattended, oldest, topics, subscriptions name
 	writable, readErrors, elided, pendingOps, pendingReads, disk, free, minFree  name
@@ -108,6 +108,7 @@ func (n *names) nameMessages() {
 	n.deadLettered = n.counter("queue_messages_dead_lettered_total", "Dead messages that moved to a dead letter queue.")
 	n.moved = n.counter("queue_messages_moved_total", "Messages that an operator moved to another queue.")
 	n.dropped = n.counter("queue_messages_dropped_total", "Messages that are gone and were not acknowledged.", "reason")
+	n.faults = n.counter("queue_faults_total", "Queues that were found to have lost count of their messages.")
 }
 
 func (n *names) nameQueues() {

@@ -342,3 +342,26 @@ func testNextID(t *testing.T, open func() broker.Store) {
 		t.Errorf("the next id is %d after %d was used", next, last+100_000)
 	}
 }
+
+// testVanish: a queue vanishes only if it holds nothing.
+func testVanish(t *testing.T, open func() broker.Store) {
+	s := open()
+	d := Queue(t, "a")
+	put := Put(1, Seq(1), Message(d, "x"))
+	Apply(t, s, Describe(1, d), put, Describe(2, d))
+	Apply(t, s, broker.Op{Kind: broker.Vanish, Queue: 1}, broker.Op{Kind: broker.Vanish, Queue: 2})
+	for s := range twice(s, open) {
+		if queues, _ := Load(t, s); len(queues) != 1 || queues[0].ID != 1 {
+			t.Errorf("%d queues are left, want the one that holds a message", len(queues))
+		}
+		wantLane(t, s, 1, plain, "1:x ")
+	}
+	s = open()
+	Load(t, s)
+	Apply(t, s, Delete(put), broker.Op{Kind: broker.Vanish, Queue: 1})
+	for s := range twice(s, open) {
+		if queues, _ := Load(t, s); len(queues) != 0 {
+			t.Errorf("%d queues are left", len(queues))
+		}
+	}
+}

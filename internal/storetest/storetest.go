@@ -30,6 +30,7 @@ func Run(t *testing.T, newDisk func(t *testing.T) (open func() broker.Store)) {
 		{"Again", testAgain},
 		{"Clear", testClear},
 		{"Drop", testDrop},
+		{"Vanish", testVanish},
 		{"Describe", testDescribe},
 		{"UnknownQueue", testUnknownQueue},
 		{"LoadStops", testLoadStops},

@@ -87,6 +87,8 @@ func (e *encoder) step(op *broker.Op) error {
 		return e.describe(q, op.Meta)
 	case broker.Drop:
 		return e.drop(q)
+	case broker.Vanish:
+		return e.vanish(q)
 	case broker.Put:
 		return e.put(q, op)
 	case broker.Note:
@@ -141,6 +143,16 @@ func (e *encoder) drop(q *queue) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// vanish drops a queue, unless the broker has lost count of what it holds.
+func (e *encoder) vanish(q *queue) error {
+	if q.empty() {
+		return e.drop(q)
+	}
+	e.s.options.Log.Error("The broker took a queue for empty that holds messages; they stay, and are delivered after a restart.",
+		"queue", q.meta.Destination.String())
 	return nil
 }
 

@@ -1,0 +1,40 @@
+package broker
+
+import "fmt"
+
+// This file is what holds between the fields of a queue whenever nobody has its
+// lock.
+
+// check compares the queue's counters with its lists. It takes a time of its
+// lanes, not of its messages. The lock is held.
+func (q *queue) check() error {
+	listed := q.held + q.taken + len(q.returned) + q.delayed.count
+	for _, l := range q.lanes {
+		listed += l.window.len() + l.behind.Count + l.late.len()
+	}
+	delayed := len(q.delayed.soon) + q.delayed.behind.Count
+	switch {
+	case q.gone:
+		return nil // its lists have ended
+	case q.count != listed:
+		return fmt.Errorf("it counts %d messages, and its lists hold %d", q.count, listed)
+	case q.delayed.count != delayed:
+		return fmt.Errorf("it counts %d delayed messages, and its lists hold %d", q.delayed.count, delayed)
+	case q.count < 0, q.size < 0, q.held < 0, q.taken < 0, q.moving < 0, q.count == 0 && q.size != 0:
+		return fmt.Errorf("it counts %d messages of %d bytes, %d held, %d taken, %d moving", q.count, q.size, q.held, q.taken, q.moving)
+	}
+	return nil
+}
+
+// sound is check. A fault is logged and counted once for each queue, which
+// stays then, with all that it holds: a wrong count deletes nothing. The lock is
+// held.
+func (q *queue) sound() bool {
+	err := q.check()
+	if err != nil && !q.faulty {
+		q.faulty = true
+		q.set.stats.Faults.Add(1)
+		q.set.log.Error("a queue has lost count of its messages; it stays until a restart counts them again", "queue", q.dest.String(), "fault", err)
+	}
+	return err == nil
+}
