@@ -93,19 +93,6 @@ func (r *Rule) administers() bool {
 
 func isAdmin(action string) bool { return strings.HasPrefix(action, "admin:") }
 
-// aclWarnings are about rules that allow less than they seem to.
-func (c *Config) aclWarnings() []string {
-	var all []string
-	for i, r := range c.ACL {
-		whole := len(r.Destinations) == 0 || slices.ContainsFunc(r.Destinations, func(d string) bool { return strings.HasPrefix(d, "/") && isMany(d[1:]) })
-		if slices.ContainsFunc(r.Allow, isAdmin) && !whole {
-			all = append(all, fmt.Sprintf("acl[%d] allows an admin action for some destinations, which allows nothing: "+
-				"the admin API is about the whole broker; give it a rule of its own, without destinations", i))
-		}
-	}
-	return all
-}
-
 func overlap(a, b []string) bool {
 	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
 }
@@ -140,8 +127,7 @@ func checkPattern(pattern string, parts bool) string {
 	if len(pattern) > maxDestination || !isClean(pattern) {
 		return fmt.Sprintf("expected at most %d bytes without control characters", maxDestination)
 	}
-	// A claim's name may have dots, slashes and stars.
-	plain := regexp.MustCompile(`\{user\}|\{claim:[^{}]+\}`).ReplaceAllString(pattern, "x")
+	plain := fillTemplates(pattern, "x")
 	if strings.ContainsAny(plain, "{}") {
 		return "expected no braces but those of {user} and {claim:NAME}"
 	}
@@ -152,6 +138,12 @@ func checkPattern(pattern string, parts bool) string {
 		return "expected /user/**, or /user/queue/NAME for SUBSCRIBE, or /user/NAME/queue/NAME for SEND; topic may stand for queue"
 	}
 	return checkSegments(segments(plain), parts)
+}
+
+// fillTemplates puts text in the place of each template. A claim's name may
+// have dots, slashes and stars.
+func fillTemplates(pattern, text string) string {
+	return regexp.MustCompile(`\{user\}|\{claim:[^{}]+\}`).ReplaceAllLiteralString(pattern, text)
 }
 
 // segments cuts up a pattern. What stands behind /user/ is a user's name, which

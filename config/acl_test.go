@@ -13,7 +13,7 @@ func caseRules() []Rule {
 		{Name: "Staff", Roles: []string{"Staff", "staff"}, Allow: []string{"subscribe"}, Destinations: []string{"/topic/News.**"}},
 		{
 			Users: []string{"Ada"}, Claims: []ClaimMatch{{Name: "tenantId", Values: []string{"A", "a"}}},
-			Allow: []string{"send", "admin:read"}, Deny: []string{"admin:write"},
+			Allow: []string{"send"}, Deny: []string{"subscribe"},
 			Destinations: []string{"/queue/{user}.x", "/topic/teams.{claim:https://example.com/Team}.*"},
 		},
 	}
@@ -21,7 +21,7 @@ func caseRules() []Rule {
 
 const caseRulesJSON = `[
 	{"name": "Staff", "roles": ["Staff", "staff"], "allow": ["subscribe"], "destinations": ["/topic/News.**"]},
-	{"users": ["Ada"], "claims": [{"name": "tenantId", "values": ["A", "a"]}], "allow": ["send", "admin:read"], "deny": ["admin:write"],
+	{"users": ["Ada"], "claims": [{"name": "tenantId", "values": ["A", "a"]}], "allow": ["send"], "deny": ["subscribe"],
 		"destinations": ["/queue/{user}.x", "/topic/teams.{claim:https://example.com/Team}.*"]}
 ]`
 
@@ -37,8 +37,8 @@ ACL:
     destinations: ["/topic/News.**"]
   - users: [Ada]
     claims: [{ Name: tenantId, values: [A, a] }]
-    allow: [send, "admin:read"]
-    deny: ["admin:write"]
+    allow: [send]
+    deny: [subscribe]
     destinations:
       - "/queue/{user}.x"
       - /topic/teams.{claim:https://example.com/Team}.*
@@ -52,15 +52,15 @@ allow = ["subscribe"]
 destinations = ["/topic/News.**"]
 [[acl]]
 users = ["Ada"]
-allow = ["send", "admin:read"]
-deny = ["admin:write"]
+allow = ["send"]
+deny = ["subscribe"]
 destinations = ["/queue/{user}.x", "/topic/teams.{claim:https://example.com/Team}.*"]
 [[acl.claims]]
 name = "tenantId"
 values = ["A", "a"]
 `},
 		"json":        {name: "a.json", text: `{"auth": {"anonymous": true}, "acl": ` + caseRulesJSON + `}`},
-		"environment": {text: open + "acl: [{ deny: [send], destinations: [/a/b] }]", environ: []string{"HOOFBEAT_ACL=" + caseRulesJSON}},
+		"environment": {text: open + "acl: [{ deny: [send], destinations: [/queue/b] }]", environ: []string{"HOOFBEAT_ACL=" + caseRulesJSON}},
 		"flag":        {text: open, flags: []string{"--acl=" + caseRulesJSON}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,9 +72,9 @@ values = ["A", "a"]
 }
 
 func TestACLPrinted(t *testing.T) {
-	c := trial{text: open, environ: []string{"HOOFBEAT_ACL=" + `[{"name":"a<b","allow":["send"],"destinations":["/a/b"]}]`}}.mustLoad(t)
+	c := trial{text: open, environ: []string{"HOOFBEAT_ACL=" + `[{"name":"a<b","allow":["send"],"destinations":["/queue/b"]}]`}}.mustLoad(t)
 	want := Setting{
-		Key: "acl", Value: `[{"name":"a<b","allow":["send"],"destinations":["/a/b"]}]`, Source: "environment HOOFBEAT_ACL",
+		Key: "acl", Value: `[{"name":"a<b","allow":["send"],"destinations":["/queue/b"]}]`, Source: "environment HOOFBEAT_ACL",
 	}
 	if got := settings(c)["acl"]; got != want {
 		t.Errorf("got %+v", got)
@@ -92,7 +92,7 @@ func TestACLFaults(t *testing.T) {
 		action  = "expected one of send, subscribe, admin:read, admin:write"
 		name    = "expected a name of at most 256 bytes, without white space around it or control characters"
 		strings = "expected a list of strings"
-		rest    = "allow: [send], destinations: [/a/b]"
+		rest    = "allow: [send], destinations: [/queue/b]"
 	)
 	for _, tt := range []struct {
 		yaml string
@@ -154,11 +154,11 @@ func TestACLFaults(t *testing.T) {
 			`acl[0].claims[3].values: "c" (hoofbeat.yaml): ` + strings,
 			`acl[0].claims[4]: "d" (hoofbeat.yaml): expected a map such as {"name": "tenant", "values": ["a"]}`,
 		}},
-		{"acl: [{ allow: [send], deny: [subscribe, send], destinations: [/a/b] }]", []string{
+		{"acl: [{ allow: [send], deny: [subscribe, send], destinations: [/queue/b] }]", []string{
 			"acl[0]: {...} (hoofbeat.yaml): expected nothing in both allow and deny; the denial would always win",
 		}},
-		{"acl.destinations: [/a/b]", []string{
-			`acl.destinations: ["/a/b"] (hoofbeat.yaml): unknown key; did you mean acl?`,
+		{"acl.destinations: [/queue/b]", []string{
+			`acl.destinations: ["/queue/b"] (hoofbeat.yaml): unknown key; did you mean acl?`,
 		}},
 	} {
 		t.Run(tt.yaml, func(t *testing.T) {
@@ -265,7 +265,7 @@ func FuzzACL(f *testing.F) {
 	f.Add(caseRulesJSON)
 	f.Add(`[{"ALLOW":["send"],"destinations":["/\u2028/<"]}]`)
 	f.Add(`[{"allow":["send"],"allow":1}]`)
-	f.Add(`[{"allow":[],"deny":["send"],"destinations":["/a/b"],"claims":[{"name":"a","values":["b"]}]}]`)
+	f.Add(`[{"allow":[],"deny":["send"],"destinations":["/queue/b"],"claims":[{"name":"a","values":["b"]}]}]`)
 	f.Add(`null`)
 	f.Fuzz(func(t *testing.T, text string) {
 		kind := ruleKind()

@@ -137,8 +137,8 @@ func (k recordsKind[T]) readPart(record *T, name string, raw any, again bool) []
 			found[i].shown = whole
 		}
 	}
-	if len(found) == 0 {
-		assign(p.field(record), value)
+	if value != nil {
+		assign(p.field(record), value) // though it be faulty: relations look at what is right in it
 	}
 	return found
 }

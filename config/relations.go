@@ -27,6 +27,7 @@ func (l *loader) checkRelations(c *Config) {
 	l.checkReadable("auth.revoked_file", c.Auth.RevokedFile)
 	l.checkAudit(c.Log.Audit)
 	l.checkPrefixes(c)
+	l.checkRules(c)
 	l.checkStorage(c.Storage)
 	l.checkPolicies(c)
 	l.checkFrames(c)

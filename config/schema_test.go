@@ -162,7 +162,7 @@ listen: { websocket: { origins: ["*", "http://a"], path: /x }, tcp: { address: "
 limits: { connect_rate_per_ip: 7/m, frame_body_bytes: 1537, connect_timeout: 1h0m1s, trusted_proxies: [10.0.0.1, "fd00::/8"] }
 acl:
   - { name: "a, b", roles: [R, "x,y"], users: [Ünal], claims: [{ name: Tenant.id, values: [A, "<&>"] }], allow: [send], destinations: [/topic/A.**] }
-  - { deny: [subscribe, "admin:read"], destinations: ["/queue/{user}.{claim:https://a/b}"] }
+  - { deny: [subscribe], destinations: ["/queue/{user}.{claim:https://a/b}"] }
 destinations: [{ match: "/queue/Dead,<&>.>", durable: false }, { match: /queue/>, redelivery_delay: { initial: 1ms, multiplier: 1.25, max: 1h },
   dead_letter: "/queue/Dead,<&>.x", ttl: 36h, max_messages: 7, max_bytes: 1537, overflow: drop-oldest, prefetch: 65535, max_deliveries: 2 }]
 storage: { sync: interval, sync_interval: 20ms, min_free: 0, directory: Data }

@@ -26,14 +26,16 @@ func newConfigCommand() *cobra.Command {
 
 func newConfigCheckCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "check FILE",
+		Use:   "check [FILE]",
 		Short: "Report every fault of a configuration file, together with the environment",
-		Long: `Prints one line for each fault, with its key, where it stands and what is expected, or that there is none. Files that the
-configuration names are read, nothing is fetched. Exit code 0: no fault; 2: there are some.`,
+		Long: `Prints one line for each fault, with its key, where it stands and what is expected, or that there is none. Without FILE, it checks
+the file that ` + "`hoofbeat serve`" + ` would read here: that of --config, or hoofbeat.yaml, or /etc/hoofbeat/hoofbeat.yaml. Files that the
+configuration names are read, nothing is fetched. What is no fault but probably not meant is a warning on the standard error.
+Exit code 0: no fault; 2: there are some.`,
 		Example: "  hoofbeat config check /etc/hoofbeat/hoofbeat.yaml",
-		Args:    cobra.ExactArgs(1),
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := config.Load(config.Options{File: args[0], Environ: environment()})
+			c, err := configToCheck(cmd, args)
 			if err == nil {
 				_, faults := compilePolicies(c)
 				err = errors.Join(faults, checkAccess(cmd.Context(), c))
@@ -41,10 +43,32 @@ configuration names are read, nothing is fetched. Exit code 0: no fault; 2: ther
 			if err != nil {
 				return showFaults(cmd, err)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", args[0])
-			return err
+			return showSound(cmd, c)
 		},
 	}
+}
+
+// configToCheck is that of the file that was named, or else that serve would use.
+func configToCheck(cmd *cobra.Command, args []string) (*config.Config, error) {
+	if len(args) > 0 {
+		return config.Load(config.Options{File: args[0], Environ: environment()})
+	}
+	return readConfig(cmd)
+}
+
+// showSound prints which configuration has no faults, and its warnings.
+func showSound(cmd *cobra.Command, c *config.Config) error {
+	for _, w := range c.Warnings() {
+		if _, err := fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", w); err != nil {
+			return err
+		}
+	}
+	name := c.File
+	if name == "" {
+		name = "no configuration file"
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", name)
+	return err
 }
 
 func newConfigPrintCommand() *cobra.Command {

@@ -40,8 +40,26 @@ func writeConfig(t *testing.T, text string) string {
 func TestConfigCheckOK(t *testing.T) {
 	path := writeConfig(t, "auth: { anonymous: true }\n")
 	stdout, stderr, err := runConfig(t, "check", path)
-	if err != nil || stdout != path+": ok\n" || stderr != "" {
+	if err != nil || stdout != path+": ok\n" || stderr != "warning: everybody who can connect may do everything\n" {
 		t.Errorf("got %q, %q, %v", stdout, stderr, err)
+	}
+}
+
+// TestConfigCheckFindsTheFile looks where serve looks.
+func TestConfigCheckFindsTheFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if stdout, _, err := runConfig(t, "check"); err != nil || !strings.HasSuffix(stdout, ": ok\n") {
+		t.Errorf("without a file: %q, %v", stdout, err)
+	}
+	if err := os.WriteFile("hoofbeat.yaml", []byte("auth: { anonymous: true }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if stdout, _, err := runConfig(t, "check"); err != nil || stdout != "hoofbeat.yaml: ok\n" {
+		t.Errorf("in the directory: %q, %v", stdout, err)
+	}
+	named := writeConfig(t, "auth: { anonymous: yes }\n")
+	if _, stderr, err := runConfig(t, "check", "--config", named); err == nil || !strings.Contains(stderr, named) {
+		t.Errorf("named by --config: %q, %v", stderr, err)
 	}
 }
 
@@ -64,8 +82,8 @@ func TestConfigCheckFaults(t *testing.T) {
 }
 
 func TestConfigCheckWantsOneFile(t *testing.T) {
-	if _, _, err := runConfig(t, "check"); err == nil {
-		t.Error("no file was accepted")
+	if _, _, err := runConfig(t, "check", "a.yaml", "b.yaml"); err == nil {
+		t.Error("two files were accepted")
 	}
 }
 

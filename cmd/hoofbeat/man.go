@@ -76,7 +76,7 @@ hoofbeat.yaml - configuration of the hoofbeat message broker
 # DESCRIPTION
 
 The first of these files that exists is read; a name that ends in .toml or .json is read as that. Each key is an environment
-variable and a flag of **hoofbeat serve** as well. An unknown key is a fault. **hoofbeat config check** FILE tells all faults of a
+variable and a flag of **hoofbeat serve** as well. An unknown key is a fault. **hoofbeat config check** tells all faults of the
 file, **hoofbeat config print** shows what is in force and where that came from. While the broker runs, changes of rules, users,
 keys, revocations and policies are applied within a second; a file with faults changes nothing.
 

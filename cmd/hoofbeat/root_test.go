@@ -87,7 +87,7 @@ func TestMistypedCommands(t *testing.T) {
 		"srve":                     `unknown command "srve" for "hoofbeat"; did you mean serve?`,
 		"nothing-like-it":          `unknown command "nothing-like-it" for "hoofbeat"; see hoofbeat --help`,
 		"config chek":              `unknown command "chek" for "hoofbeat config"; did you mean check?`,
-		"config check":             "accepts 1 arg(s), received 0; usage: hoofbeat config check FILE [flags]",
+		"config check a b":         "accepts at most 1 arg(s), received 2; usage: hoofbeat config check [FILE] [flags]",
 		"serve --listen-websocket": "unknown flag: --listen-websocket; see hoofbeat serve --help",
 	} {
 		if r := runProgram(t.Context(), nil, strings.Fields(line)...); r.code != 1 || r.stdout != "" || r.stderr != "hoofbeat: "+want+"\n" {

@@ -1,0 +1,92 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+)
+
+// aclWarnings are about rules that never count.
+func (c *Config) aclWarnings() []string {
+	var all []string
+	for i, r := range c.ACL {
+		if why := c.nobody(r); why != "" {
+			all = append(all, fmt.Sprintf("acl[%d] concerns nobody: %s", i, why))
+		}
+		if j := slices.IndexFunc(c.ACL, func(by Rule) bool { return undoes(by, r) }); j >= 0 {
+			all = append(all, fmt.Sprintf("acl[%d] allows nothing: acl[%d] denies all of it, to everybody whom it concerns, and a denial wins", i, j))
+		} else if j := slices.IndexFunc(c.ACL[:i], func(by Rule) bool { return repeats(by, r) }); j >= 0 {
+			all = append(all, fmt.Sprintf("acl[%d] changes nothing: acl[%d] says all of it, of everybody whom it concerns", i, j))
+		}
+	}
+	return all
+}
+
+// nobody says why no client can be one that a rule is about; "" if one can.
+// Users and roles are known where only the configuration has them.
+func (c *Config) nobody(r Rule) string {
+	if c.Auth.JWT.Configured() {
+		return ""
+	}
+	if len(r.Claims) > 0 {
+		return "claims come with tokens, and no key for tokens is set at auth.jwt"
+	}
+	if c.Auth.UsersFile != "" {
+		return ""
+	}
+	users, roles := c.known()
+	switch {
+	case len(r.Users) > 0 && !overlap(r.Users, users):
+		return "no user of auth.users has one of its names, and no key for tokens is set at auth.jwt"
+	case len(r.Roles) > 0 && !overlap(r.Roles, roles):
+		return "no user of auth.users has one of its roles, nor do auth.anonymous_roles, and no key for tokens is set at auth.jwt"
+	}
+	return ""
+}
+
+// known lists the users, and all of their roles.
+func (c *Config) known() (users, roles []string) {
+	if c.Auth.Anonymous {
+		users, roles = []string{anonymousUser}, slices.Clone(c.Auth.AnonymousRoles)
+	}
+	for _, u := range c.Auth.Users {
+		users, roles = append(users, u.Name), append(roles, u.Roles...)
+	}
+	return users, roles
+}
+
+// undoes tells whether a rule denies all that another allows.
+func undoes(by, r Rule) bool {
+	return len(r.Allow) > 0 && len(r.Deny) == 0 && allIn(r.Allow, by.Deny) && concernsAll(by, r) && coversRule(by, r)
+}
+
+// repeats tells whether a rule allows and denies all that another does.
+func repeats(by, r Rule) bool {
+	return allIn(r.Allow, by.Allow) && allIn(r.Deny, by.Deny) && concernsAll(by, r) && coversRule(by, r)
+}
+
+// concernsAll tells whether a rule is about everybody whom another is about.
+func concernsAll(by, r Rule) bool {
+	return (len(by.Roles) == 0 || len(r.Roles) > 0 && allIn(r.Roles, by.Roles)) &&
+		(len(by.Users) == 0 || len(r.Users) > 0 && allIn(r.Users, by.Users)) &&
+		!slices.ContainsFunc(by.Claims, func(m ClaimMatch) bool {
+			return !slices.ContainsFunc(r.Claims, func(o ClaimMatch) bool { return o.Name == m.Name && allIn(o.Values, m.Values) })
+		})
+}
+
+// coversRule tells whether a rule's destinations match all that another's do.
+// Templates are left out: what they match depends on the user.
+func coversRule(by, r Rule) bool {
+	if len(by.Destinations) == 0 || len(r.Destinations) == 0 {
+		return len(by.Destinations) == len(r.Destinations)
+	}
+	return !slices.ContainsFunc(r.Destinations, func(d string) bool {
+		return !slices.ContainsFunc(by.Destinations, func(wide string) bool {
+			return wide == d || fillTemplates(wide, "") == wide && coversAll(wide, fillTemplates(d, "x"))
+		})
+	})
+}
+
+// allIn tells whether a list has every element of another.
+func allIn(part, whole []string) bool {
+	return !slices.ContainsFunc(part, func(s string) bool { return !slices.Contains(whole, s) })
+}
