@@ -4,38 +4,10 @@ import (
 	"hoofbeat/frames"
 
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/go-stomp/stomp/v3/frame"
 )
-
-func BenchmarkMatch10000(b *testing.B) {
-	root := &node{}
-	for i := range 10000 {
-		pattern := [...]string{"room.%d.*", "*.%d.typing", "user.%d.**", "**.%d.alert"}[i%4]
-		root.insert(fmt.Sprintf(pattern, i/4), &topic{})
-	}
-	for _, name := range []string{"room.77.typing", "user.42.a.b.c", "nothing.of.that"} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			var found []*topic
-			for b.Loop() {
-				found = root.match(name, found[:0])
-			}
-		})
-	}
-}
-
-// BenchmarkMatchHostile: the longest name against a pattern with many **.
-func BenchmarkMatchHostile(b *testing.B) {
-	root := &node{}
-	root.insert(strings.Repeat("**.", 300)+"b", &topic{})
-	name := strings.TrimSuffix(strings.Repeat("a.", 500), ".")
-	for b.Loop() {
-		root.match(name, nil)
-	}
-}
 
 // acker acknowledges each delivery after the call that brought it.
 type acker struct{ tag uint64 }

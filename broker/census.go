@@ -2,7 +2,6 @@ package broker
 
 import (
 	"iter"
-	"strings"
 )
 
 // Lists for operators. What is listed was there at one moment; it is described
@@ -101,30 +100,7 @@ func (ts *topics) all() []*topic {
 		all = append(all, t)
 	}
 	for _, root := range ts.spaces {
-		all = root.gather(all)
+		all = root.All(all)
 	}
 	return all
-}
-
-// gather appends the topics of a node and of all below it.
-func (n *node) gather(all []*topic) []*topic {
-	if n.topic != nil {
-		all = append(all, n.topic)
-	}
-	for _, c := range n.literal {
-		all = c.gather(all)
-	}
-	for _, c := range []*node{n.any, n.anyDepth} {
-		if c != nil {
-			all = c.gather(all)
-		}
-	}
-	return all
-}
-
-// Owner is the user whom a destination of Kind User belongs to, with the part
-// behind the user's name, such as /queue/news.
-func (d Destination) Owner() (user, rest string) {
-	user, rest, _ = strings.Cut(strings.TrimPrefix(d.key, UserPrefix), "\x00")
-	return user, rest
 }

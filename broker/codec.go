@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-stomp/stomp/v3/frame"
 
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 )
 
@@ -45,7 +46,7 @@ func AppendMessage(dst []byte, m *Message, s State, queue Destination) []byte {
 	}
 	if m.to != queue {
 		parts |= hasDestination
-		dst = appendDestination(dst, m.to)
+		dst = m.to.AppendRecord(dst)
 	}
 	rare := m.rarely()
 	if rare.header != nil {
@@ -154,10 +155,10 @@ const (
 func AppendQueueMeta(dst []byte, q QueueMeta) []byte {
 	at := len(dst)
 	dst = append(dst, 0)
-	dst = appendDestination(dst, q.Destination)
+	dst = q.Destination.AppendRecord(dst)
 	if q.Topic.Kind != 0 {
 		dst[at] |= hasTopic
-		dst = appendDestination(dst, q.Topic)
+		dst = q.Topic.AppendRecord(dst)
 	}
 	if q.Expiring {
 		dst[at] |= isExpiring
@@ -187,29 +188,6 @@ func ParseQueueMeta(b []byte) (QueueMeta, error) {
 		return QueueMeta{}, fmt.Errorf("%w: the description of a queue", ErrRecord)
 	}
 	return q, nil
-}
-
-// A destination is its kind, whether it is wild, the size of its space, its
-// key, and its text if that is not the key.
-func appendDestination(dst []byte, d Destination) []byte {
-	kind := byte(d.Kind) << 2
-	if d.wild {
-		kind |= 1
-	}
-	if d.text != d.key {
-		kind |= 2
-	}
-	dst = append(dst, kind)
-	dst = binary.AppendUvarint(dst, uint64(d.spaceSize))
-	dst = appendText(dst, d.key)
-	if d.text != d.key {
-		dst = appendText(dst, d.text)
-	}
-	return dst
-}
-
-func appendText(dst []byte, s string) []byte {
-	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
 
 // A reader takes parts off a record. After a fault, bad is set and all that it
@@ -249,29 +227,12 @@ func (r *reader) state() State {
 	return State{Attempts: uint16(r.number(1<<16 - 1)), Failures: uint16(r.number(1<<16 - 1))}
 }
 
-func (r *reader) text() string {
-	n := r.number(uint64(len(r.rest)))
-	if n > uint64(len(r.rest)) {
-		r.fail()
-		return ""
-	}
-	s := string(r.rest[:n])
-	r.rest = r.rest[n:]
-	return s
-}
-
 func (r *reader) destination() Destination {
-	kind := r.byte()
-	d := Destination{Kind: Kind(kind >> 2), wild: kind&1 != 0}
-	d.spaceSize = int(r.number(uint64(len(r.rest))))
-	d.key = r.text()
-	d.text = d.key
-	if kind&2 != 0 {
-		d.text = r.text()
-	}
-	if d.Kind < Topic || d.Kind > Durable || d.spaceSize > len(d.key) {
+	d, rest, ok := destination.CutRecord(r.rest)
+	if !ok {
 		r.fail()
-		return Destination{}
+		return d
 	}
+	r.rest = rest
 	return d
 }

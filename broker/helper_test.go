@@ -73,6 +73,20 @@ type discard struct{}
 func (discard) Deliver(*Message, uint64, int) bool { return true }
 func (discard) Overrun() Overflow                  { return DropNewest }
 
+// matches tells whether a pattern matches a name, segment by segment: what a
+// topic's tree does, in the plainest way.
+func matches(pattern, name []string) bool {
+	switch {
+	case len(pattern) == 0:
+		return len(name) == 0
+	case pattern[0] == "**":
+		return matches(pattern[1:], name) || len(name) > 0 && matches(pattern, name[1:])
+	case len(name) == 0:
+		return false
+	}
+	return (pattern[0] == "*" || pattern[0] == name[0]) && matches(pattern[1:], name[1:])
+}
+
 var (
 	alice = Owner{User: "alice", Connection: "c1"}
 	bob   = Owner{User: "bob", Connection: "c2"}

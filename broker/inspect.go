@@ -52,7 +52,7 @@ func (b *Broker) Queues() []QueueInfo {
 			all = append(all, q.info())
 		}
 	}
-	slices.SortFunc(all, func(x, y QueueInfo) int { return cmp.Compare(x.Destination.key, y.Destination.key) })
+	slices.SortFunc(all, func(x, y QueueInfo) int { return cmp.Compare(x.Destination.Key(), y.Destination.Key()) })
 	return all
 }
 

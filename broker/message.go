@@ -212,10 +212,10 @@ func (m *Message) Body() []byte { return m.tail[len(m.tail)-1-m.bodyLen : len(m.
 // for names under /user/, which only tell what the user's own name for it is.
 func (m *Message) Destination() string {
 	if m.to.Kind == User {
-		_, own, _ := strings.Cut(m.to.space(), "\x00/")
-		return UserPrefix + own + m.to.name()
+		_, own, _ := strings.Cut(m.to.Space(), "\x00/")
+		return UserPrefix + own + m.to.Name()
 	}
-	return m.to.text
+	return m.to.Text()
 }
 
 // To is where the message was sent, as it was read.

@@ -76,7 +76,7 @@ func (m *model) publish(text string, msg *Message) {
 	for _, c := range m.clients {
 		for _, s := range c.subs {
 			switch {
-			case s.dest.Kind != Topic || !matches(strings.Split(s.dest.name(), "."), name):
+			case s.dest.Kind != Topic || !matches(strings.Split(s.dest.Name(), "."), name):
 			case s.q != nil:
 				s.q.push(msg)
 			default:

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"math"
-	"strings"
 	"time"
 )
 
@@ -94,77 +93,4 @@ func (p *Policies) For(d Destination) *Policy {
 		}
 	}
 	return &p.Default
-}
-
-// Covers tells whether a destination is one of those that the pattern d means.
-// Wildcards of o are names like others, so that a pattern that is covered
-// need not mean less.
-func (d Destination) Covers(o Destination) bool {
-	if d.Kind != o.Kind || d.space() != o.space() {
-		return false
-	}
-	if !d.wild {
-		return d.name() == o.name()
-	}
-	return covers(strings.Split(d.name(), "."), strings.Split(o.name(), "."))
-}
-
-// covers matches segments. The work is bounded by the product of the lengths:
-// after a **, only the last one is ever tried again.
-func covers(pattern, name []string) bool {
-	p, n := 0, 0
-	again, from := -1, 0 // where the last ** is, and what it has to leave
-	for n < len(name) || p < len(pattern) {
-		switch {
-		case p < len(pattern) && pattern[p] == "**":
-			again, from = p, n
-			p++
-			continue
-		case p < len(pattern) && n < len(name) && glob(pattern[p], name[n]):
-			p, n = p+1, n+1
-			continue
-		case again < 0 || from >= len(name):
-			return false
-		}
-		from++
-		p, n = again+1, from
-	}
-	return true
-}
-
-// glob matches one segment; a * in it stands for any text without a separator.
-func glob(pattern, text string) bool {
-	head, rest, wild := strings.Cut(pattern, "*")
-	if !wild {
-		return pattern == text
-	}
-	if !strings.HasPrefix(text, head) {
-		return false
-	}
-	text = text[len(head):]
-	for {
-		var part string
-		if part, rest, wild = strings.Cut(rest, "*"); !wild {
-			return strings.HasSuffix(text, part)
-		}
-		i := strings.Index(text, part)
-		if i < 0 {
-			return false
-		}
-		text = text[i+len(part):]
-	}
-}
-
-// ForPolicy reads the pattern of a policy: of queues or topics, with wildcards
-// as in SUBSCRIBE, and also within a segment: /queue/*-user* are the queues that
-// Spring makes for the sessions of its users.
-func (n Namespace) ForPolicy(text string) (Destination, error) {
-	if err := checkText(text, maxName); err != nil {
-		return Destination{}, err
-	}
-	d, err := n.named(text, Owner{}, policyPattern, policyPattern)
-	if err == nil && d.Kind != Topic && d.Kind != Queue {
-		err = unusable("%q is the name of no topic and no queue, which policies are for.", text)
-	}
-	return d, err
 }

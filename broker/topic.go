@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"hoofbeat/destination"
 )
 
 // A topic is one pattern that somebody subscribed to, with or without
@@ -23,9 +25,9 @@ type topic struct {
 // topics is the registry of topics, and finds those that a destination matches.
 type topics struct {
 	mu     sync.RWMutex
-	exact  map[string]*topic // by key; guarded by mu
-	spaces map[string]*node  // patterns with wildcards, by space; guarded by mu
-	count  int               // of both; guarded by mu
+	exact  map[string]*topic                    // by key; guarded by mu
+	spaces map[string]*destination.Tree[*topic] // patterns with wildcards, by space; guarded by mu
+	count  int                                  // of both; guarded by mu
 
 	// generation changes whenever a topic or a durable subscription comes or
 	// goes, so that a [route] knows when it is out of date. Written under mu.
@@ -41,7 +43,7 @@ type route struct {
 }
 
 func newTopics() *topics {
-	return &topics{exact: make(map[string]*topic), spaces: make(map[string]*node)}
+	return &topics{exact: make(map[string]*topic), spaces: make(map[string]*destination.Tree[*topic])}
 }
 
 // add subscribes s to its destination.
@@ -94,11 +96,12 @@ func (ts *topics) remove(s *Subscription) {
 }
 
 func (ts *topics) find(d Destination) *topic {
-	if !d.wild {
+	if !d.Wild() {
 		return ts.exact[d.Key()]
 	}
-	if root := ts.spaces[d.space()]; root != nil {
-		return root.find(d.name())
+	if root := ts.spaces[d.Space()]; root != nil {
+		t, _ := root.Find(d.Name())
+		return t
 	}
 	return nil
 }
@@ -106,16 +109,16 @@ func (ts *topics) find(d Destination) *topic {
 func (ts *topics) insert(t *topic) {
 	ts.generation.Add(1)
 	ts.count++
-	if !t.dest.wild {
+	if !t.dest.Wild() {
 		ts.exact[t.dest.Key()] = t
 		return
 	}
-	root := ts.spaces[t.dest.space()]
+	root := ts.spaces[t.dest.Space()]
 	if root == nil {
-		root = &node{}
-		ts.spaces[t.dest.space()] = root
+		root = &destination.Tree[*topic]{}
+		ts.spaces[t.dest.Space()] = root
 	}
-	root.insert(t.dest.name(), t)
+	root.Insert(t.dest.Name(), t)
 }
 
 // delete forgets t, whose subscribers are all gone.
@@ -124,13 +127,13 @@ func (ts *topics) delete(t *topic) {
 	ts.count--
 	// A Publisher may remember t for as long as it sends nothing.
 	t.subs.Store(&[]*Subscription{})
-	if !t.dest.wild {
+	if !t.dest.Wild() {
 		delete(ts.exact, t.dest.Key())
 		return
 	}
-	root := ts.spaces[t.dest.space()]
-	if root.remove(t.dest.name()); root.empty() {
-		delete(ts.spaces, t.dest.space())
+	root := ts.spaces[t.dest.Space()]
+	if root.Remove(t.dest.Name()); root.Empty() {
+		delete(ts.spaces, t.dest.Space())
 	}
 }
 
@@ -142,8 +145,8 @@ func (ts *topics) resolve(d Destination) route {
 	if t := ts.exact[d.Key()]; t != nil {
 		r.topics = append(r.topics, t)
 	}
-	if root := ts.spaces[d.space()]; root != nil {
-		r.topics = root.match(d.name(), r.topics)
+	if root := ts.spaces[d.Space()]; root != nil {
+		r.topics = root.Match(d.Name(), r.topics)
 	}
 	for _, t := range r.topics {
 		for _, s := range *t.subs.Load() {

@@ -1,7 +1,6 @@
-package broker
+package destination
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -38,8 +37,8 @@ func TestMatchTable(t *testing.T) {
 		{"*.*", []string{"a.b"}, []string{"a", "a.b.c"}},
 	}
 	for _, tt := range tests {
-		root := &node{}
-		root.insert(tt.pattern, &topic{})
+		root := &node[string]{}
+		root.insert(tt.pattern, tt.pattern)
 		for _, name := range tt.yes {
 			if n := len(root.match(name, nil)); n != 1 {
 				t.Errorf("%q against %q: found %d times, want once", tt.pattern, name, n)
@@ -63,19 +62,19 @@ func randomName(r *rand.Rand, alphabet []string, most int) string {
 
 // A forest is a tree of patterns and the plain list of them.
 type forest struct {
-	root     node
-	patterns map[string]*topic
+	root     node[string]
+	patterns map[string]bool
 }
 
 func (f *forest) insert(pattern string) {
-	if f.patterns[pattern] == nil {
-		f.patterns[pattern] = &topic{dest: Destination{key: pattern}}
-		f.root.insert(pattern, f.patterns[pattern])
+	if !f.patterns[pattern] {
+		f.patterns[pattern] = true
+		f.root.insert(pattern, pattern)
 	}
 }
 
 func (f *forest) remove(pattern string) {
-	if f.patterns[pattern] != nil {
+	if f.patterns[pattern] {
 		f.root.remove(pattern)
 		delete(f.patterns, pattern)
 	}
@@ -84,14 +83,12 @@ func (f *forest) remove(pattern string) {
 func (f *forest) check(tb testing.TB, name string) {
 	tb.Helper()
 	var got, want []string
-	for _, t := range f.root.match(name, nil) {
-		got = append(got, t.dest.key)
-	}
+	got = f.root.match(name, got)
 	for p := range f.patterns {
 		if matches(strings.Split(p, "."), strings.Split(name, ".")) {
 			want = append(want, p)
 		}
-		if f.root.find(p) != f.patterns[p] {
+		if found, ok := f.root.find(p); !ok || found != p {
 			tb.Fatalf("%q is not found", p)
 		}
 	}
@@ -101,7 +98,7 @@ func (f *forest) check(tb testing.TB, name string) {
 		tb.Fatalf("%q matches %q, want %q", name, got, want)
 	}
 	if n := f.root.len(); n != len(f.patterns) {
-		tb.Fatalf("the tree has %d topics, want %d", n, len(f.patterns))
+		tb.Fatalf("the tree has %d patterns, want %d", n, len(f.patterns))
 	}
 }
 
@@ -110,7 +107,7 @@ func TestMatchRandom(t *testing.T) {
 	all := append([]string{"*", "**"}, literals...)
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 0))
-		f := forest{patterns: make(map[string]*topic)}
+		f := forest{patterns: make(map[string]bool)}
 		for range 100 {
 			switch p := randomName(r, all, 5); r.IntN(3) {
 			case 0:
@@ -145,9 +142,9 @@ func TestMatchSteps(t *testing.T) {
 		strings.Repeat("**.*.", 100) + "b",
 		strings.Repeat("**.a.", 100) + "**",
 	} {
-		root := &node{}
-		root.insert(pattern, &topic{})
-		m := matcher{}
+		root := &node[string]{}
+		root.insert(pattern, pattern)
+		m := matcher[string]{}
 		m.add(root)
 		for s := range strings.SplitSeq(name, ".") {
 			m.step(s)
@@ -168,7 +165,7 @@ func FuzzMatch(f *testing.F) {
 		if len(patterns) > 100 || strings.Count(name, ".") > 12 {
 			return // the plain matcher takes exponential time
 		}
-		tree := forest{patterns: make(map[string]*topic)}
+		tree := forest{patterns: make(map[string]bool)}
 		for p := range strings.FieldsSeq(patterns) {
 			if strings.Count(p, "**") < 6 {
 				tree.insert(p)
@@ -188,18 +185,18 @@ func FuzzMatch(f *testing.F) {
 // TestMatchSharedPrefixes: nodes that several patterns need stay until the
 // last of these goes.
 func TestMatchSharedPrefixes(t *testing.T) {
-	root := &node{}
+	root := &node[string]{}
 	patterns := []string{"a", "a.b", "a.b.*", "a.*", "a.*.c", "**", "**.a", "*.**"}
 	for i, p := range patterns {
-		root.insert(p, &topic{dest: Destination{key: p}})
+		root.insert(p, p)
 		if root.len() != i+1 {
-			t.Fatalf("%d topics after %d patterns", root.len(), i+1)
+			t.Fatalf("%d values after %d patterns", root.len(), i+1)
 		}
 	}
 	for i, p := range patterns {
 		root.remove(p)
 		for j, q := range patterns {
-			if found := root.find(q) != nil; found != (j > i) {
+			if _, found := root.find(q); found != (j > i) {
 				t.Errorf("after %q was removed, %q is found: %v", p, q, found)
 			}
 		}
@@ -209,25 +206,5 @@ func TestMatchSharedPrefixes(t *testing.T) {
 	}
 }
 
-func ExampleNamespace_ForSubscribe() {
-	d, _ := DefaultNamespace().ForSubscribe("/topic/news/*/#", Owner{})
-	fmt.Println(d.Key(), d.Wild())
-	// Output: /topic/news.*.** true
-}
-
-// len is how many topics are at and below n.
-func (n *node) len() int {
-	total := 0
-	if n.topic != nil {
-		total++
-	}
-	for _, c := range n.literal {
-		total += c.len()
-	}
-	for _, c := range []*node{n.any, n.anyDepth} {
-		if c != nil {
-			total += c.len()
-		}
-	}
-	return total
-}
+// len is how many patterns end at and below n.
+func (n *node[T]) len() int { return len(n.gather(nil)) }

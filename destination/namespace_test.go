@@ -1,9 +1,14 @@
-package broker
+package destination
 
 import (
 	"errors"
 	"strings"
 	"testing"
+)
+
+var (
+	alice = Owner{User: "alice", Connection: "c1"}
+	bob   = Owner{User: "bob", Connection: "c2"}
 )
 
 func TestDestinationKinds(t *testing.T) {
@@ -54,14 +59,14 @@ func TestDestinationKinds(t *testing.T) {
 			t.Errorf("%q: %v", tt.text, err)
 			continue
 		}
-		if d.Kind != tt.kind || d.Key() != tt.key || d.Wild() != tt.wild || d.space()+d.name() != tt.key {
+		if d.Kind != tt.kind || d.Key() != tt.key || d.Wild() != tt.wild || d.Space()+d.Name() != tt.key {
 			t.Errorf("%q: got kind %d, key %q, wild %v; want %d, %q, %v", tt.text, d.Kind, d.Key(), d.Wild(), tt.kind, tt.key, tt.wild)
 		}
 	}
 }
 
 func TestDestinationRefused(t *testing.T) {
-	long := strings.Repeat("x", maxName)
+	long := strings.Repeat("x", MaxBytes)
 	const both, sub, send = "both", "subscribe", "send"
 	tests := []struct {
 		when, text string
@@ -124,7 +129,7 @@ func TestDestinationRefused(t *testing.T) {
 
 func wantRefused(t *testing.T, what, text string, err error, unknown bool, says string) {
 	t.Helper()
-	var de *DestinationError
+	var de *Error
 	if !errors.As(err, &de) {
 		t.Errorf("%s %.40q: error is %v", what, text, err)
 		return
@@ -135,7 +140,7 @@ func wantRefused(t *testing.T, what, text string, err error, unknown bool, says 
 }
 
 func TestDestinationLongest(t *testing.T) {
-	text := "/topic/" + strings.Repeat("x", maxName-len("/topic/"))
+	text := "/topic/" + strings.Repeat("x", MaxBytes-len("/topic/"))
 	if _, err := DefaultNamespace().ForSend(text, alice); err != nil {
 		t.Error(err)
 	}
@@ -159,7 +164,7 @@ func TestNamespaceOfItsOwn(t *testing.T) {
 
 func TestReplyTo(t *testing.T) {
 	n := DefaultNamespace()
-	longest := strings.Repeat("x", maxName-len(TempPrefix))
+	longest := strings.Repeat("x", MaxBytes-len(TempPrefix))
 	for _, name := range []string{"r", "r.s", "r/s", ".r", "..", "a b", "#a", longest} {
 		d, err := n.ForSubscribe(TempPrefix+name, alice)
 		if err != nil {
@@ -236,12 +241,12 @@ func checkReach(t *testing.T, text string, me, you Owner) {
 		mine[userSpace(me.User, kind)] = UserPrefix + me.User + "/"
 	}
 	if d, err := n.ForSubscribe(text, you); err == nil {
-		if _, reached := mine[d.space()]; reached {
+		if _, reached := mine[d.Space()]; reached {
 			t.Fatalf("SUBSCRIBE to %q reaches %q", text, d.Key())
 		}
 	}
 	if d, err := n.ForSend(text, you); err == nil {
-		says, reached := mine[d.space()]
+		says, reached := mine[d.Space()]
 		if reached && !strings.HasPrefix(strings.ReplaceAll(text, "%2F", "/"), says) {
 			t.Fatalf("SEND to %q reaches %q", text, d.Key())
 		}
@@ -249,8 +254,8 @@ func checkReach(t *testing.T, text string, me, you Owner) {
 }
 
 func checkDestination(t *testing.T, text string, mine, yours Destination, same bool) {
-	if mine.space()+mine.name() != mine.Key() || mine.name() == "" {
-		t.Fatalf("%q: space %q and name %q of %q", text, mine.space(), mine.name(), mine.Key())
+	if mine.Space()+mine.Name() != mine.Key() || mine.Name() == "" {
+		t.Fatalf("%q: space %q and name %q of %q", text, mine.Space(), mine.Name(), mine.Key())
 	}
 	own := strings.HasPrefix(text, TempPrefix) || strings.HasPrefix(text, UserPrefix+"queue/") || strings.HasPrefix(text, UserPrefix+"topic/")
 	bySend := mine.Kind == User && !own
@@ -259,7 +264,7 @@ func checkDestination(t *testing.T, text string, mine, yours Destination, same b
 		t.Fatalf("%q of two connections is one: %q", text, mine.Key())
 	case mine.Kind == User && own && !same && !mine.Wild() && mine.Key() == yours.Key():
 		// A SEND to /user/queue/queue/x is to the user called queue.
-		if !strings.HasPrefix(mine.space(), UserPrefix+"queue\x00") && !strings.HasPrefix(mine.space(), UserPrefix+"topic\x00") {
+		if !strings.HasPrefix(mine.Space(), UserPrefix+"queue\x00") && !strings.HasPrefix(mine.Space(), UserPrefix+"topic\x00") {
 			t.Fatalf("%q of two users is one: %q", text, mine.Key())
 		}
 	case (mine.Kind == Topic || mine.Kind == Queue || bySend) && mine.Key() != yours.Key():
