@@ -34,14 +34,13 @@ func (q *queue) admit(count, size int, keep bool) verdict {
 			return verdict{err: err}
 		}
 	}
-	p := q.policy
-	if !p.over(q.count+count, q.size+size) {
+	if !q.over(q.count+count, q.size+size) {
 		return verdict{}
 	}
-	if p.over(count, size) {
+	if q.over(count, size) {
 		return verdict{err: ErrQueueFull} // they would never fit
 	}
-	switch p.Overflow {
+	switch q.policy.Overflow {
 	case DropHead:
 		return verdict{} // append makes room
 	case BlockSender:
@@ -59,6 +58,14 @@ func (p *Policy) over(count, size int) bool {
 	return p.MaxMessages > 0 && count > p.MaxMessages || p.MaxBytes > 0 && size > p.MaxBytes
 }
 
+// over tells whether the queue would be beyond its limits with so much. Limits
+// are for what clients share: a private queue has its backlog.
+func (q *queue) over(count, size int) bool { return !q.private && q.policy.over(count, size) }
+
+// dropsHead tells whether the queue is to be kept within limits by giving up
+// its oldest messages.
+func (q *queue) dropsHead() bool { return !q.private && q.policy.Overflow == DropHead }
+
 // dropHead gives up the oldest messages of the lowest priority until so much
 // more fits, but not more of them than come in: what a new policy finds in a
 // queue stays there. What is with consumers stays as well, and what is on its
@@ -69,7 +76,7 @@ func (q *queue) dropHead(count, size int) {
 
 // giveUp drops messages until more fits, but not more than most.
 func (q *queue) giveUp(pop func(owed Extent) (entry, bool), more, most Extent) {
-	for q.policy.over(q.count+more.Count, q.size+more.Size) && (most.Count > 0 || most.Size > 0) {
+	for q.over(q.count+more.Count, q.size+more.Size) && (most.Count > 0 || most.Size > 0) {
 		e, ok := pop(most)
 		if !ok {
 			return

@@ -182,10 +182,7 @@ func (b *Broker) Subscribe(o SubscribeOptions) (*Subscription, error) {
 		return s, b.attach(s, o)
 	case o.Destination.Kind == Topic || o.Destination.Kind == User:
 		if o.Ack != AckAuto {
-			q := b.queues.make(o.Destination)
-			q.backlog = o.Backlog
-			b.queues.passing.Store(q, nil)
-			b.consume(s, q, o)
+			b.consume(s, b.queues.makePassing(o.Destination, o.Backlog), o)
 		}
 		b.topics.add(s)
 	default:

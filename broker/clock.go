@@ -14,7 +14,7 @@ const readAgainAfter = time.Second
 // expires is when m expires in this queue; 0: never.
 func (q *queue) expires(m *Message) int64 {
 	at := m.rarely().expires
-	if q.policy.TTL > 0 && m.arrived != 0 {
+	if q.hasTTL() && m.arrived != 0 {
 		if own := m.arrived + q.policy.TTL.Milliseconds(); at == 0 || own < at {
 			at = own
 		}
@@ -49,7 +49,11 @@ func sooner(a, b int64) int64 {
 }
 
 // mayExpire tells whether it may have messages that expire.
-func (q *queue) mayExpire() bool { return q.count > 0 && (q.expiring || q.policy.TTL > 0) }
+func (q *queue) mayExpire() bool { return q.count > 0 && (q.expiring || q.hasTTL()) }
+
+// hasTTL tells whether its policy lets messages expire. Like limits, that is for
+// what clients share.
+func (q *queue) hasTTL() bool { return q.policy.TTL > 0 && !q.private }
 
 // nextExpiry is when the first of the heads expires, as far as they are in
 // memory; else now.

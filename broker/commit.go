@@ -7,19 +7,31 @@ type commitment struct {
 	// targets has for each message the queues that it goes to: its own, or
 	// those of durable subscriptions.
 	targets [][]*queue
-	graves  map[*queue]*queue // where the dead of a queue go
+	graves  map[*queue]*queue // where the dead of a queue go, if they go anywhere
 	locked  []*queue          // in their order
 }
 
-// lock finds and locks the queues; false, and none locked, if that has to be
-// tried again because one has vanished or has another policy meanwhile.
-func (c *commitment) lock() bool {
-	c.find()
+// lock finds and locks the queues. One may have vanished between the two; then
+// it is done again with the registry's lock held, which keeps all of them.
+func (c *commitment) lock() {
+	c.find(c.qs.get)
+	if c.lockFound() {
+		return
+	}
+	c.qs.mu.Lock()
+	defer c.qs.mu.Unlock()
+	c.find(c.qs.got)
+	c.lockFound()
+}
+
+// lockFound locks the queues; false, and none locked, if one has vanished that
+// messages go to.
+func (c *commitment) lockFound() bool {
 	for i, q := range c.locked {
 		q.mu.Lock()
-		if c.stale(q) {
+		if q.gone && q.dest.Kind == Queue {
 			for _, q := range c.locked[:i+1] {
-				q.unlock()
+				q.mu.Unlock()
 			}
 			return false
 		}
@@ -27,29 +39,14 @@ func (c *commitment) lock() bool {
 	return true
 }
 
-// stale tells whether a queue that was locked is not the one to use.
-func (c *commitment) stale(q *queue) bool {
-	if q.gone && q.dest.Kind == Queue {
-		return true
-	}
-	grave, ok := c.graves[q]
-	if !ok {
-		return false
-	}
-	if grave == nil {
-		return q.policy.DeadLetter.Kind != 0
-	}
-	return q.policy.DeadLetter.Key() != grave.dest.Key()
-}
-
-// find gathers the queues.
-func (c *commitment) find() {
+// find gathers the queues. get gives those with names.
+func (c *commitment) find(get func(Destination) *queue) {
 	c.targets, c.graves, c.locked = make([][]*queue, len(c.t.messages)), make(map[*queue]*queue), nil
 	now := c.qs.now()
 	for i, m := range c.t.messages {
 		switch m.to.Kind {
 		case Queue:
-			c.targets[i] = []*queue{c.qs.get(m.to)}
+			c.targets[i] = []*queue{get(m.to)}
 		case Topic, User:
 			c.targets[i] = c.t.publisher.routeOf(m.to).durable
 		}
@@ -62,21 +59,20 @@ func (c *commitment) find() {
 		q := cl.consumer.q
 		c.locked = append(c.locked, q)
 		if cl.how != acknowledged {
-			c.graves[q] = c.graveOf(q)
-			if g := c.graves[q]; g != nil {
-				c.locked = append(c.locked, g)
+			if to := q.deadLetters(); to.Kind != 0 {
+				c.graves[q] = get(to)
+				c.locked = append(c.locked, c.graves[q])
 			}
 		}
 	}
 	c.locked = distinct(c.locked)
 }
 
-// graveOf is the dead letter queue of a queue, nil if it has none.
-func (c *commitment) graveOf(q *queue) *queue {
-	if to := c.qs.policies.Load().For(q.named()).DeadLetter; to.Kind != 0 {
-		return c.qs.get(to)
-	}
-	return nil
+// deadLetters is where the dead of the queue go. Nothing is locked.
+func (q *queue) deadLetters() Destination {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.policy.DeadLetter
 }
 
 // admit asks the queues whether the messages may come in.
@@ -152,13 +148,20 @@ func (c *commitment) apply(done func(error)) {
 	c.qs.recycle(batch)
 }
 
-// inter moves what died of the claims.
+// inter moves what died of the claims. Where a reload came between find and
+// lock, the dead go to a queue that is not locked: unlock buries them.
 func (c *commitment) inter() {
 	for q, grave := range c.graves {
-		if dead := q.dead; grave != nil && len(dead) > 0 {
-			q.dead = nil
-			q.inter(dead, grave)
+		var here, elsewhere []deadLetter
+		for _, d := range q.dead {
+			if d.to.Key() == grave.dest.Key() {
+				here = append(here, d)
+			} else {
+				elsewhere = append(elsewhere, d)
+			}
 		}
+		q.dead = elsewhere
+		q.inter(here, grave)
 	}
 }
 

@@ -23,6 +23,7 @@ const (
 type deadLetter struct {
 	entry
 	reason reason
+	to     *Destination // by the policy when it died
 }
 
 // die ends a message that is in no list of the queue's any more: it moves to
@@ -37,7 +38,7 @@ func (q *queue) die(e entry, why reason) {
 		q.remove(&e)
 		return
 	}
-	q.dead = append(q.dead, deadLetter{entry: e, reason: why})
+	q.dead = append(q.dead, deadLetter{entry: e, reason: why, to: &q.policy.DeadLetter})
 }
 
 // discard drops a message that is in no list of the queue's any more.
@@ -48,11 +49,32 @@ func (q *queue) discard(e entry, why DropReason) {
 	q.remove(&e)
 }
 
-// bury moves dead messages, whose number is counted by moving, to the dead
-// letter queue, one batch for all of them. Nothing is locked. done is called
-// when that is as safe as it gets.
+// bury moves dead messages, whose number is counted by moving, to their dead
+// letter queues: mostly one, but a reload may have changed it meanwhile. Each
+// gets one batch. Nothing is locked. done is called when all of that is as safe
+// as it gets.
 func (q *queue) bury(dead []deadLetter, done func(error)) {
-	to := q.deadLetterQueue()
+	for rest := dead; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].to.Key() == rest[0].to.Key() {
+			n++
+		}
+		some := rest[:n]
+		if rest = rest[n:]; len(rest) > 0 {
+			q.buryIn(*some[0].to, some, nil)
+		} else {
+			q.buryIn(*some[0].to, some, done)
+		}
+	}
+	q.mu.Lock()
+	q.moving -= len(dead)
+	q.rest()
+	q.unlock()
+	q.set.vanish(q)
+}
+
+// buryIn moves dead messages to one queue.
+func (q *queue) buryIn(to Destination, dead []deadLetter, done func(error)) {
 	for {
 		grave := q.set.get(to)
 		grave.mu.Lock()
@@ -64,24 +86,8 @@ func (q *queue) bury(dead []deadLetter, done func(error)) {
 		grave.pump()
 		grave.flush(done)
 		grave.unlock()
-		break
+		return
 	}
-	q.mu.Lock()
-	q.moving -= len(dead)
-	q.rest()
-	q.unlock()
-	q.set.vanish(q)
-}
-
-// deadLetterQueue is where dead messages go. A policy that was changed while
-// some were on their way may name none any more; then they go back.
-func (q *queue) deadLetterQueue() Destination {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if to := q.policy.DeadLetter; to.Kind != 0 {
-		return to
-	}
-	return q.dest
 }
 
 // inter puts dead messages into their new queue, whose lock is held, as part

@@ -62,7 +62,7 @@ func (b *Broker) OverLimits() []QueueInfo {
 	var over []QueueInfo
 	for _, q := range b.queues.all() {
 		q.mu.Lock()
-		is := q.policy.over(q.count, q.size)
+		is := q.over(q.count, q.size)
 		q.mu.Unlock()
 		if is {
 			over = append(over, q.info())

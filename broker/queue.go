@@ -89,18 +89,29 @@ type verdict struct {
 	wait chan struct{} // it is to come again when this is closed
 }
 
-// push puts a message at the end and reports whether the queue still took it;
-// false says that it has vanished, and another has its name.
+// push puts a message at the end of a private queue, which has no limits but
+// its backlog, and reports whether the queue still took it; false says that it
+// has ended.
 func (q *queue) push(m *Message) bool {
-	there, _ := q.pushDurably(m, nil, nil, false)
-	return there
+	q.mu.Lock()
+	defer q.unlock()
+	if q.gone {
+		return false
+	}
+	if q.makeRoom(m) {
+		q.append(m, State{})
+		q.pump()
+	}
+	return true
 }
 
-// pushDurably is push; done is called once the message is kept as safely as
-// this queue keeps any, or with the reason why it is not. If wait is not nil
+// pushDurably puts a message at the end of a queue that clients share, and
+// reports whether the queue was still there; false says that it has vanished,
+// and another has its name. done is called once the message is kept as safely
+// as this queue keeps any, or with the reason why it is not. If wait is not nil
 // the message was not taken, and done will not be called. Otherwise it is
 // counted as sent in from, unless that is nil. Forced messages are taken beyond
-// the limits.
+// the limits, as admit was asked before.
 func (q *queue) pushDurably(m *Message, done func(error), from *tally, forced bool) (there bool, wait <-chan struct{}) {
 	q.mu.Lock()
 	if q.gone {
@@ -118,11 +129,6 @@ func (q *queue) pushDurably(m *Message, done func(error), from *tally, forced bo
 
 // offer is pushDurably with the lock held.
 func (q *queue) offer(m *Message, done func(error), from *tally, forced bool) (taken bool, wait <-chan struct{}) {
-	if !q.makeRoom(m) {
-		from.countSent(1)
-		finished(done, nil)
-		return false, nil
-	}
 	if !forced {
 		if v := q.admit(1, m.Size(), q.keeps(m)); v != (verdict{}) {
 			if v.wait == nil {
@@ -174,7 +180,7 @@ func (q *queue) keeps(m *Message) bool {
 // append puts a message at the end, and gives up the head where that is the
 // policy of a full queue. The lock is held.
 func (q *queue) append(m *Message, s State) {
-	if q.policy.Overflow == DropHead {
+	if q.dropsHead() {
 		q.dropHead(1, m.Size())
 	}
 	q.seq++
@@ -210,7 +216,7 @@ func (q *queue) wanted() bool { return q.look || q.steadilyWanted() }
 // steadilyWanted tells whether messages are taken from its head, by consumers
 // or to make room.
 func (q *queue) steadilyWanted() bool {
-	return q.consumers > 0 || q.takers > 0 || q.policy.Overflow == DropHead && (q.policy.MaxMessages > 0 || q.policy.MaxBytes > 0)
+	return q.consumers > 0 || q.takers > 0 || q.dropsHead() && (q.policy.MaxMessages > 0 || q.policy.MaxBytes > 0)
 }
 
 func (q *queue) hasRoom(l *lane, m *Message) bool {

@@ -80,7 +80,13 @@ func (qs *queues) get(d Destination) *queue {
 	}
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
-	if q = qs.byKey[key]; q == nil {
+	return qs.got(d)
+}
+
+// got is get with the lock held.
+func (qs *queues) got(d Destination) *queue {
+	q := qs.byKey[d.Key()]
+	if q == nil {
 		q = qs.make(d)
 		qs.enter(q)
 	}
@@ -247,15 +253,38 @@ func (qs *queues) restore(s StoredQueue) *queue {
 func (qs *queues) setPolicies(p *Policies) {
 	qs.policies.Store(p)
 	for _, q := range qs.all() {
-		q.mu.Lock()
-		if q.policy = p.For(q.named()); q.mayExpire() && !q.wanted() {
-			q.earliest = q.set.now()
-		}
-		q.describeKept()
-		q.expireHeads()
-		q.pump()
-		q.unlock()
+		q.follow(p)
 	}
+	for q := range qs.passing.Range {
+		q.(*queue).follow(p)
+	}
+}
+
+// follow makes the queue do as p says.
+func (q *queue) follow(p *Policies) {
+	q.mu.Lock()
+	defer q.unlock()
+	if q.gone {
+		return
+	}
+	if q.policy = p.For(q.named()); q.mayExpire() && !q.wanted() {
+		q.earliest = q.set.now()
+	}
+	q.describeKept()
+	q.expireHeads()
+	q.pump()
+}
+
+// makePassing makes the queue of a topic's subscription that acknowledges. It
+// has its policy after setPolicies can see it, or a reload could miss it.
+func (qs *queues) makePassing(d Destination, backlog int) *queue {
+	q := qs.make(d)
+	q.backlog = backlog
+	qs.passing.Store(q, nil)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.policy = qs.policies.Load().For(d)
+	return q
 }
 
 // describeKept makes the Store know a queue that exists while it is empty, if

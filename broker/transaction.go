@@ -97,8 +97,7 @@ func distinct(qs []*queue) []*queue {
 // refused, the transaction is aborted.
 func (t *Transaction) Commit(done func(error)) (wait <-chan struct{}) {
 	c := commitment{t: t, qs: t.publisher.broker.queues}
-	for !c.lock() {
-	}
+	c.lock()
 	if v := c.admit(); v != (verdict{}) {
 		c.unlock()
 		if v.wait == nil {
