@@ -8,7 +8,6 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 
 	"hoofbeat/auth"
-	"hoofbeat/broker"
 	"hoofbeat/frames"
 )
 
@@ -152,29 +151,6 @@ func (s *Session) denied(action auth.Action, destination string, d auth.Decision
 		verb = "subscribe to"
 	}
 	return fault(AccessDenied, "The user %q may not %s %q.", user, verb, destination)
-}
-
-// mayReplyTo refuses a reply-to to a destination that its sender may neither
-// send to nor read: whoever answers would do it with rights of their own.
-func (s *Session) mayReplyTo(text string) error {
-	p := s.permissions.Load()
-	if p == nil || text == "" || !s.isDestination(text) {
-		return nil
-	}
-	if strings.HasPrefix(text, broker.TempPrefix) {
-		return s.may(auth.Subscribe, text)
-	}
-	if s.decide(p, auth.Subscribe, text).Allowed {
-		return nil
-	}
-	return s.may(auth.Send, text)
-}
-
-// isDestination tells a reply-to that is one from one that means something to
-// the clients only.
-func (s *Session) isDestination(text string) bool {
-	_, err := s.options.Namespace.ForSend(text, broker.Owner{})
-	return err == nil
 }
 
 // softly answers a refused SUBSCRIBE with an ERROR and leaves the connection

@@ -103,8 +103,8 @@ func TestAllowed(t *testing.T) {
 	guarded(t, func(t *testing.T, w *world, g *doorman) {
 		c := w.connect("Authorization:Bearer bob")
 		c.Send("SUBSCRIBE", "id:1", "destination:/topic/news.*")
-		c.Send("SEND", "destination:/topic/news.x", "reply-to:anything", "", "hi")
-		c.Want("MESSAGE", "reply-to:anything", "", "hi")
+		c.Send("SEND", "destination:/topic/news.x", "reply-to:/topic/news.y", "", "hi")
+		c.Want("MESSAGE", "reply-to:/topic/news.y", "", "hi")
 		// Temporary queues are a connection's own.
 		c.Send("SEND", "destination:/topic/news.x", "reply-to:/temp-queue/r", "", "question")
 		f := c.Want("MESSAGE", "", "question")

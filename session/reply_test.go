@@ -110,7 +110,7 @@ func TestReplyToKeepsOtherSubscriptions(t *testing.T) {
 }
 
 func TestReplyToOthers(t *testing.T) {
-	for _, to := range []string{"/queue/c", "anything at all", "/reply-queue/x.y", ""} {
+	for _, to := range []string{"/queue/c", "/topic/x", "/reply-queue/x.y", "/user/bob/queue/x", ""} {
 		t.Run(strings.ReplaceAll(to, "/", "_"), func(t *testing.T) {
 			converse(t, func(t *testing.T, w *world) {
 				c := w.connect()

@@ -16,20 +16,21 @@ import (
 type sendHeaders struct {
 	destination                 string
 	inTransaction, wantsReceipt bool
+	replyTos
 	properties
 }
 
 // readSend reads the headers in one pass; the first of repeated ones counts.
 func readSend(h *frame.Header) (out sendHeaders, err error) {
 	out.Priority = broker.DefaultPriority
-	var hasDestination, hasReplyTo bool
+	var hasDestination bool
 	for i := range h.Len() {
 		k, v := h.GetAt(i)
 		switch k {
 		case frame.Destination:
 			first(&out.destination, &hasDestination, v)
-		case "reply-to":
-			first(&out.ReplyTo, &hasReplyTo, v)
+		case replyToHeader:
+			out.replyTos.add(v)
 		case frame.Transaction:
 			out.inTransaction = out.inTransaction || v != ""
 		case frame.Receipt:
@@ -39,6 +40,7 @@ func readSend(h *frame.Header) (out sendHeaders, err error) {
 			if err := out.properties.read(k, v); err != nil {
 				return out, err
 			}
+			out.addOther(k, v)
 		}
 	}
 	return out, nil
@@ -87,7 +89,7 @@ func (s *Session) sendAs(f frames.Inbound, trace Trace) error {
 	if err := h.checkDelay(to); err != nil {
 		return err
 	}
-	if h.ReplyTo, err = s.replyTo(h.ReplyTo); err != nil {
+	if h.ReplyTo, err = s.replyTo(h.replyTos); err != nil {
 		return err
 	}
 	if trace != nil {
@@ -106,12 +108,12 @@ func (s *Session) sendAs(f frames.Inbound, trace Trace) error {
 		trace.Offered()
 		done = whenTraced(trace, to, done)
 	}
-	return s.publish(m, h.destination, done)
+	return s.publish(m, &h, done)
 }
 
 // publish gives a message to the broker. If its queue makes senders wait, so
 // does this.
-func (s *Session) publish(m *broker.Message, text string, done func(error)) error {
+func (s *Session) publish(m *broker.Message, h *sendHeaders, done func(error)) error {
 	s.unfinished.Add(1)
 	for wait := s.publisher.Send(m, done); wait != nil; wait = s.publisher.Send(m, done) {
 		if !s.waitFor(wait) {
@@ -119,7 +121,7 @@ func (s *Session) publish(m *broker.Message, text string, done func(error)) erro
 			leaveWaiting(m)
 			return nil
 		}
-		if _, err := s.destination(text); err != nil { // the rules have changed
+		if err := s.stillMay(h); err != nil {
 			s.finish()
 			return err
 		}
@@ -128,6 +130,15 @@ func (s *Session) publish(m *broker.Message, text string, done func(error)) erro
 		}
 	}
 	return nil
+}
+
+// stillMay decides about a SEND that has waited once more: the rules may have
+// changed.
+func (s *Session) stillMay(h *sendHeaders) error {
+	if _, err := s.destination(h.destination); err != nil {
+		return err
+	}
+	return s.mayReplyTos(h.replyTos)
 }
 
 // whenSent returns what is called, from whatever goroutine, when the broker is
@@ -174,33 +185,4 @@ func (s *Session) destination(text string) (broker.Destination, error) {
 	}
 	s.sendTo = sendCache{text: strings.Clone(text), dest: d, permissions: allowedBy, done: s.whenSent(d, "")}
 	return d, nil
-}
-
-// replyTo gives what a reply-to header of /temp-queue/NAME becomes; empty if
-// the header is to stay as it is. If the client has no subscription to that
-// queue it gets one, with the destination as its id, as RabbitMQ does it.
-func (s *Session) replyTo(text string) (string, error) {
-	if err := s.mayReplyTo(text); err != nil || !strings.HasPrefix(text, broker.TempPrefix) {
-		return "", err
-	}
-	d, err := s.options.Namespace.ForSubscribe(text, s.ownerOf(text))
-	if err != nil {
-		return "", err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.hasSubscription(d) {
-		text := strings.Clone(text)
-		// The key is one that no client's subscription can have.
-		sub := &subscription{key: "\x00reply " + text, text: text, wireID: text, wireDestination: text, hasID: true, dest: d, prefetch: autoPrefetch, implicit: true}
-		if err := s.checkStart(sub); err != nil {
-			return "", err
-		}
-		s.out.hold()
-		defer s.out.release()
-		if err := s.start(sub); err != nil {
-			return "", err
-		}
-	}
-	return broker.ReplyTo(d), nil
 }

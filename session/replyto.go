@@ -1,0 +1,175 @@
+package session
+
+import (
+	"strings"
+	"unicode"
+
+	"hoofbeat/auth"
+	"hoofbeat/broker"
+	"hoofbeat/frames"
+)
+
+// replyToHeader names where the answer to a message goes. Responders send
+// there with rights of their own, so it is checked as if its sender had sent
+// there, in each way in which a responder may read it.
+const replyToHeader = "reply-to"
+
+// replyTos are the headers of a SEND that some reader takes for its reply-to.
+type replyTos struct {
+	first string // of reply-to, the one that counts
+	has   bool
+	// others are values of repeated ones, and of headers that only some readers
+	// take for it; nearly no SEND has any.
+	others []string
+}
+
+func (r *replyTos) add(value string) {
+	if !r.has {
+		r.first, r.has = value, true
+		return
+	}
+	r.others = append(r.others, value)
+}
+
+// addOther looks at a header of another name: 1.0 readers trim names, HTTP's
+// and .NET's collections ignore their case, and JMS names it JMSReplyTo.
+func (r *replyTos) addOther(name, value string) {
+	if len(name) >= len(replyToHeader) {
+		switch c := name[0] | 0x20; {
+		case c == 'r', c == 'j', c < 'a', c > 'z':
+			r.addLike(name, value)
+		}
+	}
+	if strings.IndexByte(value, '\r') >= 0 || strings.Contains(value, "\u2028") || strings.Contains(value, "\u0085") {
+		r.addHidden(value)
+	}
+}
+
+func (r *replyTos) addLike(name, value string) {
+	head, tail, hasColon := strings.Cut(name, ":") // readers without escapes split there
+	if head = strings.TrimFunc(head, blank); !strings.EqualFold(head, replyToHeader) && !strings.EqualFold(head, "JMSReplyTo") {
+		return
+	}
+	if hasColon {
+		value = tail + ":" + value
+	}
+	r.others = append(r.others, value)
+}
+
+// addHidden looks behind what some readers take for the end of a line: Java's
+// readLine and .NET's do so with a CR, which stands in a MESSAGE of STOMP 1.1
+// as it is.
+func (r *replyTos) addHidden(value string) {
+	lines := strings.FieldsFunc(value, func(c rune) bool { return c == '\r' || c == '\n' || c == '\u0085' || c == '\u2028' })
+	for _, line := range lines {
+		if name, v, ok := strings.Cut(line, ":"); ok {
+			r.addLike(name, v)
+		}
+	}
+}
+
+// blank is what readers trim. No destination begins or ends with it.
+func blank(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == '\ufeff' }
+
+// replyTo checks the reply-to headers of a SEND, and gives what one of
+// /temp-queue/NAME becomes; empty if the header is to stay as it is.
+func (s *Session) replyTo(r replyTos) (string, error) {
+	if err := s.mayReplyTos(r); err != nil || !strings.HasPrefix(r.first, broker.TempPrefix) {
+		return "", err
+	}
+	return s.replyQueue(r.first)
+}
+
+// mayReplyTos is mayReplyTo for all of a SEND.
+func (s *Session) mayReplyTos(r replyTos) error {
+	for _, text := range r.others {
+		if err := s.mayReplyTo(text); err != nil {
+			return err
+		}
+	}
+	return s.mayReplyTo(r.first)
+}
+
+// mayReplyTo refuses a reply-to that names no destination, or one that its
+// sender may neither send to nor read, in any reading.
+func (s *Session) mayReplyTo(text string) error {
+	if text == "" {
+		return nil
+	}
+	if err := s.mayAnswer(text); err != nil {
+		return err
+	}
+	if trimmed := strings.TrimFunc(text, blank); trimmed != text {
+		return s.mayReplyTo(trimmed)
+	}
+	if strings.IndexByte(text, '\\') < 0 {
+		return nil
+	}
+	// Readers of 1.0 that unescape all the same, and those that do not escape
+	// what they send.
+	plain, ok := unescaped(text)
+	if !ok {
+		return fault(InvalidDestination, "The reply-to header of SEND holds a backslash that clients may take for an escape.")
+	}
+	return s.mayReplyTo(plain)
+}
+
+// unescaped is what readers of STOMP 1.2 make of a value on the wire.
+func unescaped(text string) (string, bool) {
+	h, ok := frames.ParseHeader(replyToHeader + ":" + text + "\n")
+	if !ok {
+		return "", false
+	}
+	return h.Get(replyToHeader), true
+}
+
+// mayAnswer is about one reading of a reply-to.
+func (s *Session) mayAnswer(text string) error {
+	if text == TokenDestination {
+		return fault(InvalidDestination, "The reply-to header of SEND must be a destination; %q takes tokens.", text)
+	}
+	if _, err := s.options.Namespace.ForSend(text, broker.Owner{}); err != nil {
+		f, ok := asFault(err)
+		if !ok {
+			return err
+		}
+		return fault(f.Word, "The reply-to header of SEND must be a destination that an answer can be sent to. %s", f.Text)
+	}
+	p := s.permissions.Load()
+	if p == nil {
+		return nil
+	}
+	if strings.HasPrefix(text, broker.TempPrefix) {
+		return s.may(auth.Subscribe, text)
+	}
+	if s.decide(p, auth.Subscribe, text).Allowed {
+		return nil
+	}
+	return s.may(auth.Send, text)
+}
+
+// replyQueue gives the name that others know a temporary queue by. If the
+// client has no subscription to that queue it gets one, with the destination as
+// its id, as RabbitMQ does it.
+func (s *Session) replyQueue(text string) (string, error) {
+	d, err := s.options.Namespace.ForSubscribe(text, s.ownerOf(text))
+	if err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.hasSubscription(d) {
+		text := strings.Clone(text)
+		// The key is one that no client's subscription can have.
+		sub := &subscription{key: "\x00reply " + text, text: text, wireID: text, wireDestination: text, hasID: true, dest: d, prefetch: autoPrefetch, implicit: true}
+		if err := s.checkStart(sub); err != nil {
+			return "", err
+		}
+		s.out.hold()
+		defer s.out.release()
+		if err := s.start(sub); err != nil {
+			return "", err
+		}
+	}
+	return broker.ReplyTo(d), nil
+}
