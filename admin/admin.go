@@ -44,9 +44,12 @@ type Connection interface {
 
 // Access says who operators are, and what anybody may do.
 type Access interface {
-	// Verify and Login return whom a token, or a name and a passcode, prove.
+	// VerifyFrom and Login return whom a token, or a name and a passcode, prove.
+	// They hold up those who have failed before. Verify does not, and is for
+	// operators who look into a token.
+	VerifyFrom(token string, from auth.Peer) (*auth.Identity, error)
+	Login(name, passcode string, from auth.Peer) (*auth.Identity, error)
 	Verify(token string) (*auth.Identity, error)
-	Login(name, passcode string) (*auth.Identity, error)
 	// For is what an identity may do by the rules in force.
 	For(id *auth.Identity) *auth.Permissions
 	// Claimed is who a token with these claims would be, and UserRoles what a
@@ -68,8 +71,6 @@ type Options struct {
 	// Connections are those that there are when it is called.
 	Connections func() iter.Seq[Connection]
 	Access      Access
-	// Throttle holds up those who fail to prove who they are; nil: none.
-	Throttle *auth.Throttle
 	// Remote is the address of a request's client where proxies are trusted;
 	// nil: the peer's.
 	Remote func(*http.Request) string

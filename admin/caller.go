@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"time"
 
 	"hoofbeat/auth"
 )
@@ -99,19 +98,16 @@ func (s *server) proven(r *http.Request, header string) (caller, error) {
 		return caller{}, &refusal{http.StatusUnauthorized, "unauthenticated", notAccepted}
 	}
 	name, passcode, basic := r.BasicAuth()
-	remote := s.o.Remote(r)
-	if err := s.holdUp(r, remote, name); err != nil {
-		return caller{}, err
-	}
+	from := auth.Peer{Remote: s.o.Remote(r), Gone: r.Context().Done()}
 	var id *auth.Identity
 	var err error
 	if basic {
-		id, err = s.o.Access.Login(name, passcode)
+		id, err = s.o.Access.Login(name, passcode, from)
 	} else {
-		id, err = s.byToken(header)
+		id, err = s.byToken(header, from)
 	}
 	if err != nil {
-		return caller{}, s.notProven(r, remote, name, err)
+		return caller{}, s.notProven(r, from.Remote, err)
 	}
 	p := s.o.Access.For(id)
 	return caller{
@@ -121,39 +117,17 @@ func (s *server) proven(r *http.Request, header string) (caller, error) {
 }
 
 // byToken verifies the token of a header (RFC 6750, 2.1).
-func (s *server) byToken(header string) (*auth.Identity, error) {
+func (s *server) byToken(header string, from auth.Peer) (*auth.Identity, error) {
 	scheme, token, _ := strings.Cut(strings.TrimSpace(header), " ")
 	token = strings.TrimSpace(token)
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return nil, &auth.Refusal{Reason: "the Authorization header is neither Bearer with a token nor Basic"}
 	}
-	return s.o.Access.Verify(token)
+	return s.o.Access.VerifyFrom(token, from)
 }
 
-// holdUp makes those wait who failed before.
-func (s *server) holdUp(r *http.Request, remote, name string) error {
-	if s.o.Throttle == nil {
-		return nil
-	}
-	wait, ok := s.o.Throttle.Delay(remote, name, time.Now())
-	if ok && wait > 0 {
-		t := time.NewTimer(wait)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-r.Context().Done():
-			ok = false
-		}
-	}
-	if !ok {
-		s.o.Audit.Info("operator refused", "reason", "too many failures", "path", r.URL.Path, "remote", remote)
-		return &refusal{http.StatusTooManyRequests, "rate-limited", "too many requests from this address have failed to authenticate (limits.failed_connects)"}
-	}
-	return nil
-}
-
-// notProven counts and records a proof that was refused.
-func (s *server) notProven(r *http.Request, remote, name string, err error) error {
+// notProven records a proof that was refused.
+func (s *server) notProven(r *http.Request, remote string, err error) error {
 	told, known := errors.AsType[*auth.Refusal](err)
 	if !known {
 		return err
@@ -163,11 +137,11 @@ func (s *server) notProven(r *http.Request, remote, name string, err error) erro
 		about = append(about, "user", user)
 	}
 	s.o.Audit.Info("operator refused", about...)
-	if told.Busy {
+	switch {
+	case told.Limited:
+		return &refusal{http.StatusTooManyRequests, "rate-limited", "too many passcodes from this address, or of this user there, were wrong (limits.failed_connects)"}
+	case told.Busy:
 		return &refusal{http.StatusServiceUnavailable, "busy", "too many are logging in at this moment, or the keys of tokens could not be fetched; try again in a few seconds"}
-	}
-	if s.o.Throttle != nil {
-		s.o.Throttle.Failed(remote, name, time.Now())
 	}
 	return &refusal{http.StatusUnauthorized, "unauthenticated", notAccepted}
 }

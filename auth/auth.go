@@ -7,7 +7,10 @@
 // belong to one goroutine.
 package auth
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // An Identity is whom a session acts for. It is not changed once it was
 // handed out: a refreshed token makes another one.
@@ -48,7 +51,7 @@ type Request struct {
 	HTTPAuthorization string // header of the WebSocket upgrade, with its scheme
 	QueryToken        string // a token, from the query of the upgrade's URL
 	CookieToken       string // a token, from a cookie of the upgrade
-	Remote            string // the client's address
+	Peer
 }
 
 // A Refusal is the error of credentials that were not accepted. Its text is
@@ -64,10 +67,23 @@ type Refusal struct {
 	// were being looked at or the keys of tokens cannot be had: no failure of
 	// the client's, who may try again later.
 	Busy bool
+	// Limited says that nobody looked at the credentials, as too many have
+	// failed before; see [Throttle].
+	Limited bool
+
+	// genuine says that the credentials are a token whose signature is right.
+	genuine bool
 }
 
 // Error says that the credentials were refused, and nothing else.
 func (*Refusal) Error() string { return "the credentials were not accepted" }
+
+// isGuess tells whether an error is about credentials that somebody may have
+// made up.
+func isGuess(err error) bool {
+	r, refused := errors.AsType[*Refusal](err)
+	return refused && !r.Busy && !r.Limited && !r.genuine && r.Reason != reasonGone
+}
 
 // refuse makes the Refusal of credentials that prove nobody.
 func refuse(reason string) error { return &Refusal{Reason: reason} }

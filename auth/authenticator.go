@@ -14,7 +14,8 @@ import (
 type Authenticator struct {
 	state    atomic.Pointer[state]
 	gate     gate
-	decoyKey []byte // see accounts.decoys; the same for as long as the process lives
+	throttle *Throttle // nil: none
+	decoyKey []byte    // see accounts.decoys; the same for as long as the process lives
 	counters counters
 
 	mu     sync.Mutex // held while state is replaced
@@ -37,7 +38,7 @@ var ErrClosed = errors.New("auth: closed")
 // The error has one line per fault, each with the name of its setting, and
 // nothing secret. ctx is for the fetch only. The Authenticator must be closed.
 func New(ctx context.Context, o Options) (*Authenticator, error) {
-	a := &Authenticator{gate: make(gate, runtime.GOMAXPROCS(0)), decoyKey: randomBytes(32)}
+	a := &Authenticator{gate: make(gate, runtime.GOMAXPROCS(0)), throttle: o.Throttle, decoyKey: randomBytes(32)}
 	s, err := a.build(ctx, o, nil)
 	if err != nil {
 		return nil, err
@@ -48,8 +49,8 @@ func New(ctx context.Context, o Options) (*Authenticator, error) {
 
 // Reload puts other options in force, or the same ones with what is in their
 // files now. Keys of a URL are fetched only if the URL or one of its settings
-// is another. After an error everything is as before. Sessions keep what they
-// were given: ask Revoked about each of them.
+// is another. The Throttle stays that of New. After an error everything is as
+// before. Sessions keep what they were given: ask Revoked about each of them.
 func (a *Authenticator) Reload(ctx context.Context, o Options) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -120,10 +121,14 @@ func (s *state) remote() *remote {
 // Authenticate returns whom the credentials prove, or a [Refusal]. A token
 // decides if there is one, else login and passcode, else the client is
 // anonymous if that is allowed. It may take a fraction of a second, and some
-// seconds while keys are fetched or many clients log in.
+// seconds while keys are fetched, many clients log in, or after failures.
 func (a *Authenticator) Authenticate(r Request) (*Identity, error) {
 	s := a.state.Load()
-	id, err := s.authenticate(r, a.gate)
+	return s.unrevoked(a.authenticate(s, r))
+}
+
+// unrevoked refuses an identity that was revoked.
+func (s *state) unrevoked(id *Identity, err error) (*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -133,20 +138,20 @@ func (a *Authenticator) Authenticate(r Request) (*Identity, error) {
 	return id, nil
 }
 
-func (s *state) authenticate(r Request, g gate) (*Identity, error) {
+func (a *Authenticator) authenticate(s *state, r Request) (*Identity, error) {
 	if s.tokens != nil {
 		token, found, err := s.tokens.options.Sources.token(r)
 		if err != nil {
 			return nil, err
 		}
 		if found {
-			return s.tokens.verify(token)
+			return s.tokens.verifyFrom(token, a.throttle.token(r.Peer))
 		}
 	}
 	offered := r.Login != "" || r.Passcode != ""
 	switch {
 	case offered && s.users.configured:
-		return s.users.login(g, r.Login, r.Passcode)
+		return a.login(s, r.Login, r.Passcode, r.Peer)
 	case s.options.Anonymous:
 		return s.anonymous(r.Login)
 	case offered:
@@ -171,21 +176,21 @@ func (s *state) anonymous(login string) (*Identity, error) {
 
 const reasonName = "the login is no proper name"
 
-// Verify returns whom a token proves, or a [Refusal]: for a session that goes
-// on with a new token. It takes as long as Authenticate.
-func (a *Authenticator) Verify(token string) (*Identity, error) {
+// Verify returns whom a token proves, or a [Refusal], for whoever may look into
+// any token: nothing is counted as a failure. It takes as long as Authenticate.
+func (a *Authenticator) Verify(token string) (*Identity, error) { return a.verify(token, nil) }
+
+// VerifyFrom is Verify for a client or an operator who wants to be let in.
+func (a *Authenticator) VerifyFrom(token string, from Peer) (*Identity, error) {
+	return a.verify(token, a.throttle.token(from))
+}
+
+func (a *Authenticator) verify(token string, u *turn) (*Identity, error) {
 	s := a.state.Load()
 	if s.tokens == nil {
 		return nil, refuse(reasonNoJWT)
 	}
-	id, err := s.tokens.verify(token)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.revoked.check(id); err != nil {
-		return nil, err
-	}
-	return id, nil
+	return s.unrevoked(s.tokens.verifyFrom(token, u))
 }
 
 // Revoked tells whether a session must end that was let in with id: its token

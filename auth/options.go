@@ -24,6 +24,9 @@ type Options struct {
 	UsersFile string
 	// RevokedFile lists tokens and users that are refused; empty: none.
 	RevokedFile string
+	// Throttle slows down those who fail; nil: nobody. [New] looks at it,
+	// Reload does not.
+	Throttle *Throttle
 	// Log gets a warning when keys cannot be fetched; nil: nobody does.
 	Log *slog.Logger
 

@@ -98,17 +98,17 @@ func TestLogin(t *testing.T) {
 	o.Users = append(o.Users, User{Name: "eve", Hash: sesame})
 	a := must(New(t.Context(), o))
 	defer a.Close()
-	id, err := a.Login("otto", "sesame")
+	id, err := a.Login("otto", "sesame", Peer{})
 	if err != nil || id.User != "otto" || id.Method != MethodPassword || !slices.Equal(id.Roles, []string{"looker"}) {
 		t.Errorf("got %+v, %v", id, err)
 	}
 	for _, tt := range [][3]string{{"otto", "Sesame", reasonPassword}, {"otto", "", reasonPassword}, {"", "", reasonPassword}, {"eve", "sesame", reasonUserGone}} {
-		_, err := a.Login(tt[0], tt[1])
+		_, err := a.Login(tt[0], tt[1], Peer{})
 		wantRefused(t, err, tt[2])
 	}
 	none := must(New(t.Context(), Options{Anonymous: true}))
 	defer none.Close()
-	_, err = none.Login("otto", "sesame")
+	_, err = none.Login("otto", "sesame", Peer{})
 	wantRefused(t, err, reasonNoUsers)
 }
 

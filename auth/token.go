@@ -133,9 +133,18 @@ func (k key) describe() string {
 	}
 }
 
+// verifyFrom is verify that counts a failure, unless the token is genuine.
+func (v *verifier) verifyFrom(token string, u *turn) (*Identity, error) {
+	id, err := v.verify(token, u)
+	if isGuess(err) {
+		u.failed()
+	}
+	return id, err
+}
+
 // verify returns whom the token proves, or a [Refusal]. It may wait for keys to
-// be fetched.
-func (v *verifier) verify(token string) (*Identity, error) {
+// be fetched, and for its turn.
+func (v *verifier) verify(token string, u *turn) (*Identity, error) {
 	header, err := v.readHeader(token)
 	if err != nil {
 		return nil, err
@@ -144,13 +153,13 @@ func (v *verifier) verify(token string) (*Identity, error) {
 	if err != nil {
 		return nil, refuse(reasonMalformed)
 	}
-	payload, err := v.verifySignature(signed, header)
+	payload, err := v.verifySignature(signed, header, u)
 	if err != nil {
 		return nil, err
 	}
 	claims, err := decodeObject(payload)
 	if err != nil {
-		return nil, refuse(reasonPayload)
+		return nil, &Refusal{Reason: reasonPayload, genuine: true}
 	}
 	return v.identify(claims)
 }
@@ -227,16 +236,29 @@ func threeParts(token string) bool {
 }
 
 // verifySignature returns the payload if one of the trusted keys signed it. For
-// an unknown key, the remote keys are asked for once.
-func (v *verifier) verifySignature(signed *jose.JSONWebSignature, h header) ([]byte, error) {
+// an unknown key, the remote keys are asked for once, which takes nobody's turn.
+func (v *verifier) verifySignature(signed *jose.JSONWebSignature, h header, u *turn) ([]byte, error) {
 	if v.remote == nil {
-		return v.tryKeys(signed, h)
+		return v.tryInTurn(signed, h, u)
 	}
 	seen := v.remote.current.Load()
-	payload, err := v.tryKeys(signed, h)
-	if err == nil || h.keyID == "" || !v.remote.learn(h.keyID, seen) {
+	payload, err := v.tryInTurn(signed, h, u)
+	if err == nil || h.keyID == "" || !isGuess(err) && !isStale(err) || !v.remote.learn(h.keyID, seen) {
 		return payload, err
 	}
+	return v.tryInTurn(signed, h, u)
+}
+
+func isStale(err error) bool {
+	r, refused := errors.AsType[*Refusal](err)
+	return refused && r.Reason == reasonStale
+}
+
+func (v *verifier) tryInTurn(signed *jose.JSONWebSignature, h header, u *turn) ([]byte, error) {
+	if err := u.take(); err != nil {
+		return nil, err
+	}
+	defer u.give()
 	return v.tryKeys(signed, h)
 }
 
@@ -269,11 +291,11 @@ func (v *verifier) identify(claims map[string]any) (*Identity, error) {
 	now := v.clock.Now()
 	user, err := userOf(claims, v.options.UserClaim)
 	if err != nil {
-		return nil, err
+		return nil, ofGenuine("", err)
 	}
 	id := &Identity{User: user, Claims: claims, Method: MethodToken}
 	if err := v.checkClaims(id, now); err != nil {
-		return nil, about(user, err)
+		return nil, ofGenuine(user, err)
 	}
 	return id, nil
 }
@@ -302,11 +324,10 @@ func (v *verifier) checkClaims(id *Identity, now time.Time) (err error) {
 	return err
 }
 
-// about adds the user to a Refusal.
-func about(user string, err error) error {
-	var refusal *Refusal
-	if errors.As(err, &refusal) {
-		return &Refusal{Reason: refusal.Reason, User: user}
+// ofGenuine says in a Refusal that the token is genuine, and of which user.
+func ofGenuine(user string, err error) error {
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
+		return &Refusal{Reason: refusal.Reason, User: user, genuine: true}
 	}
 	return err
 }

@@ -105,7 +105,7 @@ type Limits struct {
 	ConnectionsPerIP              int           // 0: no limit
 	ConnectRatePerIP              Rate          // 0 events: no limit
 	ConnectTimeout                time.Duration // until CONNECT is complete and accepted
-	FailedConnects                Rate          // of one address, or for one user, before more are held up; 0 events: no limit
+	FailedConnects                Rate          // of one user at one address, before more are held up; 0 events: no limit
 	FrameHeaderBytes              int
 	FrameHeaders                  int
 	FrameBodyBytes                int

@@ -148,7 +148,7 @@ func connectionLimits() []entry {
 			doc:   "time until CONNECT must be complete and accepted",
 			field: func(c *Config) any { return &c.Limits.ConnectTimeout }},
 		{key: "limits.failed_connects", kind: rateKind{}, fallback: "10/m",
-			doc:   "failed authentications of one address, or for one user, before further ones are held up; 0/m: no limit",
+			doc:   "wrong passcodes of one user at one address, and ten times as many of one address, before further ones are held up; 0/m: no limit",
 			field: func(c *Config) any { return &c.Limits.FailedConnects }},
 		{key: "limits.trusted_proxies", kind: networksKind{},
 			doc:   "addresses and networks whose X-Forwarded-For or PROXY header is believed",

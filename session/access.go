@@ -18,28 +18,19 @@ const TokenDestination = "/hoofbeat/token"
 // authenticate finds out who the client is. A client that failed before may
 // have to wait.
 func (s *Session) authenticate(h *frame.Header) (*auth.Identity, error) {
-	login := h.Get(frame.Login)
-	t := s.options.Throttle
-	if err := s.holdUp(login); err != nil {
-		return nil, err
-	}
 	id, err := s.options.Authenticator.Authenticate(auth.Request{
-		Login: login, Passcode: h.Get(frame.Passcode), Authorization: authorization(h),
+		Login: h.Get(frame.Login), Passcode: h.Get(frame.Passcode), Authorization: authorization(h),
 		HTTPAuthorization: s.info.HTTPAuthorization, QueryToken: s.info.QueryToken, CookieToken: s.info.CookieToken,
-		Remote: s.info.Remote,
+		Peer: s.peerOf(),
 	})
-	if refusal := (*auth.Refusal)(nil); errors.As(err, &refusal) && refusal.Busy {
-		s.audit("connect refused", "reason", refusal.Reason)
-		return nil, fault(TryLater, "Too many clients are logging in at this moment, or tokens cannot be verified yet. Connect again in a few seconds.")
-	}
 	if err != nil {
-		if t != nil {
-			t.Failed(s.info.Remote, login, time.Now())
-		}
 		return nil, s.notAuthenticated("connect refused", err)
 	}
 	return id, nil
 }
+
+// peerOf is where the client's credentials come from.
+func (s *Session) peerOf() auth.Peer { return auth.Peer{Remote: s.info.Remote, Gone: s.out.done} }
 
 // authorization is the header of that name, in whatever case: clients copy it
 // from HTTP, where that does not matter.
@@ -52,53 +43,32 @@ func authorization(h *frame.Header) string {
 	return ""
 }
 
-// holdUp makes those wait who failed before.
-func (s *Session) holdUp(login string) error {
-	if s.options.Throttle == nil {
-		return nil
-	}
-	wait, ok := s.options.Throttle.Delay(s.info.Remote, login, time.Now())
-	if !ok || !s.pause(wait) {
-		s.audit("connect refused", "reason", "too many failures")
-		return fault(RateLimited, "Too many connections from this address have failed to authenticate (limits.failed_connects).")
-	}
-	return nil
-}
-
 // notAuthenticated records why credentials were refused, which the client is
 // not told.
 func (s *Session) notAuthenticated(what string, err error) *Fault {
-	reason, user := err.Error(), ""
-	if r := (*auth.Refusal)(nil); errors.As(err, &r) {
-		reason, user = r.Reason, r.User
+	r, known := errors.AsType[*auth.Refusal](err)
+	if !known {
+		r = &auth.Refusal{Reason: err.Error()}
 	}
+	user := r.User
 	// A client may put its token where the login belongs; JSON in base64 begins
 	// so. No name is as long as one.
 	const longestName = 256
 	if strings.HasPrefix(user, "eyJ") || len(user) > longestName {
 		user = ""
 	}
-	s.audit(what, "user", user, "reason", reason)
+	s.audit(what, "user", user, "reason", r.Reason)
+	switch {
+	case r.Busy:
+		return fault(TryLater, "Too many clients are logging in at this moment, or tokens cannot be verified yet. Connect again in a few seconds.")
+	case r.Limited:
+		return fault(RateLimited, "Too many passcodes from this address, or of this user there, were wrong (limits.failed_connects).")
+	}
 	return fault(AuthenticationFailed, "The credentials were not accepted.")
 }
 
 func (s *Session) audit(what string, a ...any) {
 	s.options.Audit.Info(what, append([]any{"session", s.id, "remote", s.info.Remote, "transport", s.info.Transport}, a...)...)
-}
-
-// pause waits; false says that the connection has ended meanwhile.
-func (s *Session) pause(d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-s.out.done:
-		return false
-	}
 }
 
 // enter lets an identity in: from now on the session acts for it.
@@ -172,7 +142,7 @@ func (s *Session) refresh(f frames.Inbound) error {
 		return fault(NotSupported, "This broker knows no tokens.")
 	}
 	old := s.identity.Load()
-	id, err := s.options.Verify(strings.TrimSpace(string(f.Body)))
+	id, err := s.options.Verify(strings.TrimSpace(string(f.Body)), s.peerOf())
 	switch {
 	case err != nil:
 		s.counts.refreshed[0].Add(1)

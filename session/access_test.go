@@ -38,7 +38,7 @@ func (g *doorman) Authenticate(r auth.Request) (*auth.Identity, error) {
 	return id, nil
 }
 
-func (g *doorman) verify(token string) (*auth.Identity, error) {
+func (g *doorman) verify(token string, _ auth.Peer) (*auth.Identity, error) {
 	return g.Authenticate(auth.Request{Authorization: "Bearer " + token})
 }
 
@@ -252,27 +252,48 @@ func TestNothingAfterExpiry(t *testing.T) {
 	})
 }
 
-func TestThrottled(t *testing.T) {
-	guarded(t, func(t *testing.T, w *world, g *doorman) {
-		try := func() time.Duration {
-			start := time.Now()
-			c := w.dialInfo(session.Info{Transport: "test", Remote: "10.0.0.1:1"})
+// failing refuses everybody for one reason.
+type failing struct{ auth.Refusal }
+
+func (f failing) Authenticate(auth.Request) (*auth.Identity, error) { return nil, &f.Refusal }
+
+// Each kind of refusal has its word.
+func TestRefusals(t *testing.T) {
+	for word, refusal := range map[string]auth.Refusal{
+		"authentication-failed": {Reason: "wrong"}, "rate-limited": {Reason: "often", Limited: true}, "try-later": {Reason: "crowd", Busy: true},
+	} {
+		converse(t, func(t *testing.T, w *world) {
+			c := w.dial()
 			c.Send("CONNECT", "accept-version:1.2", "login:eve")
-			f := c.Next()
-			if f.Command != "ERROR" {
-				t.Fatalf("got %s", f.Command)
-			}
-			return time.Since(start)
+			c.WantError(word, "")
+			c.WantClosed()
+		}, func(o *session.Options) { o.Authenticator = failing{refusal} })
+	}
+}
+
+// peers tells where credentials came from.
+type peers chan auth.Peer
+
+func (p peers) Authenticate(r auth.Request) (*auth.Identity, error) {
+	p <- r.Peer
+	<-r.Gone
+	return nil, &auth.Refusal{Reason: "gone"}
+}
+
+// Whoever checks credentials learns where they come from, and whether anybody
+// still waits for the answer.
+func TestCredentialsOfWhoHasGone(t *testing.T) {
+	p := make(peers)
+	converse(t, func(t *testing.T, w *world) {
+		c := w.dialInfo(session.Info{Transport: "test", Remote: "10.0.0.1:1"})
+		c.Send("CONNECT", "accept-version:1.2", "login:eve")
+		if from := <-p; from.Remote != "10.0.0.1:1" {
+			t.Errorf("it came from %q", from.Remote)
 		}
-		for i := range 4 {
-			if d := try(); d > 0 {
-				t.Fatalf("try %d took %v", i, d)
-			}
-		}
-		if d := try(); d == 0 {
-			t.Error("the fifth try was not held up")
-		}
-	}, func(o *session.Options) { o.Throttle = auth.NewThrottle(3, time.Minute) })
+		w.server.Reauthorize() // waits for nobody
+		c.Limit = time.Minute
+		c.WantError("connect-timeout", "")
+	}, func(o *session.Options) { o.Authenticator = p })
 }
 
 // The audit log has what happened, and no secret.

@@ -32,11 +32,9 @@ type Options struct {
 	Authorizer Authorizer
 	// Verify says whose a token is that a client sends to go on with; nil:
 	// there are no tokens.
-	Verify func(token string) (*auth.Identity, error)
+	Verify func(token string, from auth.Peer) (*auth.Identity, error)
 	// Revoked tells whether a session of that identity must end; nil: never.
 	Revoked func(*auth.Identity) bool
-	// Throttle holds up clients that fail to authenticate; nil: none.
-	Throttle *auth.Throttle
 	// KeepAfterDenied leaves the connection open after a SUBSCRIBE that is
 	// refused, and after the end of a subscription that is no longer allowed.
 	KeepAfterDenied bool

@@ -37,6 +37,9 @@ func newAccess(ctx context.Context, c *config.Config, log *slog.Logger) (*access
 	}
 	a := &access{}
 	o := authOptions(c, log)
+	if r := c.Limits.FailedConnects; r.Events > 0 {
+		o.Throttle = auth.NewThrottle(r.Events, r.Per)
+	}
 	if o.JWT != nil {
 		o.JWT.JWKS.StartWithout = true // the issuer may come later; /readyz says that it has not
 	}
@@ -95,9 +98,14 @@ func (a *access) reload(ctx context.Context, c *config.Config, log *slog.Logger)
 // Verify implements admin.Access, as do the methods that follow.
 func (a *access) Verify(token string) (*auth.Identity, error) { return a.authenticator.Verify(token) }
 
+// VerifyFrom is Verify for whoever wants to be let in.
+func (a *access) VerifyFrom(token string, from auth.Peer) (*auth.Identity, error) {
+	return a.authenticator.VerifyFrom(token, from)
+}
+
 // Login proves a static user.
-func (a *access) Login(name, passcode string) (*auth.Identity, error) {
-	return a.authenticator.Login(name, passcode)
+func (a *access) Login(name, passcode string, from auth.Peer) (*auth.Identity, error) {
+	return a.authenticator.Login(name, passcode, from)
 }
 
 // UserRoles are those of a static user.

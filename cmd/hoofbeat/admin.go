@@ -15,7 +15,6 @@ import (
 
 	"hoofbeat/admin"
 	"hoofbeat/admin/console"
-	"hoofbeat/auth"
 	"hoofbeat/broker"
 	"hoofbeat/config"
 	"hoofbeat/transport"
@@ -43,7 +42,6 @@ type adminParts struct {
 	store       *diskStore // nil: nothing is on disk
 	access      *access
 	sessions    *transport.Server
-	throttle    *auth.Throttle // nil: none
 	settings    func() []admin.Setting
 	level       *slog.LevelVar
 	drain       func() // makes the program end
@@ -69,7 +67,7 @@ func (s *adminServer) options(p adminParts) admin.Options {
 	c := p.config
 	l := c.Listen.Admin
 	return admin.Options{
-		Queues: p.broker, Namespace: namespace(c), Connections: connectionsOf(p.sessions), Access: p.access, Throttle: p.throttle, Remote: p.sessions.RemoteOf,
+		Queues: p.broker, Namespace: namespace(c), Connections: connectionsOf(p.sessions), Access: p.access, Remote: p.sessions.RemoteOf,
 		LoopbackWithoutToken: l.LoopbackWithoutToken, MetricsWithoutToken: l.MetricsWithoutToken, Hosts: l.Hosts,
 		Backup: p.store.backup(), About: s.about(c), Settings: p.settings, Level: p.level, Drain: s.drainer(p.drain),
 		Checks: []admin.Check{

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"hoofbeat/auth"
 	"hoofbeat/broker"
 	"hoofbeat/config"
 	"hoofbeat/session"
@@ -62,12 +61,9 @@ func sessionOptions(c *config.Config, b *broker.Broker, log *slog.Logger) sessio
 func restrict(o *session.Options, c *config.Config, a *access, record *slog.Logger) {
 	o.Authenticator, o.Authorizer, o.Revoked, o.Audit = a.authenticator, a, a.authenticator.Revoked, record
 	if c.Auth.JWT.Configured() {
-		o.Verify = a.authenticator.Verify
+		o.Verify = a.authenticator.VerifyFrom
 	}
 	o.KeepAfterDenied = c.Auth.OnDeniedSubscribe == "receipt-error"
-	if r := c.Limits.FailedConnects; r.Events > 0 {
-		o.Throttle = auth.NewThrottle(r.Events, r.Per)
-	}
 }
 
 func slowPolicy(s string) session.SlowPolicy {

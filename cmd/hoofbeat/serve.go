@@ -96,7 +96,7 @@ func serve(ctx context.Context, r *reloader, out, errout io.Writer) (err error) 
 	r.counts.started()
 	operators := newAdminServer(adminParts{
 		metrics: newMetrics(b, s, store, a, tracer, r, log),
-		config:  c, broker: b, store: store, access: a, sessions: s, throttle: options.Session.Throttle,
+		config:  c, broker: b, store: store, access: a, sessions: s,
 		settings: r.settings, level: level, drain: drain, log: log, record: record,
 	})
 	return run(ctx, c, s, operators, r, out, log)
