@@ -135,7 +135,7 @@ func laxly(raw string, v frames.Version) (all []string) {
 }
 
 func allowedTo(t *testing.T, g *doorman) func(string) bool {
-	id, err := g.verify("eve")
+	id, err := g.verify("eve", auth.Peer{})
 	if err != nil {
 		t.Fatal(err)
 	}
