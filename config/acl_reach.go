@@ -46,7 +46,7 @@ func (l *loader) checkReach(i int, r Rule, all []space, prefixes Prefixes) {
 			return slices.Contains(s.actions, action) || action != "send" && action != "subscribe"
 		})
 	}
-	for _, d := range r.Destinations {
+	for at, d := range r.Destinations {
 		if checkDestination(d) != "" {
 			continue // told of already
 		}
@@ -55,7 +55,7 @@ func (l *loader) checkReach(i int, r Rule, all []space, prefixes Prefixes) {
 		if slices.ContainsFunc(reached, usable) {
 			continue
 		}
-		l.fault(fmt.Sprintf("%s[%d].destinations", aclKey, i), show(d), l.values[aclKey].source, unreached(r, p, reached, prefixes))
+		l.faultIn(fmt.Sprintf("%s[%d].destinations", aclKey, i), fmt.Sprintf("[%d]", at), show(d), l.values[aclKey].source, unreached(r, p, reached, prefixes))
 	}
 }
 

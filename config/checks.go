@@ -16,6 +16,7 @@ type check func(value any) []complaint
 // complaint is what a check found.
 type complaint struct {
 	at       string // where it is below the key, such as [2].name; "" for the key itself
+	item     string // the element of a list, such as [2], if the fault is one's alone
 	shown    string // what a fault shows of it, when that is not the whole value
 	expected string
 }
@@ -52,9 +53,9 @@ func optional(f func(string) string) check {
 func each(f func(string) string) check {
 	return func(value any) []complaint {
 		var all []complaint
-		for _, item := range value.([]string) {
+		for i, item := range value.([]string) {
 			if expected := f(item); expected != "" {
-				all = append(all, complaint{shown: show(item), expected: expected})
+				all = append(all, complaint{item: fmt.Sprintf("[%d]", i), shown: show(item), expected: expected})
 			}
 		}
 		return all
@@ -191,7 +192,7 @@ func checkPrefix(prefix string) string {
 		return "expected a prefix that begins and ends with '/', without wildcards, such as /topic/"
 	}
 	for _, reserved := range reservedPrefixes() {
-		if strings.HasPrefix(prefix, reserved) {
+		if own := (space{prefix: prefixSegments(prefix)}); own.begins(prefixSegments(reserved)) || (space{prefix: prefixSegments(reserved)}).begins(own.prefix) {
 			return fmt.Sprintf("expected another prefix, as %s has a meaning of its own", reserved)
 		}
 	}

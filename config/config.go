@@ -175,5 +175,13 @@ func DefaultSearch() []string {
 // Each call reads afresh and shares nothing with another, so it may be called
 // from any goroutine.
 func Load(o Options) (*Config, error) {
-	return load(o, schema())
+	c, err := load(o, schema())
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
 }
+
+// Inspect is Load for a report of faults: with an error, it returns what is
+// sound of the configuration, for the files that it names to be looked at too.
+func Inspect(o Options) (*Config, error) { return load(o, schema()) }

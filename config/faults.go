@@ -23,20 +23,25 @@ type Fault struct {
 	Value string
 	// Expected is the sentence that says what is wrong and what would be right.
 	Expected string
-	// Source is where the value came from: the path of the file (with :line
-	// for a fault of the whole file), "environment HOOFBEAT_X", "flag --x" or
-	// "default".
+	// Source is where the value came from: the path of the file, "environment
+	// HOOFBEAT_X", "flag --x" or "default".
 	Source string
+	// Line is where it stands in the file, from 1; 0 if that is not known.
+	Line int
 }
 
 // Error is the fault on one line, such as
 //
-//	limits.connect_timeout: "ten" (hoofbeat.yaml): expected a duration such as 10s
+//	limits.connect_timeout: "ten" (hoofbeat.yaml:7): expected a duration such as 10s
 func (f Fault) Error() string {
-	if f.Key == "" {
-		return fmt.Sprintf("%s: %s", f.Source, f.Expected)
+	place := f.Source
+	if f.Line > 0 {
+		place = fmt.Sprintf("%s:%d", f.Source, f.Line)
 	}
-	return fmt.Sprintf("%s: %s (%s): %s", f.Key, f.Value, f.Source, f.Expected)
+	if f.Key == "" {
+		return fmt.Sprintf("%s: %s", place, f.Expected)
+	}
+	return fmt.Sprintf("%s: %s (%s): %s", f.Key, f.Value, place, f.Expected)
 }
 
 // Faults is every fault of a configuration, sorted by key.
@@ -57,6 +62,7 @@ func (fs Faults) sorted() Faults {
 		return cmp.Or(
 			cmp.Compare(sortable(a.Key), sortable(b.Key)),
 			cmp.Compare(a.Source, b.Source),
+			cmp.Compare(a.Line, b.Line),
 			cmp.Compare(a.Expected, b.Expected),
 			cmp.Compare(a.Value, b.Value),
 		)

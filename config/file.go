@@ -17,17 +17,21 @@ import (
 // readFile finds the file and decodes it as its ending says. Keys are as they
 // were written. The path is "" when there is no file, and is set even when
 // there are faults.
-func readFile(o Options) (path string, tree map[string]any, faults Faults) {
+func readFile(o Options) (path string, tree map[string]any, at places, faults Faults) {
 	path, data, err := findFile(o)
 	if err != nil {
-		return path, nil, Faults{{Source: path, Expected: "cannot be read: " + reason(err)}}
+		return path, nil, nil, Faults{{Source: path, Expected: "cannot be read: " + reason(err)}}
 	}
 	if path == "" {
-		return "", nil, nil
+		return "", nil, nil, nil
 	}
-	tree, faults = decode(path, data)
-	return path, tree, faults
+	if tree, faults = decode(path, data); faults == nil {
+		at = placesOf(formatOf(path), data)
+	}
+	return path, tree, at, faults
 }
+
+func formatOf(path string) string { return strings.ToLower(filepath.Ext(path)) }
 
 // findFile reads the file that was named, or the first that exists. One that
 // exists but cannot be read is an error: the next one would be a surprise.
@@ -60,7 +64,7 @@ func reason(err error) string {
 func decode(path string, data []byte) (map[string]any, Faults) {
 	var syntax []syntaxError
 	tree := map[string]any{}
-	switch format := strings.ToLower(filepath.Ext(path)); format {
+	switch formatOf(path) {
 	case ".yaml", ".yml":
 		syntax = decodeYAML(data, tree)
 	case ".toml":
@@ -72,7 +76,7 @@ func decode(path string, data []byte) (map[string]any, Faults) {
 	}
 	var faults Faults
 	for _, e := range syntax {
-		faults = append(faults, Fault{Source: fmt.Sprintf("%s:%d", path, e.line), Expected: e.text})
+		faults = append(faults, Fault{Source: path, Line: e.line, Expected: e.text})
 	}
 	return tree, faults
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -22,7 +23,8 @@ type trial struct {
 	flags   []string
 }
 
-// load returns the faults, if any, with the directory left out of them.
+// load returns the faults, if any, without the directory, and without the lines
+// of keys, which TestFaultLines is about.
 func (tr trial) load(t *testing.T) (*Config, []string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -70,7 +72,8 @@ func lines(t *testing.T, err error, dir string) []string {
 	if !errors.As(err, &faults) {
 		t.Fatalf("error of type %T: %v", err, err)
 	}
-	return strings.Split(strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), ""), "\n")
+	text := strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), "")
+	return strings.Split(regexp.MustCompile(`(?m)(\((?:file )?[^()\n]*\.\w+):\d+\)`).ReplaceAllString(text, "$1)"), "\n")
 }
 
 func writeFile(t testing.TB, path, text string) {

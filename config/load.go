@@ -15,6 +15,7 @@ type loader struct {
 	table  []entry
 	names  names
 	values map[string]given
+	places places // where the file has its keys
 	faults Faults
 }
 
@@ -28,8 +29,8 @@ type given struct {
 
 func load(o Options, table []entry) (*Config, error) {
 	l := &loader{table: table, names: newNames(table), values: map[string]given{}}
-	path, tree, unread := readFile(o)
-	l.faults = append(l.faults, unread...)
+	path, tree, at, unread := readFile(o)
+	l.places, l.faults = at, append(l.faults, unread...)
 	l.takeDefaults(path == "")
 	if unread == nil {
 		l.takeSection("", tree, "file "+path)
@@ -42,7 +43,7 @@ func load(o Options, table []entry) (*Config, error) {
 		l.checkRelations(c)
 	}
 	if len(l.faults) > 0 {
-		return nil, l.faults.sorted()
+		return c, l.faults.sorted()
 	}
 	return c, nil
 }
@@ -195,7 +196,7 @@ func (l *loader) offer(e *entry, value any, found []complaint, shown, source str
 		if c.shown != "" && !e.secret {
 			part = c.shown
 		}
-		l.fault(e.key+c.at, part, source, c.expected)
+		l.faultIn(e.key+c.at, c.item, part, source, c.expected)
 	}
 	l.values[e.key] = given{value: value, shown: shown, source: source, sound: len(found) == 0}
 }
@@ -245,9 +246,16 @@ func (l *loader) takeFlags(flags *pflag.FlagSet) {
 }
 
 func (l *loader) fault(key, shown, source, expected string) {
-	l.faults = append(l.faults, Fault{
-		Key: showKey(key), Value: shown, Expected: expected, Source: strings.TrimPrefix(source, "file "),
-	})
+	l.faultIn(key, "", shown, source, expected)
+}
+
+// faultIn is fault for an element of a list, such as [2].
+func (l *loader) faultIn(key, item, shown, source, expected string) {
+	f := Fault{Key: showKey(key), Value: shown, Expected: expected, Source: source}
+	if path, ok := strings.CutPrefix(source, "file "); ok {
+		f.Source, f.Line = path, l.places.at(key+item)
+	}
+	l.faults = append(l.faults, f)
 }
 
 // config fills in what is sound.

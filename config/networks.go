@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 )
@@ -44,10 +45,10 @@ func (networksKind) decode(text string) (any, []complaint) {
 func readPrefixes(list []string) (any, []complaint) {
 	prefixes := []netip.Prefix{}
 	var all []complaint
-	for _, item := range list {
+	for i, item := range list {
 		prefix, expected := parsePrefix(item)
 		if expected != "" {
-			all = append(all, complaint{shown: show(item), expected: expected})
+			all = append(all, complaint{item: fmt.Sprintf("[%d]", i), shown: show(item), expected: expected})
 			continue
 		}
 		prefixes = append(prefixes, prefix)

@@ -13,17 +13,18 @@ const destinationsKey = "destinations"
 // checkPolicies looks at what policies have to do with each other, and with
 // other keys.
 func (l *loader) checkPolicies(c *Config) {
-	if !l.sound(destinationsKey, "prefixes.topic", "prefixes.queue") {
+	policies, readable := l.values[destinationsKey].value.([]Policy)
+	if !readable || !l.sound("prefixes.topic", "prefixes.queue") {
 		return
 	}
 	before := len(l.faults)
-	for i, p := range c.Destinations {
+	for i, p := range policies { // what is right in a faulty one as well
 		l.checkPlace(i, p, c.Prefixes)
 		if l.sound("storage.directory") && c.Storage.Directory == "" && p.Durable != nil && *p.Durable {
 			l.blamePart(i, "durable", "true", "expected storage.directory to be set, as there is nowhere to keep anything")
 		}
 	}
-	if len(l.faults) > before {
+	if len(l.faults) > before || !l.sound(destinationsKey) {
 		return // what follows would be guessing
 	}
 	for i, p := range c.Destinations {
@@ -42,8 +43,14 @@ func (l *loader) blamePart(i int, name, shown, expected string) {
 
 // checkPlace looks at the prefixes of a policy's destinations.
 func (l *loader) checkPlace(i int, p Policy, prefixes Prefixes) {
+	if checkMatch(p.Match) != "" {
+		p.Match = "" // told of already, as is the dead letter queue
+	}
+	if checkQueue(p.DeadLetter) != "" {
+		p.DeadLetter = ""
+	}
 	isTopic, isQueue := hasPrefix(p.Match, prefixes.Topic), hasPrefix(p.Match, prefixes.Queue)
-	if !isTopic && !isQueue {
+	if p.Match != "" && !isTopic && !isQueue {
 		l.blamePart(i, "match", show(p.Match), "expected a topic or a queue, and so one of "+
 			strings.Join(slices.Concat(prefixes.Topic, prefixes.Queue), ", ")+" at its beginning")
 	}

@@ -14,7 +14,7 @@ Every key, as ` + "`hoofbeat config reference`" + ` prints it; a test compares t
 
 The file is YAML, TOML or JSON by its ending: ` + "`--config FILE`, else `./hoofbeat.yaml`, else `/etc/hoofbeat/hoofbeat.yaml`" + `, else none. A key is overridden by its
 environment variable, ` + "`HOOFBEAT_LISTEN_TCP_ADDRESS` for `listen.tcp.address`, and that by its flag of `serve`, `--listen-tcp-address`" + `. A key that
-does not exist is a fault, and so is a value that means nothing; all faults are reported together, by ` + "`hoofbeat config check FILE`" + ` too.
+does not exist is a fault, and so is a value that means nothing; all faults are reported together, with their lines, by ` + "`hoofbeat config check`" + ` too.
 
 Durations are written as ` + "`10s`, sizes as `64KiB` or `65536`, rates as `5/s` or `100/m`" + `, lists as YAML's, or with commas in the environment.
 Paths are relative to where hoofbeat is started. Reload: yes says that a change of the file is in force within a second, without a restart; it is

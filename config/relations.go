@@ -228,19 +228,24 @@ func (l *loader) checkPrefixes(c *Config) {
 		l.blame(topic, "expected a prefix here or at "+queue+", as no destination would mean anything")
 	}
 	for i, prefix := range c.Prefixes.Topic {
-		l.blamePrefix(topic, prefix, c.Prefixes.Topic[:i])
+		l.blamePrefix(topic, i, prefix, c.Prefixes.Topic[:i])
 	}
 	for i, prefix := range c.Prefixes.Queue {
-		l.blamePrefix(queue, prefix, c.Prefixes.Topic)
-		l.blamePrefix(queue, prefix, c.Prefixes.Queue[:i])
+		l.blamePrefix(queue, i, prefix, c.Prefixes.Topic)
+		l.blamePrefix(queue, i, prefix, c.Prefixes.Queue[:i])
 	}
 }
 
-func (l *loader) blamePrefix(key, prefix string, others []string) {
+// blamePrefix refuses a prefix that begins as another does. Rules and wildcards
+// take dots and slashes for the same: they could not tell /topic.internal/ from
+// names in /topic/ that begin with internal.
+func (l *loader) blamePrefix(key string, i int, prefix string, others []string) {
+	own := space{prefix: prefixSegments(prefix)}
 	for _, other := range others {
-		if strings.HasPrefix(prefix, other) || strings.HasPrefix(other, prefix) {
-			l.fault(key, show(prefix), l.values[key].source,
-				fmt.Sprintf("expected no prefix of another; it and %q overlap", other))
+		theirs := space{prefix: prefixSegments(other)}
+		if own.begins(theirs.prefix) || theirs.begins(own.prefix) {
+			l.faultIn(key, fmt.Sprintf("[%d]", i), show(prefix), l.values[key].source,
+				fmt.Sprintf("expected no prefix of another; it and %q overlap, as a dot and a slash are the same in a name", other))
 		}
 	}
 }

@@ -58,10 +58,13 @@ func TestRelations(t *testing.T) {
 			`prefixes.topic: [] (hoofbeat.yaml): expected a prefix here or at prefixes.queue, as no destination would mean anything`}},
 		{"only queues", "prefixes: { topic: [] }", nil},
 		{"prefix of another", "prefixes: { topic: [/a/], queue: [/a/b/, /c/, /c/] }", []string{
-			`prefixes.queue: "/a/b/" (hoofbeat.yaml): expected no prefix of another; it and "/a/" overlap`,
-			`prefixes.queue: "/c/" (hoofbeat.yaml): expected no prefix of another; it and "/c/" overlap`}},
+			`prefixes.queue: "/a/b/" (hoofbeat.yaml): expected no prefix of another; it and "/a/" overlap, as a dot and a slash are the same in a name`,
+			`prefixes.queue: "/c/" (hoofbeat.yaml): expected no prefix of another; it and "/c/" overlap, as a dot and a slash are the same in a name`}},
+		{"prefix with a dot", "prefixes: { topic: [/topic/, /topic.internal/], queue: [/topics/, /a.b/, /a/b/] }", []string{
+			`prefixes.queue: "/a/b/" (hoofbeat.yaml): expected no prefix of another; it and "/a.b/" overlap, as a dot and a slash are the same in a name`,
+			`prefixes.topic: "/topic.internal/" (hoofbeat.yaml): expected no prefix of another; it and "/topic/" overlap, as a dot and a slash are the same in a name`}},
 		{"prefix within a list", "prefixes: { topic: [/a/b/, /a/] }", []string{
-			`prefixes.topic: "/a/" (hoofbeat.yaml): expected no prefix of another; it and "/a/b/" overlap`}},
+			`prefixes.topic: "/a/" (hoofbeat.yaml): expected no prefix of another; it and "/a/b/" overlap, as a dot and a slash are the same in a name`}},
 		{"not after another fault", "heartbeat: { min: 11s, server: ten }", []string{
 			`heartbeat.server: "ten" (hoofbeat.yaml): expected a duration such as 10s`}},
 	} {

@@ -143,6 +143,25 @@ func checkAccess(ctx context.Context, c *config.Config) error {
 	return errors.Join(err1, err2)
 }
 
+// checkLists looks at the files of users and revocations of a configuration
+// that has faults, one of which may be that they cannot be read.
+func checkLists(ctx context.Context, c config.Auth) error {
+	o := auth.Options{Anonymous: true, UsersFile: readable(c.UsersFile), RevokedFile: readable(c.RevokedFile), Log: slog.New(slog.DiscardHandler)}
+	a, err := auth.New(ctx, o)
+	if err == nil {
+		a.Close()
+	}
+	return err
+}
+
+// readable is the file's name, or "" if it cannot be read.
+func readable(name string) string {
+	if _, err := os.ReadFile(name); err != nil {
+		return ""
+	}
+	return name
+}
+
 // compileACL compiles the rules. Where there are none, and nobody can prove who
 // he is, everything is allowed.
 func compileACL(c *config.Config) (*auth.ACL, error) {

@@ -35,10 +35,16 @@ Exit code 0: no fault; 2: there are some.`,
 		Example: "  hoofbeat config check /etc/hoofbeat/hoofbeat.yaml",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := configToCheck(cmd, args)
+			o, err := optionsToCheck(cmd, args)
+			if err != nil {
+				return err
+			}
+			c, err := config.Inspect(o)
 			if err == nil {
 				_, faults := compilePolicies(c)
 				err = errors.Join(faults, checkAccess(cmd.Context(), c))
+			} else {
+				err = errors.Join(err, checkLists(cmd.Context(), c.Auth))
 			}
 			if err != nil {
 				return showFaults(cmd, err)
@@ -48,12 +54,12 @@ Exit code 0: no fault; 2: there are some.`,
 	}
 }
 
-// configToCheck is that of the file that was named, or else that serve would use.
-func configToCheck(cmd *cobra.Command, args []string) (*config.Config, error) {
+// optionsToCheck are for the file that was named, or else that serve would use.
+func optionsToCheck(cmd *cobra.Command, args []string) (config.Options, error) {
 	if len(args) > 0 {
-		return config.Load(config.Options{File: args[0], Environ: environment()})
+		return config.Options{File: args[0], Environ: environment()}, nil
 	}
-	return readConfig(cmd)
+	return configOptions(cmd)
 }
 
 // showSound prints which configuration has no faults, and its warnings.
@@ -146,15 +152,22 @@ func environment() []string {
 
 // readConfig is loadConfig without a word.
 func readConfig(cmd *cobra.Command) (*config.Config, error) {
-	o := config.Options{Environ: environment(), Flags: cmd.Flags()}
-	if cmd.Flags().Lookup("config") != nil {
-		file, err := cmd.Flags().GetString("config")
-		if err != nil {
-			return nil, err
-		}
-		o.File = file
+	o, err := configOptions(cmd)
+	if err != nil {
+		return nil, err
 	}
 	return config.Load(o)
+}
+
+// configOptions say where a command looks for its configuration.
+func configOptions(cmd *cobra.Command) (config.Options, error) {
+	o := config.Options{Environ: environment(), Flags: cmd.Flags()}
+	if cmd.Flags().Lookup("config") == nil {
+		return o, nil
+	}
+	var err error
+	o.File, err = cmd.Flags().GetString("config")
+	return o, err
 }
 
 // showFaults prints the faults, one on a line, and keeps cobra from printing

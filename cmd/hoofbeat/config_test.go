@@ -45,6 +45,17 @@ func TestConfigCheckOK(t *testing.T) {
 	}
 }
 
+// TestConfigCheckFilesToo has faults in a file that the faulty one names.
+func TestConfigCheckFilesToo(t *testing.T) {
+	users := writeConfig(t, "ada:nothing\n")
+	path := writeConfig(t, "auth: { users_file: "+users+", revoked_file: none }\nlog: { level: loud }\n")
+	_, stderr, err := runConfig(t, "check", path)
+	if err == nil || strings.Count(stderr, "\n") != 3 || !strings.Contains(stderr, "log.level") || !strings.Contains(stderr, users) ||
+		strings.Count(stderr, "revoked_file") != 1 {
+		t.Errorf("got %q, %v", stderr, err)
+	}
+}
+
 // TestConfigCheckFindsTheFile looks where serve looks.
 func TestConfigCheckFindsTheFile(t *testing.T) {
 	t.Chdir(t.TempDir())
@@ -74,8 +85,8 @@ func TestConfigCheckFaults(t *testing.T) {
 	if !errors.As(err, &faults) || len(faults) != 2 {
 		t.Errorf("error %v, want two faults in it", err)
 	}
-	want := `auth.anonymous: "yes" (` + path + "): expected true or false\n" +
-		`limits.connect_timeout: "ten" (` + path + "): expected a duration such as 10s\n"
+	want := `auth.anonymous: "yes" (` + path + ":1): expected true or false\n" +
+		`limits.connect_timeout: "ten" (` + path + ":2): expected a duration such as 10s\n"
 	if stdout != "" || stderr != want {
 		t.Errorf("stdout %q, stderr %q, want %q", stdout, stderr, want)
 	}

@@ -47,8 +47,9 @@ var table = []rule{
 		pkg: "config", third: []string{
 			"github.com/spf13/viper", "github.com/spf13/pflag", "github.com/go-viper/mapstructure/v2",
 			"github.com/dustin/go-humanize", "github.com/agnivade/levenshtein", "github.com/fsnotify/fsnotify",
+			"go.yaml.in/yaml/v3", "github.com/pelletier/go-toml/v2",
 		},
-		reason: "only cmd knows the operator's file and copies values into each package's Options, so viper stays here",
+		reason: "only cmd knows the operator's file and copies values into each package's Options, so viper stays here; its YAML and TOML readers say where keys stand",
 	},
 	{
 		pkg: "session", own: []string{"frames", "broker", "auth", "internal/timers"}, third: []string{stompFrame}, without: []string{"net"},
