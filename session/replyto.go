@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -29,6 +30,31 @@ func (r *replyTos) add(value string) {
 		return
 	}
 	r.others = append(r.others, value)
+}
+
+func (r replyTos) equal(o replyTos) bool {
+	return r.first == o.first && slices.Equal(r.others, o.others)
+}
+
+// stringSize is that of a string without its bytes.
+const stringSize = 16
+
+// size is about what a clone takes.
+func (r replyTos) size() int {
+	n := len(r.first)
+	for _, text := range r.others {
+		n += len(text) + stringSize
+	}
+	return n
+}
+
+// clone is a copy that shares no memory with the frame.
+func (r replyTos) clone() replyTos {
+	c := replyTos{first: strings.Clone(r.first), has: r.has}
+	for _, text := range r.others {
+		c.others = append(c.others, strings.Clone(text))
+	}
+	return c
 }
 
 // addOther looks at a header of another name: 1.0 readers trim names, HTTP's

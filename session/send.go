@@ -98,7 +98,7 @@ func (s *Session) sendAs(f frames.Inbound, trace Trace) error {
 	}
 	m := broker.NewMessage(to, f, h.Properties)
 	if h.inTransaction {
-		return s.sendInTransaction(m, to, f)
+		return s.sendInTransaction(m, to, h.replyTos, f)
 	}
 	done := s.sendTo.done
 	if h.wantsReceipt {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-stomp/stomp/v3/frame"
 
+	"hoofbeat/auth"
 	"hoofbeat/broker"
 	"hoofbeat/frames"
 )
@@ -23,6 +24,18 @@ type transaction struct {
 	destinations []string
 	more         bool
 	traces       []Trace // of the messages in it that are traced
+
+	// permissions allowed what is in it so far. COMMIT compares: if they have
+	// changed, rights is decided about again.
+	permissions *auth.Permissions
+	rights      []right
+}
+
+// A right is what a SEND in a transaction needs: its destination, and where it
+// lets others answer.
+type right struct {
+	to      string
+	replies replyTos
 }
 
 // begin handles BEGIN (STOMP 1.2, BEGIN).
@@ -40,7 +53,7 @@ func (s *Session) begin(f frames.Inbound) error {
 	if s.txs == nil {
 		s.txs = make(map[string]*transaction)
 	}
-	s.txs[strings.Clone(id)] = &transaction{Transaction: s.publisher.Begin()}
+	s.txs[strings.Clone(id)] = &transaction{Transaction: s.publisher.Begin(), permissions: s.permissions.Load()}
 	s.open.Add(1)
 	s.receipt(f)
 	return nil
@@ -52,17 +65,43 @@ func (s *Session) commit(f frames.Inbound) error {
 	if err != nil {
 		return err
 	}
+	if err := s.mayCommit(tx); err != nil {
+		return err // it is aborted when the session leaves
+	}
 	done := s.whenCommitted(tx, f.Wire(frame.Receipt))
 	s.unfinished.Add(1)
 	tx.offered()
 	for wait := tx.Commit(done); wait != nil; wait = tx.Commit(done) {
 		if !s.waitFor(wait) {
 			s.finish()
-			return nil // it is aborted when the session leaves
+			return nil
+		}
+		if err := s.mayCommit(tx); err != nil {
+			s.finish()
+			return err
 		}
 		tx.offered()
 	}
 	s.forget(tx, f)
+	return nil
+}
+
+// mayCommit decides about all SENDs of a transaction again, if the rights of
+// the client have changed since BEGIN: what it may not send now does not happen.
+func (s *Session) mayCommit(tx *transaction) error {
+	p := s.permissions.Load()
+	if p == tx.permissions {
+		return nil
+	}
+	for _, r := range tx.rights {
+		if err := s.may(auth.Send, r.to); err != nil {
+			return err
+		}
+		if err := s.mayReplyTos(r.replies); err != nil {
+			return err
+		}
+	}
+	tx.permissions = p
 	return nil
 }
 
@@ -139,12 +178,12 @@ func (s *Session) transactionOf(f frames.Inbound) (*transaction, error) {
 	return nil, fault(UnknownTransaction, "%s names a transaction that is not open; BEGIN comes first.", f.Command)
 }
 
-func (s *Session) sendInTransaction(m *broker.Message, to broker.Destination, f frames.Inbound) error {
+func (s *Session) sendInTransaction(m *broker.Message, to broker.Destination, replies replyTos, f frames.Inbound) error {
 	tx, err := s.transactionOf(f)
 	if err != nil {
 		return err
 	}
-	if err := s.grow(tx, m.Size(), f); err != nil {
+	if err := s.grow(tx, m.Size()+replies.size(), f); err != nil {
 		return err
 	}
 	tx.Send(m)
@@ -152,7 +191,18 @@ func (s *Session) sendInTransaction(m *broker.Message, to broker.Destination, f 
 		tx.traces = append(tx.traces, t)
 	}
 	tx.sendsTo(to.String())
+	tx.needs(to.String(), replies)
 	return nil
+}
+
+// needs keeps what a SEND needs the right for; the texts stay in memory with
+// its message. Most transactions send to few destinations, often in a row.
+func (tx *transaction) needs(to string, replies replyTos) {
+	n := len(tx.rights)
+	if n > 0 && tx.rights[n-1].to == to && tx.rights[n-1].replies.equal(replies) {
+		return
+	}
+	tx.rights = append(tx.rights, right{to: to, replies: replies.clone()})
 }
 
 func (tx *transaction) sendsTo(destination string) {

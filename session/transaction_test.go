@@ -199,3 +199,49 @@ func TestEmptyTransactionHeader(t *testing.T) {
 		w.wantDepth("/queue/a", 0, 0)
 	})
 }
+
+// COMMIT decides about what it sends again, if rights have changed since.
+func TestCommitAfterChangeOfRights(t *testing.T) {
+	for name, tc := range map[string]struct {
+		headers []string
+		after   []string
+		word    string
+	}{
+		"unchanged":                  {after: []string{"/topic/**", "/queue/**"}},
+		"other rights are withdrawn": {after: []string{"/topic/a", "/queue/**"}},
+		"withdrawn":                  {after: []string{"/topic/b", "/queue/**"}, word: `send to "/topic/a"`},
+		"reply-to withdrawn":         {headers: []string{"reply-to:/topic/b"}, after: []string{"/topic/a", "/queue/**"}, word: "/topic/b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			guarded(t, func(t *testing.T, w *world, g *doorman) {
+				c, other := w.connect("Authorization:Bearer bob"), w.connect("Authorization:Bearer alice")
+				other.Send("SUBSCRIBE", "id:1", "destination:/topic/a")
+				other.Barrier()
+				c.Send("SEND", "destination:/queue/b", "", "work")
+				c.Send("SUBSCRIBE", "id:b", "destination:/queue/b", "ack:client")
+				work := c.Want("MESSAGE")
+				c.Send("BEGIN", "transaction:t")
+				c.Send("SEND", "destination:/queue/a", "transaction:t")
+				c.Send("SEND", append([]string{"destination:/topic/a", "transaction:t"}, tc.headers...)...)
+				c.Send("ACK", "id:"+work.Get("ack"), "transaction:t")
+				c.Barrier()
+				alice, bob := allow("/topic/**", "/user/**"), allow(append(tc.after, "/user/**")...)
+				alice.Users, bob.Users = []string{"alice"}, []string{"bob"}
+				g.rules(t, alice, bob)
+				w.server.Reauthorize()
+				c.Send("COMMIT", "transaction:t", "receipt:c")
+				if tc.word == "" {
+					c.WantReceipt("c")
+					other.Want("MESSAGE")
+					w.wantDepth("/queue/a", 1, 0)
+					return
+				}
+				c.WantError("access-denied", "c", tc.word)
+				c.WantClosed()
+				other.WantNothing()
+				w.wantDepth("/queue/a", 0, 0)
+				w.wantDepth("/queue/b", 1, 0)
+			})
+		})
+	}
+}
