@@ -146,22 +146,32 @@ func (c *consumer) close(gone bool) {
 }
 
 // settle gives the pending delivery with that tag its outcome, and if
-// cumulative all pending ones before it. It returns how many those were; 0 if
-// the one that was named is not pending. Unless it is 0, done is called when
-// the outcome is as safe as it gets.
-func (c *consumer) settle(tag uint64, cumulative bool, how outcome, done func(error)) int {
+// cumulative all pending ones before it. If the one that was named is not
+// pending, nothing changes, and the error says why. Without an error, done is
+// called when the outcome is as safe as it gets.
+func (c *consumer) settle(tag uint64, cumulative bool, how outcome, done func(error)) error {
 	q := c.q
 	q.mu.Lock()
-	n := c.settleLocked(tag, cumulative, how)
-	if n == 0 || len(q.dead) == 0 {
-		if n > 0 {
-			q.flush(done)
-		}
+	if c.settleLocked(tag, cumulative, how) == 0 {
+		err := c.whyNot(tag)
 		q.unlock()
-		return n
+		return err
+	}
+	if len(q.dead) == 0 {
+		q.flush(done)
+		q.unlock()
+		return nil
 	}
 	q.bury(q.settleUp(), done)
-	return n
+	return nil
+}
+
+// whyNot tells why a delivery is not pending. The lock is held.
+func (c *consumer) whyNot(tag uint64) error {
+	if tag == 0 || tag > c.tag {
+		return ErrUnknownDelivery
+	}
+	return ErrLateDelivery
 }
 
 func (c *consumer) settleLocked(tag uint64, cumulative bool, how outcome) int {

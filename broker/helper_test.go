@@ -237,6 +237,13 @@ func (x *tester) wantUnknown(err error) {
 	}
 }
 
+func (x *tester) wantLate(err error) {
+	x.Helper()
+	if !errors.Is(err, ErrLateDelivery) {
+		x.Errorf("error is %v, want ErrLateDelivery", err)
+	}
+}
+
 // wantDepth says how many messages a queue holds; -1 says that it does not
 // exist.
 func (x *tester) wantDepth(text string, ready, unacked int) {

@@ -224,9 +224,9 @@ func (m *model) settle(c *modelClient, s *modelSub) {
 		s.q.settle(mm, how)
 	}
 	if how == acknowledged {
-		m.wantErr(s.sub.Ack(tag, nil), len(msgs) == 0)
+		m.wantErr(s.sub.Ack(tag, nil), s.wantedErr(tag, msgs))
 	} else {
-		m.wantErr(s.sub.Nack(tag, how == refused, nil), len(msgs) == 0)
+		m.wantErr(s.sub.Nack(tag, how == refused, nil), s.wantedErr(tag, msgs))
 	}
 }
 
@@ -239,15 +239,26 @@ func (m *model) claim(c *modelClient, s *modelSub, tag uint64, msgs []*modelMess
 		c.tx.claims = append(c.tx.claims, modelClaim{s.q, msgs, how})
 	}
 	if how == acknowledged {
-		m.wantErr(c.tx.tx.Ack(s.sub, tag), len(msgs) == 0)
+		m.wantErr(c.tx.tx.Ack(s.sub, tag), s.wantedErr(tag, msgs))
 	} else {
-		m.wantErr(c.tx.tx.Nack(s.sub, tag, how == refused), len(msgs) == 0)
+		m.wantErr(c.tx.tx.Nack(s.sub, tag, how == refused), s.wantedErr(tag, msgs))
 	}
 }
 
-func (m *model) wantErr(err error, unknown bool) {
-	if (err == ErrUnknownDelivery) != unknown || err != nil && !unknown {
-		m.fail("the error is %v", err)
+// wantedErr is what an ACK or NACK of a tag gives that means these messages.
+func (s *modelSub) wantedErr(tag uint64, msgs []*modelMessage) error {
+	switch {
+	case len(msgs) > 0:
+		return nil
+	case tag == 0 || tag > s.lastTag:
+		return ErrUnknownDelivery
+	}
+	return ErrLateDelivery
+}
+
+func (m *model) wantErr(err, want error) {
+	if err != want {
+		m.fail("the error is %v, want %v", err, want)
 	}
 }
 

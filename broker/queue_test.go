@@ -130,8 +130,14 @@ func TestUnknownDelivery(t *testing.T) {
 			p.ack("2")
 			x.must(p.sub.Nack(p.tag("4"), false, nil))
 		}
-		x.wantUnknown(p.sub.Ack(tag, nil))
-		for _, unknown := range []uint64{0, tag, 1 << 20, 1 << 63, 1<<64 - 1} {
+		if mode != AckAuto {
+			x.wantLate(p.sub.Ack(tag, nil))
+			x.wantLate(p.sub.Nack(tag, true, nil))
+			x.wantLate(p.sub.Nack(tag, false, nil))
+		} else {
+			x.wantUnknown(p.sub.Ack(tag, nil))
+		}
+		for _, unknown := range []uint64{0, 6, 1 << 20, 1 << 63, 1<<64 - 1} {
 			x.wantUnknown(p.sub.Ack(unknown, nil))
 			x.wantUnknown(p.sub.Nack(unknown, true, nil))
 			x.wantUnknown(p.sub.Nack(unknown, false, nil))
@@ -144,7 +150,8 @@ func TestUnknownDelivery(t *testing.T) {
 	p := x.subscribe("/queue/other", AckClient, 1)
 	x.send("/queue/other", "1")
 	p.sub.Unsubscribe()
-	x.wantUnknown(p.sub.Ack(p.tag("1"), nil))
+	x.wantLate(p.sub.Ack(p.tag("1"), nil))
+	x.wantUnknown(p.sub.Ack(p.tag("1")+1, nil))
 	x.wantDepth("/queue/other", 1, 0)
 	if n := x.b.Stats().Flow().Acked + x.b.Stats().Dropped.Load(); n != 2+2+2 {
 		t.Errorf("%d messages settled, want 6", n)

@@ -68,9 +68,14 @@ const (
 	DropOldest
 )
 
-// ErrUnknownDelivery: no such message waits for an acknowledgement. It was
-// acknowledged before, or never delivered, or given to another consumer since.
-var ErrUnknownDelivery = errors.New("no such message is waiting for an acknowledgement")
+var (
+	// ErrUnknownDelivery: the subscription has never had a delivery of that tag,
+	// or acknowledges nothing because its mode is auto.
+	ErrUnknownDelivery = errors.New("the subscription has had no such delivery")
+	// ErrLateDelivery: the delivery is settled, went back to its queue, or is
+	// claimed by an open transaction. Nothing has changed.
+	ErrLateDelivery = errors.New("the delivery does not wait for an acknowledgement any more")
+)
 
 // SubscribeOptions say what is subscribed to, and how.
 type SubscribeOptions struct {
@@ -164,14 +169,14 @@ func (s *Subscription) Resume() {
 // subscriber, which acknowledges them in mode auto.
 func (s *Subscription) Written(tag uint64) {
 	if c := s.consumer; c != nil && c.ack == AckAuto {
-		c.settle(tag, true, acknowledged, nil)
+		_ = c.settle(tag, true, acknowledged, nil) // what has gone back since is no fault
 	}
 }
 
 // Ack acknowledges a delivery, and in mode client all before it. The error is
-// ErrUnknownDelivery if it is not pending; else done, if it is not nil, is
-// called as by [Publisher.Send] when it is certain that the message will not
-// come again.
+// ErrUnknownDelivery or ErrLateDelivery if it is not pending; else done, if it
+// is not nil, is called as by [Publisher.Send] when it is certain that the
+// message will not come again.
 func (s *Subscription) Ack(tag uint64, done func(error)) error {
 	return s.settle(tag, acknowledged, done)
 }
@@ -195,8 +200,5 @@ func (s *Subscription) settle(tag uint64, how outcome, done func(error)) error {
 	if c == nil || c.ack == AckAuto {
 		return ErrUnknownDelivery
 	}
-	if c.settle(tag, c.ack == AckClient, how, done) == 0 {
-		return ErrUnknownDelivery
-	}
-	return nil
+	return c.settle(tag, c.ack == AckClient, how, done)
 }

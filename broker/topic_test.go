@@ -77,7 +77,7 @@ func TestTopicWithAck(t *testing.T) {
 	p.nack("1", false)
 	p.want("4")
 	x.wantUnknown(auto.sub.Ack(0, nil))
-	x.wantUnknown(p.sub.Ack(p.tag("2"), nil))
+	x.wantLate(p.sub.Ack(p.tag("2"), nil))
 	p.sub.Unsubscribe()
 	auto.sub.Unsubscribe()
 	x.wantSize(0, 0)

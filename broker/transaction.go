@@ -33,7 +33,7 @@ func (t *Transaction) Send(m *Message) { t.messages = append(t.messages, m) }
 func (t *Transaction) Len() int { return len(t.messages) + len(t.claims) }
 
 // Ack acknowledges a delivery as [Subscription.Ack] does, once the transaction
-// commits; until then nobody else can.
+// commits; until then nobody else can. The errors are those of it.
 func (t *Transaction) Ack(s *Subscription, tag uint64) error {
 	return t.claim(s, tag, acknowledged)
 }
@@ -49,9 +49,9 @@ func (t *Transaction) claim(s *Subscription, tag uint64, how outcome) error {
 	if c == nil || c.ack == AckAuto {
 		return ErrUnknownDelivery
 	}
-	tags := c.claim(tag)
-	if len(tags) == 0 {
-		return ErrUnknownDelivery
+	tags, err := c.claim(tag)
+	if err != nil {
+		return err
 	}
 	t.claims = append(t.claims, claim{consumer: c, tags: tags, how: how})
 	return nil
@@ -136,11 +136,10 @@ func (t *Transaction) finish(queues []*queue) {
 }
 
 // claim keeps the pending delivery of that tag, and in mode client all before
-// it, for a transaction, and returns their tags.
-func (c *consumer) claim(tag uint64) []uint64 {
+// it, for a transaction, and returns their tags. The error is that of settle.
+func (c *consumer) claim(tag uint64) (tags []uint64, err error) {
 	c.q.mu.Lock()
 	defer c.q.unlock()
-	var tags []uint64
 	first, last := c.find(tag, c.ack == AckClient)
 	for i := first; i < last; i++ {
 		if d := c.held.at(i); d.settle == pending {
@@ -150,9 +149,12 @@ func (c *consumer) claim(tag uint64) []uint64 {
 			tags = append(tags, d.tag)
 		}
 	}
+	if len(tags) == 0 {
+		return nil, c.whyNot(tag)
+	}
 	c.lineUp()
 	c.q.pump()
-	return tags
+	return tags, nil
 }
 
 // unclaim makes claimed deliveries pending again, or gives them back if the

@@ -204,10 +204,6 @@ func (s *Session) reevaluate(id *auth.Identity) {
 	s.permissions.Store(p)
 	for sub, d := range lost {
 		s.stop(sub)
-		if s.lost == nil {
-			s.lost = make(map[uint64]struct{})
-		}
-		s.lost[sub.number] = struct{}{}
 		f := s.denied(auth.Subscribe, sub.text, d)
 		f.Text += " The subscription has ended: the rules or the token have changed."
 		f.Subscription = sub.wireID

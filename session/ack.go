@@ -1,52 +1,86 @@
 package session
 
 import (
-	"strconv"
-	"strings"
+	"errors"
 
 	"github.com/go-stomp/stomp/v3/frame"
 
+	"hoofbeat/broker"
 	"hoofbeat/frames"
 )
 
-// ack handles ACK and NACK (STOMP 1.2, ACK and NACK). The delivery is named by
-// the MESSAGE's ack header in the id header, or, before 1.2, by its message-id;
-// hoofbeat gives both the same value.
+// ack handles ACK and NACK (STOMP 1.2, ACK and NACK).
 func (s *Session) ack(f frames.Inbound) error {
-	id := f.Header.Get(frame.Id)
-	if id == "" || s.version != frames.V12 {
-		if old := f.Header.Get(frame.MessageId); old != "" {
-			id = old
-		}
-	}
-	if id == "" {
-		if s.version == frames.V12 {
-			return missing(frame.Id, f.Command)
-		}
-		return missing(frame.MessageId, f.Command)
-	}
-	number, tag, ok := s.parseID(id)
-	s.mu.Lock()
-	sub := s.byNumber[number]
-	_, lost := s.lost[number]
-	s.mu.Unlock()
-	if ok && lost {
-		return nil // the message went back to its queue; this is no fault of the client's
-	}
-	if !ok || sub == nil || !s.names(f, sub) {
-		return unknownAck(f.Command)
+	id, err := s.ackID(f)
+	if err != nil {
+		return err
 	}
 	tx, err := s.transactionOf(f)
 	if err != nil {
 		return err
 	}
-	if tx != nil {
-		return s.ackInTransaction(tx, f, sub, tag)
-	}
 	requeue, err := requeues(f)
 	if err != nil {
 		return err
 	}
+	sub, tag, err := s.delivery(f, id)
+	if tx != nil {
+		return s.ackInTransaction(tx, f, sub, tag, requeue, err)
+	}
+	if err == nil {
+		err = s.settle(f, sub, tag, requeue)
+	}
+	if errors.Is(err, broker.ErrLateDelivery) {
+		s.late(f)
+		return nil
+	}
+	return ackFault(err, f.Command)
+}
+
+// ackID reads which delivery an ACK or NACK names: STOMP 1.2 has the MESSAGE's
+// ack header in id, earlier versions have its message-id. Some clients write id
+// in all versions.
+func (s *Session) ackID(f frames.Inbound) (string, error) {
+	names := [...]string{frame.MessageId, frame.Id}
+	if s.version == frames.V12 {
+		names[0] = frame.Id
+	}
+	for _, name := range names {
+		if id := f.Header.Get(name); id != "" {
+			return id, nil
+		}
+	}
+	return "", missing(names[0], f.Command)
+}
+
+// delivery finds what a message id names. The error is ErrLateDelivery if the
+// subscription is another session's or has ended, and ErrUnknownDelivery if no
+// broker has made the id.
+func (s *Session) delivery(f frames.Inbound, id string) (sub *subscription, tag uint64, err error) {
+	session, number, tag, ok := s.parseMessageID(id)
+	switch {
+	case !ok:
+		return nil, 0, broker.ErrUnknownDelivery
+	case session != s.id:
+		return nil, 0, broker.ErrLateDelivery
+	}
+	s.mu.Lock()
+	sub = s.byNumber[number]
+	numbers := s.numbers
+	s.mu.Unlock()
+	switch {
+	case number > numbers:
+		return nil, 0, broker.ErrUnknownDelivery
+	case sub == nil:
+		return nil, 0, broker.ErrLateDelivery
+	case !s.names(f, sub):
+		return nil, 0, broker.ErrUnknownDelivery
+	}
+	return sub, tag, nil
+}
+
+// settle does what an ACK or NACK outside of transactions asks for.
+func (s *Session) settle(f frames.Inbound, sub *subscription, tag uint64, requeue bool) (err error) {
 	done := s.ackDone
 	if f.Header.Get(frame.Receipt) != "" {
 		done = s.whenAcked(f.Wire(frame.Receipt))
@@ -59,9 +93,17 @@ func (s *Session) ack(f frames.Inbound) error {
 	}
 	if err != nil {
 		s.finish()
-		return unknownAck(f.Command)
 	}
-	return nil
+	return err
+}
+
+// late answers a frame that came too late to change anything: the client did
+// nothing wrong, and a new connection would only make its next ones late.
+func (s *Session) late(f frames.Inbound) {
+	s.counts.countLate(f.Command)
+	if id := f.Wire(frame.Receipt); id != "" {
+		s.out.control(lateReceiptFrame(id))
+	}
 }
 
 // whenAcked returns what is called, from whatever goroutine, when the broker is
@@ -90,22 +132,13 @@ func requeues(f frames.Inbound) (bool, error) {
 	return false, invalidHeader("requeue", f.Command, "true or false")
 }
 
-func unknownAck(command string) *Fault {
-	return fault(UnknownAck, "%s names no message that waits for an acknowledgement on this connection: it was acknowledged before, "+
-		"its subscription has ended, or its subscription acknowledges automatically.", command)
-}
-
-// parseID reads a message id, see messageID: the number of a subscription, and
-// the tag of a delivery.
-func (s *Session) parseID(id string) (number, tag uint64, ok bool) {
-	rest, ok := strings.CutPrefix(id, s.id+"-")
-	if !ok {
-		return 0, 0, false
+// ackFault is what the client is told of an ACK or NACK that failed.
+func ackFault(err error, command string) error {
+	if !errors.Is(err, broker.ErrUnknownDelivery) {
+		return err
 	}
-	n, t, ok := strings.Cut(rest, "-")
-	number, err1 := strconv.ParseUint(n, 36, 64)
-	tag, err2 := strconv.ParseUint(t, 36, 64)
-	return number, tag, ok && err1 == nil && err2 == nil
+	return fault(UnknownAck, "%s names no message that this connection was given to acknowledge: the broker has not made this id, "+
+		"the subscription header is another subscription's, or the subscription's mode is auto.", command)
 }
 
 // names tells whether an ACK's subscription header, if it has one, is the

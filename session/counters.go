@@ -2,6 +2,7 @@ package session
 
 import (
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -34,6 +35,7 @@ type Counters struct {
 	expired   atomic.Int64
 	refreshed [2]atomic.Int64 // by whether the token was accepted
 	slow      atomic.Int64
+	late      [len(lateCommands)]atomic.Int64
 }
 
 // A Peer is how a client is connected.
@@ -66,6 +68,8 @@ var (
 	clientCommands = [...]string{
 		frame.CONNECT, frame.SEND, frame.ACK, frame.NACK, frame.SUBSCRIBE, frame.UNSUBSCRIBE, frame.BEGIN, frame.COMMIT, frame.ABORT, frame.DISCONNECT,
 	}
+	// lateCommands are those that may name what has ended.
+	lateCommands   = [...]string{frame.ACK, frame.NACK, frame.UNSUBSCRIBE}
 	serverCommands = [...]string{frame.MESSAGE, frame.RECEIPT, frame.CONNECTED, frame.ERROR, HeartBeatCommand}
 )
 
@@ -175,6 +179,13 @@ func (c *Counters) decided(action auth.Action, allowed bool) {
 	c.decisions[index(action == auth.Subscribe)][index(allowed)].Add(1)
 }
 
+// countLate counts a frame that came too late to change anything.
+func (c *Counters) countLate(command string) {
+	if i := slices.Index(lateCommands[:], command); i >= 0 {
+		c.late[i].Add(1)
+	}
+}
+
 func index(is bool) int {
 	if is {
 		return 1
@@ -251,6 +262,8 @@ type Totals struct {
 	// Tokens that were sent to go on, by whether they were accepted.
 	Refreshed, RefreshRefused int64
 	SlowConsumers             int64 // sessions that ended for that
+	// Late are the frames, by command, that came too late to change anything.
+	Late map[string]int64
 }
 
 // Traffic is an amount of frames.
@@ -269,6 +282,10 @@ func (c *Counters) Totals() Totals {
 		Open: c.open.read(), Opened: c.opened.read(), Accepted: c.accepted.read(),
 		Rejected: c.rejected.read(), Refused: c.refused.read(), Closed: c.closed.read(),
 		TokensExpired: c.expired.Load(), RefreshRefused: c.refreshed[0].Load(), Refreshed: c.refreshed[1].Load(), SlowConsumers: c.slow.Load(),
+	}
+	t.Late = make(map[string]int64, len(lateCommands))
+	for i, command := range lateCommands {
+		t.Late[command] = c.late[i].Load()
 	}
 	maps.DeleteFunc(t.Open, func(_ Peer, n int64) bool { return n == 0 })
 	for i, action := range []auth.Action{auth.Send, auth.Subscribe} {

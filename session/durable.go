@@ -179,11 +179,15 @@ func (s *Session) unsubscribeDurable(f frames.Inbound, name string) error {
 	}
 	done := s.whenDeleted(f.Wire(frame.Receipt))
 	s.unfinished.Add(1)
-	if err := s.options.Broker.DeleteDurable(d, done); err != nil {
+	err := s.options.Broker.DeleteDurable(d, done)
+	if err != nil {
 		s.finish()
-		return durableFault(d, err)
 	}
-	return nil
+	if errors.Is(err, broker.ErrNoSubscription) {
+		s.late(f) // it was deleted before: a client that lost the RECEIPT asks again
+		return nil
+	}
+	return durableFault(d, err)
 }
 
 // detach ends this connection's attachment to a durable subscription that is
@@ -225,8 +229,6 @@ func durableFault(d broker.Destination, err error) error {
 	case errors.Is(err, broker.ErrOtherTopic):
 		return fault(InvalidHeader, "The durable subscription %q is to another topic than this destination. Give this one another name, "+
 			"or delete that one first, by UNSUBSCRIBE with the headers that make it durable.", name)
-	case errors.Is(err, broker.ErrNoSubscription):
-		return fault(UnknownSubscription, "There is no durable subscription %q of this user and client-id.", name)
 	case errors.Is(err, broker.ErrQueueInUse):
 		return fault(SubscriptionInUse, "The durable subscription %q cannot be deleted: another connection is attached to it, "+
 			"or a transaction that is open has acknowledged messages of it.", name)

@@ -36,5 +36,13 @@ func receiptFrame(id string) []byte {
 	return append(dst, '\n', 0)
 }
 
+// lateReceiptFrame is the RECEIPT of a frame that came too late to change
+// anything.
+func lateReceiptFrame(id string) []byte {
+	dst := []byte(frame.RECEIPT + "\n")
+	dst = frames.AppendRawHeader(dst, frame.ReceiptId, id)
+	return append(dst, "late:true\n\n\x00"...)
+}
+
 // Refusal encodes the ERROR for a client that gets no session.
 func Refusal(f *Fault) []byte { return errorFrame(f, 0) }

@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -56,9 +55,6 @@ type Session struct {
 	// another goroutine than Run's. Deciding about a SUBSCRIBE and entering it
 	// there is one step.
 	mu sync.Mutex
-	// lost are the numbers of subscriptions that a change of rights has
-	// ended: ACKs for what they delivered may be under way. Guarded by mu.
-	lost map[uint64]struct{}
 
 	// connected is set when CONNECT was accepted; read by the timer, too.
 	connected atomic.Bool
@@ -96,8 +92,8 @@ type Session struct {
 }
 
 // New makes the session of a connection. id names it in logs, in CONNECTED and
-// in message ids, and must be unique as long as any of these is remembered; it
-// consists of letters and digits.
+// in message ids, and must be unique as long as any of these is remembered; see
+// [IDs].
 func New(conn Conn, o *Options, id string) *Session {
 	s := &Session{
 		options: o, conn: conn, info: conn.Info(), id: id, started: time.Now(),
@@ -343,6 +339,8 @@ func (s *Session) wasLost() bool {
 	switch f.Word {
 	case TokenExpired, TokenRevoked, AccessDenied, GoingAway, QueueFull, StorageFailed, InternalError, ClosedByOperator:
 		return false
+	case UnknownAck, UnknownSubscription, UnknownTransaction:
+		return false // what the client names is of another time, not of the message that it works on
 	}
 	return true
 }
@@ -464,9 +462,4 @@ func (s *Session) user() string {
 		return id.User
 	}
 	return ""
-}
-
-// messageID is the part of message ids that one subscription's have in common.
-func (s *Session) messageID(number uint64) string {
-	return s.id + "-" + strconv.FormatUint(number, 36) + "-"
 }

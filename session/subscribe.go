@@ -272,7 +272,7 @@ func (s *Session) unsubscribe(f frames.Inbound) error {
 	if name != "" {
 		return s.unsubscribeDurable(f, name)
 	}
-	key, hasID, err := s.subscriptionKey(f)
+	key, _, err := s.subscriptionKey(f)
 	if err != nil {
 		return err
 	}
@@ -280,18 +280,11 @@ func (s *Session) unsubscribe(f frames.Inbound) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sub := s.subs[key]
-	if sub == nil && s.options.KeepAfterDenied {
-		// It may have been refused, or ended by a change of rules, which leaves
-		// the connection open: the client tidies up, which is no fault of it.
-		s.receipt(f)
-		return nil
-	}
 	if sub == nil {
-		what := "id"
-		if !hasID {
-			what = "destination"
-		}
-		return fault(UnknownSubscription, "The connection has no subscription of that %s.", what)
+		// It has ended, by the rules or with an earlier connection, or was
+		// refused. The client tidies up: all is as it wants it.
+		s.late(f)
+		return nil
 	}
 	s.stop(sub)
 	s.receipt(f)

@@ -15,10 +15,10 @@ import (
 // A transaction is one between BEGIN and COMMIT or ABORT.
 type transaction struct {
 	*broker.Transaction
-	bytes int
-	// receipts are those that its frames asked for, as on the wire. They are
-	// answered after COMMIT: before, nothing is done.
-	receipts []string
+	frames, bytes int
+	// receipts are the RECEIPTs that its frames asked for, encoded. They are
+	// sent after COMMIT: before, nothing is done.
+	receipts [][]byte
 	// destinations are the first few that it sends to, for a text; more says
 	// that there are others.
 	destinations []string
@@ -116,7 +116,7 @@ func (s *Session) whenCommitted(tx *transaction, receipt string) func(error) {
 		} else {
 			tx.traced(nil)
 			for _, r := range tx.receipts {
-				s.done(r)
+				s.out.control(r)
 			}
 			s.done(receipt)
 		}
@@ -183,9 +183,10 @@ func (s *Session) sendInTransaction(m *broker.Message, to broker.Destination, re
 	if err != nil {
 		return err
 	}
-	if err := s.grow(tx, m.Size()+replies.size(), f); err != nil {
+	if err := s.grow(tx, m.Size()+replies.size()); err != nil {
 		return err
 	}
+	tx.receipt(f, receiptFrame)
 	tx.Send(m)
 	if t := traceOf(m); t != nil {
 		tx.traces = append(tx.traces, t)
@@ -216,41 +217,51 @@ func (tx *transaction) sendsTo(destination string) {
 	}
 }
 
-func (s *Session) ackInTransaction(tx *transaction, f frames.Inbound, sub *subscription, tag uint64) error {
+// ackInTransaction adds an ACK or NACK to a transaction; err is why its delivery
+// was not found, if it was not. A late one counts as one of its frames, and has
+// its RECEIPT when those of the others come.
+func (s *Session) ackInTransaction(tx *transaction, f frames.Inbound, sub *subscription, tag uint64, requeue bool, err error) error {
 	// What it holds on to beside the message, which the queue counts.
 	const claimSize = 128
-	if err := s.grow(tx, claimSize, f); err != nil {
+	if err := s.grow(tx, claimSize); err != nil {
 		return err
 	}
-	requeue, err := requeues(f)
-	if err != nil {
-		return err
-	}
-	if f.Command == frame.ACK {
+	switch {
+	case err != nil:
+	case f.Command == frame.ACK:
 		err = tx.Ack(sub.handle, tag)
-	} else {
+	default:
 		err = tx.Nack(sub.handle, tag, requeue)
 	}
-	if errors.Is(err, broker.ErrUnknownDelivery) {
-		return unknownAck(f.Command)
+	if errors.Is(err, broker.ErrLateDelivery) {
+		s.counts.countLate(f.Command)
+		tx.receipt(f, lateReceiptFrame)
+		return nil
 	}
-	return err
+	if err == nil {
+		tx.receipt(f, receiptFrame)
+	}
+	return ackFault(err, f.Command)
 }
 
-// grow counts one more frame of a transaction against its limits, and keeps
-// the receipt that it asks for.
-func (s *Session) grow(tx *transaction, size int, f frames.Inbound) error {
+// grow counts one more frame of a transaction against its limits.
+func (s *Session) grow(tx *transaction, size int) error {
 	l := s.options.Limits
 	switch {
-	case tx.Len() >= l.TransactionFrames:
+	case tx.frames >= l.TransactionFrames:
 		return fault(TransactionTooLarge, "The transaction has more than %d frames (limits.frames_per_transaction).", l.TransactionFrames)
 	case s.txBytes+size > l.TransactionBytes:
 		return fault(TransactionTooLarge, "The open transactions of the connection take more than %d bytes (limits.transaction_bytes_per_connection).", l.TransactionBytes)
 	}
+	tx.frames++
 	tx.bytes += size
 	s.txBytes += size
-	if r := f.Wire(frame.Receipt); r != "" {
-		tx.receipts = append(tx.receipts, strings.Clone(r))
-	}
 	return nil
+}
+
+// receipt keeps the RECEIPT that a frame asks for until COMMIT.
+func (tx *transaction) receipt(f frames.Inbound, encode func(id string) []byte) {
+	if id := f.Wire(frame.Receipt); id != "" {
+		tx.receipts = append(tx.receipts, encode(id))
+	}
 }

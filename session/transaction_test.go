@@ -119,21 +119,6 @@ func TestTransactionHoldsItsMessages(t *testing.T) {
 	})
 }
 
-func TestClaimedIsUnknown(t *testing.T) {
-	converse(t, func(t *testing.T, w *world) {
-		c := w.connect()
-		fill(c, 1)
-		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client")
-		f := take(t, c, "0")[0]
-		c.Send("BEGIN", "transaction:t")
-		c.Send("ACK", "id:"+f.Get("ack"), "transaction:t")
-		c.Send("ACK", "id:"+f.Get("ack"), "receipt:r")
-		c.WantError("unknown-ack-id", "r")
-		c.WantClosed()
-		w.wantDepth("/queue/a", 1, 0)
-	})
-}
-
 // Frames of other transactions, and of none, pass an open one by.
 func TestInterleavedTransactions(t *testing.T) {
 	converse(t, func(t *testing.T, w *world) {

@@ -8,12 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"crypto/rand"
 
 	"hoofbeat/session"
 )
@@ -66,8 +63,7 @@ type Server struct {
 	options Options
 	origins origins
 	gate    *gate
-	prefix  string // of session ids, different at each start
-	number  atomic.Uint64
+	ids     *session.IDs
 	sockJS  *sockSessions
 	context context.Context // ends when the server does
 	cancel  context.CancelFunc
@@ -99,29 +95,16 @@ func NewServer(o Options) *Server {
 		o.Session.Counters = new(session.Counters)
 	}
 	return &Server{
-		options: o, origins: o.Origins, gate: newGate(o.Limits), prefix: newPrefix(), context: ctx, cancel: cancel,
+		options: o, origins: o.Origins, gate: newGate(o.Limits), ids: session.NewIDs(), context: ctx, cancel: cancel,
 		sockJS:    newSockSessions(),
 		listeners: make(map[net.Listener]struct{}), sessions: make(map[*session.Session]conn),
 	}
 }
 
-// newPrefix tells the sessions of one run of the program from those of others,
-// whose ids some log or client may still hold.
-func newPrefix() string {
-	const alphabet = "bcdfghjkmnpqrstvwxyz"
-	var b [4]byte
-	rand.Read(b[:]) // never fails, see its documentation
-	for i := range b {
-		b[i] = alphabet[int(b[i])%len(alphabet)]
-	}
-	return string(b[:])
-}
-
 // run serves one connection until it has ended.
 func (s *Server) run(c conn) {
-	id := s.prefix + strconv.FormatUint(s.number.Add(1), 36)
 	c.measure(s.options.Session.Counters)
-	ses := session.New(c, &s.options.Session, id)
+	ses := session.New(c, &s.options.Session, s.ids.Next())
 	if !s.addSession(ses, c) {
 		ses.Shutdown(s.options.Session.CloseTimeout)
 	}

@@ -127,6 +127,7 @@ func (c *collector) collectClients(s sink) {
 	s.counts(c.refused, t.Refused, refusals...)
 	s.counts(c.closed, t.Closed, closings...)
 	s.count(c.slow, t.SlowConsumers)
+	s.counts(c.late, t.Late)
 	for command, n := range t.Received {
 		s.count(c.framesIn, n.Frames, command)
 		s.count(c.bytesIn, n.Bytes, command)

@@ -14,9 +14,9 @@ type names struct {
 
 	build name
 
-	connections, opened, rejected, accepted, refused, closed, slow name
-	framesIn, bytesIn, framesOut, bytesOut                         name
-	outbound, outboundMost                                         name
+	connections, opened, rejected, accepted, refused, closed, slow, late name
+	framesIn, bytesIn, framesOut, bytesOut                               name
+	outbound, outboundMost                                               name
 
 	decisions, expiries, refreshes          name
 	keyFetches, keys, keysAge, keysAreStale name
@@ -71,6 +71,7 @@ func (n *names) nameClients() {
 	n.refused = n.counter("connects_refused_total", "Connections that ended before a CONNECT was accepted.", "reason")
 	n.closed = n.counter("sessions_closed_total", "Sessions that ended after their CONNECT was accepted.", "reason")
 	n.slow = n.counter("slow_consumers_total", "Sessions that ended because their client does not read.")
+	n.late = n.counter("late_frames_total", "Frames that came too late to change anything.", "command")
 	n.framesIn = n.counter("frames_received_total", "STOMP frames of clients.", "command")
 	n.bytesIn = n.counter("frames_received_bytes_total", "Bytes of STOMP frames of clients.", "command")
 	n.framesOut = n.counter("frames_sent_total", "STOMP frames to clients.", "command")
