@@ -128,21 +128,17 @@ func (s *adminServer) ready() error {
 	return nil
 }
 
-// listen begins to accept; with an empty address it does nothing.
-func (s *adminServer) listen(c config.Admin, log *slog.Logger) error {
-	if c.Address == "" {
-		return nil
+// serve begins to accept, unless the socket is off.
+func (s *adminServer) serve(open socket) {
+	l := open.Listener
+	if l == nil {
+		return
 	}
-	l, t, err := listen(c.Address, c.TLS, log)
-	if err != nil {
-		return fmt.Errorf("listen.admin: %w", err)
-	}
-	s.listener, s.tls = l, t != nil
+	s.listener, s.tls = l, open.tls != nil
 	if s.tls {
-		l = tls.NewListener(l, t)
+		l = tls.NewListener(l, open.tls)
 	}
 	go func() { s.ended <- s.server.Serve(l) }()
-	return nil
 }
 
 // url is where it listens; "" if it does not.

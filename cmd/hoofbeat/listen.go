@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -22,45 +23,77 @@ type listener struct {
 	serve func() error
 }
 
-// openListeners opens all that the configuration names, so that a port in use
-// is an error at the start.
-func openListeners(c *config.Config, s *transport.Server, log *slog.Logger) ([]listener, error) {
-	var all []listener
-	if ws := c.Listen.WebSocket; ws.Address != "" {
-		l, config, err := listen(ws.Address, ws.TLS, log)
-		if err != nil {
-			return all, fmt.Errorf("listen.websocket: %w", err)
+// sockets are open before anything is made on the disk: a start that fails
+// because a port is in use leaves no directory behind, which may belong to the
+// wrong user.
+type sockets struct{ websocket, tcp, admin socket }
+
+// A socket is one that listens. Its Listener is nil if it is off.
+type socket struct {
+	net.Listener
+	tls *tls.Config // nil: plain
+}
+
+// openSockets opens all that the configuration names. The error is about each
+// that could not be opened.
+func openSockets(c config.Listen, log *slog.Logger) (*sockets, error) {
+	var all sockets
+	var err1, err2, err3 error
+	all.websocket, err1 = listen("listen.websocket", c.WebSocket.Address, c.WebSocket.TLS, log)
+	all.tcp, err2 = listen("listen.tcp", c.TCP.Address, c.TCP.TLS, log)
+	all.admin, err3 = listen("listen.admin", c.Admin.Address, c.Admin.TLS, log)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		all.close()
+		return nil, err
+	}
+	return &all, nil
+}
+
+// close closes those that nobody has closed.
+func (s *sockets) close() {
+	for _, l := range []net.Listener{s.websocket.Listener, s.tcp.Listener, s.admin.Listener} {
+		if l != nil {
+			_ = l.Close() // it fails when it is closed already
 		}
-		l = behindProxies(l, ws.ProxyProtocol, c.Limits)
+	}
+}
+
+// listen opens the listener of a section; with an empty address, none.
+func listen(section, address string, files config.TLS, log *slog.Logger) (socket, error) {
+	if address == "" {
+		return socket{}, nil
+	}
+	var s socket
+	var err error
+	if files.Cert != "" {
+		if s.tls, err = tlsfiles.New(tlsfiles.Files(files), log); err != nil {
+			return socket{}, fmt.Errorf("%s: %w", section, err)
+		}
+	}
+	if s.Listener, err = net.Listen("tcp", address); err != nil {
+		return socket{}, fmt.Errorf("%s: %w", section, err)
+	}
+	return s, nil
+}
+
+// clientListeners are those for clients, with how to serve them.
+func clientListeners(c *config.Config, s *transport.Server, open *sockets) []listener {
+	var all []listener
+	if ws := c.Listen.WebSocket; open.websocket.Listener != nil {
+		l, config := behindProxies(open.websocket.Listener, ws.ProxyProtocol, c.Limits), open.websocket.tls
 		all = append(all, listener{
 			Listener: l, url: scheme("ws", config) + "://" + l.Addr().String() + ws.Path, page: pageURL(c, l.Addr()),
 			serve: func() error { return s.ServeWebSocket(l, ws.Path, config) },
 		})
 	}
-	if tcp := c.Listen.TCP; tcp.Address != "" {
-		l, config, err := listen(tcp.Address, tcp.TLS, log)
-		if err != nil {
-			return all, fmt.Errorf("listen.tcp: %w", err)
-		}
-		l = behindProxies(l, tcp.ProxyProtocol, c.Limits)
+	if open.tcp.Listener != nil {
+		l, config := behindProxies(open.tcp.Listener, c.Listen.TCP.ProxyProtocol, c.Limits), open.tcp.tls
 		all = append(all, listener{
 			Listener: l, url: scheme("tcp", config) + "://" + l.Addr().String(),
 			serve: func() error { return s.ServeTCP(l, config) },
 		})
 	}
-	return all, nil
-}
-
-func listen(address string, files config.TLS, log *slog.Logger) (net.Listener, *tls.Config, error) {
-	var t *tls.Config
-	if files.Cert != "" {
-		var err error
-		if t, err = tlsfiles.New(tlsfiles.Files(files), log); err != nil {
-			return nil, nil, err
-		}
-	}
-	l, err := net.Listen("tcp", address)
-	return l, t, err
+	return all
 }
 
 func scheme(plain string, t *tls.Config) string {

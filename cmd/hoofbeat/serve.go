@@ -53,16 +53,21 @@ func serve(ctx context.Context, r *reloader, out, errout io.Writer) (err error) 
 	defer drain()
 	level := levelOf(c.Log)
 	log := newLogger(c.Log, level, errout)
-	record, audit, err := openAudit(c.Log.Audit, errout)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, audit.Close()) }()
 	a, err := newAccess(ctx, c, log)
 	if err != nil {
 		return err
 	}
 	defer a.authenticator.Close()
+	open, err := openSockets(c.Listen, log)
+	if err != nil {
+		return err
+	}
+	defer open.close()
+	record, audit, err := openAudit(c.Log.Audit, errout)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, audit.Close()) }()
 	store, err := openStorage(c.Storage, "storage.directory", log)
 	if err != nil {
 		return err
@@ -99,7 +104,7 @@ func serve(ctx context.Context, r *reloader, out, errout io.Writer) (err error) 
 		config:  c, broker: b, store: store, access: a, sessions: s,
 		settings: r.settings, level: level, drain: drain, log: log, record: record,
 	})
-	return run(ctx, c, s, operators, r, out, log)
+	return run(ctx, c, s, open, operators, r, out, log)
 }
 
 // newBroker makes a broker of what is on disk.
@@ -119,27 +124,19 @@ func newBroker(c *config.Config, store *diskStore, clock *timers.Queue, log *slo
 	return b, nil
 }
 
-// run opens the listeners, serves them until the context ends, and drains the
-// server. Operators are served until then.
-func run(ctx context.Context, c *config.Config, s *transport.Server, operators *adminServer, r *reloader, out io.Writer, log *slog.Logger) error {
-	listeners, err := openListeners(c, s, log)
-	if err == nil {
-		err = operators.listen(c.Listen.Admin, log)
-	}
-	if err == nil {
-		for _, w := range c.Warnings() {
-			if c.File == "" {
-				w = "there is no configuration file: " + w
-			}
-			log.Warn(w)
+// run serves the listeners until the context ends, and drains the server.
+// Operators are served until then.
+func run(ctx context.Context, c *config.Config, s *transport.Server, open *sockets, operators *adminServer, r *reloader, out io.Writer, log *slog.Logger) error {
+	operators.serve(open.admin)
+	listeners := clientListeners(c, s, open)
+	for _, w := range c.Warnings() {
+		if c.File == "" {
+			w = "there is no configuration file: " + w
 		}
-		operators.show(listeners)
-		err = announce(out, listeners, operators.url())
+		log.Warn(w)
 	}
-	if err != nil {
-		for _, l := range listeners {
-			err = errors.Join(err, l.Close())
-		}
+	operators.show(listeners)
+	if err := announce(out, listeners, operators.url()); err != nil {
 		return errors.Join(err, operators.close(ctx))
 	}
 	watching, stop := context.WithCancel(ctx)
@@ -153,7 +150,7 @@ func run(ctx context.Context, c *config.Config, s *transport.Server, operators *
 		go func() { ended <- l.serve() }()
 	}
 	tellSupervisor(supervisedReady, log)
-	err = wait(ctx, c, s, operators, ended, len(listeners), log)
+	err := wait(ctx, c, s, operators, ended, len(listeners), log)
 	stop()
 	<-watched
 	return err
