@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"hoofbeat/destination"
 )
 
 // A Grant is one thing that a rule allows or denies to an identity.
@@ -87,8 +89,8 @@ func (f *filler) fill(segments []segment, text string) {
 		f.note("there are more values than are listed")
 	case len(segments) == 0:
 		f.patterns = append(f.patterns, text)
-	case segments[0].kind != templateSegment:
-		f.fill(segments[1:], text+string(segments[0].before)+segments[0].text)
+	case segments[0].Kind != destination.TemplateSegment:
+		f.fill(segments[1:], text+string(segments[0].Before)+segments[0].Text)
 	default:
 		f.template(segments, text)
 	}
@@ -96,17 +98,17 @@ func (f *filler) fill(segments []segment, text string) {
 
 // template fills the template that is the first of the segments.
 func (f *filler) template(segments []segment, text string) {
-	for _, part := range segments[0].parts {
-		if part.variable < 0 || f.p.fill(part.variable).whole {
+	for _, v := range segments[0].variables {
+		if v < 0 || f.p.fill(v).whole {
 			continue
 		}
-		name := "{" + f.p.acl.variables[part.variable] + "}"
+		name := "{" + f.p.acl.variables[v] + "}"
 		if !f.allowed {
 			f.note(name + " has no usable value, so any is denied")
-			f.fill(segments[1:], text+string(segments[0].before)+"*")
+			f.fill(segments[1:], text+string(segments[0].Before)+"*")
 			return
 		}
-		if len(f.p.fill(part.variable).values) == 0 {
+		if len(f.p.fill(v).values) == 0 {
 			f.note(name + " has no usable value, so nothing is allowed")
 			return
 		}
@@ -116,15 +118,15 @@ func (f *filler) template(segments []segment, text string) {
 
 // parts fills the template from part i on; value is what comes before.
 func (f *filler) parts(segments []segment, i int, value, text string) {
-	parts := segments[0].parts
+	parts := segments[0].Parts
 	if i == len(parts) {
-		f.fill(segments[1:], text+string(segments[0].before)+quoted(value))
+		f.fill(segments[1:], text+string(segments[0].Before)+quoted(value))
 		return
 	}
-	v := parts[i].variable
+	v := segments[0].variables[i]
 	switch {
 	case v < 0:
-		f.parts(segments, i+1, value+parts[i].text, text)
+		f.parts(segments, i+1, value+parts[i].Text, text)
 	case f.bound[v] != "":
 		f.parts(segments, i+1, value+f.bound[v], text)
 	default:
@@ -143,8 +145,8 @@ func (f *filler) note(text string) {
 
 // quoted writes a segment so that it is not mistaken for another one.
 func quoted(text string) string {
-	kind, ok := wildcard(text)
-	plain := ok && kind == literalSegment && !strings.ContainsAny(text, "./{}") && strconv.Quote(text) == `"`+text+`"`
+	kind, ok := destination.WildcardOf(text)
+	plain := ok && kind == destination.Literal && !strings.ContainsAny(text, "./{}") && strconv.Quote(text) == `"`+text+`"`
 	if plain {
 		return text
 	}
@@ -184,7 +186,7 @@ func (p *Permissions) Explain(action Action, destination string) string {
 
 // explain writes a line for each ending that a walk finds, but for some, and
 // returns what it found.
-func (p *Permissions) explain(b *strings.Builder, what string, k walk, t *ruleTree, words []word, but []ending) []ending {
+func (p *Permissions) explain(b *strings.Builder, what string, k walk, t *ruleTree, words []destination.Word, but []ending) []ending {
 	var found []ending
 	k.p, k.found = p, &found
 	for i := range words {

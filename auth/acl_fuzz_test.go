@@ -3,6 +3,8 @@ package auth
 import (
 	"strings"
 	"testing"
+
+	"hoofbeat/destination"
 )
 
 // FuzzPattern reads any text as a rule's destination and as a client's.
@@ -11,7 +13,7 @@ func FuzzPattern(f *testing.F) {
 		f.Add(s, "/topic/a.b")
 		f.Add("/topic/**.*", s)
 	}
-	f.Fuzz(func(t *testing.T, rule, destination string) {
+	f.Fuzz(func(t *testing.T, rule, text string) {
 		acl, err := CompileACL([]Rule{{Allow: []Action{Subscribe, AdminWrite}, Destinations: []string{rule}}})
 		if err != nil {
 			if strings.Contains(err.Error(), "\n") {
@@ -30,15 +32,15 @@ func FuzzPattern(f *testing.F) {
 				t.Errorf("%q does not allow itself: %+v", rule, got)
 			}
 		}
-		covered, overlaps := p.Decide(AdminWrite, destination).Allowed, d.Decide(AdminWrite, destination).Rule == "#1"
+		covered, overlaps := p.Decide(AdminWrite, text).Allowed, d.Decide(AdminWrite, text).Rule == "#1"
 		if covered && !overlaps {
-			t.Errorf("%q covers %q but does not overlap it", rule, destination)
+			t.Errorf("%q covers %q but does not overlap it", rule, text)
 		}
 		var r reading
-		if why := r.read(AdminWrite, destination, ""); why == undecided && !r.wild() && !strings.HasPrefix(destination, userPrefix) && !strings.Contains(rule, "{") && covered != overlaps {
-			t.Errorf("%q and the name %q: covers %v, overlaps %v", rule, destination, covered, overlaps)
+		if why := r.read(AdminWrite, text, ""); why == undecided && !r.wild() && !strings.HasPrefix(text, destination.UserPrefix) && !strings.Contains(rule, "{") && covered != overlaps {
+			t.Errorf("%q and the name %q: covers %v, overlaps %v", rule, text, covered, overlaps)
 		}
-		p.Explain(Subscribe, destination)
+		p.Explain(Subscribe, text)
 		p.List()
 	})
 }

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"hoofbeat/destination"
 )
 
 // The model: patterns and names as lists of segments, matched by recursion.
@@ -104,7 +106,7 @@ func treeOf(t testing.TB, segments []string) *ruleTree {
 	if len(segments) == 0 {
 		// A rule cannot be that short, but a tree can.
 		n := newRuleNode()
-		n.insert(0, &pattern{segments: []segment{{text: "t"}}})
+		n.insert(0, &pattern{segments: []segment{{Segment: destination.Segment{Text: "t"}}}})
 		return &ruleTree{root: n, nodes: 2}
 	}
 	p, err := parsePattern(destinationOf(segments), &vs)
@@ -117,17 +119,17 @@ func treeOf(t testing.TB, segments []string) *ruleTree {
 	return tree
 }
 
-func wordOf(t testing.TB, segments []string) *word {
+func wordOf(t testing.TB, segments []string) *destination.Word {
 	t.Helper()
-	w := &word{}
-	if why := w.segments(destinationOf(segments)[1:]); why != undecided {
-		t.Fatal(why)
+	w := &destination.Word{}
+	if err := w.AddAll(destinationOf(segments)[1:]); err != nil {
+		t.Fatal(err)
 	}
 	return w
 }
 
 // finds tells whether the only rule of a tree covers or overlaps a word.
-func finds(tree *ruleTree, w *word, cover bool) bool {
+func finds(tree *ruleTree, w *destination.Word, cover bool) bool {
 	k := walk{p: &Permissions{concerns: ruleSet{1}}, w: w, cover: cover}
 	return k.run(tree) && k.best == 0
 }
@@ -185,7 +187,7 @@ func TestCoverageAndOverlapOfAllShortPatterns(t *testing.T) {
 		size = 3
 	}
 	patterns := modelPatterns(size, "a", "b", "*", "**")
-	words := make([]*word, len(patterns))
+	words := make([]*destination.Word, len(patterns))
 	for i, p := range patterns {
 		words[i] = wordOf(t, p)
 	}
@@ -197,7 +199,7 @@ func TestCoverageAndOverlapOfAllShortPatterns(t *testing.T) {
 	}
 }
 
-func comparePair(t *testing.T, tree *ruleTree, w *word, q, p []string) {
+func comparePair(t *testing.T, tree *ruleTree, w *destination.Word, q, p []string) {
 	t.Helper()
 	if got, want := finds(tree, w, true), modelCover(q, p); got != want {
 		t.Fatalf("%v covers %v: %v, want %v", q, p, got, want)
@@ -280,12 +282,6 @@ func TestLongestPatterns(t *testing.T) {
 				}
 			}
 		}
-	}
-	if why := new(word).segments(strings.Repeat("a.", maxWord) + "a"); why != tooLong {
-		t.Errorf("too many segments: %v", why)
-	}
-	if why := new(word).segments(strings.Repeat("**.", 1000) + "*"); why != undecided {
-		t.Errorf("one ** written often: %v", why)
 	}
 }
 

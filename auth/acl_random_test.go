@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"hoofbeat/destination"
 )
 
 // modelDecide decides as the documentation of Rule says, rule by rule: it
@@ -32,7 +34,7 @@ func modelConcerns(r Rule, id *Identity) bool {
 	}
 	ok := any(r.Roles, id.Roles) && any(r.Users, []string{id.User})
 	for _, m := range r.Claims {
-		texts, _ := modelTexts(id, claimPrefix+m.Name)
+		texts, _ := modelTexts(id, destination.ClaimPrefix+m.Name)
 		ok = ok && any(m.Values, texts)
 	}
 	return ok
@@ -40,10 +42,10 @@ func modelConcerns(r Rule, id *Identity) bool {
 
 // modelTexts are the values of a variable.
 func modelTexts(id *Identity, name string) (texts []string, whole bool) {
-	if name == userVariable {
+	if name == destination.UserVariable {
 		return []string{id.User}, id.User != ""
 	}
-	value := id.Claims[strings.TrimPrefix(name, claimPrefix)]
+	value := id.Claims[strings.TrimPrefix(name, destination.ClaimPrefix)]
 	list, ok := value.([]any)
 	if !ok {
 		list = []any{value}
@@ -75,7 +77,7 @@ func modelApplies(r Rule, id *Identity, pattern []string, denying bool) bool {
 }
 
 // modelVariables are those that randomRule uses.
-func modelVariables() []string { return []string{userVariable, "claim:c", "claim:d.e"} }
+func modelVariables() []string { return []string{destination.UserVariable, "claim:c", "claim:d.e"} }
 
 // modelFill fills the templates of a rule's destination in all possible ways.
 func modelFill(segments []string, id *Identity, denying bool) [][]string {

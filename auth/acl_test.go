@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"hoofbeat/destination"
 )
 
 func compiled(t testing.TB, rules ...Rule) *ACL {
@@ -86,7 +88,7 @@ func TestDesignExample(t *testing.T) {
 		{auditor, Subscribe, "/topic/a*", "", badWildcard},
 		{auditor, Subscribe, "topic/a", "", noSlash},
 		{auditor, Subscribe, "", "", noSlash},
-		{auditor, Subscribe, "/topic" + strings.Repeat("/a", maxWord), "", tooLong},
+		{auditor, Subscribe, "/topic" + strings.Repeat("/a", 62), "", tooLong},
 		{auditor, AdminRead, "/topic/a", "", byDefault},
 		{auditor, 0, "/topic/a", "", unknownAction},
 		{auditor, 9, "/topic/a", "", unknownAction},
@@ -295,7 +297,7 @@ func TestFaultsOfRules(t *testing.T) {
 		{Allow: []Action{Send, 7}, Deny: []Action{Send}, Roles: []string{""}, Users: []string{""},
 			Claims: []ClaimMatch{{}, {"a", []string{"x"}}}, Destinations: []string{
 				"topic/a", "/topic", "/*", "/topic/", "/topic/a*", "/topic/*{user}", "/topic/{usr}", "/topic/{claim:}", "/topic/{user",
-				"/topic/user}", "/topic/a\nb", "/a" + strings.Repeat(".a", maxPatternSegments), "/user/bob", "/user/a.**", "/user/bob/",
+				"/topic/user}", "/topic/a\nb", "/a" + strings.Repeat(".a", destination.MaxRuleSegments), "/user/bob", "/user/a.**", "/user/bob/",
 			}},
 	})
 	if err == nil {
@@ -314,16 +316,16 @@ func TestFaultsOfRules(t *testing.T) {
 		`acl[2] "": destinations: "/topic": expected a name behind the prefix, such as /topic/news or /topic/**`,
 		`acl[2] "": destinations: "/*": expected a name behind the prefix, such as /topic/news or /topic/**`,
 		`acl[2] "": destinations: "/topic/": expected a name behind the last '/'; ** stands for all names`,
-		`acl[2] "": destinations: "/topic/a*": a wildcard is part of the segment "a*", expected it to be a whole one: * for one segment, ** for any number`,
-		`acl[2] "": destinations: "/topic/*{user}": a wildcard is part of the segment "*{user}", expected a template and plain text only`,
+		`acl[2] "": destinations: "/topic/a*": expected each wildcard to be a whole segment, * for one or ** for any number, and not a part of "a*"`,
+		`acl[2] "": destinations: "/topic/*{user}": expected a template and plain text only, and no wildcard in "*{user}"`,
 		`acl[2] "": destinations: "/topic/{usr}": unknown template {usr}, expected {user} or {claim:NAME}`,
 		`acl[2] "": destinations: "/topic/{claim:}": unknown template {claim:}, expected {user} or {claim:NAME}`,
 		`acl[2] "": destinations: "/topic/{user": expected a '}' behind the '{'`,
 		`acl[2] "": destinations: "/topic/user}": expected a '{' before the '}'`,
-		`acl[2] "": destinations: "/topic/a\nb": expected no control characters; no destination has them`,
-		`acl[2] "": destinations: "/a` + strings.Repeat(".a", maxPatternSegments) + `": expected at most 36 segments, found 37`,
+		`acl[2] "": destinations: "/topic/a\nb": expected at most 1024 bytes without control characters`,
+		`acl[2] "": destinations: "/a` + strings.Repeat(".a", destination.MaxRuleSegments) + `": expected at most 36 segments, found 37`,
 		`acl[2] "": destinations: "/user/bob": expected /user/**, or /user/queue/NAME for SUBSCRIBE, or /user/NAME/queue/NAME for SEND; topic may stand for queue`,
-		`acl[2] "": destinations: "/user/a.**": a wildcard is part of the segment "a.**", expected it to be a whole one: * for one segment, ** for any number (behind /user/, a user's name goes up to the next '/')`,
+		`acl[2] "": destinations: "/user/a.**": expected each wildcard to be a whole segment, * for one or ** for any number, and not a part of "a.**" (behind /user/, a user's name goes up to the next '/')`,
 		`acl[2] "": destinations: "/user/bob/": expected a name behind the last '/'; ** stands for all names`,
 	}
 	got := strings.Split(err.Error(), "\n")

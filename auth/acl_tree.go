@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"hoofbeat/destination"
 )
 
 // A ruleNode is a place in a tree of rules: what begins with the segments on
@@ -52,16 +54,16 @@ func (n *ruleNode) insert(rule int32, p *pattern) {
 
 // child returns the node behind a segment, made if there is none.
 func (n *ruleNode) child(s segment) *ruleNode {
-	switch s.kind {
-	case oneSegment:
+	switch s.Kind {
+	case destination.OneSegment:
 		return orNew(&n.one)
-	case softSegment:
+	case destination.SoftSegment:
 		return orNew(&n.soft)
-	case manySegment:
+	case destination.ManySegment:
 		return orNew(&n.many)
-	case templateSegment:
+	case destination.TemplateSegment:
 		for _, e := range n.templates {
-			if e.segment.text == s.text {
+			if e.segment.Text == s.Text {
 				return e.node
 			}
 		}
@@ -69,13 +71,13 @@ func (n *ruleNode) child(s segment) *ruleNode {
 		n.templates = append(n.templates, edge{s, c})
 		return c
 	}
-	c := n.literal[s.text]
+	c := n.literal[s.Text]
 	if c == nil {
 		c = newRuleNode()
 		if n.literal == nil {
 			n.literal = make(map[string]*ruleNode)
 		}
-		n.literal[s.text] = c
+		n.literal[s.Text] = c
 		n.literals = append(n.literals, edge{s, c})
 	}
 	return c
@@ -125,7 +127,7 @@ func (n *ruleNode) finish(nodes *int) []int32 {
 // that is seen once for each element that fits.
 type walk struct {
 	p    *Permissions
-	w    *word
+	w    *destination.Word
 	best int32 // the first rule that matches so far
 	// cover looks for rules that match all of the destination, not just some.
 	cover bool
@@ -147,18 +149,18 @@ const maxSteps = 1 << 16
 // run walks a tree and tells whether it came to the end.
 func (k *walk) run(t *ruleTree) bool {
 	k.best, k.left = noRule, t.nodes+maxSteps
-	k.visit(t.root, k.w.start(k.cover))
+	k.visit(t.root, k.w.Start(k.cover))
 	return k.left >= 0
 }
 
-func (k *walk) visit(n *ruleNode, s uint64) {
+func (k *walk) visit(n *ruleNode, s destination.Places) {
 	if k.left--; k.left < 0 || s == 0 || n == nil {
 		return
 	}
 	if k.found == nil && n.lowest >= k.best || n.below != nil && !n.below.meets(k.p.concerns) {
 		return
 	}
-	if s&k.w.end() != 0 {
+	if s&k.w.End() != 0 {
 		k.ends(n)
 	}
 	k.literals(n, s)
@@ -166,13 +168,13 @@ func (k *walk) visit(n *ruleNode, s uint64) {
 		k.template(e, s)
 	}
 	if n.one != nil {
-		k.visit(n.one, k.w.overOne(s, false, k.cover))
+		k.visit(n.one, k.w.OverOne(s, false, k.cover))
 	}
 	if n.soft != nil {
-		k.visit(n.soft, k.w.overOne(s, true, k.cover))
+		k.visit(n.soft, k.w.OverOne(s, true, k.cover))
 	}
 	if n.many != nil {
-		k.visit(n.many, k.w.overMany(s))
+		k.visit(n.many, k.w.OverMany(s))
 	}
 }
 
@@ -190,33 +192,33 @@ func (k *walk) ends(n *ruleNode) {
 }
 
 // literals follows the edges with literals that the destination can take.
-func (k *walk) literals(n *ruleNode, s uint64) {
+func (k *walk) literals(n *ruleNode, s destination.Places) {
 	if len(n.literals) == 0 {
 		return
 	}
-	if !k.cover && s&(k.w.one|k.w.many) != 0 {
+	if !k.cover && s&k.w.Wildcards() != 0 {
 		for _, e := range n.literals {
-			k.visit(e.node, k.w.overLiteral(s, e.segment.text, k.cover))
+			k.visit(e.node, k.w.OverLiteral(s, e.segment.Text, k.cover))
 		}
 		return
 	}
-	for rest := s & k.w.literal; rest != 0; {
-		text := k.w.first(rest)
-		rest &^= k.w.same(text)
+	for rest := s & k.w.Literals(); rest != 0; {
+		text := k.w.FirstText(rest)
+		rest &^= k.w.Same(text)
 		if c := n.literal[text]; c != nil {
-			k.visit(c, k.w.overLiteral(s, text, k.cover))
+			k.visit(c, k.w.OverLiteral(s, text, k.cover))
 		}
 	}
 }
 
 // template follows an edge with a template, once for each way to fill it.
-func (k *walk) template(e edge, s uint64) {
-	for _, part := range e.segment.parts {
-		if part.variable < 0 || k.p.fill(part.variable).whole {
+func (k *walk) template(e edge, s destination.Places) {
+	for _, v := range e.segment.variables {
+		if v < 0 || k.p.fill(v).whole {
 			continue
 		}
 		if k.denying {
-			k.visit(e.node, k.w.overOne(s, false, k.cover))
+			k.visit(e.node, k.w.OverOne(s, false, k.cover))
 			return
 		}
 		break
@@ -225,14 +227,14 @@ func (k *walk) template(e edge, s uint64) {
 }
 
 // parts fills the template from part i on; text is what comes before.
-func (k *walk) parts(e edge, i int, text string, s uint64) {
-	if i == len(e.segment.parts) {
+func (k *walk) parts(e edge, i int, text string, s destination.Places) {
+	if i == len(e.segment.Parts) {
 		k.filled(e.node, text, s)
 		return
 	}
-	v := e.segment.parts[i].variable
+	v := e.segment.variables[i]
 	if v < 0 {
-		k.parts(e, i+1, text+e.segment.parts[i].text, s)
+		k.parts(e, i+1, text+e.segment.Parts[i].Text, s)
 		return
 	}
 	if k.bound == nil {
@@ -255,15 +257,15 @@ func (k *walk) parts(e edge, i int, text string, s uint64) {
 // filled follows a template that is filled: it is a literal, whatever is in it.
 // To deny, it also is the segments that it would be in a destination: who makes
 // one of a user's name does not look for dots in it.
-func (k *walk) filled(n *ruleNode, text string, s uint64) {
-	k.visit(n, k.w.overLiteral(s, text, k.cover))
+func (k *walk) filled(n *ruleNode, text string, s destination.Places) {
+	k.visit(n, k.w.OverLiteral(s, text, k.cover))
 	if !k.denying || !strings.ContainsAny(text, "./") {
 		return
 	}
 	for more := true; more; {
 		var t string
-		t, text, more = cutName(text)
-		s = k.w.overLiteral(s, t, k.cover)
+		t, text, more = destination.CutSegment(text)
+		s = k.w.OverLiteral(s, t, k.cover)
 	}
 	k.visit(n, s)
 }

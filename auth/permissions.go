@@ -3,6 +3,8 @@ package auth
 import (
 	"slices"
 	"strings"
+
+	"hoofbeat/destination"
 )
 
 // Permissions say what one identity may do. They belong to one goroutine at a
@@ -62,7 +64,7 @@ func (p *Permissions) fill(variable int) filling {
 
 func (p *Permissions) lookUp(name string) filling {
 	f := filling{known: true, whole: true}
-	if claim, ok := strings.CutPrefix(name, claimPrefix); ok {
+	if claim, ok := claimOf(name); ok {
 		f.values, f.whole = claimTexts(p.id.Claims, claim)
 	} else {
 		f.values = []string{p.id.User}
@@ -235,11 +237,11 @@ func (p *Permissions) decide(action Action, destination string) verdict {
 }
 
 // ownerless tells whether a destination is one that needs no rule.
-func ownerless(action Action, destination string) (reason, bool) {
+func ownerless(action Action, text string) (reason, bool) {
 	switch {
-	case strings.HasPrefix(destination, "/temp-queue/"):
+	case strings.HasPrefix(text, destination.TempPrefix):
 		return temporary, action == Send || action == Subscribe
-	case strings.HasPrefix(destination, "/reply-queue/"):
+	case strings.HasPrefix(text, destination.ReplyPrefix):
 		return reply, action == Send
 	}
 	return undecided, false

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"hoofbeat/destination"
 )
 
 // hostileValues are what a user's name or a claim may be, to no avail.
@@ -39,8 +41,8 @@ func checkHostile(t *testing.T, p *Permissions, v string) {
 		"/topic/teams.**.x", "/topic/teams.x", "/topic/teams..x", "/topic/teams...x", "/topic/box-", "/topic/box-b", "/topic/box-.a", "/topic/*",
 		"/topic/inbox." + v, "/topic/teams." + v + ".x", "/topic/box-" + v,
 	} {
-		kind, ok := wildcard(v)
-		itself := ok && kind == literalSegment && v != "" && !strings.ContainsAny(v, "./")
+		kind, ok := destination.WildcardOf(v)
+		itself := ok && kind == destination.Literal && v != "" && !strings.ContainsAny(v, "./")
 		hoped := strings.HasSuffix(d, v) || strings.HasSuffix(d, "."+v+".x")
 		boxed := strings.HasPrefix(d, "/topic/box-") && d == "/topic/box-"+v && v != "" && !strings.ContainsAny(v, "./*")
 		want := itself && hoped && (d == "/topic/inbox."+v || d == "/topic/teams."+v+".x") || boxed
