@@ -1,10 +1,10 @@
 package config
 
 import (
-	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"hoofbeat/destination"
 )
 
 // aclExample is what the default file shows, commented out.
@@ -108,70 +108,16 @@ func oneOf(words []string, word string) string {
 	return "expected one of " + strings.Join(words, ", ")
 }
 
-// maxDestination bounds a pattern, in bytes, as it does a client's destination.
-const maxDestination = 1024
-
-// maxSegments is 32 of the longest name, and four for its prefix.
-const maxSegments = 36
-
-// checkDestination wants a pattern of segments, with dots or slashes between
-// them, that some destination can match: a denial that silently does nothing
-// is a trap.
-func checkDestination(pattern string) string { return checkPattern(pattern, false) }
-
-// checkPattern is checkDestination where a wildcard may be part of a segment.
-func checkPattern(pattern string, parts bool) string {
-	if !strings.HasPrefix(pattern, "/") {
-		return "expected a destination that begins with '/', such as /topic/news.**"
-	}
-	if len(pattern) > maxDestination || !isClean(pattern) {
-		return fmt.Sprintf("expected at most %d bytes without control characters", maxDestination)
-	}
-	plain := fillTemplates(pattern, "x")
-	if strings.ContainsAny(plain, "{}") {
-		return "expected no braces but those of {user} and {claim:NAME}"
-	}
-	if strings.HasSuffix(plain, "/") {
-		return "expected a name behind the last '/'; ** stands for all names"
-	}
-	if name, ok := strings.CutPrefix(plain, "/user/"); ok && !strings.Contains(name, "/") && !isMany(name) {
-		return "expected /user/**, or /user/queue/NAME for SUBSCRIBE, or /user/NAME/queue/NAME for SEND; topic may stand for queue"
-	}
-	return checkSegments(segments(plain), parts)
+// checkDestination wants a pattern that some destination can match: a denial
+// that silently does nothing is a trap.
+func checkDestination(pattern string) string {
+	_, err := destination.ParseRule(pattern)
+	return errorText(err)
 }
 
-// fillTemplates puts text in the place of each template. A claim's name may
-// have dots, slashes and stars.
-func fillTemplates(pattern, text string) string {
-	return regexp.MustCompile(`\{user\}|\{claim:[^{}]+\}`).ReplaceAllLiteralString(pattern, text)
-}
-
-// segments cuts up a pattern. What stands behind /user/ is a user's name, which
-// only a slash ends.
-func segments(pattern string) []string {
-	var head []string
-	rest := pattern[1:]
-	if name, ok := strings.CutPrefix(pattern, "/user/"); ok {
-		name, behind, more := strings.Cut(name, "/")
-		head, rest = []string{"user", name}, behind
-		if !more {
-			return head
-		}
+func errorText(err error) string {
+	if err == nil {
+		return ""
 	}
-	return append(head, strings.Split(strings.ReplaceAll(rest, ".", "/"), "/")...)
+	return err.Error()
 }
-
-func checkSegments(all []string, parts bool) string {
-	partly := slices.ContainsFunc(all, func(s string) bool { return strings.Contains(s, "*") && s != "*" && s != "**" })
-	switch {
-	case partly && !parts:
-		return "expected each wildcard to be a whole segment: * for one, ** for any number"
-	case len(all) == 1 && !isMany(all[0]):
-		return "expected a name behind the prefix, such as /topic/news or /topic/**"
-	case len(all) > maxSegments:
-		return fmt.Sprintf("expected at most %d segments", maxSegments)
-	}
-	return ""
-}
-
-func isMany(segment string) bool { return segment == "**" || segment == "#" || segment == ">" }

@@ -2,9 +2,10 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"hoofbeat/destination"
 )
 
 const aclKey = "acl"
@@ -34,7 +35,10 @@ func (l *loader) checkAdminRule(i int, r Rule) {
 }
 
 // isWhole tells whether a pattern stands for the whole broker.
-func isWhole(pattern string) bool { return strings.HasPrefix(pattern, "/") && isMany(pattern[1:]) }
+func isWhole(pattern string) bool {
+	p, err := destination.ParseRule(pattern)
+	return err == nil && p.Whole()
+}
 
 // checkReach refuses patterns that match nothing that a client can SEND or
 // SUBSCRIBE to.
@@ -47,10 +51,10 @@ func (l *loader) checkReach(i int, r Rule, all []space, prefixes Prefixes) {
 		})
 	}
 	for at, d := range r.Destinations {
-		if checkDestination(d) != "" {
+		p, err := destination.ParseRule(d)
+		if err != nil {
 			continue // told of already
 		}
-		p := ruleSegments(d)
 		reached := slices.DeleteFunc(slices.Clone(all), func(s space) bool { return !s.meets(p) })
 		if slices.ContainsFunc(reached, usable) {
 			continue
@@ -60,26 +64,26 @@ func (l *loader) checkReach(i int, r Rule, all []space, prefixes Prefixes) {
 }
 
 // unreached says why a pattern would never match.
-func unreached(r Rule, pattern []string, reached []space, prefixes Prefixes) string {
+func unreached(r Rule, p destination.Pattern, reached []space, prefixes Prefixes) string {
 	switch {
 	case len(reached) > 0:
 		return fmt.Sprintf("expected an action that clients can do there, which is %s; the rule has %s",
 			strings.Join(reached[0].actions, ", "), strings.Join(slices.Concat(r.Allow, r.Deny), ", "))
-	case pattern[0] == "user":
+	case strings.HasPrefix(p.String(), destination.UserPrefix):
 		return "expected /user/**, or /user/queue/NAME for SUBSCRIBE, or /user/NAME/queue/NAME for SEND; topic may stand for queue"
-	case slices.ContainsFunc(spaces(prefixes), func(s space) bool { return len(pattern) > len(s.prefix)+maxNameSegments && s.begins(pattern) }):
-		return fmt.Sprintf("expected at most %d segments behind the prefix", maxNameSegments)
+	case slices.ContainsFunc(spaces(prefixes), func(s space) bool { return s.tooLong(p) && p.Overlaps(s.word()) }):
+		return fmt.Sprintf("expected at most %d segments behind the prefix", destination.MaxSegments)
 	}
-	known := slices.Concat(prefixes.Topic, prefixes.Queue, []string{"/user/", "/temp-queue/", "/reply-queue/"})
+	known := slices.Concat(prefixes.Topic, prefixes.Queue, []string{destination.UserPrefix, destination.TempPrefix, destination.ReplyPrefix})
 	return "expected something that a destination can match, and so one of " + strings.Join(known, ", ") + " at its beginning; this rule would never count"
 }
 
-// A space is what destinations look like that begin alike: a prefix, and at
-// least one segment behind it.
+// A space is the destinations that begin with one prefix, and have at least
+// one segment behind it.
 type space struct {
-	prefix  []string // segments; * is any one
-	actions []string // what clients do there
-	least   int      // segments behind the prefix
+	prefix  string // * is any one segment
+	actions []string
+	least   int // segments behind the prefix
 }
 
 // spaces lists where clients can SEND and SUBSCRIBE. Rules take both names of
@@ -88,82 +92,36 @@ func spaces(prefixes Prefixes) []space {
 	both := []string{"send", "subscribe"}
 	var all []space
 	for _, prefix := range slices.Concat(prefixes.Topic, prefixes.Queue) {
-		all = append(all, space{prefixSegments(prefix), both, 1})
+		all = append(all, space{prefix, both, 1})
 	}
-	for _, kind := range []string{"queue", "topic"} {
-		all = append(all, space{[]string{"user", kind}, both, 1}, space{[]string{"user", "*", kind}, both, 1})
+	for _, kind := range []string{"queue/", "topic/"} {
+		all = append(all, space{destination.UserPrefix + kind, both, 1}, space{destination.UserPrefix + "*/" + kind, both, 1})
 	}
-	return append(all, space{[]string{"temp-queue"}, both, 1}, space{[]string{"reply-queue"}, both[:1], 2})
-}
-
-// prefixSegments cuts up a prefix, which ends with a slash.
-func prefixSegments(prefix string) []string {
-	return strings.Split(strings.ReplaceAll(strings.Trim(prefix, "/"), ".", "/"), "/")
-}
-
-// filled stands for the value of a template. No pattern has it: a control
-// character is refused.
-const filled = "\x00"
-
-// ruleSegments cuts up a pattern of a rule. A segment with templates keeps
-// their places.
-func ruleSegments(pattern string) []string {
-	return segments(fillTemplates(pattern, filled))
+	return append(all, space{destination.TempPrefix, both, 1}, space{destination.ReplyPrefix, both[:1], 2})
 }
 
 // meets tells whether a destination of the space can match a pattern of a
 // rule.
-func (s space) meets(pattern []string) bool {
-	count := len(slices.DeleteFunc(slices.Clone(pattern), isMany))
-	if count > len(s.prefix)+maxNameSegments {
-		return false
+func (s space) meets(p destination.Pattern) bool { return !s.tooLong(p) && p.Overlaps(s.word()) }
+
+// word matches the destinations of the space.
+func (s space) word() *destination.Word {
+	w := &destination.Word{}
+	text := strings.Trim(s.prefix, "/") + strings.Repeat("/*", s.least) + "/**"
+	if err := w.AddAll(text); err != nil {
+		panic(err) // prefixes are checked: they are short, and without wildcards
 	}
-	whole := slices.Clone(s.prefix)
-	for range s.least {
-		whole = append(whole, "*")
-	}
-	return meet(pattern, append(whole, "**"))
+	return w
 }
 
-// begins tells whether the pattern begins with the space's prefix.
-func (s space) begins(pattern []string) bool {
-	return len(pattern) >= len(s.prefix) && meet(pattern[:len(s.prefix)], s.prefix)
-}
-
-// meet tells whether there is a list of segments that matches both patterns.
-func meet(a, b []string) bool {
-	// met[j] tells whether what is left of a meets b[j:].
-	met := make([]bool, len(b)+1)
-	met[len(b)] = true
-	for j := len(b) - 1; j >= 0 && isMany(b[j]); j-- {
-		met[j] = true
-	}
-	for i := len(a) - 1; i >= 0; i-- {
-		next := make([]bool, len(b)+1)
-		for j := len(b); j >= 0; j-- {
-			switch {
-			case isMany(a[i]):
-				next[j] = met[j] || j < len(b) && next[j+1]
-			case j == len(b):
-			case isMany(b[j]):
-				next[j] = next[j+1] || met[j]
-			default:
-				next[j] = met[j+1] && meetSegment(a[i], b[j])
-			}
+// tooLong tells whether a pattern has more segments than the space's names.
+func (s space) tooLong(p destination.Pattern) bool {
+	count := 0
+	for _, segment := range p.Segments() {
+		if segment.Kind != destination.ManySegment {
+			count++
 		}
-		met = next
 	}
-	return met[0]
-}
-
-// meetSegment is meet for one segment of a rule and one of a space.
-func meetSegment(of, literal string) bool {
-	switch {
-	case of == "*" || literal == "*":
-		return true
-	case !strings.Contains(of, filled):
-		return of == literal
-	}
-	parts := strings.ReplaceAll(regexp.QuoteMeta(of), filled, "(?s:.+)")
-	return regexp.MustCompile("^" + parts + "$").MatchString(literal)
+	behind := strings.FieldsFunc(s.prefix, func(r rune) bool { return r == '.' || r == '/' })
+	return count > len(behind)+destination.MaxSegments
 }

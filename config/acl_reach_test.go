@@ -111,29 +111,3 @@ func TestRuleWarnings(t *testing.T) {
 		}
 	}
 }
-
-// TestMeet compares the search with one that tries every list of segments.
-func TestMeet(t *testing.T) {
-	words := []string{"a", "b"}
-	var lists [][]string
-	lists = append(lists, nil)
-	for at := 0; len(lists[at]) < 4; at++ {
-		for _, w := range words {
-			lists = append(lists, append(slices.Clone(lists[at]), w))
-		}
-	}
-	patterns := [][]string{nil}
-	for at := 0; len(patterns[at]) < 3; at++ {
-		for _, w := range []string{"a", "b", "*", "**"} {
-			patterns = append(patterns, append(slices.Clone(patterns[at]), w))
-		}
-	}
-	for _, a := range patterns {
-		for _, b := range patterns {
-			want := slices.ContainsFunc(lists, func(l []string) bool { return matches(a, l) && matches(b, l) })
-			if got := meet(a, b); got != want {
-				t.Fatalf("%q and %q: %v", a, b, got)
-			}
-		}
-	}
-}

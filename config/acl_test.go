@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -200,27 +201,38 @@ func TestACLAsText(t *testing.T) {
 
 func TestACLDestinations(t *testing.T) {
 	const (
-		slash    = "expected a destination that begins with '/', such as /topic/news.**"
-		wildcard = "expected each wildcard to be a whole segment: * for one, ** for any number"
-		braces   = "expected no braces but those of {user} and {claim:NAME}"
-		name     = "expected a name behind the prefix, such as /topic/news or /topic/**"
-		end      = "expected a name behind the last '/'; ** stands for all names"
-		user     = "expected /user/**, or /user/queue/NAME for SUBSCRIBE, or /user/NAME/queue/NAME for SEND; topic may stand for queue"
-		clean    = "expected at most 1024 bytes without control characters"
+		slash  = "expected a destination that begins with '/', such as /topic/news.**"
+		opens  = "expected a '{' before the '}'"
+		closes = "expected a '}' behind the '{'"
+		inUser = " (behind /user/, a user's name goes up to the next '/')"
+		name   = "expected a name behind the prefix, such as /topic/news or /topic/**"
+		end    = "expected a name behind the last '/'; ** stands for all names"
+		user   = "expected /user/**, or /user/queue/NAME for SUBSCRIBE, or /user/NAME/queue/NAME for SEND; topic may stand for queue"
+		clean  = "expected at most 1024 bytes without control characters"
 	)
+	wildcard := func(segment string) string {
+		return fmt.Sprintf("expected each wildcard to be a whole segment, * for one or ** for any number, and not a part of %q", segment)
+	}
+	template := func(segment string) string {
+		return fmt.Sprintf("expected a template and plain text only, and no wildcard in %q", segment)
+	}
+	unknown := func(name string) string {
+		return "unknown template {" + name + "}, expected {user} or {claim:NAME}"
+	}
 	for pattern, want := range map[string]string{
 		"/topic/a": "", "/**": "", "/*/a": "", "/topic/**.a.*": "", "/topic/a/*/b": "", "/queue/c#": "", "/topic/ä b": "",
 		"/queue/inbox.{user}": "", "/topic/{claim:realm_access.roles}.x": "", "/topic/{claim:https://a/*}": "", "/topic/x-{user}-y": "",
 		"/topic//a": "", "/topic/a.": "", "/topic/#": "", "/topic/>.a": "", "/#": "", "/user/**": "", "/user/{user}/queue/*": "", "/user/a.b/queue/x": "",
 		"/a" + strings.Repeat(".a", 35): "",
 		"":                              slash, "topic/a": slash, "**": slash, " /topic": slash,
-		"/topic/a*": wildcard, "/topic/***": wildcard, "/topic/a.*b": wildcard, "/topic/{user}*": wildcard, "/topic/*{user}": wildcard,
-		"/user/a.*/queue/x": wildcard, "/user/a*": user,
+		"/topic/a*": wildcard("a*"), "/topic/***": wildcard("***"), "/topic/a.*b": wildcard("*b"),
+		"/topic/{user}*": template("{user}*"), "/topic/*{user}": template("*{user}"),
+		"/user/a.*/queue/x": wildcard("a.*") + inUser, "/user/a*": wildcard("a*") + inUser,
 		"/topic": name, "/*": name, "/": end, "/topic/": end, "/user/a/": end, "/user/": end,
-		"/user/bob": user, "/user/{user}": user, "/user/a.**": user, "/user.x": "",
-		"/a" + strings.Repeat(".a", 36): "expected at most 36 segments",
-		"/{":                            braces, "/}": braces, "/{User}": braces, "/{user": braces, "/{claim:}": braces, "/{claim}": braces,
-		"/{claim:a{b}}": braces, "/{{user}}": braces, "/{role}": braces, "/{}": braces,
+		"/user/bob": user, "/user/{user}": user, "/user/a.**": wildcard("a.**") + inUser, "/user.x": "",
+		"/a" + strings.Repeat(".a", 36): "expected at most 36 segments, found 37",
+		"/{":                            closes, "/}": opens, "/{User}": unknown("User"), "/{user": closes, "/{claim:}": unknown("claim:"), "/{claim}": unknown("claim"),
+		"/{claim:a{b}}": opens, "/{{user}}": unknown("{user"), "/{role}": unknown("role"), "/{}": unknown(""),
 		"/a\x00": clean, "/\xff": clean, "/" + strings.Repeat("a", 1024): clean,
 	} {
 		if got := checkDestination(pattern); got != want {

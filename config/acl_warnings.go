@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"slices"
+
+	"hoofbeat/destination"
 )
 
 // aclWarnings are about rules that never count.
@@ -81,9 +83,23 @@ func coversRule(by, r Rule) bool {
 	}
 	return !slices.ContainsFunc(r.Destinations, func(d string) bool {
 		return !slices.ContainsFunc(by.Destinations, func(wide string) bool {
-			return wide == d || fillTemplates(wide, "") == wide && coversAll(wide, fillTemplates(d, "x"))
+			return wide == d || coversRuleText(wide, d)
 		})
 	})
+}
+
+// coversRuleText is coversAll for destinations of rules.
+func coversRuleText(pattern, other string) bool {
+	p, err := destination.ParseRule(pattern)
+	if err != nil {
+		return false
+	}
+	o, err := destination.ParseRule(other)
+	if err != nil {
+		return false
+	}
+	w, err := o.Word()
+	return err == nil && p.Covers(w)
 }
 
 // allIn tells whether a list has every element of another.

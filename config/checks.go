@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"hoofbeat/destination"
 )
 
 // check looks at a value that is already of its kind.
@@ -192,7 +194,7 @@ func checkPrefix(prefix string) string {
 		return "expected a prefix that begins and ends with '/', without wildcards, such as /topic/"
 	}
 	for _, reserved := range reservedPrefixes() {
-		if own := (space{prefix: prefixSegments(prefix)}); own.begins(prefixSegments(reserved)) || (space{prefix: prefixSegments(reserved)}).begins(own.prefix) {
+		if destination.Nested(prefix, reserved) {
 			return fmt.Sprintf("expected another prefix, as %s has a meaning of its own", reserved)
 		}
 	}
@@ -200,7 +202,7 @@ func checkPrefix(prefix string) string {
 }
 
 func reservedPrefixes() []string {
-	return []string{"/user/", "/temp-queue/", "/reply-queue/", "/hoofbeat/"}
+	return []string{destination.UserPrefix, destination.TempPrefix, destination.ReplyPrefix, "/hoofbeat/"}
 }
 
 func isPort(port string) bool {

@@ -2,9 +2,9 @@ package config
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 	"time"
+
+	"hoofbeat/destination"
 )
 
 // Policy says how a queue treats its messages, or a durable subscription to a
@@ -211,18 +211,17 @@ func durationForm(d time.Duration) string {
 
 // checkMatch leaves the prefix to the relations.
 func checkMatch(pattern string) string {
-	if strings.ContainsAny(pattern, "{}") {
-		return "expected no braces; placeholders such as {user} are for acl"
-	}
-	return checkPattern(pattern, true)
+	_, err := destination.ParsePolicy(pattern)
+	return errorText(err)
 }
 
 // checkQueue wants one queue; its prefix is left to the relations.
 func checkQueue(name string) string {
-	if expected := checkMatch(name); expected != "" {
-		return expected
-	}
-	if slices.ContainsFunc(segments(name), func(s string) bool { return strings.Contains(s, "*") || isMany(s) }) {
+	p, err := destination.ParsePolicy(name)
+	switch {
+	case err != nil:
+		return err.Error()
+	case p.Wild():
 		return "expected one queue, without wildcards"
 	}
 	return ""

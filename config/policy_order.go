@@ -2,9 +2,10 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"hoofbeat/destination"
 )
 
 // destinationsKey is the key of the policies.
@@ -58,8 +59,8 @@ func (l *loader) checkPlace(i int, p Policy, prefixes Prefixes) {
 		l.blamePart(i, "dead_letter", show(p.DeadLetter), "expected a queue, and so one of "+strings.Join(prefixes.Queue, ", ")+" at its beginning")
 	}
 	for name, text := range map[string]string{"match": p.Match, "dead_letter": p.DeadLetter} {
-		if len(nameSegments(text, prefixes)) > maxNameSegments {
-			l.blamePart(i, name, show(text), fmt.Sprintf("expected at most %d segments behind the prefix", maxNameSegments))
+		if len(nameSegments(text, prefixes)) > destination.MaxSegments {
+			l.blamePart(i, name, show(text), fmt.Sprintf("expected at most %d segments behind the prefix", destination.MaxSegments))
 		}
 	}
 	if isQueue && p.SubscriptionExpiry > 0 {
@@ -67,9 +68,6 @@ func (l *loader) checkPlace(i int, p Policy, prefixes Prefixes) {
 			"expected it with a topic only, as it is durable subscriptions that expire")
 	}
 }
-
-// maxNameSegments is what the broker has room for.
-const maxNameSegments = 32
 
 func hasPrefix(text string, prefixes []string) bool {
 	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(text, p) })
@@ -97,39 +95,19 @@ func policyOf(name string, policies []Policy) int {
 	return slices.IndexFunc(policies, func(p Policy) bool { return coversAll(p.Match, name) })
 }
 
-// coversAll reports whether a pattern matches all that another does. It is
-// right whenever it says so; of patterns such as *.** and **.a it does not say
-// so though it could.
+// coversAll reports whether the pattern of a policy matches everything that
+// another matches.
 func coversAll(pattern, other string) bool {
-	p, o := segments(pattern), segments(other)
-	// covered[j] tells whether what is left of p covers o[j:].
-	covered := make([]bool, len(o)+1)
-	covered[len(o)] = true
-	for i := len(p) - 1; i >= 0; i-- {
-		next := make([]bool, len(o)+1)
-		for j := len(o); j >= 0; j-- {
-			switch {
-			case isMany(p[i]):
-				next[j] = covered[j] || j < len(o) && next[j+1]
-			case j < len(o) && !isMany(o[j]):
-				next[j] = coversSegment(p[i], o[j]) && covered[j+1]
-			}
-		}
-		covered = next
-	}
-	return covered[0]
-}
-
-// coversSegment is coversAll for a segment.
-func coversSegment(pattern, other string) bool {
-	switch {
-	case pattern == "*" || pattern == other:
-		return true
-	case !strings.Contains(pattern, "*") || strings.Contains(other, "*"):
+	p, err := destination.ParsePolicy(pattern)
+	if err != nil {
 		return false
 	}
-	parts := strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*")
-	return regexp.MustCompile("^(?s:" + parts + ")$").MatchString(other)
+	o, err := destination.ParsePolicy(other)
+	if err != nil {
+		return false
+	}
+	w, err := o.Word()
+	return err == nil && p.Covers(w)
 }
 
 // checkDeadLetters refuses queues whose dead letters come back to them.

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"hoofbeat/destination"
 )
 
 // checkRelations looks at what one value alone cannot tell. A relation is
@@ -240,10 +242,8 @@ func (l *loader) checkPrefixes(c *Config) {
 // take dots and slashes for the same: they could not tell /topic.internal/ from
 // names in /topic/ that begin with internal.
 func (l *loader) blamePrefix(key string, i int, prefix string, others []string) {
-	own := space{prefix: prefixSegments(prefix)}
 	for _, other := range others {
-		theirs := space{prefix: prefixSegments(other)}
-		if own.begins(theirs.prefix) || theirs.begins(own.prefix) {
+		if destination.Nested(prefix, other) {
 			l.faultIn(key, fmt.Sprintf("[%d]", i), show(prefix), l.values[key].source,
 				fmt.Sprintf("expected no prefix of another; it and %q overlap, as a dot and a slash are the same in a name", other))
 		}

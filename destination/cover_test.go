@@ -3,6 +3,7 @@ package destination
 import (
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -180,6 +181,35 @@ func mutated(rng *rand.Rand, p []string) []string {
 		}
 	}
 	return out
+}
+
+// TestOverlapByEnumeration compares overlap with one that tries every list of segments.
+func TestOverlapByEnumeration(t *testing.T) {
+	words := []string{"a", "b"}
+	var lists [][]string
+	lists = append(lists, nil)
+	for at := 0; len(lists[at]) < 4; at++ {
+		for _, w := range words {
+			lists = append(lists, append(slices.Clone(lists[at]), w))
+		}
+	}
+	patterns := [][]string{nil}
+	for at := 0; len(patterns[at]) < 3; at++ {
+		for _, w := range []string{"a", "b", "*", "**"} {
+			patterns = append(patterns, append(slices.Clone(patterns[at]), w))
+		}
+	}
+	for _, a := range patterns {
+		for _, b := range patterns {
+			want := slices.ContainsFunc(lists, func(l []string) bool { return modelMatch(a, l) && modelMatch(b, l) })
+			if len(a) == 0 {
+				continue // a rule has a name behind its prefix
+			}
+			if got := patternOf(t, a).Overlaps(wordOf(t, b)); got != want {
+				t.Fatalf("%q and %q: %v", a, b, got)
+			}
+		}
+	}
 }
 
 func TestWordBounds(t *testing.T) {

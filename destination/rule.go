@@ -54,6 +54,11 @@ func (p Pattern) Segments() []Segment { return p.segments }
 // Whole reports whether the pattern is /**, which matches everything.
 func (p Pattern) Whole() bool { return len(p.segments) == 1 && p.segments[0].Kind == ManySegment }
 
+// Wild reports whether the pattern has wildcards.
+func (p Pattern) Wild() bool {
+	return slices.ContainsFunc(p.segments, func(s Segment) bool { return s.Kind >= GlobSegment })
+}
+
 // Templates reports whether the pattern has templates.
 func (p Pattern) Templates() bool {
 	return slices.ContainsFunc(p.segments, func(s Segment) bool { return s.Kind == TemplateSegment })
@@ -83,12 +88,14 @@ func (r patternReader) read(text string) (Pattern, error) {
 	switch {
 	case !strings.HasPrefix(text, "/"):
 		return Pattern{}, errors.New("expected a destination that begins with '/', such as /topic/news.**")
+	case strings.HasSuffix(text, "/"):
+		return Pattern{}, errors.New("expected a name behind the last '/'; ** stands for all names")
 	case len(text) > MaxBytes || strings.ContainsFunc(text, isControl):
 		return Pattern{}, fmt.Errorf("expected at most %d bytes without control characters", MaxBytes)
 	}
 	segments, err := r.segments(text)
 	if err == nil {
-		err = checkSegments(text, segments)
+		err = checkSegments(segments)
 	}
 	if err != nil {
 		return Pattern{}, err
@@ -126,10 +133,8 @@ func (r patternReader) segments(text string) ([]Segment, error) {
 
 // checkSegments refuses patterns that match no destination: a rule that
 // silently does nothing is a trap if it denies.
-func checkSegments(text string, segments []Segment) error {
+func checkSegments(segments []Segment) error {
 	switch {
-	case strings.HasSuffix(text, "/"):
-		return errors.New("expected a name behind the last '/'; ** stands for all names")
 	case len(segments) == 1 && segments[0].Kind != ManySegment:
 		return errors.New("expected a name behind the prefix, such as /topic/news or /topic/**")
 	case len(segments) > MaxRuleSegments:
@@ -179,7 +184,7 @@ func (r patternReader) cut(text, separators string) (raw, rest string, more bool
 func (r patternReader) segment(raw string) (Segment, error) {
 	if strings.ContainsAny(raw, "{}") {
 		if !r.templates {
-			return Segment{}, errors.New("expected no braces; templates are for access rules")
+			return Segment{}, errors.New("expected no braces; templates such as {user} are for acl")
 		}
 		return template(raw)
 	}

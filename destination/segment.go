@@ -51,6 +51,23 @@ func CutSegment(name string) (segment, rest string, more bool) {
 	return name, "", false
 }
 
+// Nested reports whether the names behind one of two prefixes are also names
+// behind the other, as those of /topic/ and /topic.internal/ are.
+func Nested(a, b string) bool {
+	a, b = strings.Trim(a, "./"), strings.Trim(b, "./")
+	for {
+		first, restA, moreA := CutSegment(a)
+		other, restB, moreB := CutSegment(b)
+		switch {
+		case first != other:
+			return false
+		case !moreA || !moreB:
+			return true
+		}
+		a, b = restA, restB
+	}
+}
+
 // DecodeUser returns the user's name that a segment behind /user/ means: as in
 // Spring, %2F is a slash.
 func DecodeUser(segment string) string { return strings.ReplaceAll(segment, "%2F", "/") }

@@ -40,11 +40,11 @@ var table = []rule{
 			"go-stomp's Frame and Header are data, the words in which frames speaks of a decoded frame",
 	},
 	{
-		pkg: "auth", third: []string{"github.com/go-jose/go-jose/v4", "golang.org/x/crypto"},
+		pkg: "auth", own: []string{"destination"}, third: []string{"github.com/go-jose/go-jose/v4", "golang.org/x/crypto"},
 		reason: "who is this and may they, as values in and values out; the session asks through an interface of its own",
 	},
 	{
-		pkg: "config", third: []string{
+		pkg: "config", own: []string{"destination"}, third: []string{
 			"github.com/spf13/viper", "github.com/spf13/pflag", "github.com/go-viper/mapstructure/v2",
 			"github.com/dustin/go-humanize", "github.com/agnivade/levenshtein", "github.com/fsnotify/fsnotify",
 			"go.yaml.in/yaml/v3", "github.com/pelletier/go-toml/v2",
