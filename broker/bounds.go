@@ -26,29 +26,38 @@ func (q *queue) turnAway() {
 	q.set.stats.drop(DropNoRoom, 1)
 }
 
-// admit tells whether so many messages of so many bytes may come in. It changes
-// nothing, so that others can be asked as well. The lock is held.
-func (q *queue) admit(count, size int, keep bool) verdict {
-	if keep {
+// An application is what wants to come into a queue.
+type application struct {
+	Extent
+	keep bool       // the Store is to keep some of it
+	p    *Publisher // who sends it, and may have a place in the line; nil: nobody who waits
+	// outOfTurn says that it need not wait until those who came before have got
+	// in, as it makes room itself.
+	outOfTurn bool
+}
+
+// admit tells whether it may come in. It changes nothing, so that others can be
+// asked as well. The lock is held.
+func (q *queue) admit(a application) verdict {
+	if a.keep {
 		if err := q.set.store.Ready(); err != nil {
 			return verdict{err: err}
 		}
 	}
-	if !q.over(q.count+count, q.size+size) {
+	blocks := q.policy.Overflow == BlockSender && !q.private
+	switch {
+	case a.Count <= 0 && a.Size <= 0:
+		return verdict{} // the queue holds no more than before
+	case blocks && q.mayEnter(a.p, a.Extent, a.outOfTurn):
 		return verdict{}
-	}
-	if q.over(count, size) {
-		return verdict{err: ErrQueueFull} // they would never fit
-	}
-	switch q.policy.Overflow {
-	case DropHead:
+	case !blocks && !q.over(q.count+a.Count, q.size+a.Size):
+		return verdict{}
+	case q.over(a.Count, a.Size):
+		return verdict{err: ErrQueueFull} // it would never fit
+	case q.dropsHead():
 		return verdict{} // append makes room
-	case BlockSender:
-		if q.room == nil {
-			q.room, q.wanting = make(chan struct{}), Extent{count, size}
-		}
-		q.wanting = Extent{min(q.wanting.Count, count), min(q.wanting.Size, size)}
-		return verdict{wait: q.room}
+	case blocks && a.p != nil:
+		return verdict{full: q, want: a.Extent}
 	}
 	return verdict{err: ErrQueueFull}
 }
@@ -175,17 +184,4 @@ func (q *queue) last() *lane {
 		}
 	}
 	return nil
-}
-
-// announceRoom wakes the senders that wait, when there is room for the least
-// that one of them wants, or nothing to wait for any more. The lock is held.
-func (q *queue) announceRoom() {
-	if q.room == nil {
-		return
-	}
-	w := q.wanting
-	if q.gone || q.policy.Overflow != BlockSender || q.policy.over(w.Count, w.Size) || !q.policy.over(q.count+w.Count, q.size+w.Size) {
-		close(q.room)
-		q.room = nil
-	}
 }

@@ -98,7 +98,8 @@ type Publisher struct {
 	tally  *tally
 	key    string
 	route  route
-	queue  *queue // the last one that was sent to; it may have vanished
+	queue  *queue  // the last one that was sent to; it may have vanished
+	waits  *waiter // its place in a line of senders; nil: it does not wait
 }
 
 // NewPublisher returns a Publisher of b.
@@ -114,7 +115,21 @@ func (b *Broker) NewPublisher() *Publisher {
 //
 // If wait is not nil, the message was not taken, for its queue is full, and
 // done will not be called: the sender is to send it again when wait is closed.
+//
+// A Publisher waits in one line at a time. Its place is lost if something else is
+// sent, and must be given up with [Publisher.Close] if nothing is sent any more.
 func (p *Publisher) Send(m *Message, done func(error)) (wait <-chan struct{}) {
+	if full := p.send(m, done); full != nil {
+		return p.waitFor(full, Extent{1, m.Size()})
+	}
+	if p.waits != nil {
+		p.stopWaiting()
+	}
+	return nil
+}
+
+// send is Send, but for waiting.
+func (p *Publisher) send(m *Message, done func(error)) (full *queue) {
 	switch m.to.Kind {
 	case Topic, User:
 		return p.publish(m, done)
@@ -124,13 +139,17 @@ func (p *Publisher) Send(m *Message, done func(error)) (wait <-chan struct{}) {
 		finished(done, nil)
 	default:
 		for there := false; !there; {
-			if there, wait = p.queueOf(m.to).pushDurably(m, done, p.tally, false); !there {
+			if there, full = p.queueOf(m.to).pushDurably(m, done, p); !there {
 				p.queue = nil
 			}
 		}
 	}
-	return wait
+	return full
 }
+
+// Close gives up p's place in a line of senders. It is called last, by whoever
+// calls Send.
+func (p *Publisher) Close() { p.stopWaiting() }
 
 func (p *Publisher) queueOf(d Destination) *queue {
 	if p.queue == nil || p.queue.dest.Key() != d.Key() {
@@ -139,7 +158,7 @@ func (p *Publisher) queueOf(d Destination) *queue {
 	return p.queue
 }
 
-func (p *Publisher) publish(m *Message, done func(error)) (wait <-chan struct{}) {
+func (p *Publisher) publish(m *Message, done func(error)) (full *queue) {
 	r := p.routeOf(m.to)
 	if len(r.durable) == 0 {
 		p.tally.countSent(1)

@@ -77,38 +77,41 @@ func (q *queue) deadLetters() Destination {
 
 // admit asks the queues whether the messages may come in.
 func (c *commitment) admit() verdict {
-	type load struct {
-		Extent
-		kept bool
-	}
-	loads := make(map[*queue]*load)
-	for i, m := range c.t.messages {
-		for _, q := range c.targets[i] {
-			if q.gone {
-				continue
+	wants := c.wants()
+	for _, q := range c.locked {
+		if a := wants[q]; a != nil && !q.gone {
+			if v := q.admit(*a); v != (verdict{}) {
+				return v
 			}
-			l := loads[q]
-			if l == nil {
-				l = &load{}
-				loads[q] = l
-			}
-			l.add(m.Size())
-			l.kept = l.kept || q.keeps(m)
-		}
-	}
-	for _, cl := range c.t.claims {
-		if l := loads[cl.consumer.q]; l != nil && cl.how == acknowledged {
-			freed := cl.consumer.claimedSize(cl)
-			l.Count -= freed.Count
-			l.Size -= freed.Size
-		}
-	}
-	for q, l := range loads {
-		if v := q.admit(l.Count, l.Size, l.kept); v != (verdict{}) {
-			return v
 		}
 	}
 	return verdict{}
+}
+
+// wants is what comes into each queue that messages are for, less what the
+// transaction acknowledges there.
+func (c *commitment) wants() map[*queue]*application {
+	wants := make(map[*queue]*application)
+	for i, m := range c.t.messages {
+		for _, q := range c.targets[i] {
+			a := wants[q]
+			if a == nil {
+				a = &application{p: c.t.publisher}
+				wants[q] = a
+			}
+			a.add(m.Size())
+			a.keep = a.keep || q.keeps(m)
+		}
+	}
+	for _, cl := range c.t.claims {
+		if a := wants[cl.consumer.q]; a != nil && cl.how == acknowledged {
+			freed := cl.consumer.claimedSize(cl)
+			a.Count -= freed.Count
+			a.Size -= freed.Size
+			a.outOfTurn = true
+		}
+	}
+	return wants
 }
 
 // apply changes the queues, and the Store by one batch.

@@ -153,22 +153,23 @@ func (q *queue) abandon(at int64) {
 
 // publishDurably publishes a message that durable subscriptions keep. If one of
 // them cannot, nobody gets it: its sender is told, and tries again.
-func (p *Publisher) publishDurably(r *route, m *Message, done func(error)) (wait <-chan struct{}) {
+func (p *Publisher) publishDurably(r *route, m *Message, done func(error)) (full *queue) {
 	m.arrived = p.broker.queues.now()
 	for _, q := range r.durable {
-		if v := q.couldTake(m); v != (verdict{}) {
-			if v.wait == nil {
-				p.tally.countSent(1)
-				p.broker.stats.refused(1, v.err)
-				finished(done, v.err)
-			}
-			return v.wait
+		switch v := q.couldTake(m, p); {
+		case v.full != nil:
+			return v.full
+		case v.err != nil:
+			p.tally.countSent(1)
+			p.broker.stats.refused(1, v.err)
+			finished(done, v.err)
+			return nil
 		}
 	}
 	p.tally.countSent(1)
 	done = whenAll(len(r.durable), done)
 	for _, q := range r.durable {
-		if there, _ := q.pushDurably(m, done, nil, true); !there {
+		if there, _ := q.pushDurably(m, done, nil); !there {
 			finished(done, nil) // it was deleted meanwhile
 		}
 	}
@@ -177,13 +178,13 @@ func (p *Publisher) publishDurably(r *route, m *Message, done func(error)) (wait
 }
 
 // couldTake is admit for one message.
-func (q *queue) couldTake(m *Message) verdict {
+func (q *queue) couldTake(m *Message, p *Publisher) verdict {
 	q.mu.Lock()
 	defer q.unlock()
 	if q.gone {
 		return verdict{}
 	}
-	return q.admit(1, m.Size(), q.keeps(m))
+	return q.admit(application{Extent: Extent{1, m.Size()}, keep: q.keeps(m), p: p})
 }
 
 // whenAll makes of n calls one, with the first error.

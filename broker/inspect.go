@@ -426,8 +426,8 @@ func (q *queue) untake(some []entry, n int) {
 func (q *queue) fits(some []entry) (n int, err error) {
 	for size := 0; n < len(some); n++ {
 		size += some[n].msg.Size()
-		if v := q.admit(n+1, size, q.keeps(some[n].msg)); v != (verdict{}) {
-			return n, cmp.Or(v.err, ErrQueueFull)
+		if v := q.admit(application{Extent: Extent{n + 1, size}, keep: q.keeps(some[n].msg), outOfTurn: true}); v.err != nil {
+			return n, v.err
 		}
 	}
 	return n, nil

@@ -381,7 +381,7 @@ func TestBlock(t *testing.T) {
 		x.send("/queue/q", "1 2")
 		var done counter
 		wait := x.p.Send(x.message("/queue/q", "3"), done.done)
-		tx := x.p.Begin()
+		tx := x.b.NewPublisher().Begin()
 		tx.Send(x.message("/queue/q", "4"))
 		if wait == nil || tx.Commit(done.done) == nil {
 			t.Fatal("a full queue takes more")

@@ -63,9 +63,8 @@ type queue struct {
 	moving int           // of those that were dead, not yet in their new queue
 	taken  int           // of count: in no list, as a Move has them
 	faulty bool          // count and lists were found to disagree; see sound
-	room   chan struct{} // closed when there is room again, if somebody waits for it
-	// wanting is the least that those who wait for room want.
-	wanting Extent
+	// waiting are the senders that wait for room; nil: none does.
+	waiting *waitingLine
 	debt    Extent // what DropHead could not give up yet
 	// debtLater is the same of what waits for its time.
 	debtLater Extent
@@ -85,8 +84,10 @@ var ErrQueueFull = errors.New("the queue is full")
 
 // A verdict is what a queue says to a message.
 type verdict struct {
-	err  error         // it is refused
-	wait chan struct{} // it is to come again when this is closed
+	err error // it is refused
+	// full is the queue in whose line its sender is to wait for room for want.
+	full *queue
+	want Extent
 }
 
 // push puts a message at the end of a private queue, which has no limits but
@@ -108,38 +109,39 @@ func (q *queue) push(m *Message) bool {
 // pushDurably puts a message at the end of a queue that clients share, and
 // reports whether the queue was still there; false says that it has vanished,
 // and another has its name. done is called once the message is kept as safely
-// as this queue keeps any, or with the reason why it is not. If wait is not nil
-// the message was not taken, and done will not be called. Otherwise it is
-// counted as sent in from, unless that is nil. Forced messages are taken beyond
+// as this queue keeps any, or with the reason why it is not. If full is set the
+// message was not taken: its sender p is to wait, and done will not be called.
+// Otherwise it is counted as sent by p. Without p, the message is taken beyond
 // the limits, as admit was asked before.
-func (q *queue) pushDurably(m *Message, done func(error), from *tally, forced bool) (there bool, wait <-chan struct{}) {
+func (q *queue) pushDurably(m *Message, done func(error), p *Publisher) (there bool, full *queue) {
 	q.mu.Lock()
 	if q.gone {
 		q.mu.Unlock()
 		return false, nil
 	}
-	taken, wait := q.offer(m, done, from, forced)
+	taken, full := q.offer(m, done, p)
 	idle := !taken && q.empty() // it was made for a message that it refused
 	q.unlock()
 	if idle {
 		q.set.vanish(q)
 	}
-	return true, wait
+	return true, full
 }
 
 // offer is pushDurably with the lock held.
-func (q *queue) offer(m *Message, done func(error), from *tally, forced bool) (taken bool, wait <-chan struct{}) {
-	if !forced {
-		if v := q.admit(1, m.Size(), q.keeps(m)); v != (verdict{}) {
-			if v.wait == nil {
-				from.countSent(1)
-				q.set.stats.refused(1, v.err)
-				finished(done, v.err)
-			}
-			return false, v.wait
+func (q *queue) offer(m *Message, done func(error), p *Publisher) (taken bool, full *queue) {
+	if p != nil {
+		v := q.admit(application{Extent: Extent{1, m.Size()}, keep: q.keeps(m), p: p})
+		if v.full != nil {
+			return false, v.full
+		}
+		p.tally.countSent(1)
+		if v.err != nil {
+			q.set.stats.refused(1, v.err)
+			finished(done, v.err)
+			return false, nil
 		}
 	}
-	from.countSent(1)
 	q.append(m, State{})
 	q.pump()
 	q.flush(done)

@@ -98,24 +98,33 @@ func distinct(qs []*queue) []*queue {
 func (t *Transaction) Commit(done func(error)) (wait <-chan struct{}) {
 	c := commitment{t: t, qs: t.publisher.broker.queues}
 	c.lock()
-	if v := c.admit(); v != (verdict{}) {
+	v := c.admit()
+	switch {
+	case v.full != nil:
 		c.unlock()
-		if v.wait == nil {
-			t.publisher.tally.countSent(len(t.messages))
-			c.qs.stats.refused(len(t.messages), v.err)
-			t.Abort()
-			for _, q := range c.locked {
-				c.qs.vanish(q)
-			}
-			finished(done, v.err)
-		}
-		return v.wait
+		return t.publisher.waitFor(v.full, v.want)
+	case v.err != nil:
+		c.unlock()
+		t.refuse(c.locked, v.err)
+		finished(done, v.err)
+	default:
+		t.publisher.tally.countSent(len(t.messages))
+		c.apply(done)
+		c.unlock()
+		t.finish(c.locked)
 	}
-	t.publisher.tally.countSent(len(t.messages))
-	c.apply(done)
-	c.unlock()
-	t.finish(c.locked)
+	t.publisher.stopWaiting()
 	return nil
+}
+
+// refuse aborts a transaction that queues have refused.
+func (t *Transaction) refuse(queues []*queue, why error) {
+	t.publisher.tally.countSent(len(t.messages))
+	t.publisher.broker.stats.refused(len(t.messages), why)
+	t.Abort()
+	for _, q := range queues {
+		t.publisher.broker.queues.vanish(q)
+	}
 }
 
 // finish does what concerns no queue that was locked.

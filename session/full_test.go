@@ -299,11 +299,21 @@ func TestBlockedSenderGoes(t *testing.T) {
 	durably(t, limited(2, broker.BlockSender), func(t *testing.T, w *world) {
 		c := blocked(t, w, "heart-beat:0,1000")
 		c.Close()
+		second := w.connect("heart-beat:0,1000")
+		second.Send("SEND", "destination:/queue/a", "", "second")
+		synctest.Wait()
+		second.Close()
 		pass(2 * time.Second)
 		if n := w.server.Sessions(); n != 0 {
 			t.Errorf("%d sessions are left", n)
 		}
 		w.wantDepth("/queue/a", 2, 0)
+		next, reader := w.connect(), w.connect()
+		next.Send("SEND", "destination:/queue/a", "receipt:1", "", "next")
+		wantSilence(t, next)
+		reader.Send("SUBSCRIBE", "id:1", "destination:/queue/a")
+		take(t, reader, "0", "1", "next") // whoever goes holds up nobody
+		next.WantReceipt("1")
 	})
 }
 
@@ -331,7 +341,8 @@ func TestBlockedCommit(t *testing.T) {
 		c, other := w.connect(), w.connect()
 		fill(other, 1)
 		other.Barrier()
-		tx := w.broker.NewPublisher().Begin()
+		first := w.broker.NewPublisher()
+		tx := first.Begin()
 		tx.Send(message("/queue/a", "x"))
 		tx.Send(message("/queue/a", "x"))
 		wantWait(t, tx.Commit(nil))
@@ -343,6 +354,7 @@ func TestBlockedCommit(t *testing.T) {
 		wantSilence(t, c)
 		w.wantDepth("/queue/a", 1, 0)
 		w.wantDepth("/queue/b", 0, 0)
+		first.Close()
 		other.Send("SUBSCRIBE", "id:1", "destination:/queue/a")
 		take(t, other, "0", "1", "2")
 		c.WantReceipt("1")
@@ -375,9 +387,11 @@ func TestBlockedByBytes(t *testing.T) {
 		small, large := strings.Repeat("s", 800), strings.Repeat("l", 1500)
 		c.Send("SEND", "destination:/queue/a", "receipt:1", "", small)
 		c.WantReceipt("1")
-		wantWait(t, w.broker.NewPublisher().Send(message("/queue/a", large), nil))
+		first := w.broker.NewPublisher()
+		wantWait(t, first.Send(message("/queue/a", large), nil))
 		c.Send("SEND", "destination:/queue/a", "receipt:2", "", large)
 		wantSilence(t, c)
+		first.Close()
 		other.Send("SUBSCRIBE", "id:1", "destination:/queue/a")
 		take(t, other, small, large)
 		c.WantReceipt("2")

@@ -364,6 +364,7 @@ func (s *Session) Kill() { s.out.abandon() }
 // leave takes everything of the session out of the broker; lost says that its
 // client has not left, but was lost. It may be called repeatedly.
 func (s *Session) leave(lost bool) {
+	s.publisher.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, sub := range s.byNumber {
