@@ -67,6 +67,7 @@ type key struct {
 	family   family
 	bits     int // of a secret or of the curve
 	material any // []byte, *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
+	print    fingerprint
 }
 
 // newKey makes a key, or says why it is too weak or of no use. The error holds
@@ -103,6 +104,7 @@ func newKey(material any) (key, error) {
 	default:
 		return key{}, fmt.Errorf("keys of this kind (%T) sign no tokens", material)
 	}
+	k.print = printOf(material)
 	return k, nil
 }
 
@@ -130,11 +132,12 @@ func (k key) fits(a algorithm) bool {
 type keyset struct {
 	named   map[string][]key
 	unnamed []key
+	all     []key
 	size    int
 }
 
 func newKeyset(keys []key) keyset {
-	s := keyset{named: map[string][]key{}, size: len(keys)}
+	s := keyset{named: map[string][]key{}, all: keys, size: len(keys)}
 	for _, k := range keys {
 		if k.id == "" {
 			s.unnamed = append(s.unnamed, k)

@@ -32,6 +32,8 @@ type Identity struct {
 	// Method tells how the client proved itself: one of the Method constants.
 	// For logs and metrics.
 	Method string
+
+	basis basis
 }
 
 // How a client proved who it is.

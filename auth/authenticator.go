@@ -194,8 +194,9 @@ func (a *Authenticator) verify(token string, u *turn) (*Identity, error) {
 }
 
 // Revoked tells whether a session must end that was let in with id: its token
-// or user was revoked, the static user was removed, or the way it came in is
-// closed. It does not look at Expires.
+// or user was revoked, the key that signed its token was withdrawn, the static
+// user was removed or got another hash, or the way it came in is closed. It
+// does not look at Expires.
 func (a *Authenticator) Revoked(id *Identity) bool {
 	s := a.state.Load()
 	if s.revoked.check(id) != nil {
@@ -203,10 +204,10 @@ func (a *Authenticator) Revoked(id *Identity) bool {
 	}
 	switch id.Method {
 	case MethodToken:
-		return s.tokens == nil
+		return s.tokens == nil || !s.tokens.supports(id.basis)
 	case MethodPassword:
-		_, known := s.users.byName[id.User]
-		return !known
+		now, known := s.users.byName[id.User]
+		return !known || now.basis != id.basis
 	default:
 		return !s.options.Anonymous
 	}

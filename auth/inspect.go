@@ -124,7 +124,7 @@ func (v *verifier) settingOf(signed *jose.JSONWebSignature, h header) string {
 			continue // the file was changed meanwhile
 		}
 		one := &verifier{static: newKeyset(keys)}
-		if _, err := one.tryKeys(signed, h); err == nil {
+		if _, _, err := one.tryKeys(signed, h); err == nil {
 			return s.setting
 		}
 	}

@@ -26,6 +26,7 @@ type remote struct {
 	clock    clock
 	log      *slog.Logger
 	counters *counters
+	changed  func() // called when a key was withdrawn
 
 	current atomic.Pointer[fetched] // never nil after newRemote
 	wake    chan struct{}           // asks the goroutine for a fetch; holds one
@@ -58,7 +59,7 @@ func newRemote(ctx context.Context, address string, o RemoteOptions, outer Optio
 		return nil, fmt.Errorf("auth.jwt.jwks_url: %w", err)
 	}
 	r := &remote{
-		url: address, options: o, client: newClient(o.Client), clock: outer.clock, log: outer.Log, counters: c,
+		url: address, options: o, client: newClient(o.Client), clock: outer.clock, log: outer.Log, counters: c, changed: outer.Withdrawn,
 		wake: make(chan struct{}, 1), unknown: map[string]time.Time{},
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
@@ -223,6 +224,7 @@ func (r *remote) refreshOnce() bool {
 		}
 	}
 	r.mu.Unlock()
+	before := r.current.Load()
 	keys, err := r.fetch(r.ctx)
 	r.report(keys, err)
 	if waiting != nil {
@@ -230,6 +232,10 @@ func (r *remote) refreshOnce() bool {
 		r.pending = nil
 		r.mu.Unlock()
 		close(waiting)
+	}
+	if err == nil && keys.lacks(before.keys) {
+		r.log.Info("a key of the JWKS URL was withdrawn; sessions with tokens that it signed end", "keys", keys.size)
+		r.changed()
 	}
 	return err == nil
 }

@@ -27,6 +27,10 @@ type Options struct {
 	// Throttle slows down those who fail; nil: nobody. [New] looks at it,
 	// Reload does not.
 	Throttle *Throttle
+	// Withdrawn is called when a key of the JWKS URL is no longer there: ask
+	// Revoked about each session. It is called by a goroutine of the
+	// Authenticator, which Reload and Close wait for; nil: nobody is.
+	Withdrawn func()
 	// Log gets a warning when keys cannot be fetched; nil: nobody does.
 	Log *slog.Logger
 
@@ -108,6 +112,9 @@ type RemoteOptions struct {
 func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Withdrawn == nil {
+		o.Withdrawn = func() {}
 	}
 	if o.clock == nil {
 		o.clock = systemClock{}

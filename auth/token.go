@@ -153,7 +153,7 @@ func (v *verifier) verify(token string, u *turn) (*Identity, error) {
 	if err != nil {
 		return nil, refuse(reasonMalformed)
 	}
-	payload, err := v.verifySignature(signed, header, u)
+	payload, by, err := v.verifySignature(signed, header, u)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,12 @@ func (v *verifier) verify(token string, u *turn) (*Identity, error) {
 	if err != nil {
 		return nil, &Refusal{Reason: reasonPayload, genuine: true}
 	}
-	return v.identify(claims)
+	id, err := v.identify(claims)
+	if err != nil {
+		return nil, err
+	}
+	id.basis = basis{by, string(header.algorithm.name)}
+	return id, nil
 }
 
 // A header is what matters of the protected header (RFC 7515, 4.1). Its
@@ -235,16 +240,16 @@ func threeParts(token string) bool {
 	return dots == 2
 }
 
-// verifySignature returns the payload if one of the trusted keys signed it. For
-// an unknown key, the remote keys are asked for once, which takes nobody's turn.
-func (v *verifier) verifySignature(signed *jose.JSONWebSignature, h header, u *turn) ([]byte, error) {
+// verifySignature returns the payload if one of the trusted keys signed it, and
+// which one. For an unknown key, the remote keys are asked for once, which takes nobody's turn.
+func (v *verifier) verifySignature(signed *jose.JSONWebSignature, h header, u *turn) ([]byte, fingerprint, error) {
 	if v.remote == nil {
 		return v.tryInTurn(signed, h, u)
 	}
 	seen := v.remote.current.Load()
-	payload, err := v.tryInTurn(signed, h, u)
+	payload, by, err := v.tryInTurn(signed, h, u)
 	if err == nil || h.keyID == "" || !isGuess(err) && !isStale(err) || !v.remote.learn(h.keyID, seen) {
-		return payload, err
+		return payload, by, err
 	}
 	return v.tryInTurn(signed, h, u)
 }
@@ -254,15 +259,15 @@ func isStale(err error) bool {
 	return refused && r.Reason == reasonStale
 }
 
-func (v *verifier) tryInTurn(signed *jose.JSONWebSignature, h header, u *turn) ([]byte, error) {
+func (v *verifier) tryInTurn(signed *jose.JSONWebSignature, h header, u *turn) ([]byte, fingerprint, error) {
 	if err := u.take(); err != nil {
-		return nil, err
+		return nil, fingerprint{}, err
 	}
 	defer u.give()
 	return v.tryKeys(signed, h)
 }
 
-func (v *verifier) tryKeys(signed *jose.JSONWebSignature, h header) ([]byte, error) {
+func (v *verifier) tryKeys(signed *jose.JSONWebSignature, h header) ([]byte, fingerprint, error) {
 	keys := v.static.candidates(nil, h.algorithm, h.keyID)
 	stale := false
 	if v.remote != nil {
@@ -272,18 +277,18 @@ func (v *verifier) tryKeys(signed *jose.JSONWebSignature, h header) ([]byte, err
 	}
 	switch {
 	case len(keys) == 0 && stale:
-		return nil, &Refusal{Reason: reasonStale, Busy: true} // nobody can say whether it is good
+		return nil, fingerprint{}, &Refusal{Reason: reasonStale, Busy: true} // nobody can say whether it is good
 	case len(keys) == 0:
-		return nil, refuse(reasonKey)
+		return nil, fingerprint{}, refuse(reasonKey)
 	case len(keys) > maxCandidates:
-		return nil, refuse(reasonManyKeys)
+		return nil, fingerprint{}, refuse(reasonManyKeys)
 	}
 	for _, k := range keys {
 		if payload, err := signed.Verify(k.material); err == nil {
-			return payload, nil
+			return payload, k.print, nil
 		}
 	}
-	return nil, refuse(reasonSignature)
+	return nil, fingerprint{}, refuse(reasonSignature)
 }
 
 // identify reads the claims of a token whose signature is right.

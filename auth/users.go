@@ -58,6 +58,7 @@ func parseUser(line string) (User, error) {
 type account struct {
 	hash  passwordHash
 	roles []string
+	basis basis // of who logs in as this user
 }
 
 func newAccount(u User) (account, error) {
@@ -74,7 +75,7 @@ func newAccount(u User) (account, error) {
 		}
 	}
 	roles, err := distinct(u.Roles)
-	return account{hash: hash, roles: roles}, err
+	return account{hash: hash, roles: roles, basis: basis{print: sha256.Sum256([]byte(u.Hash))}}, err
 }
 
 // accounts are the static users. They are not changed after they were made.
@@ -173,7 +174,7 @@ func (g gate) leave() { <-g }
 // for an unknown user as for a wrong password; a right one takes its time once.
 func (a accounts) login(g gate, name, password string) (*Identity, error) {
 	found, known := a.find(name)
-	identity := &Identity{User: name, Roles: found.roles, Method: MethodPassword}
+	identity := &Identity{User: name, Roles: found.roles, Method: MethodPassword, basis: found.basis}
 	if a.proven.right(name, password) {
 		return identity, nil
 	}

@@ -22,8 +22,9 @@ type access struct {
 	acl           atomic.Pointer[auth.ACL]
 	// anonymous are the roles of clients that prove nothing.
 	anonymous atomic.Pointer[[]string]
-	// reauthorize lets everybody who is connected feel a change.
-	reauthorize func()
+	// reauthorize lets everybody who is connected feel a change; nil until there
+	// is a server.
+	reauthorize atomic.Pointer[func()]
 	// claims say which claims of a token are its user and roles.
 	claims atomic.Pointer[auth.TokenOptions]
 	// sources are those that the transport was told to look at, at the start.
@@ -37,6 +38,7 @@ func newAccess(ctx context.Context, c *config.Config, log *slog.Logger) (*access
 	}
 	a := &access{}
 	o := authOptions(c, log)
+	o.Withdrawn = a.reauthorizeAll
 	if r := c.Limits.FailedConnects; r.Events > 0 {
 		o.Throttle = auth.NewThrottle(r.Events, r.Per)
 	}
@@ -53,6 +55,13 @@ func newAccess(ctx context.Context, c *config.Config, log *slog.Logger) (*access
 	a.anonymous.Store(&o.AnonymousRoles)
 	a.claims.Store(tokenOptions(c.Auth.JWT))
 	return a, nil
+}
+
+// reauthorizeAll lets everybody who is connected feel a change.
+func (a *access) reauthorizeAll() {
+	if f := a.reauthorize.Load(); f != nil {
+		(*f)()
+	}
 }
 
 // For implements session.Authorizer. The roles of a token are the token's;
@@ -83,6 +92,7 @@ func (a *access) reload(ctx context.Context, c *config.Config, log *slog.Logger)
 		return err
 	}
 	o := authOptions(c, log)
+	o.Withdrawn = a.reauthorizeAll
 	if o.JWT != nil {
 		o.JWT.Sources, o.JWT.JWKS.StartWithout = a.sources, true
 	}
@@ -123,7 +133,7 @@ func (a *access) Revocations() iter.Seq[auth.Revocation] { return a.authenticato
 func (a *access) Revoke(r auth.Revocation, on bool) (changed bool, err error) {
 	changed, err = a.authenticator.Revoke(r, on)
 	if err == nil {
-		a.reauthorize()
+		a.reauthorizeAll()
 	}
 	return changed, err
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -302,6 +303,40 @@ func TestReloadRevokes(t *testing.T) {
 		t.Errorf("u3 is in again: %+v, %v", m, err)
 	} else if m != nil {
 		_ = m.conn.Close()
+	}
+}
+
+// A secret that is rotated and a passcode that is changed end the sessions that stand on them, and nobody else.
+func TestReloadWithdraws(t *testing.T) {
+	const sesame, again = "$2a$04$DENGnxhW7tB0tl29bs3fkOBBeLi9h2mK7TAtnSEd3GOMGy8ULB2Ka", "$2a$04$wFSF1lnqC4aNxixLEWY0uy14G..yvUIXYD0ft9bZ31qJoWvCPKcOa"
+	folder := t.TempDir()
+	users, secret := filepath.Join(folder, "users"), filepath.Join(folder, "secret")
+	replace(t, users, "otto:"+sesame+"\nolga:"+sesame+"\n")
+	replace(t, secret, reloadSecret+"\n")
+	file := writeConfig(t, strings.Replace(reloadConfig("  users_file: "+users+"\n", "/topic/a"), "secret: "+reloadSecret, "secret_file: "+secret, 1))
+	s := startWatched(t, file)
+	address := host(s.urls[1])
+	ada := gather(t, address, 1)[0]
+	var static []*member
+	for _, name := range []string{"otto", "olga"} {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close() //nolint:errcheck // the broker ends most of them
+		m := &member{user: name, conn: conn, in: bufio.NewReader(conn)}
+		static = append(static, m)
+		if err := errors.Join(m.say("CONNECT\naccept-version:1.2\nhost:h\nlogin:"+name+"\npasscode:sesame\n\n\x00"), m.want("CONNECTED\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	replace(t, users, "otto:"+again+"\nolga:"+sesame+"\n")
+	if err := errors.Join(static[0].want("ERROR\n", "message:token-revoked"), static[1].isAlive(), ada.isAlive()); err != nil {
+		t.Fatal(err)
+	}
+	replace(t, secret, "another-"+reloadSecret+"\n")
+	if err := errors.Join(ada.want("ERROR\n", "message:token-revoked"), static[1].isAlive()); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -95,7 +95,8 @@ func serve(ctx context.Context, r *reloader, out, errout io.Writer) (err error) 
 		options.Session.Tracer = tracer
 	}
 	s := transport.NewServer(options)
-	a.reauthorize = s.Reauthorize
+	reauthorize := s.Reauthorize
+	a.reauthorize.Store(&reauthorize)
 	r.started, r.access, r.broker, r.server, r.audit, r.log, r.record = c, a, b, s, audit, log, record
 	r.settle(c)
 	r.counts.started()
