@@ -105,7 +105,9 @@ func (s *Session) tick(now time.Time) time.Time {
 		if now.Before(*at) {
 			return *at // it was to run for another reason
 		}
-		s.End(s.unanswered())
+		if s.unfinished.Load() > 0 { // else the end is being written
+			s.End(s.unanswered())
+		}
 		return time.Time{}
 	}
 	if exp := s.identity.Load().Expires; !exp.IsZero() && !now.Before(exp) {

@@ -173,10 +173,6 @@ func (s *Session) awaitEnd() {
 	}
 }
 
-// farewellTimeout is how long a client that has closed its side may take to
-// read what is on its way to it. Most have gone altogether.
-const farewellTimeout = time.Second
-
 // readFailed tells a frame that cannot be read from a connection that ended.
 func (s *Session) readFailed(err error) error {
 	e := (*frames.Error)(nil)
@@ -187,14 +183,32 @@ func (s *Session) readFailed(err error) error {
 		}
 		return err
 	case errors.Is(err, io.EOF):
-		s.out.gone.ring()
-		// It says nothing more, but may still read.
-		s.out.close(nil, CloseNormal, "", farewellTimeout, false)
+		s.hearOut()
 	default:
 		s.out.gone.ring()
 		s.out.abandon()
 	}
 	return nil
+}
+
+// farewellTimeout is how long a client that has closed its side, and waits for
+// no answer, may take to read what is on its way to it. Most have gone
+// altogether.
+const farewellTimeout = time.Second
+
+// hearOut ends the session of a client that has closed its side. It says nothing
+// more, but may still read, as a script does that pipes frames into nc -N: the
+// RECEIPTs that wait for the disk and the messages that are on their way to it
+// are written, within CloseTimeout. Queues give it nothing more.
+func (s *Session) hearOut() {
+	s.out.gone.ring()
+	s.out.pause()
+	if s.unfinished.Load() == 1 && !s.letGo.Load() {
+		s.out.close(nil, CloseNormal, "", farewellTimeout, false)
+	} else {
+		s.release()
+	}
+	<-s.out.done // the timer, and the deadline of writes, see to it that this has an end
 }
 
 // withReceipt completes a fault with the receipt that its frame asked for.
@@ -277,7 +291,7 @@ func (s *Session) unanswered() *Fault {
 	if f := s.failure.Load(); f != nil {
 		return f
 	}
-	return fault(StorageFailed, "What was sent before DISCONNECT could not be stored within %v.", s.options.CloseTimeout)
+	return fault(StorageFailed, "What was sent before the end could not be stored within %v.", s.options.CloseTimeout)
 }
 
 // finish counts off one frame that the broker is done with, or the session

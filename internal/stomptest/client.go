@@ -123,6 +123,23 @@ func (c *Client) TryWrite(raw string) error {
 // Close ends the connection without a word.
 func (c *Client) Close() { _ = c.conn.Close() }
 
+// HalfClose says that the client writes nothing more; it still reads.
+func (c *Client) HalfClose() {
+	c.t.Helper()
+	var err error
+	switch conn := c.conn.(type) {
+	case *end:
+		err = conn.halfClose()
+	case interface{ CloseWrite() error }:
+		err = conn.CloseWrite()
+	default:
+		err = errors.New("the connection has no halves")
+	}
+	if err != nil {
+		c.Fatalf("half close: %v", err)
+	}
+}
+
 // split parts what Send and Want take at the first empty string.
 func split(lines []string) (headers []string, body string, hasBody bool) {
 	for i, l := range lines {

@@ -30,6 +30,13 @@ func (e *end) Close() error {
 	return nil
 }
 
+// halfClose says that nothing more is written. It has no name by which the
+// server would find it: that closes its end as one that has no halves.
+func (e *end) halfClose() error {
+	e.out.close(false)
+	return nil
+}
+
 func (e *end) LocalAddr() net.Addr                { return pipeAddr{} }
 func (e *end) RemoteAddr() net.Addr               { return pipeAddr{} }
 func (e *end) SetReadDeadline(t time.Time) error  { return e.in.reader.set(e.in, t) }
