@@ -212,7 +212,7 @@ func (b *Broker) Subscribe(o SubscribeOptions) (*Subscription, error) {
 }
 
 func (b *Broker) consume(s *Subscription, q *queue, o SubscribeOptions) bool {
-	s.consumer = &consumer{q: q, sub: s, ack: o.Ack, prefetch: max(1, o.Prefetch)}
+	s.consumer = &consumer{q: q, sub: s, auto: o.Ack == AckAuto, ack: o.Ack, prefetch: max(1, o.Prefetch)}
 	return s.consumer.open()
 }
 

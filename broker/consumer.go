@@ -7,7 +7,8 @@ import "sort"
 type consumer struct {
 	q        *queue
 	sub      *Subscription
-	ack      AckMode
+	auto     bool    // ack is AckAuto; does not change
+	ack      AckMode // see Adjust
 	prefetch int
 
 	tag uint64 // of the newest delivery
@@ -132,7 +133,7 @@ func (c *consumer) close(gone bool) {
 		q.owner = nil
 	}
 	how := returned
-	if gone && c.ack != AckAuto {
+	if gone && !c.auto {
 		how = lost
 	}
 	for i := range c.held.len() {
@@ -145,14 +146,14 @@ func (c *consumer) close(gone bool) {
 	q.pump()
 }
 
-// settle gives the pending delivery with that tag its outcome, and if
-// cumulative all pending ones before it. If the one that was named is not
+// settle gives the pending delivery with that tag its outcome, and but for mode
+// client-individual all pending ones before it. If the one that was named is not
 // pending, nothing changes, and the error says why. Without an error, done is
 // called when the outcome is as safe as it gets.
-func (c *consumer) settle(tag uint64, cumulative bool, how outcome, done func(error)) error {
+func (c *consumer) settle(tag uint64, how outcome, done func(error)) error {
 	q := c.q
 	q.mu.Lock()
-	if c.settleLocked(tag, cumulative, how) == 0 {
+	if c.settleLocked(tag, how) == 0 {
 		err := c.whyNot(tag)
 		q.unlock()
 		return err
@@ -174,9 +175,9 @@ func (c *consumer) whyNot(tag uint64) error {
 	return ErrLateDelivery
 }
 
-func (c *consumer) settleLocked(tag uint64, cumulative bool, how outcome) int {
+func (c *consumer) settleLocked(tag uint64, how outcome) int {
 	n := 0
-	first, last := c.find(tag, cumulative)
+	first, last := c.find(tag)
 	for i := first; i < last; i++ {
 		if d := c.held.at(i); d.settle == pending {
 			c.finish(d, how)
@@ -191,12 +192,13 @@ func (c *consumer) settleLocked(tag uint64, cumulative bool, how outcome) int {
 	return n
 }
 
-// find gives the range of held in which the delivery with that tag, and if
-// cumulative all before it, are found; an empty one if it is not pending.
-func (c *consumer) find(tag uint64, cumulative bool) (first, last int) {
+// find gives the range of held in which the delivery with that tag, and but for
+// mode client-individual all before it, are found; an empty one if it is not
+// pending.
+func (c *consumer) find(tag uint64) (first, last int) {
 	n := c.held.len()
 	i := c.search(tag)
-	if cumulative && c.ack == AckAuto {
+	if c.auto {
 		if i < n && c.held.at(i).tag == tag {
 			i++
 		}
@@ -205,7 +207,7 @@ func (c *consumer) find(tag uint64, cumulative bool) (first, last int) {
 	if i == n || c.held.at(i).tag != tag || c.held.at(i).settle != pending {
 		return 0, 0
 	}
-	if cumulative {
+	if c.ack == AckClient {
 		return 0, i + 1
 	}
 	return i, i + 1

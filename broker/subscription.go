@@ -158,6 +158,26 @@ func (s *Subscription) Pending() int {
 	return c.outstanding
 }
 
+// Adjust changes how the subscriber acknowledges, and its prefetch. It does not
+// lead from AckAuto to another mode, nor back. False: nothing has changed, for
+// deliveries wait for an acknowledgement, which would come to mean something
+// else.
+func (s *Subscription) Adjust(ack AckMode, prefetch int) bool {
+	c := s.consumer
+	if c == nil {
+		return true // nothing is acknowledged
+	}
+	c.q.mu.Lock()
+	defer c.q.unlock()
+	if c.auto != (ack == AckAuto) || !c.auto && c.outstanding > 0 {
+		return false
+	}
+	c.ack, c.prefetch = ack, max(1, prefetch)
+	c.lineUp()
+	c.q.pump()
+	return true
+}
+
 // Resume says that the sink has room again after it refused a message.
 func (s *Subscription) Resume() {
 	if s.consumer != nil {
@@ -168,8 +188,8 @@ func (s *Subscription) Resume() {
 // Written says that all deliveries up to and with tag were written to the
 // subscriber, which acknowledges them in mode auto.
 func (s *Subscription) Written(tag uint64) {
-	if c := s.consumer; c != nil && c.ack == AckAuto {
-		_ = c.settle(tag, true, acknowledged, nil) // what has gone back since is no fault
+	if c := s.consumer; c != nil && c.auto {
+		_ = c.settle(tag, acknowledged, nil) // what has gone back since is no fault
 	}
 }
 
@@ -197,8 +217,8 @@ func nacked(requeue bool) outcome {
 
 func (s *Subscription) settle(tag uint64, how outcome, done func(error)) error {
 	c := s.consumer
-	if c == nil || c.ack == AckAuto {
+	if c == nil || c.auto {
 		return ErrUnknownDelivery
 	}
-	return c.settle(tag, c.ack == AckClient, how, done)
+	return c.settle(tag, how, done)
 }

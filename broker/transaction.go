@@ -46,7 +46,7 @@ func (t *Transaction) Nack(s *Subscription, tag uint64, requeue bool) error {
 
 func (t *Transaction) claim(s *Subscription, tag uint64, how outcome) error {
 	c := s.consumer
-	if c == nil || c.ack == AckAuto {
+	if c == nil || c.auto {
 		return ErrUnknownDelivery
 	}
 	tags, err := c.claim(tag)
@@ -149,7 +149,7 @@ func (t *Transaction) finish(queues []*queue) {
 func (c *consumer) claim(tag uint64) (tags []uint64, err error) {
 	c.q.mu.Lock()
 	defer c.q.unlock()
-	first, last := c.find(tag, c.ack == AckClient)
+	first, last := c.find(tag)
 	for i := first; i < last; i++ {
 		if d := c.held.at(i); d.settle == pending {
 			d.settle = claimed

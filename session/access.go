@@ -237,6 +237,6 @@ func expiry(id *auth.Identity) string {
 // written. The lock is held.
 func (s *Session) silence() {
 	for _, sub := range s.byNumber {
-		sub.ended.Store(true)
+		sub.silence()
 	}
 }

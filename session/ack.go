@@ -123,14 +123,18 @@ func (s *Session) whenAcked(receipt string) func(error) {
 // requeues tells whether a NACK gives its message back, by RabbitMQ's header;
 // without it, it does.
 func requeues(f frames.Inbound) (bool, error) {
-	switch v := f.Header.Get("requeue"); {
-	case f.Command == frame.ACK || v == "" || v == "true":
+	v := f.Header.Get(requeueHeader)
+	if f.Command == frame.ACK || v == "" {
 		return true, nil
-	case v == "false":
-		return false, nil
 	}
-	return false, invalidHeader("requeue", f.Command, "true or false")
+	requeue, ok := readBool(v)
+	if !ok {
+		return false, invalidHeader(requeueHeader, f.Command, booleans)
+	}
+	return requeue, nil
 }
+
+const requeueHeader = "requeue"
 
 // ackFault is what the client is told of an ACK or NACK that failed.
 func ackFault(err error, command string) error {

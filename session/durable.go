@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -76,16 +77,24 @@ func durableName(f frames.Inbound) (string, error) {
 	return strings.Clone(name), checkDurableName(name, from, f.Command)
 }
 
+// isNamed tells whether a header names a durable subscription; the id alone may
+// do that, too.
+func isNamed(f frames.Inbound) bool {
+	return slices.ContainsFunc(durableByName[:], func(header string) bool {
+		_, ok := f.Header.Contains(header)
+		return ok
+	})
+}
+
 // durableWithID gives the header, if there is one, that makes the id the name of
 // a durable subscription.
 func durableWithID(f frames.Inbound) (header string, err error) {
 	for _, name := range durableByID {
-		switch v := f.Header.Get(name); v {
-		case "", "false":
-		case "true":
+		switch is, ok := readBool(f.Header.Get(name)); {
+		case !ok:
+			return "", invalidHeader(name, f.Command, booleans)
+		case is:
 			header = name
-		default:
-			return "", invalidHeader(name, f.Command, "true or false")
 		}
 	}
 	return header, nil
@@ -99,6 +108,11 @@ func (s *Session) durableOf(name string) broker.Destination {
 // readDurable gives the durable subscription that a SUBSCRIBE to d means, the
 // zero value if none.
 func (s *Session) readDurable(f frames.Inbound, d broker.Destination) (broker.Destination, error) {
+	if d.Kind == broker.Queue && !isNamed(f) {
+		// It keeps its messages anyway, as its policy says.
+		_, err := durableWithID(f)
+		return broker.Destination{}, err
+	}
 	name, err := durableName(f)
 	if err != nil || name == "" {
 		return broker.Destination{}, err
@@ -111,7 +125,7 @@ func (s *Session) readDurable(f frames.Inbound, d broker.Destination) (broker.De
 	default:
 		return broker.Destination{}, fault(NotSupported, "The header %q of SUBSCRIBE is not supported for %q: a durable subscription is one to a topic.", durableBy(f), d)
 	}
-	if v := f.Header.Get(autoDeleteHeader); v != "" && v != "false" {
+	if !isNo(f.Header.Get(autoDeleteHeader)) {
 		return broker.Destination{}, fault(InvalidHeader, "The header %q of SUBSCRIBE must be false with %q: a durable subscription stays until it is deleted.",
 			autoDeleteHeader, durableBy(f))
 	}
@@ -170,10 +184,28 @@ func (s *Session) attached(d broker.Destination) *subscription {
 	return nil
 }
 
+// deleted gives the durable subscription that an UNSUBSCRIBE deletes, the zero
+// value if none.
+func (s *Session) deleted(f frames.Inbound) (broker.Destination, error) {
+	name, err := durableName(f)
+	if err != nil || name == "" || !isNamed(f) && s.isOfQueue(name) {
+		return broker.Destination{}, err
+	}
+	return s.durableOf(name), nil
+}
+
+// isOfQueue tells whether an id is that of a subscription to a queue, which
+// SUBSCRIBE may have called durable.
+func (s *Session) isOfQueue(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub := s.subs[id]
+	return sub != nil && sub.dest.Kind == broker.Queue
+}
+
 // unsubscribeDurable handles an UNSUBSCRIBE that names a durable subscription:
 // it is deleted, whether the connection is attached to it or not.
-func (s *Session) unsubscribeDurable(f frames.Inbound, name string) error {
-	d := s.durableOf(name)
+func (s *Session) unsubscribeDurable(f frames.Inbound, d broker.Destination) error {
 	if err := s.detach(f, d); err != nil {
 		return err
 	}

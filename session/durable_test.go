@@ -14,8 +14,9 @@ import (
 
 var badDurables = []badInput{
 	{name: "durable maybe", say: asks("SUBSCRIBE\nid:1\ndestination:/topic/a\ndurable:maybe"), word: "invalid-header", body: []string{`"durable"`, "SUBSCRIBE", "true or false"}},
-	{name: "persistent maybe", say: asks("SUBSCRIBE\nid:1\ndestination:/topic/a\npersistent:1"), word: "invalid-header", body: []string{`"persistent"`, "SUBSCRIBE"}},
-	{name: "durable of a queue", say: asks("SUBSCRIBE\nid:1\ndestination:/queue/a\ndurable:true"), word: "invalid-header", body: []string{`"durable"`, "/queue/a"}},
+	{name: "persistent maybe", say: asks("SUBSCRIBE\nid:1\ndestination:/topic/a\npersistent:yes"), word: "invalid-header", body: []string{`"persistent"`, "SUBSCRIBE"}},
+	{name: "durable maybe of a queue", say: asks("SUBSCRIBE\nid:1\ndestination:/queue/a\ndurable:maybe"), word: "invalid-header", body: []string{`"durable"`}},
+	{name: "durable and named, of a queue", say: asks("SUBSCRIBE\nid:1\ndestination:/queue/a\ndurable:true\nactivemq.subscriptionName:x"), word: "invalid-header", body: []string{"/queue/a"}},
 	{name: "named of a queue", say: asks("SUBSCRIBE\nid:1\ndestination:/queue/a\ndurable-subscription-name:x"), word: "invalid-header", body: []string{`"durable-subscription-name"`, "/queue/a"}},
 	{name: "durable of a temporary queue", say: asks("SUBSCRIBE\nid:1\ndestination:/temp-queue/a\npersistent:true"), word: "not-supported", body: []string{`"persistent"`, "/temp-queue/a"}},
 	{name: "durable of a user", say: asks("SUBSCRIBE\nid:1\ndestination:/user/topic/a\nactivemq.subscriptionName:x"), word: "not-supported", body: []string{`"activemq.subscriptionName"`, "/user/topic/a"}},
@@ -25,7 +26,8 @@ var badDurables = []badInput{
 	{name: "long name", say: asks("SUBSCRIBE\nid:1\ndestination:/topic/a\nactivemq.subscriptionName:" + strings.Repeat("x", 257)), word: "invalid-header", body: []string{`"activemq.subscriptionName"`, "256"}},
 	{name: "long id", say: asks("SUBSCRIBE\ndurable:true\ndestination:/topic/a\nid:" + strings.Repeat("x", 257)), word: "invalid-header", body: []string{`"id"`, "256"}},
 	{name: "control character in a name", say: asks("SUBSCRIBE\nid:1\ndestination:/topic/a\ndurable-subscriber-name:a\\nb"), word: "invalid-header", body: []string{"control"}},
-	{name: "durable and deleted", say: asks("SUBSCRIBE\nid:1\ndestination:/topic/a\ndurable:true\nauto-delete:true"), word: "invalid-header", body: []string{`"auto-delete"`, `"durable"`}},
+	{name: "durable and perhaps deleted", say: asks("SUBSCRIBE\nid:1\ndestination:/topic/a\ndurable:true\nauto-delete:maybe"), word: "invalid-header", body: []string{`"auto-delete"`, `"durable"`}},
+	{name: "durable and deleted", say: asks("SUBSCRIBE\nid:1\ndestination:/topic/a\ndurable:1\nauto-delete:True"), word: "invalid-header", body: []string{`"auto-delete"`, `"durable"`}},
 	{name: "delete without a name", say: asks("UNSUBSCRIBE\nid:1\ndurable-subscription-name:"), word: "missing-header", body: []string{"durable-subscription-name"}},
 	{name: "delete by the id of another", say: []string{"SUBSCRIBE\nid:1\ndestination:/topic/a\n\n\x00", asks("UNSUBSCRIBE\nid:1\ndurable-subscription-name:x")[0]}, word: "unknown-subscription", body: []string{"another subscription"}},
 	{name: "long client-id", before: true, say: asks("CONNECT\naccept-version:1.2\nclient-id:" + strings.Repeat("x", 257)), word: "invalid-header", body: []string{`"client-id"`, "CONNECT", "256"}},

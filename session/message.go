@@ -44,7 +44,7 @@ func (sub *subscription) resume() {
 
 // written tells the broker that everything up to a delivery was written.
 func (sub *subscription) written(tag uint64) {
-	if sub.ack == broker.AckAuto {
+	if sub.auto {
 		sub.handle.Written(tag)
 	}
 }
@@ -82,7 +82,7 @@ func (s *Session) encodeItem(dst []byte, it *item) (_ []byte, text bool) {
 	}
 	end := len(dst)
 	dst = append(dst, '\n')
-	if sub.ack != broker.AckAuto {
+	if !sub.auto {
 		dst = append(dst, frame.Ack+":"...)
 		dst = append(dst, dst[start:end]...)
 		dst = append(dst, '\n')

@@ -79,7 +79,7 @@ func TestRejectedAway(t *testing.T) {
 
 // Whoever misspells requeue is told, and the message is not lost.
 func TestBadRequeue(t *testing.T) {
-	for _, v := range []string{"no", "False", "0", "false "} {
+	for _, v := range []string{"no", "f", "00", "false "} {
 		for _, in := range []string{"x:y", "transaction:t"} {
 			t.Run(v+in, func(t *testing.T) {
 				durably(t, nil, func(t *testing.T, w *world) {

@@ -58,18 +58,26 @@ func (p *properties) read(name, value string) error {
 		return p.delay(3, name, value)
 	case scheduledDelayHeader:
 		return p.delay(4, name, value)
-	case "AMQ_SCHEDULED_PERIOD", "AMQ_SCHEDULED_REPEAT", "AMQ_SCHEDULED_CRON",
-		"JMSXGroupID", "JMSXGroupSeq", "_AMQ_GROUP_ID", "_AMQ_GROUP_SEQUENCE", "message_group",
-		"_AMQ_LVQ_NAME", "_AMQ_DUPL_ID", "retain", "ActiveMQ.Retain":
-		if value != "" {
-			return notSupported(name, frame.SEND)
-		}
+	case "AMQ_SCHEDULED_PERIOD", "AMQ_SCHEDULED_REPEAT", "JMSXGroupSeq", "_AMQ_GROUP_SEQUENCE":
+		return refuseUnless(isZero(value), name)
+	case "AMQ_SCHEDULED_CRON", "JMSXGroupID", "_AMQ_GROUP_ID", "message_group", "_AMQ_LVQ_NAME", "_AMQ_DUPL_ID":
+		return refuseUnless(isEmpty(value), name)
+	case "retain", "ActiveMQ.Retain":
+		return refuseUnless(isNo(value), name)
 	}
 	return nil
 }
 
+// refuseUnless refuses a SEND, unless its header asks for nothing.
+func refuseUnless(nothing bool, header string) error {
+	if nothing {
+		return nil
+	}
+	return notSupported(header, frame.SEND)
+}
+
 func (p *properties) readPriority(value string) error {
-	if !p.seenFirst(5) {
+	if !p.seenFirst(5) || value == "" {
 		return nil
 	}
 	if len(value) != 1 || value[0] < '0' || value[0] > '9' {
@@ -83,10 +91,11 @@ func (p *properties) readPersistent(value string) error {
 	if !p.seenFirst(6) {
 		return nil
 	}
-	if value != "true" && value != "false" {
-		return invalidHeader(persistentHeader, frame.SEND, "true or false")
+	is, ok := readBool(value)
+	if !ok {
+		return invalidHeader(persistentHeader, frame.SEND, booleans)
 	}
-	p.Transient = value == "false"
+	p.Transient = !is && value != ""
 	return nil
 }
 
@@ -116,8 +125,12 @@ func (p *properties) delay(bit uint8, name, value string) error {
 	return err
 }
 
-// time reads a time, in ms since the epoch or from now on; 0 stays 0.
+// time reads a time, in ms since the epoch or from now on; 0, and an empty one,
+// stay 0.
 func (p *properties) time(name, value string, absolute bool) (int64, error) {
+	if value == "" {
+		return 0, nil
+	}
 	n, err := strconv.ParseUint(value, 10, 63)
 	switch {
 	case absolute && (err != nil || n > latest):

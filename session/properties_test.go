@@ -19,9 +19,9 @@ func badProperties() []badInput {
 				word: word, body: append([]string{`"` + header + `"`, "SEND"}, parts...)})
 		}
 	}
-	add("priority", "invalid-header", []string{"0 to 9"}, "", "10", "-1", "4.0", "high", "+4", " 4", "04")
-	add("persistent", "invalid-header", []string{"true or false"}, "", "yes", "TRUE", "1", "true ")
-	numbers := []string{"", "-1", "+1", "1.5", "1e3", "soon", "0x10", "9223372036854775807", "9223372036854775808", "99999999999999999999999", "1 0"}
+	add("priority", "invalid-header", []string{"0 to 9"}, "10", "-1", "4.0", "high", "+4", " 4", "04")
+	add("persistent", "invalid-header", []string{"true or false"}, "yes", "no", "2", "01", "true ")
+	numbers := []string{"-1", "+1", "1.5", "1e3", "soon", "0x10", "9223372036854775807", "9223372036854775808", "99999999999999999999999", "1 0"}
 	for _, h := range []string{"ttl", "expiration", "AMQ_SCHEDULED_DELAY"} {
 		add(h, "invalid-header", []string{"milliseconds from now"}, numbers...)
 		add(h, "invalid-header", []string{"year 10000"}, "253402300799999") // from now on, it is beyond
@@ -31,14 +31,14 @@ func badProperties() []badInput {
 		add(h, "invalid-header", []string{"year 10000"}, "253402300800000")
 	}
 	add("AMQ_SCHEDULED_PERIOD", "not-supported", nil, "1000")
-	add("AMQ_SCHEDULED_REPEAT", "not-supported", nil, "3")
+	add("AMQ_SCHEDULED_REPEAT", "not-supported", nil, "3", "-1", "none")
 	add("AMQ_SCHEDULED_CRON", "not-supported", nil, "0 * * * *")
 	add("JMSXGroupID", "not-supported", nil, "g")
 	add("JMSXGroupSeq", "not-supported", nil, "-1")
 	add("_AMQ_GROUP_ID", "not-supported", nil, "g")
 	add("_AMQ_LVQ_NAME", "not-supported", nil, "k")
 	add("_AMQ_DUPL_ID", "not-supported", nil, "1")
-	add("retain", "not-supported", nil, "set", "remove")
+	add("retain", "not-supported", nil, "set", "remove", "True", "1")
 	for _, to := range []string{"/topic/a", "/user/bob/queue/a", "/reply-queue/x.a"} {
 		for _, h := range []string{"AMQ_SCHEDULED_DELAY:1", "AMQ_SCHEDULED_TIME:253402300799999"} {
 			all = append(all, badInput{name: h + " to " + to, say: asks("SEND\ndestination:" + to + "\n" + h),

@@ -187,7 +187,7 @@ func (s *Session) replyQueue(text string) (string, error) {
 	if !s.hasSubscription(d) {
 		text := strings.Clone(text)
 		// The key is one that no client's subscription can have.
-		sub := &subscription{key: "\x00reply " + text, text: text, wireID: text, wireDestination: text, hasID: true, dest: d, prefetch: autoPrefetch, implicit: true}
+		sub := &subscription{key: "\x00reply " + text, text: text, wireID: text, wireDestination: text, hasID: true, dest: d, auto: true, prefetch: autoPrefetch, implicit: true}
 		if err := s.checkStart(sub); err != nil {
 			return "", err
 		}

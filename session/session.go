@@ -382,7 +382,7 @@ func (s *Session) leave(lost bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, sub := range s.byNumber {
-		sub.ended.Store(true) // all, before one's messages could go to another
+		sub.silence() // all, before one's messages could go to another
 	}
 	// What transactions hold goes back before anything younger is delivered.
 	for id, tx := range s.txs {

@@ -25,10 +25,16 @@ type subscription struct {
 	wireDestination string
 	text            string // the destination, unescaped
 	dest            broker.Destination
-	ack             broker.AckMode
-	prefetch        int
+	auto            bool               // ack is broker.AckAuto; for the writer
+	ack             broker.AckMode     // guarded by Session.mu, as SUBSCRIBE again may change it
+	prefetch        int                // likewise
+	asked           int                // the prefetch that SUBSCRIBE asked for; 0: none
 	implicit        bool               // made by a reply-to, not by SUBSCRIBE
 	durable         broker.Destination // its durable subscription; the zero value: none
+
+	// before is the subscription that this one has taken the place of, if
+	// messages of it may still wait to be written.
+	before *subscription
 
 	handle *broker.Subscription
 	// head is what each MESSAGE begins with, up to the number of the delivery;
@@ -49,19 +55,6 @@ const (
 	maxPrefetch = 65535
 )
 
-// unsupportedInSubscribe are headers that change what a subscription means.
-var unsupportedInSubscribe = [...]string{
-	"selector", "browser", "browser-end", "no-local", "activemq.noLocal", "exclusive", "activemq.exclusive", "activemq.retroactive",
-	"from-seq", "include-seq", "x-queue-name", "x-stream-offset", "x-stream-filter", "x-stream-match-unfiltered", "x-priority", "activemq.priority",
-}
-
-// policyHeaders are what RabbitMQ lets a client ask of a queue. Here that is
-// the operator's to say, so that no client changes it for the others.
-var policyHeaders = [...]string{
-	"x-dead-letter-exchange", "x-dead-letter-routing-key", "x-expires", "x-message-ttl", "x-max-length", "x-max-length-bytes", "x-overflow", "x-max-priority",
-	"x-queue-type", "x-max-age", "x-single-active-consumer", "x-stream-max-segment-size-bytes", "x-stream-filter-size-bytes",
-}
-
 // subscribe handles SUBSCRIBE (STOMP 1.2, SUBSCRIBE).
 func (s *Session) subscribe(f frames.Inbound) error {
 	sub, err := s.readSubscribe(f)
@@ -73,20 +66,22 @@ func (s *Session) subscribe(f frames.Inbound) error {
 			return err
 		}
 	}
+	if s.givesBack(sub) {
+		s.awaitSettled()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	there, err := s.checkSubscribe(sub)
 	if err != nil {
 		return s.softly(err, f)
 	}
-	if there {
-		s.receipt(f)
-		return nil
-	}
 	// The RECEIPT comes before the first MESSAGE, and is not written before
 	// the subscription is in force.
 	s.out.hold()
 	defer s.out.release()
+	if there {
+		return s.change(s.subs[sub.key], sub, f)
+	}
 	s.receipt(f)
 	return s.start(sub)
 }
@@ -113,15 +108,8 @@ func (s *Session) checkSubscribe(sub *subscription) (there bool, err error) {
 }
 
 func (s *Session) readSubscribe(f frames.Inbound) (*subscription, error) {
-	for _, name := range unsupportedInSubscribe {
-		if v := f.Header.Get(name); v != "" && v != "false" {
-			return nil, notSupported(name, frame.SUBSCRIBE)
-		}
-	}
-	for _, name := range policyHeaders {
-		if f.Header.Get(name) != "" {
-			return nil, fault(NotSupported, "The header %q of SUBSCRIBE is not supported: what a queue does is said by the policy of its destination (destinations in the configuration).", name)
-		}
+	if err := refuseWishes(f.Header); err != nil {
+		return nil, err
 	}
 	// Copies: these strings are parts of the whole header, which is not kept.
 	sub := &subscription{
@@ -145,7 +133,9 @@ func (s *Session) readSubscribe(f frames.Inbound) (*subscription, error) {
 	if sub.ack, ok = broker.ParseAckMode(f.Header.Get(frame.Ack)); !ok {
 		return nil, fault(InvalidHeader, "The ack header of SUBSCRIBE must be auto, client or client-individual.")
 	}
-	sub.prefetch, err = s.prefetch(f.Header, sub.ack, sub.dest)
+	sub.auto = sub.ack == broker.AckAuto
+	sub.asked, err = askedPrefetch(f.Header)
+	sub.prefetch = s.prefetch(sub)
 	return sub, err
 }
 
@@ -165,13 +155,13 @@ func (s *Session) subscriptionKey(f frames.Inbound) (key string, hasID bool, err
 	return "\x00" + d, false, nil
 }
 
-// prefetch reads how many messages may be unacknowledged, by RabbitMQ's
-// header or ActiveMQ's, or else by the destination's policy. 0 in a header
-// means what the client may have at most.
-func (s *Session) prefetch(h *frame.Header, mode broker.AckMode, d broker.Destination) (int, error) {
+// askedPrefetch reads how many messages may be unacknowledged, by RabbitMQ's
+// header or ActiveMQ's; 0: the client does not say. Its own 0 means what it may
+// have at most.
+func askedPrefetch(h *frame.Header) (int, error) {
 	for _, name := range [...]string{"prefetch-count", "activemq.prefetchSize"} {
-		v, ok := h.Contains(name)
-		if !ok {
+		v := h.Get(name)
+		if v == "" {
 			continue
 		}
 		n, err := strconv.ParseUint(v, 10, 31)
@@ -183,13 +173,22 @@ func (s *Session) prefetch(h *frame.Header, mode broker.AckMode, d broker.Destin
 		}
 		return min(int(n), maxPrefetch), nil
 	}
-	if mode == broker.AckAuto {
-		return autoPrefetch, nil
+	return 0, nil
+}
+
+// prefetch is how many messages may be unacknowledged: what the client asks for,
+// or else what the destination's policy says.
+func (s *Session) prefetch(sub *subscription) int {
+	switch {
+	case sub.asked > 0:
+		return sub.asked
+	case sub.auto:
+		return autoPrefetch
 	}
-	if n := s.options.Broker.Prefetch(d); n > 0 {
-		return min(n, maxPrefetch), nil
+	if n := s.options.Broker.Prefetch(sub.dest); n > 0 {
+		return min(n, maxPrefetch)
 	}
-	return s.options.Limits.Prefetch, nil
+	return s.options.Limits.Prefetch
 }
 
 // checkStart tells whether the connection may have one more subscription.
@@ -265,12 +264,12 @@ func (s *Session) stop(sub *subscription) {
 
 // unsubscribe handles UNSUBSCRIBE (STOMP 1.2, UNSUBSCRIBE).
 func (s *Session) unsubscribe(f frames.Inbound) error {
-	name, err := durableName(f)
+	d, err := s.deleted(f)
 	if err != nil {
 		return err
 	}
-	if name != "" {
-		return s.unsubscribeDurable(f, name)
+	if d.Kind != 0 {
+		return s.unsubscribeDurable(f, d)
 	}
 	key, _, err := s.subscriptionKey(f)
 	if err != nil {
@@ -291,10 +290,17 @@ func (s *Session) unsubscribe(f frames.Inbound) error {
 	return nil
 }
 
+// silence stops deliveries at once, those included that wait to be written.
+func (sub *subscription) silence() {
+	for ; sub != nil; sub = sub.before {
+		sub.ended.Store(true)
+	}
+}
+
 // end stops deliveries, and gives back what was not acknowledged; lost says
 // that the client was.
 func (sub *subscription) end(lost bool) {
-	sub.ended.Store(true)
+	sub.silence()
 	switch {
 	case sub.handle == nil: // the broker failed to subscribe, and said so
 	case lost:

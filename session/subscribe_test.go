@@ -36,7 +36,7 @@ func TestSubscribe10WithoutID(t *testing.T) {
 		c := w.dial()
 		c.ConnectAs()
 		c.Send("SUBSCRIBE", "destination:/queue/a", "receipt:r1", "ack:client")
-		c.Send("SUBSCRIBE", "destination:/queue/a", "receipt:r2")
+		c.Send("SUBSCRIBE", "destination:/queue/a", "receipt:r2", "ack:client")
 		c.WantReceipt("r1")
 		c.WantReceipt("r2")
 		c.Send("SEND", "destination:/queue/a", "", "one")

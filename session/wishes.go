@@ -1,0 +1,82 @@
+package session
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/go-stomp/stomp/v3/frame"
+)
+
+// Headers that ask for what this version cannot do are refused, as ignoring
+// them would give clients what they did not ask for. Client libraries also write
+// such headers with values that ask for nothing, or for what is so anyway; those
+// are accepted.
+
+// readBool reads a boolean as ActiveMQ and RabbitMQ do; an empty one is false.
+func readBool(v string) (is, ok bool) {
+	switch {
+	case v == "", v == "0", strings.EqualFold(v, "false"):
+		return false, true
+	case v == "1", strings.EqualFold(v, "true"):
+		return true, true
+	}
+	return false, false
+}
+
+// booleans is what a value must be that readBool does not know.
+const booleans = "true or false"
+
+// These tell whether a header's value asks for nothing.
+func isEmpty(v string) bool { return v == "" }
+
+func isNo(v string) bool {
+	is, ok := readBool(v)
+	return ok && !is
+}
+
+func isZero(v string) bool {
+	n, err := strconv.ParseInt(v, 10, 64)
+	return v == "" || err == nil && n == 0
+}
+
+func isClassic(v string) bool { return v == "" || v == "classic" }
+
+// A wish is a header of SUBSCRIBE that is refused, unless its value asks for
+// nothing.
+type wish struct {
+	header  string
+	nothing func(value string) bool
+}
+
+// unsupportedInSubscribe change what a subscription means.
+var unsupportedInSubscribe = [...]wish{
+	{"selector", isEmpty}, {"browser", isNo}, {"browser-end", isNo}, {"no-local", isNo}, {"activemq.noLocal", isNo},
+	{"exclusive", isNo}, {"activemq.exclusive", isNo}, {"activemq.retroactive", isNo}, {"from-seq", isEmpty}, {"include-seq", isEmpty},
+	{"x-queue-name", isEmpty}, {"x-stream-offset", isEmpty}, {"x-stream-filter", isEmpty}, {"x-stream-match-unfiltered", isNo},
+	{"x-priority", isZero}, {"activemq.priority", isZero},
+}
+
+// policyHeaders are what RabbitMQ lets a client ask of a queue. Here that is
+// the operator's to say, so that no client changes it for the others.
+var policyHeaders = [...]wish{
+	{"x-dead-letter-exchange", isEmpty}, {"x-dead-letter-routing-key", isEmpty}, {"x-expires", isEmpty}, {"x-message-ttl", isEmpty},
+	{"x-max-length", isEmpty}, {"x-max-length-bytes", isEmpty}, {"x-overflow", isEmpty}, {"x-max-priority", isEmpty},
+	{"x-queue-type", isClassic}, {"x-max-age", isEmpty}, {"x-single-active-consumer", isNo},
+	{"x-stream-max-segment-size-bytes", isEmpty}, {"x-stream-filter-size-bytes", isEmpty},
+}
+
+// refuseWishes refuses a SUBSCRIBE that asks for what there is not.
+func refuseWishes(h *frame.Header) error {
+	for _, w := range unsupportedInSubscribe {
+		if !w.nothing(h.Get(w.header)) {
+			return notSupported(w.header, frame.SUBSCRIBE)
+		}
+	}
+	for _, w := range policyHeaders {
+		if !w.nothing(h.Get(w.header)) {
+			return fault(NotSupported, "The header %q of SUBSCRIBE is not supported: what a queue does is said by the policy of its destination "+
+				"(destinations in the configuration).", w.header)
+		}
+	}
+	return nil
+}
