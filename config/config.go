@@ -116,6 +116,7 @@ type Limits struct {
 	TransactionBytesPerConnection int
 	SendRatePerConnection         Rate // 0 events: no limit
 	OutboundBytesPerConnection    int
+	MemoryPerConnection           int    // if it is less than one of the others, the largest of them counts
 	SlowConsumer                  string // disconnect, drop-newest or drop-oldest
 	Prefetch                      int
 	DrainTimeout                  time.Duration

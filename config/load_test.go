@@ -52,6 +52,7 @@ func defaults() *Config {
 			TransactionBytesPerConnection: 64 << 20,
 			SendRatePerConnection:         Rate{Per: time.Second},
 			OutboundBytesPerConnection:    8 << 20,
+			MemoryPerConnection:           128 << 20,
 			SlowConsumer:                  "disconnect",
 			Prefetch:                      100,
 			DrainTimeout:                  10 * time.Second,

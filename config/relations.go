@@ -33,6 +33,7 @@ func (l *loader) checkRelations(c *Config) {
 	l.checkStorage(c.Storage)
 	l.checkPolicies(c)
 	l.checkFrames(c)
+	l.checkMemory(c.Limits)
 	l.checkHeartbeat(c)
 	l.checkTracing(c.Tracing)
 }
@@ -258,6 +259,25 @@ func (l *loader) checkFrames(c *Config) {
 	most := uint64(c.Limits.FrameHeaderBytes) + uint64(c.Limits.FrameBodyBytes)
 	if uint64(c.Limits.FrameBytesBeforeConnect) > most {
 		l.blame(before, "expected at most "+header+" and "+body+" together")
+	}
+}
+
+// checkMemory refuses a bound that other limits could never reach. Where it is
+// the default, it grows with them.
+func (l *loader) checkMemory(c Limits) {
+	const memory = "limits.memory_per_connection"
+	for _, part := range []struct {
+		key   string
+		value int
+	}{
+		{"limits.frame_body_bytes", c.FrameBodyBytes},
+		{"limits.transaction_bytes_per_connection", c.TransactionBytesPerConnection},
+		{"limits.outbound_bytes_per_connection", c.OutboundBytesPerConnection},
+	} {
+		if l.sound(memory, part.key) && l.differs(memory) && c.MemoryPerConnection < part.value {
+			l.blame(memory, "expected at least as much as "+part.key+", which is "+formatSize(part.value))
+			return
+		}
 	}
 }
 

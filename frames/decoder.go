@@ -92,6 +92,16 @@ func (d *Decoder) Commit(n int) { d.w += n }
 // complete; 0 between frames.
 func (d *Decoder) Buffered() int { return d.w - d.r + len(d.body) }
 
+// Held is how many bytes of memory a frame that is not complete takes, beyond
+// the buffer that it shares with others; 0 for a small one.
+func (d *Decoder) Held() int {
+	n := cap(d.body)
+	if d.chunk == nil {
+		n += len(d.buf)
+	}
+	return n
+}
+
 // Next returns the next frame, or a zero Inbound if more bytes are needed for
 // it. An error is an [*Error] and final: the stream cannot be trusted further.
 func (d *Decoder) Next() (Inbound, error) {

@@ -81,11 +81,12 @@ func (s *Session) delivery(f frames.Inbound, id string) (sub *subscription, tag 
 
 // settle does what an ACK or NACK outside of transactions asks for.
 func (s *Session) settle(f frames.Inbound, sub *subscription, tag uint64, requeue bool) (err error) {
-	done := s.ackDone
+	done, receipt := s.ackDone, 0
 	if f.Header.Get(frame.Receipt) != "" {
-		done = s.whenAcked(f.Wire(frame.Receipt))
+		id := f.Wire(frame.Receipt)
+		done, receipt = s.whenAcked(id), receiptSize(id)
 	}
-	s.unfinished.Add(1)
+	s.begun(receipt)
 	if f.Command == frame.ACK {
 		err = sub.handle.Ack(tag, done)
 	} else {

@@ -209,8 +209,9 @@ func (s *Session) unsubscribeDurable(f frames.Inbound, d broker.Destination) err
 	if err := s.detach(f, d); err != nil {
 		return err
 	}
-	done := s.whenDeleted(f.Wire(frame.Receipt))
-	s.unfinished.Add(1)
+	receipt := f.Wire(frame.Receipt)
+	done := s.whenDeleted(receipt)
+	s.begun(receiptSize(receipt))
 	err := s.options.Broker.DeleteDurable(d, done)
 	if err != nil {
 		s.finish()

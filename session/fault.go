@@ -36,6 +36,7 @@ const (
 	TooManyTransactions   = "too-many-transactions"
 	RateLimited           = "rate-limited"
 	TryLater              = "try-later"
+	OutOfMemory           = "out-of-memory-budget"
 	SlowConsumer          = "slow-consumer"
 	QueueFull             = "queue-full"
 	SubscriptionInUse     = "subscription-in-use"
@@ -74,7 +75,7 @@ func (f *Fault) closeCode() CloseCode {
 	switch f.Word {
 	case frames.FrameTooLarge, TransactionTooLarge:
 		return CloseTooBig
-	case StorageFailed, TryLater, QueueFull, SubscriptionInUse:
+	case StorageFailed, TryLater, OutOfMemory, QueueFull, SubscriptionInUse:
 		return CloseTryLater
 	case InternalError:
 		return CloseInternal

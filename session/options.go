@@ -7,6 +7,7 @@ import (
 	"hoofbeat/auth"
 	"hoofbeat/broker"
 	"hoofbeat/frames"
+	"hoofbeat/internal/memory"
 	"hoofbeat/internal/timers"
 )
 
@@ -46,6 +47,8 @@ type Options struct {
 
 	// Tracer makes spans of messages; nil: there are none.
 	Tracer Tracer
+	// Memory is what all sessions may make the process hold; nil: anything.
+	Memory *memory.Budget
 	// Counters count what the sessions do; nil: each counts for itself.
 	Counters *Counters
 
@@ -66,6 +69,7 @@ type Limits struct {
 	TransactionFrames int        // in one transaction
 	TransactionBytes  int        // in all open ones together
 	Outbound          int        // bytes that wait to be written
+	Memory            int        // bytes that all of its things take together; 0: no limit
 	SlowConsumer      SlowPolicy // what happens to topic messages beyond it
 	Prefetch          int        // of a queue subscription that asks for none
 	SendRate          int        // SEND frames in SendRatePer; 0: no limit
@@ -100,6 +104,7 @@ func DefaultOptions(b *broker.Broker) Options {
 			TransactionFrames: 10_000,
 			TransactionBytes:  64 << 20,
 			Outbound:          8 << 20,
+			Memory:            128 << 20,
 			Prefetch:          100,
 			Limits:            frames.DefaultLimits(),
 		},

@@ -335,6 +335,17 @@ func (o *outbox) next(last []item, size int) ([]item, bool) {
 	return last, false
 }
 
+// wake lets the writer tell the queues that were refused that there is room,
+// if there is.
+func (o *outbox) wake() {
+	o.mu.Lock()
+	if o.state != open || len(o.refused) == 0 {
+		o.mu.Unlock()
+		return
+	}
+	o.startAndUnlock()
+}
+
 // resumeUnlocked tells the queues that were refused that there is room; they
 // deliver at once, so the lock is not held meanwhile.
 func (o *outbox) resumeUnlocked() {

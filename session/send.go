@@ -96,25 +96,29 @@ func (s *Session) sendAs(f frames.Inbound, trace Trace) error {
 		trace.To(to)
 		h.Trace = trace
 	}
+	if s.account.Pressed() {
+		s.awaitMemory()
+	}
 	m := broker.NewMessage(to, f, h.Properties)
 	if h.inTransaction {
 		return s.sendInTransaction(m, to, h.replyTos, f)
 	}
-	done := s.sendTo.done
+	done, receipt := s.sendTo.done, 0
 	if h.wantsReceipt {
-		done = s.whenSent(to, f.Wire(frame.Receipt))
+		id := f.Wire(frame.Receipt)
+		done, receipt = s.whenSent(to, id), receiptSize(id)
 	}
 	if trace != nil {
 		trace.Offered()
 		done = whenTraced(trace, to, done)
 	}
-	return s.publish(m, &h, done)
+	return s.publish(m, &h, receipt, done)
 }
 
-// publish gives a message to the broker. If its queue makes senders wait, so
-// does this.
-func (s *Session) publish(m *broker.Message, h *sendHeaders, done func(error)) error {
-	s.unfinished.Add(1)
+// publish gives a message to the broker; receipt is what its receipt takes
+// meanwhile. If its queue makes senders wait, so does this.
+func (s *Session) publish(m *broker.Message, h *sendHeaders, receipt int, done func(error)) error {
+	s.begun(m.Size() + receipt)
 	for wait := s.publisher.Send(m, done); wait != nil; wait = s.publisher.Send(m, done) {
 		if !s.waitFor(wait) {
 			s.finish()

@@ -19,6 +19,7 @@ import (
 	"hoofbeat/auth"
 	"hoofbeat/broker"
 	"hoofbeat/frames"
+	"hoofbeat/internal/memory"
 	"hoofbeat/internal/timers"
 )
 
@@ -30,7 +31,8 @@ type Session struct {
 	info    Info
 	id      string
 	started time.Time
-	out     *outbox // locks for itself
+	out     *outbox         // locks for itself
+	account *memory.Account // locks for itself
 	counts  *Counters
 
 	version   frames.Version // set once, before connected and before anything is delivered
@@ -65,6 +67,13 @@ type Session struct {
 	// the session until it lets go: on DISCONNECT, or when one of them failed.
 	unfinished atomic.Int64
 	letGo      atomic.Bool
+	// flight is what unfinished counts; partial is how many bytes of a frame
+	// the transport has. The reader waits for landed until at most wakeAt
+	// frames are unfinished; 0: it does not wait.
+	flight  flight
+	partial int
+	landed  chan struct{}
+	wakeAt  atomic.Int64
 	// failure is why the session ends once unfinished is 0.
 	failure atomic.Pointer[Fault]
 	// patience is until when that may take; nil: the session goes on.
@@ -104,6 +113,8 @@ func New(conn Conn, o *Options, id string) *Session {
 	if s.counts = o.Counters; s.counts == nil {
 		s.counts = new(Counters)
 	}
+	s.account = o.Memory.Open(o.Limits.Memory, s)
+	s.flight.account = s.account
 	s.out.counts, s.out.tracer = s.counts.shard(), o.Tracer
 	s.out.encode, s.out.closeGrace = s.encodeItem, o.CloseGrace
 	s.out.onSlow = func(f *Fault) {
@@ -131,6 +142,7 @@ func (s *Session) Run() {
 	s.awaitEnd()
 	<-s.out.done // the timer sees to it that this does not last for ever
 	s.timer.Stop()
+	s.endMemory()
 	s.counts.end(s.peer(), s.ending())
 	s.logClosed()
 }
@@ -297,7 +309,10 @@ func (s *Session) unanswered() *Fault {
 // finish counts off one frame that the broker is done with, or the session
 // itself. The last one says farewell.
 func (s *Session) finish() {
-	if s.unfinished.Add(-1) > 0 {
+	if n := s.unfinished.Add(-1); n > 0 {
+		if n <= s.wakeAt.Load() {
+			ringOnce(s.landed)
+		}
 		return
 	}
 	if f := s.failure.Load(); f != nil {
@@ -351,7 +366,7 @@ func (s *Session) wasLost() bool {
 		return true
 	}
 	switch f.Word {
-	case TokenExpired, TokenRevoked, AccessDenied, GoingAway, QueueFull, StorageFailed, InternalError, ClosedByOperator:
+	case TokenExpired, TokenRevoked, AccessDenied, GoingAway, QueueFull, StorageFailed, OutOfMemory, InternalError, ClosedByOperator:
 		return false
 	case UnknownAck, UnknownSubscription, UnknownTransaction:
 		return false // what the client names is of another time, not of the message that it works on

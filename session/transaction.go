@@ -68,8 +68,9 @@ func (s *Session) commit(f frames.Inbound) error {
 	if err := s.mayCommit(tx); err != nil {
 		return err // it is aborted when the session leaves
 	}
-	done := s.whenCommitted(tx, f.Wire(frame.Receipt))
-	s.unfinished.Add(1)
+	receipt := f.Wire(frame.Receipt)
+	done := s.whenCommitted(tx, receipt)
+	s.begun(tx.bytes + receiptSize(receipt))
 	tx.offered()
 	for wait := tx.Commit(done); wait != nil; wait = tx.Commit(done) {
 		if !s.waitFor(wait) {

@@ -42,6 +42,14 @@ func (a *alarm) hasRung() bool {
 	return a.rung
 }
 
+// ringOnce leaves word for the one who waits for c, unless it is there already.
+func ringOnce(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
 // waitFor makes the client wait for c: nothing that it sends is read
 // meanwhile, and its silence does not count. False says that the session is at
 // its end. The goroutine of Run calls it, with nothing locked.

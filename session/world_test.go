@@ -14,6 +14,7 @@ import (
 
 	"hoofbeat/broker"
 	"hoofbeat/frames"
+	"hoofbeat/internal/memory"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
 	"hoofbeat/transport"
@@ -56,6 +57,7 @@ func newWorld(t testing.TB, bo broker.Options, edit ...func(*session.Options)) *
 		t.Fatal(err)
 	}
 	w := &world{t: t, broker: b, setup: bo, edit: edit, options: session.DefaultOptions(b), socket: socketBytes}
+	w.options.Memory = memory.New(0)
 	w.options.CloseGrace = 0 // most tests close themselves, or wait for the end
 	w.options.Log = slog.New(&w.log)
 	for _, e := range edit {
@@ -102,6 +104,9 @@ func (w *world) stop() {
 		w.t.Errorf("%d sessions are left", n)
 	}
 	w.checkBooks()
+	if m := w.options.Memory.Stats(); m.Used != 0 || m.Stray != 0 {
+		w.t.Errorf("when all sessions have ended, %d bytes are charged to somebody, and %d were to those that ended", m.Used, m.Stray)
+	}
 }
 
 // restart is what follows when the process has ended: a new broker on the same

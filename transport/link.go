@@ -15,6 +15,7 @@ type link struct {
 	decoder *frames.Decoder
 	info    session.Info
 	more    func() error // reads something into the decoder
+	charge  func(int)    // see session.Session.Partial
 	corked  bool         // owned by the writer
 }
 
@@ -27,12 +28,17 @@ func (l *link) ReadFrame() (frames.Inbound, error) {
 			return f, err
 		}
 		l.came.Flush()
+		l.charge(l.decoder.Held())
 		if err := l.more(); err != nil {
 			l.decoder.Release()
 			return frames.Inbound{}, err
 		}
 	}
 }
+
+// chargeTo says who is told how much of a frame there is. It is called before
+// anything is read.
+func (l *link) chargeTo(f func(int)) { l.charge = f }
 
 // gatherFrames keeps what is written back until Flush.
 func (l *link) gatherFrames() {

@@ -83,6 +83,7 @@ type conn interface {
 	cut()
 	measure(c *session.Counters)
 	measured()
+	chargeTo(func(int))
 }
 
 // NewServer returns a Server. [Server.Shutdown] ends it.
@@ -105,6 +106,7 @@ func NewServer(o Options) *Server {
 func (s *Server) run(c conn) {
 	c.measure(s.options.Session.Counters)
 	ses := session.New(c, &s.options.Session, s.ids.Next())
+	c.chargeTo(ses.Partial)
 	if !s.addSession(ses, c) {
 		ses.Shutdown(s.options.Session.CloseTimeout)
 	}

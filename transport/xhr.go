@@ -54,6 +54,7 @@ type xhrConn struct {
 
 	// Owned by the reader.
 	decoder *frames.Decoder
+	charge  func(int) // see session.Session.Partial
 	in      delivery
 
 	// Owned by the writer, between the first WriteFrame and Flush.
@@ -122,12 +123,16 @@ func (c *xhrConn) ReadFrame() (frames.Inbound, error) {
 			return f, err
 		}
 		c.came.Flush()
+		c.charge(c.decoder.Held() + len(c.in.text))
 		if err := c.readMore(); err != nil {
 			c.decoder.Release()
 			return frames.Inbound{}, err
 		}
 	}
 }
+
+// chargeTo is that of link.
+func (c *xhrConn) chargeTo(f func(int)) { c.charge = f }
 
 func (c *xhrConn) readMore() error {
 	if len(c.in.text) == 0 {

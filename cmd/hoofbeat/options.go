@@ -48,6 +48,7 @@ func sessionOptions(c *config.Config, b *broker.Broker, log *slog.Logger) sessio
 		TransactionBytes:  l.TransactionBytesPerConnection,
 		Outbound:          l.OutboundBytesPerConnection,
 		SlowConsumer:      slowPolicy(l.SlowConsumer),
+		Memory:            max(l.MemoryPerConnection, l.FrameBodyBytes, l.TransactionBytesPerConnection, l.OutboundBytesPerConnection),
 		Prefetch:          l.Prefetch,
 		SendRate:          l.SendRatePerConnection.Events,
 		SendRatePer:       l.SendRatePerConnection.Per,

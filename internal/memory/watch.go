@@ -1,0 +1,87 @@
+package memory
+
+import (
+	"context"
+	"time"
+)
+
+// Watch ends holders, the largest first, while the budget has been nearly used
+// up for [Patience], and tells all of them when it is not any more. It returns
+// when the context ends.
+func (b *Budget) Watch(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-b.kick:
+		}
+		if b.near.Load() {
+			b.endLargest(ctx)
+		} else {
+			b.tellAll()
+		}
+	}
+}
+
+// slowEnd is how long the end of one holder may take before the next one is
+// ended as well.
+const slowEnd = 5 * time.Second
+
+// endLargest waits until the budget is not nearly used up any more, and ends
+// one holder after the other once its patience is over.
+func (b *Budget) endLargest(ctx context.Context) {
+	relief := b.Relief()
+	wait := time.NewTimer(Patience)
+	defer wait.Stop()
+	for b.near.Load() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-relief:
+			return // which Watch is told as well
+		case <-wait.C:
+			b.endOne()
+			wait.Reset(slowEnd)
+		case <-b.gone:
+			if b.near.Load() {
+				b.endOne()
+				wait.Reset(slowEnd)
+			}
+		}
+	}
+}
+
+// endOne ends the holder that has most, and more than its share.
+func (b *Budget) endOne() {
+	b.mu.Lock()
+	var most *Account
+	least := b.share()
+	for a := range b.accounts {
+		if used := a.used.Load(); a.holder != nil && !a.ending && used > least {
+			most, least = a, used
+		}
+	}
+	if most != nil {
+		most.ending = true
+	}
+	b.mu.Unlock()
+	if most != nil {
+		b.ended.Add(1)
+		most.holder.EndForMemory()
+	}
+}
+
+// tellAll tells the holders that there is memory again.
+func (b *Budget) tellAll() {
+	b.mu.Lock()
+	holders := make([]Holder, 0, len(b.accounts))
+	for a := range b.accounts {
+		if a.holder != nil {
+			holders = append(holders, a.holder)
+		}
+	}
+	b.mu.Unlock()
+	for _, h := range holders {
+		h.MemoryRelieved()
+	}
+}

@@ -1,0 +1,211 @@
+package session
+
+import (
+	"time"
+
+	"hoofbeat/internal/memory"
+)
+
+// This file is how a session keeps within limits.memory_per_connection and
+// limits.memory: where the client can wait it is not read, and else it gets an
+// ERROR.
+
+// EndForMemory implements memory.Holder.
+func (s *Session) EndForMemory() {
+	s.options.Log.Warn("a connection is ended because it holds most of the memory (limits.memory)",
+		"session", s.id, "user", s.user(), "remote", s.info.Remote, "bytes", s.account.Used())
+	s.End(fault(OutOfMemory, "The broker has nearly used up its memory (limits.memory) for %v, and this connection holds most of it: %d bytes. "+
+		"Connect again later; acknowledge sooner, subscribe to less, send less at a time.", memory.Patience, s.account.Used()))
+}
+
+// MemoryRelieved implements memory.Holder.
+func (s *Session) MemoryRelieved() { s.out.wake() }
+
+// afford tells whether the connection may hold n bytes more of what it cannot
+// wait for to become less.
+func (s *Session) afford(n int) error {
+	if !s.account.Over(n) {
+		return nil
+	}
+	return fault(OutOfMemory, "The connection makes the broker hold more than %d bytes (limits.memory_per_connection): "+
+		"ids and destinations of subscriptions, open transactions, temporary queues, messages that wait for it or that it has not acknowledged.", s.account.Limit())
+}
+
+// awaitMemory waits while the process is nearly out of memory and this session
+// holds more than its share, before it takes a SEND. A client that has
+// messages to acknowledge is read all the same: its ACKs free memory.
+func (s *Session) awaitMemory() {
+	for first := true; ; first = false {
+		relief := s.options.Memory.Relief()
+		if !s.account.Pressed() || s.pending() > 0 || s.out.ending.hasRung() {
+			return
+		}
+		if first {
+			s.options.Memory.Pause()
+		}
+		s.waitAwhile(relief)
+	}
+}
+
+// lookAgain is how long a client waits before it is looked again whether it
+// still has to: what it holds may have become less.
+const lookAgain = time.Second
+
+// waitAwhile waits for c, but not for long.
+func (s *Session) waitAwhile(c <-chan struct{}) {
+	t := time.NewTimer(lookAgain)
+	defer t.Stop()
+	s.whileDeaf(func() {
+		select {
+		case <-c:
+		case <-t.C:
+		case <-s.out.ending.channel():
+		}
+	})
+}
+
+// Partial says how many bytes the transport holds of a frame that has not come
+// in full, which is waited for. The transport's reader calls it before it
+// reads more.
+func (s *Session) Partial(n int) {
+	if s.partial == n {
+		return
+	}
+	s.account.Add(n - s.partial)
+	if s.partial = n; n > 0 && s.account.Pressed() {
+		s.awaitMemory()
+	}
+}
+
+// A flight is what the broker was given and has not done yet: SENDs, ACKs and
+// COMMITs that wait for the disk. They are done in about the order in which
+// they were given, so that how much is left follows from how many are left.
+// They are counted in segments, and charged to the account by segment.
+type flight struct {
+	account *memory.Account
+	segs    []segment // the oldest first
+	last    segment   // the newest, not charged yet
+	sum     segment   // of segs
+}
+
+type segment struct{ count, bytes int }
+
+// segmentBytes is how much is charged at a time.
+const segmentBytes = 64 << 10
+
+func (f *flight) add(size int) {
+	f.last.count++
+	f.last.bytes += size
+	if f.last.bytes < segmentBytes {
+		return
+	}
+	f.segs = append(f.segs, f.last)
+	f.sum.count += f.last.count
+	f.sum.bytes += f.last.bytes
+	f.account.Add(f.last.bytes)
+	f.last = segment{}
+}
+
+// trim forgets what is done, where so many are left.
+func (f *flight) trim(left int) {
+	done, bytes := 0, 0
+	for done < len(f.segs) && f.sum.count+f.last.count-f.segs[done].count >= left {
+		bytes += f.segs[done].bytes
+		f.sum.count -= f.segs[done].count
+		done++
+	}
+	if left == 0 {
+		f.last = segment{}
+	}
+	if done == 0 {
+		return
+	}
+	f.sum.bytes -= bytes
+	f.account.Add(-bytes)
+	if f.segs = append(f.segs[:0], f.segs[done:]...); len(f.segs) == 0 {
+		f.segs = nil
+	}
+}
+
+// newest is how many of the newest take at most so many bytes.
+func (f *flight) newest(bytes int) int {
+	n := f.last.count
+	bytes -= f.last.bytes
+	for i := len(f.segs) - 1; i >= 0 && f.segs[i].bytes <= bytes; i-- {
+		n += f.segs[i].count
+		bytes -= f.segs[i].bytes
+	}
+	return n
+}
+
+// flightPart is which part of limits.memory_per_connection may wait for the
+// disk.
+const flightPart = 4
+
+// frameOverhead is what a frame counts as that waits for the disk, beside its
+// message and its receipt.
+const frameOverhead = 64
+
+// receiptSize is what the receipt that a frame asks for takes until then.
+func receiptSize(receipt string) int {
+	if receipt == "" {
+		return 0
+	}
+	return len(receipt) + frameOverhead
+}
+
+// begun counts one frame of so many bytes that the broker is given next. While
+// too much waits for the disk, it waits.
+func (s *Session) begun(size int) {
+	f := &s.flight
+	if f.sum.bytes > 0 && f.last.count == 0 { // once for each segment
+		if f.trim(s.underWay()); f.sum.bytes >= s.mayFly() {
+			s.awaitLanding()
+		}
+	}
+	if s.unfinished.Add(1) == 2 { // beside the session itself it is the only one
+		f.trim(0)
+	}
+	f.add(size + frameOverhead)
+}
+
+// underWay is how many frames the broker is not done with.
+func (s *Session) underWay() int { return max(0, int(s.unfinished.Load())-1) }
+
+// mayFly is how many bytes may wait for the disk.
+func (s *Session) mayFly() int {
+	limit := s.account.Limit() / flightPart
+	switch {
+	case s.account.Pressed():
+		return segmentBytes
+	case limit == 0:
+		return int(^uint(0) >> 1)
+	}
+	return limit
+}
+
+// awaitLanding waits until half of what may wait for the disk does.
+func (s *Session) awaitLanding() {
+	if s.landed == nil {
+		s.landed = make(chan struct{}, 1)
+	}
+	left := int64(s.flight.newest(s.mayFly()/2)) + 1 // with the session itself
+	s.wakeAt.Store(left)
+	for s.unfinished.Load() > left && !s.out.ending.hasRung() {
+		s.whileDeaf(func() {
+			select {
+			case <-s.landed:
+			case <-s.out.ending.channel():
+			}
+		})
+	}
+	s.wakeAt.Store(0)
+	s.flight.trim(s.underWay())
+}
+
+// endMemory gives back what is left on the account when the session has ended.
+func (s *Session) endMemory() {
+	s.Partial(0)
+	s.flight.trim(0)
+	s.account.Close()
+}
