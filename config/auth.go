@@ -134,6 +134,7 @@ func (c *Config) Warnings() []string {
 	if a := c.Listen.Admin; a.Address != "" && a.TLS.Cert == "" && !isLoopback(a.Address) {
 		all = append(all, "listen.admin.address is not loopback and listen.admin.tls is not set: the tokens of operators travel in the clear")
 	}
+	all = append(all, c.edgeWarnings()...)
 	all = append(all, c.aclWarnings()...)
 	return append(all, c.policyWarnings()...)
 }

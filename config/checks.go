@@ -145,26 +145,6 @@ func checkPath(p string) string {
 	return ""
 }
 
-// checkOrigin takes an origin as a browser sends it (https://app.example.com,
-// http://localhost:3000), a host with or without a port, where * stands for
-// one whole label (*.example.com), with or without a scheme, or * alone.
-func checkOrigin(origin string) string {
-	if origin == "*" || isOriginHost(trimScheme(origin)) {
-		return ""
-	}
-	return "expected an origin such as https://app.example.com, a host such as *.example.com " +
-		"where * stands for one label, or * alone"
-}
-
-func trimScheme(origin string) string {
-	for _, scheme := range []string{"https://", "http://"} {
-		if rest, ok := strings.CutPrefix(origin, scheme); ok {
-			return rest
-		}
-	}
-	return origin
-}
-
 // checkHost wants the name of a host, without a port.
 func checkHost(host string) string {
 	if !isHostName(host, false) || isIP(host) {
@@ -173,15 +153,12 @@ func checkHost(host string) string {
 	return ""
 }
 
-func isOriginHost(hostport string) bool {
-	if host, port, err := net.SplitHostPort(hostport); err == nil {
-		return isPort(port) && port != "0" && (isHostName(host, true) || isIP(host))
+// checkAnyHost is checkHost for a host that may be an address as well.
+func checkAnyHost(host string) string {
+	if !isIP(host) && !isHostName(host, false) {
+		return "expected the name or the address of a host without a port, such as broker.example.com or 192.0.2.1"
 	}
-	if inner, ok := strings.CutPrefix(hostport, "["); ok {
-		inner, ok = strings.CutSuffix(inner, "]")
-		return ok && isIP(inner)
-	}
-	return isHostName(hostport, true)
+	return ""
 }
 
 // checkPrefix wants a prefix that leaves the destinations with a meaning of

@@ -50,6 +50,7 @@ type WebSocket struct {
 	Address     string   // host:port; "" when the listener is off
 	Path        string   // begins with '/'
 	Origins     []string // see checkOrigin for the forms; empty means same origin only
+	Hosts       []string // names and addresses, none with a port; they count where Auth.Anonymous is set
 	Compression bool     // permessage-deflate
 	SockJS      bool     // pages that use sockjs-client are served below Path
 	// ProxyProtocol says that connections from Limits.TrustedProxies begin

@@ -127,24 +127,36 @@ func TestTOMLTypes(t *testing.T) {
 }
 
 func TestOrigins(t *testing.T) {
-	const expected = "expected an origin such as https://app.example.com, a host such as *.example.com " +
-		"where * stands for one label, or * alone"
-	for origin, good := range map[string]bool{
-		"https://app.example.com": true, "https://app.example.com:8443": true, "http://localhost:3000": true,
-		"http://127.0.0.1": true, "http://[::1]:3000": true, "http://[::1]": true,
-		"*": true, "*.example.com": true, "app.*.example.com": true, "example.com:8080": true, "https://*.example.com": true,
-		"": false, "https://": false, "https://app.example.com/": false, "https://app.example.com/path": false,
-		"ftp://example.com": false, "wss://example.com": false, "https://user@example.com": false,
-		"app*.example.com": false, "**.example.com": false, "example.com:": false, "example.com:0": false,
-		"example.com:99999": false, "-a.example.com": false, "a..example.com": false, "a b.example.com": false, "[::1": false,
+	const (
+		expected = "expected an origin such as https://app.example.com or http://localhost:*, a host such as *.example.com " +
+			"where * stands for one label, null, or * alone"
+		slash = "expected no '/' at the end, as browsers send none"
+		path  = "expected no path, as browsers send none; all pages of an origin may connect, or none"
+		wild  = "expected http://, https:// or another scheme as it is, or none for any; there is no wildcard for schemes"
+		ws    = "expected http:// or https://, as that is how browsers name a page; ws:// and wss:// are for connecting"
+	)
+	for origin, want := range map[string]string{
+		"https://app.example.com": "", "https://app.example.com:8443": "", "http://localhost:3000": "",
+		"http://127.0.0.1": "", "http://[::1]:3000": "", "http://[::1]": "", "HTTPS://App.example.com": "",
+		"*": "", "*.example.com": "", "app.*.example.com": "", "example.com:8080": "", "https://*.example.com": "",
+		"null": "", "file://": "", "capacitor://localhost": "", "ionic://localhost": "", "chrome-extension://abcdefghijklmnop": "", "tauri://localhost": "",
+		"http://localhost:*": "", "localhost:*": "", "http://[::1]:*": "", "https://a.example.com:443": "",
+		"": expected, "https://": expected, "https://app.example.com/": slash, "https://app.example.com/path": path, "app.example.com/": slash,
+		"ftp://example.com": expected, "wss://example.com": ws, "WS://example.com": ws, "https://user@example.com": expected,
+		"*://example.com": wild, "http*://example.com": wild, "://example.com": expected, "data://x": expected, "file:///x": expected,
+		"app*.example.com": expected, "**.example.com": expected, "example.com:": expected, "example.com:0": expected, "example.com:3*": expected,
+		"example.com:99999": expected, "-a.example.com": expected, "a..example.com": expected, "a b.example.com": expected, "[::1": expected,
+		"https://example.com?x": expected, "1x://localhost": expected,
 	} {
-		if got := checkOrigin(origin); (got == "") != good || !good && got != expected {
-			t.Errorf("%q: %q", origin, got)
+		if got := checkOrigin(origin); got != want {
+			t.Errorf("%q: %q, want %q", origin, got, want)
 		}
 	}
-	trial{text: open + `listen: { websocket: { origins: ["*", "a/b", "c/d"] } }`}.wantFaults(t,
-		`listen.websocket.origins: "a/b" (hoofbeat.yaml): `+expected,
-		`listen.websocket.origins: "c/d" (hoofbeat.yaml): `+expected)
+	trial{text: open + `listen: { websocket: { origins: ["*", "a/b", "c/"], hosts: [a.example.com, 192.0.2.1, "::1", localhost, "a:1", "*.a"] } }`}.wantFaults(t,
+		`listen.websocket.hosts: "*.a" (hoofbeat.yaml): `+checkAnyHost(""),
+		`listen.websocket.hosts: "a:1" (hoofbeat.yaml): `+checkAnyHost(""),
+		`listen.websocket.origins: "c/" (hoofbeat.yaml): `+slash,
+		`listen.websocket.origins: "a/b" (hoofbeat.yaml): `+path)
 }
 
 func TestUnknownKeys(t *testing.T) {

@@ -160,6 +160,16 @@ func TestWarnings(t *testing.T) {
 		{"auth: { anonymous_roles: [a], " + users + " }\n" + rules, []string{roles}},
 		{open + rules + "listen: { admin: { address: ':1' } }", []string{plain}},
 		{open + rules + "listen: { admin: { address: '' } }", nil},
+		{open + rules + "listen: { admin: { address: '', metrics_without_token: true }, tcp: { tls: { cert: '' } } }", []string{
+			"listen.tcp.tls.cert means nothing: listen.tcp.address is empty",
+			"listen.admin.metrics_without_token means nothing: listen.admin.address is empty",
+		}},
+		{open + rules + "limits: { trusted_proxies: [10.0.0.0/8, 0.0.0.0/0] }", []string{
+			"limits.trusted_proxies has 0.0.0.0/0: everybody is believed what they say of their address, which limits and logs go by",
+		}},
+		{"auth: { jwt: { jwks_url: 'https://a/b', cookie: c } }\nlisten: { websocket: { origins: ['*'] } }\n" + rules, []string{
+			"listen.websocket.origins has * and auth.jwt.cookie is set: any page that a user visits may act in the user's name",
+		}},
 		{open + "acl: [{ allow: ['admin:read'] }, { allow: ['admin:write', send], destinations: [/**] }]", nil},
 	} {
 		if got := (trial{text: tt.yaml}).mustLoad(t).Warnings(); !slices.Equal(got, tt.want) {

@@ -6,71 +6,125 @@ import (
 	"strings"
 )
 
-// origins are the pages that may connect: those of the broker's own host, and
-// those that match a pattern. A request without an Origin header does not come
-// from a page.
-type origins []string
+// origins are the pages that may connect, besides those of the broker's own
+// host. A request without an Origin header does not come from a page.
+type origins []originPattern
 
+// An originPattern matches origins. See config for the forms that it has as
+// text.
+type originPattern struct {
+	any    bool   // matches all
+	exact  string // an origin without a host, such as null; "" for others
+	scheme string // "": any
+	labels []string
+	port   string // "": the scheme's default, *: any
+}
+
+func newOrigins(patterns []string) origins {
+	var all origins
+	for _, text := range patterns {
+		all = append(all, newOriginPattern(strings.ToLower(text)))
+	}
+	return all
+}
+
+func newOriginPattern(text string) originPattern {
+	if text == "*" {
+		return originPattern{any: true}
+	}
+	if text == "null" || strings.HasSuffix(text, "://") {
+		return originPattern{exact: text}
+	}
+	var p originPattern
+	if scheme, rest, ok := strings.Cut(text, "://"); ok {
+		p.scheme, text = scheme, rest
+	}
+	host := text
+	if i := strings.LastIndexByte(text, ':'); i > strings.LastIndexByte(text, ']') {
+		host, p.port = text[:i], text[i+1:]
+	}
+	p.labels = strings.Split(strings.Trim(host, "[]"), ".")
+	return p
+}
+
+// allow tells whether a request comes from no page, or from one that may
+// connect.
 func (o origins) allow(r *http.Request) bool {
-	header := r.Header.Get("Origin")
-	if header == "" {
-		return true
-	}
-	u, err := url.Parse(header)
-	if err != nil || u.Host == "" {
-		return contains(o, "*")
-	}
-	if strings.EqualFold(u.Host, r.Host) {
-		return true
-	}
-	for _, pattern := range o {
-		if matchOrigin(pattern, u) {
-			return true
-		}
-	}
-	return false
-}
-
-func contains(o origins, pattern string) bool {
-	for _, p := range o {
-		if p == pattern {
-			return true
-		}
-	}
-	return false
-}
-
-// matchOrigin compares a pattern, which may have a scheme and a port, with an
-// origin. A * stands for any one label of the host's name; alone, for all.
-func matchOrigin(pattern string, origin *url.URL) bool {
-	if pattern == "*" {
-		return true
-	}
-	if scheme, rest, ok := strings.Cut(pattern, "://"); ok {
-		if !strings.EqualFold(scheme, origin.Scheme) {
-			return false
-		}
-		pattern = rest
-	}
-	want := strings.Split(strings.ToLower(pattern), ".")
-	have := strings.Split(strings.ToLower(origin.Host), ".")
-	if len(want) != len(have) {
-		return false
-	}
-	for i := range want {
-		if !matchLabel(want[i], have[i]) {
+	for _, header := range r.Header.Values("Origin") {
+		if !o.matchOwn(header, r.Host) && !o.match(header) {
 			return false
 		}
 	}
 	return true
 }
 
-// matchLabel compares one label, the last of which may end in a port.
-func matchLabel(want, have string) bool {
-	if want == have {
-		return true
+// listed tells whether a request comes from a page that a pattern matches.
+func (o origins) listed(r *http.Request) bool {
+	all := r.Header.Values("Origin")
+	for _, header := range all {
+		if !o.match(header) {
+			return false
+		}
 	}
-	wantName, wantPort, _ := strings.Cut(want, ":")
-	haveName, havePort, _ := strings.Cut(have, ":")
-	return wantName == "*" && haveName != "" && wantPort == havePort
+	return len(all) > 0
+}
+
+// matchOwn tells whether an origin is that of the host which a request asks
+// for.
+func (o origins) matchOwn(header, host string) bool {
+	u, err := url.Parse(header)
+	if err != nil || u.Host == "" || u.User != nil {
+		return false
+	}
+	own := url.URL{Host: host}
+	return strings.EqualFold(u.Hostname(), own.Hostname()) && portOf(u) == orDefault(own.Port(), u.Scheme)
+}
+
+func (o origins) match(header string) bool {
+	header = strings.ToLower(header)
+	u, err := url.Parse(header)
+	if err != nil {
+		u = &url.URL{}
+	}
+	for _, p := range o {
+		if p.any || p.exact != "" && p.exact == header || p.exact == "" && p.match(u) {
+			return true
+		}
+	}
+	return false
+}
+
+// match compares a pattern with an origin that has a host.
+func (p originPattern) match(u *url.URL) bool {
+	if u.Host == "" || u.User != nil || p.scheme != "" && p.scheme != u.Scheme {
+		return false
+	}
+	if p.port != "*" && orDefault(p.port, u.Scheme) != portOf(u) {
+		return false
+	}
+	have := strings.Split(u.Hostname(), ".")
+	if len(have) != len(p.labels) {
+		return false
+	}
+	for i, want := range p.labels {
+		if want != have[i] && (want != "*" || have[i] == "") {
+			return false
+		}
+	}
+	return true
+}
+
+func portOf(u *url.URL) string { return orDefault(u.Port(), u.Scheme) }
+
+// orDefault is the port that a URL without one means.
+func orDefault(port, scheme string) string {
+	switch {
+	case port != "":
+		return port
+	case scheme == "https":
+		return "443"
+	case scheme == "http":
+		return "80"
+	}
+	return ""
 }

@@ -23,8 +23,14 @@ type Options struct {
 	// Session is what all sessions have in common.
 	Session session.Options
 	// Origins are the pages that may connect, besides those of the broker's
-	// own host: patterns such as https://*.example.com, or * for all.
+	// own host: patterns such as https://*.example.com, http://localhost:*,
+	// null, or * for all.
 	Origins []string
+	// GuardHosts tells whether pages must ask for a host that is known: this
+	// machine's loopback and addresses, and Hosts, which have no port. Pages of
+	// Origins may ask for any. nil: pages may ask for any host.
+	GuardHosts func() bool
+	Hosts      []string
 	// Compression offers permessage-deflate to WebSocket clients.
 	Compression bool
 	// TrustedProxies are those whose X-Forwarded-For is believed.
@@ -96,7 +102,7 @@ func NewServer(o Options) *Server {
 		o.Session.Counters = new(session.Counters)
 	}
 	return &Server{
-		options: o, origins: o.Origins, gate: newGate(o.Limits), ids: session.NewIDs(), context: ctx, cancel: cancel,
+		options: o, origins: newOrigins(o.Origins), gate: newGate(o.Limits), ids: session.NewIDs(), context: ctx, cancel: cancel,
 		sockJS:    newSockSessions(),
 		listeners: make(map[net.Listener]struct{}), sessions: make(map[*session.Session]conn),
 	}

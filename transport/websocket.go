@@ -45,7 +45,7 @@ func (s *Server) ServeWebSocket(l net.Listener, path string, config *tls.Config)
 	}
 	timeout := s.options.Session.ConnectTimeout
 	hs := &http.Server{
-		Handler: s.endpoint(path), ReadHeaderTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: timeout,
+		Handler: s.guardHosts(s.endpoint(path)), ReadHeaderTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: timeout,
 		MaxHeaderBytes: 32 << 10,
 		ErrorLog:       slog.NewLogLogger(s.options.Log.Handler(), slog.LevelDebug),
 	}
@@ -151,10 +151,13 @@ func (s *Server) checkOrigin(w http.ResponseWriter, r *http.Request, remote stri
 	if s.origins.allow(r) {
 		return true
 	}
-	s.refused(remote, "origin", strconv.QuoteToASCII(r.Header.Get("Origin")))
+	s.refused(remote, "origin", quoted(r.Header.Get("Origin")))
 	http.Error(w, "The Origin of this page may not connect (listen.websocket.origins).", http.StatusForbidden)
 	return false
 }
+
+// quoted is what a client wrote as logs may have it.
+func quoted(text string) string { return strconv.QuoteToASCII(text) }
 
 // place takes a place for a connection, which release gives back; or it answers
 // the request and returns nil.

@@ -51,6 +51,17 @@ func TestOrigin(t *testing.T) {
 			"NONE SELF https://app.example.com https://APP.Example.COM HTTP://localhost:3000 https://x.intern http://y.intern http://[::1]:3000",
 		},
 		{[]string{"*"}, "", "NONE SELF null https://evil.com http://localhost:3000 rubbish %zz"},
+		{
+			[]string{"null", "https://a.example.com:443", "http://b.example.com:80", "*.c.example.com:443", "d.example.com"},
+			"http://a.example.com https://a.example.com:80 https://b.example.com http://x.c.example.com https://d.example.com:444 http://d.example.com:443 file://",
+			"null https://a.example.com https://a.example.com:443 http://b.example.com http://b.example.com:80 https://x.c.example.com " +
+				"https://d.example.com http://d.example.com https://d.example.com:443 capacitor://d.example.com",
+		},
+		{
+			[]string{"capacitor://localhost", "ionic://localhost", "chrome-extension://abcd", "http://localhost:*", "file://", "http://[::1]:*"},
+			"null http://evil.com capacitor://evil capacitor://localhost:1 https://localhost:1 chrome-extension://abce ionic://localhost.evil.com file://evil http://[::2]:1",
+			"capacitor://localhost ionic://localhost chrome-extension://abcd http://localhost http://localhost:1 http://localhost:8080 file:// http://[::1]:7 http://[::1]",
+		},
 	} {
 		w := newWorld(t, func(o *transport.Options) { o.Origins = tc.patterns })
 		address := w.ws(nil)
@@ -80,6 +91,41 @@ func TestOrigin(t *testing.T) {
 				t.Errorf("with %q, %q is answered %s %q", tc.patterns, origin, r.Status, body)
 			}
 		}
+	}
+}
+
+// The broker's own host is the same with and without the port that a URL of
+// the page's scheme leaves out.
+func TestOwnHost(t *testing.T) {
+	w := newWorld(t)
+	url := "ws://" + w.ws(nil) + path
+	for _, tc := range []struct {
+		origin, host string
+		want         int
+	}{
+		{"https://broker.example.com", "broker.example.com", 101},
+		{"https://broker.example.com", "broker.example.com:443", 101},
+		{"https://broker.example.com:443", "broker.example.com", 101},
+		{"http://broker.example.com", "broker.example.com:80", 101},
+		{"http://broker.example.com:8080", "Broker.Example.com:8080", 101},
+		{"http://[::1]", "[::1]:80", 101},
+		{"https://broker.example.com", "broker.example.com:80", 403},
+		{"http://broker.example.com", "broker.example.com:8080", 403},
+		{"http://broker.example.com:8080", "broker.example.com", 403},
+		{"null", "null", 403},
+		{"capacitor://localhost", "localhost:80", 403},
+	} {
+		_, r, err := tryWS(t, url, &websocket.DialOptions{Host: tc.host, HTTPHeader: http.Header{"Origin": {tc.origin}}})
+		if r == nil {
+			t.Fatal(err)
+		}
+		if r.StatusCode != tc.want {
+			t.Errorf("%s asks for %s: %s", tc.origin, tc.host, r.Status)
+		}
+	}
+	_, r, _ := tryWS(t, url, &websocket.DialOptions{Host: "a", HTTPHeader: http.Header{"Origin": {"http://a", "http://b"}}})
+	if r == nil || r.StatusCode != http.StatusForbidden {
+		t.Errorf("two origins, one of them foreign: %v", r)
 	}
 }
 

@@ -20,6 +20,8 @@ import (
 type access struct {
 	authenticator *auth.Authenticator
 	acl           atomic.Pointer[auth.ACL]
+	// open tells whether clients may prove nothing.
+	open atomic.Bool
 	// anonymous are the roles of clients that prove nothing.
 	anonymous atomic.Pointer[[]string]
 	// reauthorize lets everybody who is connected feel a change; nil until there
@@ -52,6 +54,7 @@ func newAccess(ctx context.Context, c *config.Config, log *slog.Logger) (*access
 		a.sources = o.JWT.Sources
 	}
 	a.acl.Store(acl)
+	a.open.Store(o.Anonymous)
 	a.anonymous.Store(&o.AnonymousRoles)
 	a.claims.Store(tokenOptions(c.Auth.JWT))
 	return a, nil
@@ -99,6 +102,7 @@ func (a *access) reload(ctx context.Context, c *config.Config, log *slog.Logger)
 	if err := a.authenticator.Reload(ctx, o); err != nil {
 		return err
 	}
+	a.open.Store(o.Anonymous)
 	a.anonymous.Store(&o.AnonymousRoles)
 	a.claims.Store(tokenOptions(c.Auth.JWT))
 	a.acl.Store(acl)

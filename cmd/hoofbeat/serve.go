@@ -86,6 +86,7 @@ func serve(ctx context.Context, r *reloader, out, errout io.Writer) (err error) 
 		return err
 	}
 	restrict(&options.Session, c, a, record)
+	options.GuardHosts, options.Hosts = a.open.Load, c.Listen.WebSocket.Hosts
 	tracer, err := newTracer(c.Tracing, b, log)
 	if err != nil {
 		return err
