@@ -78,7 +78,7 @@ func (s sink) counts(n name, all map[string]int64, usual ...string) {
 // The usual reasons: a rate is right only if a counter was there before it
 // counted for the first time.
 var (
-	rejections = []string{"origin", "too-many-connections", session.RateLimited, "tls-handshake", "websocket-handshake"}
+	rejections = []string{"origin", "host", "too-many-connections", session.RateLimited, "tls-handshake", "websocket-handshake"}
 	refusals   = []string{session.AuthenticationFailed, session.ConnectTimeout, session.NotConnected, session.RateLimited, session.TryLater, session.ConnectionLost}
 	closings   = []string{
 		session.Disconnected, session.ConnectionLost, session.HeartBeatTimeout, session.SlowConsumer, session.TokenExpired, session.TokenRevoked,
