@@ -133,6 +133,9 @@ func (s *server) notProven(r *http.Request, remote string, err error) error {
 		return err
 	}
 	about := []any{"reason", told.Reason, "path", r.URL.Path, "remote", remote}
+	if told.Detail != "" {
+		about = append(about, "detail", told.Detail)
+	}
 	if user := told.User; user != "" && !looksSecret(user) {
 		about = append(about, "user", user)
 	}
@@ -143,7 +146,11 @@ func (s *server) notProven(r *http.Request, remote string, err error) error {
 	case told.Busy:
 		return &refusal{http.StatusServiceUnavailable, "busy", "too many are logging in at this moment, or the keys of tokens could not be fetched; try again in a few seconds"}
 	}
-	return &refusal{http.StatusUnauthorized, "unauthenticated", notAccepted}
+	text := notAccepted
+	if why := told.Told(); why != "" {
+		text += ": " + why
+	}
+	return &refusal{http.StatusUnauthorized, "unauthenticated", text}
 }
 
 // looksSecret tells whether somebody may have put a token where a name belongs;

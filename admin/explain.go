@@ -88,7 +88,7 @@ func (s *server) identify(q *asked) (*auth.Identity, Explanation, error) {
 	if q.Token != nil {
 		id, err := s.o.Access.Verify(*q.Token)
 		if refused, ok := errors.AsType[*auth.Refusal](err); ok {
-			return nil, s.claimed(*q.Token, refused.Reason), nil
+			return nil, s.claimed(*q.Token, refused.Why()), nil
 		}
 		if err != nil {
 			return nil, Explanation{}, err

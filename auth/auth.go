@@ -47,8 +47,12 @@ const (
 // logged but Login and Remote. What the transport is not configured to look
 // for is empty.
 type Request struct {
-	Login             string // of CONNECT
-	Passcode          string // of CONNECT
+	Login    string // of CONNECT
+	Passcode string // of CONNECT
+	// Unescaped is the login and the passcode as they read if the client has
+	// escaped them, which the specification forbids and go-stomp does; nil: the
+	// same. A passcode may be right in either reading.
+	Unescaped         *Reading
 	Authorization     string // header of CONNECT, with its scheme
 	HTTPAuthorization string // header of the WebSocket upgrade, with its scheme
 	QueryToken        string // a token, from the query of the upgrade's URL
@@ -56,12 +60,18 @@ type Request struct {
 	Peer
 }
 
+// A Reading is what a login and a passcode may mean.
+type Reading struct{ Login, Passcode string }
+
 // A Refusal is the error of credentials that were not accepted. Its text is
 // always the same, so that nothing about the reason reaches the client.
 type Refusal struct {
 	// Reason is for the audit log: one of a fixed set of sentences that hold
 	// nothing of the credentials, so it may label a metric as well.
 	Reason string
+	// Detail is for logs and operators: which claim of a genuine token is wrong
+	// and how. Often empty.
+	Detail string
 	// User is whom the credentials are about: of a token whose signature was
 	// right, or the login as the client wrote it. Often empty.
 	User string
@@ -79,6 +89,23 @@ type Refusal struct {
 
 // Error says that the credentials were refused, and nothing else.
 func (*Refusal) Error() string { return "the credentials were not accepted" }
+
+// Why is the reason with its detail, for operators.
+func (r *Refusal) Why() string {
+	if r.Detail == "" {
+		return r.Reason
+	}
+	return r.Reason + ": " + r.Detail
+}
+
+// Told is what its client may be told of the reason: that of a genuine token,
+// which nobody can have made up. Else it is empty.
+func (r *Refusal) Told() string {
+	if !r.genuine {
+		return ""
+	}
+	return r.Reason
+}
 
 // isGuess tells whether an error is about credentials that somebody may have
 // made up.

@@ -151,7 +151,11 @@ func (a *Authenticator) authenticate(s *state, r Request) (*Identity, error) {
 	offered := r.Login != "" || r.Passcode != ""
 	switch {
 	case offered && s.users.configured:
-		return a.login(s, r.Login, r.Passcode, r.Peer)
+		readings := []Reading{{r.Login, r.Passcode}}
+		if r.Unescaped != nil {
+			readings = append(readings, *r.Unescaped)
+		}
+		return a.login(s, r.Peer, readings...)
 	case s.options.Anonymous:
 		return s.anonymous(r.Login)
 	case offered:

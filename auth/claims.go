@@ -2,8 +2,10 @@ package auth
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -42,6 +44,38 @@ const (
 	reasonRoles    = "the roles of the token are not names"
 )
 
+// refuseClaim makes a Refusal that says which claim is wrong, and how.
+func refuseClaim(reason, format string, a ...any) error {
+	return &Refusal{Reason: reason, Detail: fmt.Sprintf(format, a...)}
+}
+
+// typeOf names the type of a JSON value, with its article.
+func typeOf(value any) string {
+	switch value.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "a boolean"
+	case string:
+		return "a string"
+	case json.Number:
+		return "a number"
+	case []any:
+		return "an array"
+	default:
+		return "an object"
+	}
+}
+
+// quotedText shows a text of a token's, as far as it fits in a line.
+func quotedText(s string) string {
+	const most = 100
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "..."
+	}
+	return strconv.Quote(s)
+}
+
 // stringClaim is a registered claim that is a string if it is there.
 func stringClaim(claims map[string]any, name string) (string, error) {
 	value, ok := claims[name]
@@ -50,9 +84,19 @@ func stringClaim(claims map[string]any, name string) (string, error) {
 	}
 	s, ok := value.(string)
 	if !ok {
-		return "", refuse(reasonType)
+		return "", refuseClaim(reasonType, "%s is %s, expected a string", name, typeOf(value))
 	}
 	return s, nil
+}
+
+// checkSubject checks sub where it is not the user: issuers with numbers for
+// users write numbers.
+func checkSubject(claims map[string]any) error {
+	if _, number := claims["sub"].(json.Number); number {
+		return nil
+	}
+	_, err := stringClaim(claims, "sub")
+	return err
 }
 
 // maxDate is the first second of the year 10000. Dates are beyond it by
@@ -68,11 +112,14 @@ func dateClaim(claims map[string]any, name string) (time.Time, error) {
 	}
 	number, ok := value.(json.Number)
 	if !ok {
-		return time.Time{}, refuse(reasonType)
+		return time.Time{}, refuseClaim(reasonType, "%s is %s, expected a number: seconds since 1970", name, typeOf(value))
 	}
 	seconds, err := number.Float64()
-	if err != nil || seconds < 0 || seconds >= maxDate {
-		return time.Time{}, refuse(reasonType)
+	switch {
+	case err == nil && seconds >= maxDate && seconds < 1000*maxDate:
+		return time.Time{}, refuseClaim(reasonType, "%s is beyond the year 9999; expected seconds since 1970, not milliseconds", name)
+	case err != nil || seconds < 0 || seconds >= maxDate:
+		return time.Time{}, refuseClaim(reasonType, "%s is out of range; expected seconds since 1970", name)
 	}
 	whole, fraction := math.Modf(seconds)
 	return time.Unix(int64(whole), int64(fraction*1e9)), nil
@@ -88,13 +135,14 @@ func checkDates(claims map[string]any, now time.Time, leeway time.Duration) (tim
 		}
 	}
 	exp, nbf, iat := dates[0], dates[1], dates[2]
+	at := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 	switch latest := now.Add(leeway); {
 	case !exp.IsZero() && !now.Before(exp.Add(leeway)):
-		return time.Time{}, refuse(reasonExpired)
+		return time.Time{}, refuseClaim(reasonExpired, "exp is %s", at(exp))
 	case nbf.After(latest):
-		return time.Time{}, refuse(reasonNotYet)
+		return time.Time{}, refuseClaim(reasonNotYet, "nbf is %s", at(nbf))
 	case iat.After(latest):
-		return time.Time{}, refuse(reasonIssued)
+		return time.Time{}, refuseClaim(reasonIssued, "iat is %s", at(iat))
 	}
 	return exp, nil
 }
@@ -107,7 +155,7 @@ func checkParties(claims map[string]any, issuer string, audience []string) error
 		return err
 	}
 	if issuer != "" && iss != issuer {
-		return refuse(reasonIssuer)
+		return refuseClaim(reasonIssuer, "iss is %s, expected %s", quotedText(iss), quotedText(issuer))
 	}
 	var names []string
 	switch aud := claims["aud"].(type) {
@@ -115,24 +163,24 @@ func checkParties(claims map[string]any, issuer string, audience []string) error
 	case string:
 		names = []string{aud}
 	case []any:
-		if names, err = stringList(aud); err != nil {
+		if names, err = stringList("aud", aud); err != nil {
 			return err
 		}
 	default:
-		return refuse(reasonType)
+		return refuseClaim(reasonType, "aud is %s, expected a string or an array of strings", typeOf(aud))
 	}
 	if len(audience) > 0 && !slices.ContainsFunc(names, func(s string) bool { return slices.Contains(audience, s) }) {
-		return refuse(reasonAudience)
+		return refuseClaim(reasonAudience, "aud is %s, expected one of %s", quotedText(strings.Join(names, " ")), quotedText(strings.Join(audience, " ")))
 	}
 	return nil
 }
 
-func stringList(list []any) ([]string, error) {
+func stringList(name string, list []any) ([]string, error) {
 	texts := make([]string, len(list))
 	for i, value := range list {
 		s, ok := value.(string)
 		if !ok {
-			return nil, refuse(reasonType)
+			return nil, refuseClaim(reasonType, "%s[%d] is %s, expected a string", name, i, typeOf(value))
 		}
 		texts[i] = s
 	}
@@ -142,20 +190,37 @@ func stringList(list []any) ([]string, error) {
 // checkRequired demands claims that are neither null nor "".
 func checkRequired(claims map[string]any, required []string) error {
 	for _, path := range required {
-		if value, _ := LookupClaim(claims, path); value == nil || value == "" {
-			return refuse(reasonRequired)
+		switch value, found := LookupClaim(claims, path); {
+		case !found:
+			return refuseClaim(reasonRequired, "%s is missing", path)
+		case value == nil || value == "":
+			return refuseClaim(reasonRequired, "%s is empty or null", path)
 		}
 	}
 	return nil
 }
 
-// userOf reads the user's name. Numbers are no names: they can be written in
-// several ways.
+// userOf reads the user's name. An integer is a name as its digits stand in the
+// token. Other numbers are none: they can be written in several ways.
 func userOf(claims map[string]any, path string) (string, error) {
-	value, _ := LookupClaim(claims, path)
-	user, ok := value.(string)
-	if !ok || checkName(user) != nil {
-		return "", refuse(reasonUser)
+	value, found := LookupClaim(claims, path)
+	var user string
+	switch value := value.(type) {
+	case string:
+		user = value
+	case json.Number:
+		user = value.String()
+		if strings.ContainsAny(user, ".eE") || user == "-0" {
+			return "", refuseClaim(reasonUser, "%s is a number that is not written as an integer", path)
+		}
+	default:
+		if !found {
+			return "", refuseClaim(reasonUser, "%s is missing", path)
+		}
+		return "", refuseClaim(reasonUser, "%s is %s, expected a string or an integer", path, typeOf(value))
+	}
+	if err := checkName(user); err != nil {
+		return "", refuseClaim(reasonUser, "%s: %v", path, err)
 	}
 	return user, nil
 }
@@ -172,22 +237,26 @@ func rolesOf(claims map[string]any, path string) ([]string, error) {
 		roles = strings.FieldsFunc(value, func(r rune) bool { return r == ' ' || r == ',' })
 	case []any:
 		var err error
-		if roles, err = stringList(value); err != nil {
+		if roles, err = stringList(path, value); err != nil {
 			return nil, err
 		}
 	default:
-		return nil, refuse(reasonType)
+		return nil, refuseClaim(reasonType, "%s is %s, expected an array of strings, or one string", path, typeOf(value))
 	}
-	return distinct(roles)
+	kept, err := distinct(roles)
+	if err != nil {
+		return nil, refuseClaim(reasonRoles, "%s: %v", path, err)
+	}
+	return kept, nil
 }
 
 // distinct removes what occurs again, and refuses what is no name.
 func distinct(roles []string) ([]string, error) {
 	seen := make(map[string]bool, len(roles))
 	kept := roles[:0:0]
-	for _, role := range roles {
-		if checkName(role) != nil {
-			return nil, refuse(reasonRoles)
+	for i, role := range roles {
+		if err := checkName(role); err != nil {
+			return nil, fmt.Errorf("role %d: %w", i+1, err)
 		}
 		if !seen[role] {
 			seen[role] = true

@@ -69,3 +69,59 @@ func TestClaimsOfIssuers(t *testing.T) {
 		}
 	}
 }
+
+// Integers are names, as their digits stand in the token.
+func TestNumericUsers(t *testing.T) {
+	for text, want := range map[string]string{
+		`12345`: "12345", `"12345"`: "12345", `0`: "0", `-7`: "-7", `9007199254740993`: "9007199254740993",
+		`123456789012345678901234567890`: "123456789012345678901234567890", `1000000`: "1000000",
+		`1e6`: "", `1.0`: "", `1E+06`: "", `-0`: "", `true`: "", `null`: "", `[1]`: "",
+	} {
+		got, err := userOf(claimsOf(t, `{"sub":`+text+`}`), "sub")
+		if got != want || (err != nil) != (want == "") {
+			t.Errorf("%s: got %q, %v, want %q", text, got, err, want)
+		}
+	}
+}
+
+// Whatever is wrong with a claim is said with its name, to operators.
+func TestFaultsNameTheClaim(t *testing.T) {
+	o := tokenOptions(t)
+	o.RolesClaim, o.RequiredClaims = "realm.roles", []string{"exp", "org.id"}
+	a := start(t, Options{JWT: o})
+	good := func(pairs ...any) string {
+		return with(append([]any{"realm", map[string]any{"roles": []string{"a"}}, "org", map[string]any{"id": "1"}}, pairs...)...)
+	}
+	for payload, want := range map[string]string{
+		good("exp", noon.UnixMilli()):             "exp is beyond the year 9999; expected seconds since 1970, not milliseconds",
+		good("exp", "1999999999"):                 "exp is a string, expected a number: seconds since 1970",
+		good("nbf", -1):                           "nbf is out of range; expected seconds since 1970",
+		good("exp", noon.Unix()-3600):             "exp is 2026-06-01T11:00:00Z",
+		good("nbf", noon.Unix()+3600):             "nbf is 2026-06-01T13:00:00Z",
+		good("iat", noon.Unix()+3600):             "iat is 2026-06-01T13:00:00Z",
+		good("iss", "https://issuer.example"):     `iss is "https://issuer.example", expected "https://issuer.example/"`,
+		good("iss", 1):                            "iss is a number, expected a string",
+		good("aud", []string{"x", "y"}):           `aud is "x y", expected one of "hoofbeat"`,
+		good("aud", []any{"hoofbeat", true}):      "aud[1] is a boolean, expected a string",
+		good("org", map[string]any{"id": ""}):     "org.id is empty or null",
+		good("org", nil):                          "org.id is missing",
+		good("jti", []int{}):                      "jti is an array, expected a string",
+		good("sub", nil):                          "sub is missing",
+		good("sub", map[string]any{}):             "sub is an object, expected a string or an integer",
+		good("sub", 1.5):                          "sub is a number that is not written as an integer",
+		good("sub", "a\nb"):                       "sub: there is a control character in it",
+		good("realm", map[string]any{"roles": 7}): "realm.roles is a number, expected an array of strings, or one string",
+		good("realm", map[string]any{"roles": []any{"a", map[string]string{"authority": "ROLE_USER"}}}): "realm.roles[1] is an object, expected a string",
+		good("realm", map[string]any{"roles": []string{"a", ""}}):                                       "realm.roles: role 2: it is empty",
+	} {
+		_, err := a.Verify(forge(rsHeader, payload, rs256(testRSA())))
+		r, ok := err.(*Refusal)
+		if !ok || r.Detail != want || r.Told() != r.Reason {
+			t.Errorf("%s: got %+v, want %s", payload, err, want)
+		}
+		_, err = a.Verify(forge(rsHeader, payload, rs256(otherRSA()))) // of which nothing is told
+		if r, ok := err.(*Refusal); !ok || r.Detail != "" || r.Told() != "" {
+			t.Errorf("forged %s: got %+v", payload, err)
+		}
+	}
+}

@@ -56,10 +56,10 @@ func UnverifiedIdentity(claims []byte, o TokenOptions) (*Identity, error) {
 	}
 	id := &Identity{Claims: object}
 	if id.User, err = userOf(object, o.UserClaim); err != nil {
-		return nil, fmt.Errorf("%s: %w", o.UserClaim, plain(err))
+		return nil, plain(err)
 	}
 	if id.Roles, err = rolesOf(object, o.RolesClaim); err != nil {
-		return nil, fmt.Errorf("%s: %w", o.RolesClaim, plain(err))
+		return nil, plain(err)
 	}
 	return id, nil
 }
@@ -68,7 +68,7 @@ func UnverifiedIdentity(claims []byte, o TokenOptions) (*Identity, error) {
 func plain(err error) error {
 	var r *Refusal
 	if errors.As(err, &r) {
-		return errors.New(r.Reason)
+		return errors.New(r.Why())
 	}
 	return err
 }

@@ -319,7 +319,7 @@ func (v *verifier) checkClaims(id *Identity, now time.Time) (err error) {
 	if err := checkRequired(id.Claims, v.options.RequiredClaims); err != nil {
 		return err
 	}
-	if _, err := stringClaim(id.Claims, "sub"); err != nil {
+	if err := checkSubject(id.Claims); err != nil {
 		return err
 	}
 	if id.TokenID, err = stringClaim(id.Claims, "jti"); err != nil {
@@ -332,7 +332,7 @@ func (v *verifier) checkClaims(id *Identity, now time.Time) (err error) {
 // ofGenuine says in a Refusal that the token is genuine, and of which user.
 func ofGenuine(user string, err error) error {
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
-		return &Refusal{Reason: refusal.Reason, User: user, genuine: true}
+		return &Refusal{Reason: refusal.Reason, Detail: refusal.Detail, User: user, genuine: true}
 	}
 	return err
 }

@@ -58,7 +58,7 @@ func tokenKeys() []entry {
 			doc:   "claims that a token must have; without exp among them, a token may be valid for ever",
 			field: func(c *Config) any { return &c.Auth.JWT.RequiredClaims }},
 		{key: "auth.jwt.claims.user", kind: textKind{}, fallback: "sub", check: single(checkName),
-			doc:   "the claim that is the user's name: its own name, else a dotted path",
+			doc:   "the claim that is the user's name, a string or an integer: its own name, else a dotted path",
 			field: func(c *Config) any { return &c.Auth.JWT.UserClaim }},
 		{key: "auth.jwt.claims.roles", kind: textKind{}, fallback: "roles", check: single(checkName),
 			doc:   "the claim with the roles, a list or a string of words, such as realm_access.roles",

@@ -31,6 +31,11 @@ func unescape(s string, v Version) (string, bool) {
 	return string(out), true
 }
 
+// Unescape undoes the escapes of STOMP 1.2 in a value that has to be read
+// without knowing whether its sender has escaped it: that of a CONNECT. It
+// returns false for what no sender could have escaped so.
+func Unescape(s string) (string, bool) { return unescape(s, V12) }
+
 // escaped gives the byte that backslash c stands for, 0 if it is undefined.
 func escaped(c byte, v Version) byte {
 	switch {

@@ -19,7 +19,7 @@ const TokenDestination = "/hoofbeat/token"
 // have to wait.
 func (s *Session) authenticate(h *frame.Header) (*auth.Identity, error) {
 	id, err := s.options.Authenticator.Authenticate(auth.Request{
-		Login: h.Get(frame.Login), Passcode: h.Get(frame.Passcode), Authorization: authorization(h),
+		Login: h.Get(frame.Login), Passcode: h.Get(frame.Passcode), Unescaped: readEscaped(h), Authorization: authorization(h),
 		HTTPAuthorization: s.info.HTTPAuthorization, QueryToken: s.info.QueryToken, CookieToken: s.info.CookieToken,
 		Peer: s.peerOf(),
 	})
@@ -27,6 +27,18 @@ func (s *Session) authenticate(h *frame.Header) (*auth.Identity, error) {
 		return nil, s.notAuthenticated("connect refused", err)
 	}
 	return id, nil
+}
+
+// readEscaped is the login and passcode of a client that has escaped them, nil if
+// that reads the same. STOMP 1.2, Value Encoding, excepts CONNECT, but there are
+// clients that escape it, too.
+func readEscaped(h *frame.Header) *auth.Reading {
+	login, ok1 := frames.Unescape(h.Get(frame.Login))
+	passcode, ok2 := frames.Unescape(h.Get(frame.Passcode))
+	if !ok1 || !ok2 || login == h.Get(frame.Login) && passcode == h.Get(frame.Passcode) {
+		return nil
+	}
+	return &auth.Reading{Login: login, Passcode: passcode}
 }
 
 // peerOf is where the client's credentials come from.
@@ -57,12 +69,19 @@ func (s *Session) notAuthenticated(what string, err error) *Fault {
 	if strings.HasPrefix(user, "eyJ") || len(user) > longestName {
 		user = ""
 	}
-	s.audit(what, "user", user, "reason", r.Reason)
+	about := []any{"user", user, "reason", r.Reason}
+	if r.Detail != "" {
+		about = append(about, "detail", r.Detail)
+	}
+	s.audit(what, about...)
 	switch {
 	case r.Busy:
 		return fault(TryLater, "Too many clients are logging in at this moment, or tokens cannot be verified yet. Connect again in a few seconds.")
 	case r.Limited:
 		return fault(RateLimited, "Too many passcodes from this address, or of this user there, were wrong (limits.failed_connects).")
+	}
+	if why := r.Told(); why != "" {
+		return fault(AuthenticationFailed, "The credentials were not accepted: %s.", why)
 	}
 	return fault(AuthenticationFailed, "The credentials were not accepted.")
 }

@@ -229,7 +229,7 @@ func (s *subject) named(a *auth.Authenticator) *finding {
 // told adds the reason of a refusal, which clients are not told.
 func told(what string, err error) error {
 	if r := (*auth.Refusal)(nil); errors.As(err, &r) {
-		return fmt.Errorf("%s: %s", what, r.Reason)
+		return fmt.Errorf("%s: %s", what, r.Why())
 	}
 	return err
 }

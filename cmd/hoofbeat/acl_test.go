@@ -106,7 +106,7 @@ func TestACLFaults(t *testing.T) {
 		"expired":      {[]string{"--token", expired}, "the token is refused: the token has expired"},
 		"forged":       {[]string{"--token", expired[:len(expired)-6] + "AAAAAA"}, "the token is refused: the signature"},
 		"no file":      {[]string{"--token-file", file + ".absent"}, "no such file"},
-		"claims":       {[]string{"--claims", `{"sub":"a"}`}, "name: the token names no user"},
+		"claims":       {[]string{"--claims", `{"sub":"a"}`}, "name is missing"},
 		"flag":         {[]string{"--tokn", "s"}, "unknown flag: --tokn"},
 		"argument":     {[]string{"anna"}, "anna"},
 		"config":       {[]string{"--user", "a", "--auth-anonymous=maybe"}, "auth.anonymous"},

@@ -202,7 +202,7 @@ func prove(ctx context.Context, c *config.Config, token string) (verdict string,
 	defer a.Close()
 	p, err := a.Prove(token)
 	if r := (*auth.Refusal)(nil); errors.As(err, &r) {
-		return "refused: " + r.Reason, err, nil
+		return "refused: " + r.Why(), err, nil
 	}
 	if err != nil {
 		return "", nil, err
