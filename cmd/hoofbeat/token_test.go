@@ -131,7 +131,7 @@ func TestTokenShowVerify(t *testing.T) {
 		want   string
 	}{
 		"expired":        {`{"name":"anna","iss":"shop","exp":1}`, "refused: the token has expired: exp is 1970-01-01T00:00:01Z\n"},
-		"another issuer": {`{"name":"anna","iss":"other"}`, `refused: the token is of another issuer: iss is "other", expected "shop"`+"\n"},
+		"another issuer": {`{"name":"anna","iss":"other"}`, `refused: the token is of another issuer: iss is "other", expected "shop"` + "\n"},
 	} {
 		r := runProgram(t.Context(), nil, "token", "show", "--verify", "--config", file, signToken(t, "--config", file, "--claims", tc.claims))
 		if r.code != 1 || r.stderr != "" || !strings.HasPrefix(r.stdout, tc.want) || !strings.Contains(r.stdout, `"name": "anna"`) {
