@@ -142,7 +142,6 @@ var badHeaders = []badInput{
 	{name: "SEND unknown", say: asks("SEND\ndestination:/queue/a\ntransaction:t"), word: "unknown-transaction", body: []string{"SEND", "BEGIN"}},
 	{name: "COMMIT twice", say: []string{"BEGIN\ntransaction:t\n\n\x00", "COMMIT\ntransaction:t\n\n\x00", asks("COMMIT\ntransaction:t")[0]}, word: "unknown-transaction", body: []string{"COMMIT"}},
 	{name: "too many subscriptions", say: append(repeat(3, "SUBSCRIBE\nid:#\ndestination:/topic/x\n\n\x00"), asks("SUBSCRIBE\nid:x\ndestination:/topic/x")[0]), word: "too-many-subscriptions", body: []string{"4", "limits.subscriptions_per_connection"}},
-	{name: "too many reply subscriptions", say: append(repeat(3, "SEND\ndestination:/topic/x\nreply-to:/temp-queue/#\n\n\x00"), asks("SEND\ndestination:/topic/x\nreply-to:/temp-queue/x")[0]), word: "too-many-subscriptions", body: []string{"limits.subscriptions_per_connection"}},
 	{name: "too many transactions", say: append(repeat(2, "BEGIN\ntransaction:#\n\n\x00"), asks("BEGIN\ntransaction:x")[0]), word: "too-many-transactions", body: []string{"2", "limits.transactions_per_connection"}},
 	{name: "long transaction", say: slices.Concat([]string{"BEGIN\ntransaction:t\n\n\x00"}, repeat(3, "SEND\ndestination:/queue/a\ntransaction:t\n\n\x00"), asks("SEND\ndestination:/queue/a\ntransaction:t")), word: "transaction-too-large", body: []string{"3", "limits.frames_per_transaction"}},
 }

@@ -47,6 +47,9 @@ func (sub *subscription) written(tag uint64) {
 	if sub.auto {
 		sub.handle.Written(tag)
 	}
+	if sub.implicit {
+		sub.answered.Store(true)
+	}
 }
 
 // makeHead encodes what all MESSAGEs of the subscription begin with. The

@@ -184,10 +184,9 @@ func (s *Session) replyQueue(text string) (string, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.hasSubscription(d) {
+	if t := s.temporary.find(d); t == nil || t.subs == 0 {
 		text := strings.Clone(text)
-		// The key is one that no client's subscription can have.
-		sub := &subscription{key: "\x00reply " + text, text: text, wireID: text, wireDestination: text, hasID: true, dest: d, auto: true, prefetch: autoPrefetch, implicit: true}
+		sub := &subscription{key: replyKey(text), text: text, wireID: text, wireDestination: text, hasID: true, dest: d, auto: true, prefetch: autoPrefetch, implicit: true}
 		if err := s.checkStart(sub); err != nil {
 			return "", err
 		}
@@ -196,6 +195,8 @@ func (s *Session) replyQueue(text string) (string, error) {
 		if err := s.start(sub); err != nil {
 			return "", err
 		}
+	} else {
+		s.temporary.nameAgain(t)
 	}
 	return broker.ReplyTo(d), nil
 }

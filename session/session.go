@@ -91,7 +91,7 @@ type Session struct {
 	byNumber  map[uint64]*subscription
 	numbers   uint64
 	deadRead  bool // ReadFrame has failed, and is not called again
-	temporary []broker.Destination
+	temporary temporaries
 	secret    string // names its temporary queues; made when needed
 	txs       map[string]*transaction
 	txBytes   int
@@ -408,12 +408,12 @@ func (s *Session) leave(lost bool) {
 	for _, sub := range s.byNumber {
 		sub.end(lost)
 	}
-	for _, d := range s.temporary {
-		s.options.Broker.DropTemporary(d)
+	for _, t := range s.temporary.byKey {
+		s.options.Broker.DropTemporary(t.dest)
 	}
 	clear(s.subs)
 	clear(s.byNumber)
-	s.temporary = nil
+	s.temporary = temporaries{}
 }
 
 // receipt answers a frame that asked for one: what it wanted is done.

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -42,9 +41,11 @@ type subscription struct {
 	head []byte
 	idAt int
 
-	ended   atomic.Bool
-	refused bool   // guarded by the outbox's lock
-	sent    uint64 // numbers messages that need no ack; owned by the writer
+	ended atomic.Bool
+	// answered is set when a message was written that came to a reply-to.
+	answered atomic.Bool
+	refused  bool   // guarded by the outbox's lock
+	sent     uint64 // numbers messages that need no ack; owned by the writer
 }
 
 const (
@@ -191,20 +192,17 @@ func (s *Session) prefetch(sub *subscription) int {
 	return s.options.Limits.Prefetch
 }
 
-// checkStart tells whether the connection may have one more subscription.
+// checkStart tells whether the connection may have one more subscription. A
+// temporary queue that nobody would miss gives up its place.
 func (s *Session) checkStart(sub *subscription) error {
 	limit := s.options.Limits.Subscriptions
-	if len(s.byNumber) >= limit {
+	if len(s.byNumber) >= limit && !s.makeRoom(true) {
 		return fault(TooManySubscriptions, "The connection has %d subscriptions, which is the most it may have (limits.subscriptions_per_connection).", limit)
 	}
-	if sub.dest.Kind == broker.TempQueue && !s.hasTemporary(sub.dest) && len(s.temporary) >= limit {
+	if sub.dest.Kind == broker.TempQueue && s.temporary.find(sub.dest) == nil && len(s.temporary.byKey) >= limit && !s.makeRoom(false) {
 		return fault(TooManySubscriptions, "The connection has %d temporary queues, which is the most it may have (limits.subscriptions_per_connection).", limit)
 	}
 	return nil
-}
-
-func (s *Session) hasTemporary(d broker.Destination) bool {
-	return slices.ContainsFunc(s.temporary, func(t broker.Destination) bool { return t.Key() == d.Key() })
 }
 
 // start registers, with the lock held, a subscription, which checkStart has let pass, with the
@@ -218,7 +216,7 @@ func (s *Session) start(sub *subscription) error {
 		s.subs, s.byNumber = make(map[string]*subscription), make(map[uint64]*subscription)
 	}
 	if sub.dest.Kind == broker.TempQueue {
-		s.makeTemporary(sub)
+		s.occupy(sub)
 	}
 	s.subs[sub.key], s.byNumber[sub.number] = sub, sub
 	handle, err := s.options.Broker.Subscribe(broker.SubscribeOptions{
@@ -232,34 +230,13 @@ func (s *Session) start(sub *subscription) error {
 	return nil
 }
 
-// makeTemporary makes the queue of a subscription to /temp-queue/NAME, which
-// exists as long as the session. A subscription to it that a reply-to made
-// gives way to the client's own.
-func (s *Session) makeTemporary(sub *subscription) {
-	for _, other := range s.byNumber {
-		if other.implicit && other.dest.Key() == sub.dest.Key() {
-			s.stop(other)
-		}
-	}
-	if !s.hasTemporary(sub.dest) {
-		s.options.Broker.MakeTemporary(sub.dest, s.options.Limits.Outbound)
-		s.temporary = append(s.temporary, sub.dest)
-	}
-}
-
-func (s *Session) hasSubscription(d broker.Destination) bool {
-	for _, sub := range s.byNumber {
-		if sub.dest.Key() == d.Key() {
-			return true
-		}
-	}
-	return false
-}
-
 func (s *Session) stop(sub *subscription) {
 	delete(s.subs, sub.key)
 	delete(s.byNumber, sub.number)
 	sub.end(false)
+	if sub.dest.Kind == broker.TempQueue {
+		s.vacate(sub)
+	}
 }
 
 // unsubscribe handles UNSUBSCRIBE (STOMP 1.2, UNSUBSCRIBE).
@@ -279,13 +256,16 @@ func (s *Session) unsubscribe(f frames.Inbound) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sub := s.subs[key]
-	if sub == nil {
+	switch {
+	case sub != nil:
+		s.stop(sub)
+	case s.giveBack(key):
+	default:
 		// It has ended, by the rules or with an earlier connection, or was
 		// refused. The client tidies up: all is as it wants it.
 		s.late(f)
 		return nil
 	}
-	s.stop(sub)
 	s.receipt(f)
 	return nil
 }

@@ -265,6 +265,7 @@ func TestRefusedTemporaryQueueHasNoReceipt(t *testing.T) {
 		for _, name := range []string{"a", "b"} {
 			c.Send("SUBSCRIBE", "id:1", "destination:/temp-queue/"+name)
 			c.Send("UNSUBSCRIBE", "id:1")
+			c.Send("SEND", "destination:/temp-queue/"+name)
 		}
 		c.Send("SUBSCRIBE", "id:1", "destination:/temp-queue/c", "receipt:r")
 		c.WantError("too-many-subscriptions", "r", "limits.subscriptions_per_connection")

@@ -1,0 +1,150 @@
+package session
+
+import (
+	"container/list"
+	"strings"
+
+	"hoofbeat/broker"
+)
+
+// A temporary is one of the session's own queues, /temp-queue/NAME. It exists
+// until the session ends, or until its place is needed while nobody would miss
+// it: a client may name a reply queue for each of its requests.
+type temporary struct {
+	dest broker.Destination
+	subs int // subscriptions to it
+	// implicit is the subscription that a reply-to has made; nil: none. It is
+	// the only one then.
+	implicit *subscription
+	// place is its element in temporaries.spare; nil: the client has subscribed
+	// to it.
+	place *list.Element
+}
+
+// temporaries are all of them, guarded by Session.mu. The zero value is ready.
+type temporaries struct {
+	byKey map[string]*temporary
+	// spare are those that may give up their place, in the order in which they
+	// were last named: that no SUBSCRIBE of the client's is attached to.
+	spare list.List
+}
+
+func (ts *temporaries) find(d broker.Destination) *temporary { return ts.byKey[d.Key()] }
+
+// settle puts t into spare, as the one that was named last, or takes it out.
+func (ts *temporaries) settle(t *temporary) {
+	spare := t.subs == 0 || t.implicit != nil
+	switch {
+	case spare && t.place == nil:
+		t.place = ts.spare.PushBack(t)
+	case spare:
+		ts.spare.MoveToBack(t.place)
+	case t.place != nil:
+		ts.spare.Remove(t.place)
+		t.place = nil
+	}
+}
+
+// nameAgain is for a reply-to of a queue that there is: it waits for an answer.
+func (ts *temporaries) nameAgain(t *temporary) {
+	if t.implicit != nil {
+		t.implicit.answered.Store(false)
+	}
+	ts.settle(t)
+}
+
+// occupy makes the queue of a subscription that begins, unless there is one. A
+// subscription to it that a reply-to made gives way to the client's own.
+func (s *Session) occupy(sub *subscription) {
+	t := s.temporary.find(sub.dest)
+	if t == nil {
+		t = &temporary{dest: sub.dest}
+		s.options.Broker.MakeTemporary(t.dest, s.options.Limits.Outbound)
+		if s.temporary.byKey == nil {
+			s.temporary.byKey = make(map[string]*temporary)
+		}
+		s.temporary.byKey[t.dest.Key()] = t
+	}
+	if t.implicit != nil {
+		s.stop(t.implicit)
+	}
+	if t.subs++; sub.implicit {
+		t.implicit = sub
+	}
+	s.temporary.settle(t)
+}
+
+// vacate is called when a subscription to a temporary queue has ended.
+func (s *Session) vacate(sub *subscription) {
+	t := s.temporary.find(sub.dest)
+	if t == nil {
+		return
+	}
+	if t.subs--; t.implicit == sub {
+		t.implicit = nil
+	}
+	s.temporary.settle(t)
+}
+
+// drop takes a temporary queue out, with all that it holds.
+func (s *Session) drop(t *temporary) {
+	if t.implicit != nil {
+		s.stop(t.implicit)
+	}
+	if t.place != nil {
+		s.temporary.spare.Remove(t.place)
+	}
+	delete(s.temporary.byKey, t.dest.Key())
+	s.options.Broker.DropTemporary(t.dest)
+}
+
+// makeRoom gives up one temporary queue that holds nothing and that no SUBSCRIBE
+// is attached to; if subscribed, one that takes the place of a subscription. Of
+// the few that were named the longest time ago, one that has had its answer goes
+// first. False: there is none.
+func (s *Session) makeRoom(subscribed bool) bool {
+	const few = 32
+	var oldest *temporary
+	var next *list.Element
+	e := s.temporary.spare.Front()
+	for n := s.temporary.spare.Len(); n > 0 && (oldest == nil || n > s.temporary.spare.Len()-few); n, e = n-1, next {
+		t := e.Value.(*temporary)
+		next = e.Next()
+		switch {
+		case subscribed && t.implicit == nil:
+		case !s.isIdle(t):
+			s.temporary.spare.MoveToBack(e) // it is not looked at again before others
+		case t.implicit == nil || t.implicit.answered.Load():
+			s.drop(t)
+			return true
+		case oldest == nil:
+			oldest = t
+		}
+	}
+	if oldest != nil {
+		s.drop(oldest)
+	}
+	return oldest != nil
+}
+
+// isIdle tells whether nothing waits in a temporary queue, or to be written.
+func (s *Session) isIdle(t *temporary) bool {
+	d, _ := s.options.Broker.Depth(t.dest)
+	return d == (broker.Depth{})
+}
+
+// replyKey is what the subscription that a reply-to makes is known by, which no
+// client's can be.
+func replyKey(destination string) string { return "\x00reply " + destination }
+
+// giveBack ends the subscription and the queue that a reply-to has made, by the
+// id that their MESSAGEs show, or, as in STOMP 1.0, by the destination. False:
+// there is none.
+func (s *Session) giveBack(key string) bool {
+	sub := s.subs[replyKey(strings.TrimPrefix(key, "\x00"))]
+	if sub == nil {
+		return false
+	}
+	s.drop(s.temporary.find(sub.dest))
+	return true
+}
