@@ -1,7 +1,5 @@
 package broker
 
-import "container/heap"
-
 // makeRoom reports whether m may be put into a private queue, whose backlog is
 // bounded. The lock is held.
 func (q *queue) makeRoom(m *Message) bool {
@@ -103,32 +101,30 @@ func (q *queue) settleDebt() {
 	q.giveUp(q.popLast, Extent{}, now)
 }
 
-// popLast takes the oldest message of the lowest priority that no consumer has;
+// popLast takes the first message of the lowest priority that no consumer has;
 // of those that wait for their time, which come last, the next one. If it is to
 // be read first, so much is given up when it is there.
 func (q *queue) popLast(owed Extent) (entry, bool) {
 	l := q.last()
-	if i := q.lastReturned(); i >= 0 && q.returnedLast(&q.returned[i], l) {
-		return heap.Remove(&q.returned, i).(entry), true
+	if l == nil {
+		return q.popDelayed(owed)
 	}
-	switch {
-	case l != nil && l.window.len() > 0:
-		e := l.pop()
-		q.fill(l)
-		return e, true
-	case l != nil:
+	from := l.head()
+	if from == nowhere || from == unread {
 		q.debt.owe(owed)
 		q.fill(l)
 		return entry{}, false
 	}
-	return q.popDelayed(owed)
+	e := l.pop(from)
+	q.fill(l)
+	return e, true
 }
 
 // popDelayed takes the message whose time comes next.
 func (q *queue) popDelayed(owed Extent) (entry, bool) {
-	if len(q.delayed.soon) > 0 {
+	if it := q.delayed.soon.first(); it != nil {
 		q.delayed.count--
-		return heap.Pop(&q.delayed.soon).(entry), true
+		return q.pick(it), true
 	}
 	if q.delayed.behind.Count > 0 {
 		q.debtLater.owe(owed)
@@ -142,44 +138,10 @@ func (x *Extent) owe(more Extent) {
 	x.Size += max(0, more.Size)
 }
 
-// lastReturned is the place of the oldest of the lowest priority among what was
-// given back, -1 if there is none. Where all are of one priority, as mostly,
-// that is the first.
-func (q *queue) lastReturned() int {
-	if len(q.returned) == 0 {
-		return -1
-	}
-	last := 0
-	if q.returned[0].msg.priority == q.lowest {
-		return last
-	}
-	for i := range q.returned {
-		e, o := &q.returned[i], &q.returned[last]
-		if e.msg.priority < o.msg.priority || e.msg.priority == o.msg.priority && e.seq < o.seq {
-			last = i
-		}
-	}
-	return last
-}
-
-// returnedLast tells whether what was given back is given up before the head of
-// l, the lane of the lowest priority.
-func (q *queue) returnedLast(r *entry, l *lane) bool {
-	switch {
-	case l == nil || r.msg.priority < l.priority:
-		return true
-	case r.msg.priority > l.priority:
-		return false
-	case l.window.len() == 0:
-		return r.seq <= l.after
-	}
-	return r.seq < l.window.at(0).seq
-}
-
 // last is the lane of the lowest priority that has messages, nil if none.
 func (q *queue) last() *lane {
 	for i := len(q.lanes) - 1; i >= 0; i-- {
-		if !q.lanes[i].idle() {
+		if !q.lanes[i].empty() {
 			return q.lanes[i]
 		}
 	}

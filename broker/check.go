@@ -8,11 +8,11 @@ import "fmt"
 // check compares the queue's counters with its lists. It takes a time of its
 // lanes, not of its messages. The lock is held.
 func (q *queue) check() error {
-	listed := q.held + q.taken + len(q.returned) + q.delayed.count
+	listed := q.held + q.taken + q.delayed.count
 	for _, l := range q.lanes {
-		listed += l.window.len() + l.behind.Count + l.late.len()
+		listed += l.window.len() + l.behind.Count + l.loose.len() + l.due.len() + l.back.len()
 	}
-	delayed := len(q.delayed.soon) + q.delayed.behind.Count
+	delayed := q.delayed.soon.len() + q.delayed.behind.Count
 	switch {
 	case q.gone:
 		return nil // its lists have ended

@@ -41,14 +41,17 @@ func (q *queue) checkLists() error {
 		}
 		listed += size + l.behind.Size
 	}
-	for i := range q.returned {
-		if i > 0 && q.returned[i].before(&q.returned[(i-1)/2]) {
-			return fmt.Errorf("what was returned is in no order at %d", i)
+	indexed := 0
+	for _, p := range q.piles() {
+		size, mortal, err := p.check()
+		if err != nil {
+			return err
 		}
-		listed += q.returned[i].msg.Size()
+		listed += size
+		indexed += mortal
 	}
-	for i := range q.delayed.soon {
-		listed += q.delayed.soon[i].msg.Size()
+	if indexed != len(q.expiries.items) {
+		return fmt.Errorf("%d messages in piles expire, and the index has %d", indexed, len(q.expiries.items))
 	}
 	listed += q.delayed.behind.Size
 	if listed > q.size || q.held+q.taken == 0 && listed != q.size {
@@ -57,10 +60,37 @@ func (q *queue) checkLists() error {
 	return nil
 }
 
+// check gives the bytes in the pile, and how many of it expire.
+func (p *pile) check() (size, mortal int, err error) {
+	for _, r := range []*ranking{&p.stored, &p.loose} {
+		sum := 0
+		for i, it := range r.items {
+			switch {
+			case it.place != i || it.home != r || i > 0 && r.Less(i, (i-1)/2):
+				return 0, 0, fmt.Errorf("a pile is in no order at %d", i)
+			case it.stored() != (r == &p.stored):
+				return 0, 0, fmt.Errorf("message %d is in the wrong part of a pile", it.seq)
+			case (it.expiry >= 0) != (it.expires != 0) || it.expiry >= 0 && p.q.expiries.items[it.expiry] != it:
+				return 0, 0, fmt.Errorf("message %d is not where the index of expiry has it", it.seq)
+			}
+			if it.expiry >= 0 {
+				mortal++
+			}
+			sum += it.msg.Size()
+		}
+		if sum != r.size {
+			return 0, 0, fmt.Errorf("a pile counts %d bytes, and has %d", r.size, sum)
+		}
+		size += sum
+	}
+	return size, mortal, nil
+}
+
 // checkOrder gives the bytes in memory.
 func (l *lane) checkOrder() (size int, err error) {
-	last, stored := uint64(0), 0
-	for _, d := range []*deque[entry]{&l.window, &l.late} {
+	stored := 0
+	for _, d := range []*deque[entry]{&l.window, &l.loose} {
+		last := uint64(0)
 		for i := range d.len() {
 			e := d.at(i)
 			if e.seq <= last || e.msg.priority != l.priority {
@@ -78,8 +108,6 @@ func (l *lane) checkOrder() (size int, err error) {
 		return 0, fmt.Errorf("it counts %d bytes as loaded, and has %d", l.loaded, stored)
 	case l.behind.Count < 0, l.behind.Size < 0, l.behind.Count == 0 && l.behind.Size != 0:
 		return 0, fmt.Errorf("%+v are behind", l.behind)
-	case l.behind.Count == 0 && l.late.len() > 0:
-		return 0, fmt.Errorf("%d are late, and none is behind", l.late.len())
 	}
 	return size, nil
 }

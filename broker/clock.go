@@ -1,9 +1,6 @@
 package broker
 
-import (
-	"container/heap"
-	"time"
-)
+import "time"
 
 // This file is what a queue does because time has passed. All of it is called
 // with the queue's lock held, but for tick.
@@ -35,7 +32,7 @@ func (q *queue) mark(m *Message) {
 			q.redescribe()
 		}
 	}
-	if !q.wanted() {
+	if !q.wanted() && q.keeps(m) {
 		q.earliest = sooner(q.earliest, q.expires(m))
 	}
 }
@@ -55,76 +52,172 @@ func (q *queue) mayExpire() bool { return q.count > 0 && (q.expiring || q.hasTTL
 // what clients share.
 func (q *queue) hasTTL() bool { return q.policy.TTL > 0 && !q.private }
 
-// nextExpiry is when the first of the heads expires, as far as they are in
-// memory; else now.
+// nextExpiry is when the first of those expires that are at a head, or in a
+// pile. For heads that only the Store knows, that is as soon as they are read,
+// or when they are to be looked at.
 func (q *queue) nextExpiry() (at int64) {
 	if !q.mayExpire() {
 		return 0
 	}
+	if it := q.expiries.first(); it != nil {
+		at = it.expires
+	}
 	for _, l := range q.lanes {
-		switch {
-		case l.window.len() > 0:
+		if l.loose.len() > 0 {
+			at = sooner(at, q.expires(l.loose.at(0).msg))
+		}
+		if l.window.len() > 0 {
 			at = sooner(at, q.expires(l.window.at(0).msg))
-		case l.behind.Count > 0 && !l.reading && !l.failed:
-			return q.set.now()
+		} else if l.behind.Count > 0 {
+			at = sooner(at, q.nextLook(&l.pageReader))
 		}
 	}
-	for i := range q.returned {
-		at = sooner(at, q.expires(q.returned[i].msg))
+	if q.delayed.unread() {
+		at = sooner(at, q.nextLook(&q.delayed.pageReader))
 	}
 	return at
 }
 
-// expireHeads lets go of the messages at the heads that have expired.
+// nextLook is when a head is to be read that only the Store knows.
+func (q *queue) nextLook(r *pageReader) int64 {
+	switch {
+	case !q.wanted():
+		return q.earliest
+	case r.reading || r.failed:
+		return 0 // a page comes, or the next try
+	}
+	return q.set.now()
+}
+
+// unread tells whether there is a head that only the Store knows.
+func (q *queue) unread() bool {
+	for _, l := range q.lanes {
+		if l.behind.Count > 0 && l.window.len() == 0 {
+			return true
+		}
+	}
+	return q.delayed.unread()
+}
+
+// Expiring and becoming due is left to the next tick when the lock was held
+// for so much of it.
+const (
+	toilMessages = 1024
+	toilBytes    = 1 << 20
+)
+
+// tired tells whether so much has been done; then the rest follows at once.
+func (q *queue) tired() bool {
+	if q.toil.Count < toilMessages && q.toil.Size < toilBytes {
+		return false
+	}
+	q.hurry = true
+	return true
+}
+
+// expire ends a message that is in no list of the queue's any more, as its
+// time is over.
+func (q *queue) expire(e entry) {
+	q.toil.add(e.msg.Size())
+	q.sweeping = q.look
+	q.die(e, reasonExpired)
+}
+
+// expireHeads lets go of the messages at the heads, and in piles, that have
+// expired.
 func (q *queue) expireHeads() {
 	if !q.mayExpire() {
 		return
 	}
+	now := q.set.now()
+	for it := q.expiries.first(); it != nil && it.expires <= now && !q.tired(); it = q.expiries.first() {
+		if s := q.delayed.soon; s != nil && (it.home == &s.stored || it.home == &s.loose) {
+			q.delayed.count--
+		}
+		q.expire(q.pick(it))
+	}
+	over := func(d *deque[entry]) bool {
+		if d.len() == 0 {
+			return false
+		}
+		at := q.expires(d.at(0).msg)
+		return at != 0 && at <= now && !q.tired()
+	}
 	for _, l := range q.lanes {
-		for l.window.len() > 0 && q.expired(l.window.at(0)) {
-			q.die(l.pop(), reasonExpired)
+		for over(&l.window) {
+			q.expire(l.pop(inWindow))
 			q.fill(l)
 		}
-	}
-	kept := q.returned[:0]
-	for _, e := range q.returned {
-		if q.expired(&e) {
-			q.die(e, reasonExpired)
-		} else {
-			kept = append(kept, e)
+		for over(&l.loose) {
+			q.expire(l.pop(inLoose))
 		}
 	}
-	clear(q.returned[len(kept):])
-	q.returned = kept
-	heap.Init(&q.returned)
+	if q.wanted() {
+		q.fillSchedule()
+	}
 }
 
-// promote makes those visible whose time has come, as many as memory is for.
-func (q *queue) promote() {
-	if most := q.set.window().Count; len(q.returned) < most && len(q.delayed.soon) > 0 {
+// promote makes those visible whose time has come. It reports false if what is
+// next cannot be told: there is more of them than is done at a time, or only
+// the Store knows.
+func (q *queue) promote() bool {
+	s := &q.delayed
+	if it := s.soon.first(); it != nil {
 		now := q.set.now()
-		for len(q.returned) < most {
-			e, ok := q.delayed.due(now)
-			if !ok {
-				break
+		for ; it != nil && it.at <= now; it = s.soon.first() {
+			if q.tired() {
+				return false
 			}
-			q.giveBack(e)
+			s.count--
+			q.ripen(q.pick(it))
 		}
 	}
 	q.fillSchedule()
+	return !s.unread() || s.failed || q.due().Count > 0
+}
+
+// ripen makes an entry visible, at the place in its lane that it has by its
+// arrival. If memory has enough of those that the Store keeps, the Store gets it
+// in order of arrival; where that order has passed its place, at the end. So none
+// is in the way of one of a higher priority.
+func (q *queue) ripen(e entry) {
+	q.toil.Count++
+	l, w := q.lane(e.msg.priority), q.set.window()
+	have := l.due.kept()
+	if !e.stored() || have.Count < w.Count && have.Size < w.Size {
+		l.ripe(q).push(e)
+		return
+	}
+	q.toil.Size += e.msg.Size()
+	q.remove(&e)
+	e.at = 0
+	e.marks &^= notedMark
+	if there := l.insert(e); !there {
+		q.seq++
+		e.seq = q.seq
+		q.enqueue(e)
+	}
+	q.do(Op{Kind: Put, Queue: q.id, At: e.position(), Message: e.msg, Size: e.msg.Size(), State: e.state()})
+}
+
+// due is how much of what is due the Store keeps.
+func (q *queue) due() (x Extent) {
+	for _, l := range q.lanes {
+		kept := l.due.kept()
+		x.Count += kept.Count
+		x.Size += kept.Size
+	}
+	return x
 }
 
 // nextWake is when something is to be done; 0: nothing.
 func (q *queue) nextWake() (at int64) {
-	if q.mayExpire() {
-		if q.wanted() {
-			at = q.nextExpiry()
-		} else {
-			at = q.earliest
-		}
+	if q.hurry {
+		return q.set.now()
 	}
-	if q.consumers > 0 && len(q.delayed.soon) > 0 && len(q.returned) < q.set.window().Count {
-		at = sooner(at, q.delayed.soon[0].at)
+	at = q.nextExpiry()
+	if it := q.delayed.soon.first(); it != nil && q.consumers > 0 {
+		at = sooner(at, it.at)
 	}
 	if q.abandoned != 0 && q.policy.SubscriptionExpiry > 0 {
 		at = sooner(at, q.abandoned+q.policy.SubscriptionExpiry.Milliseconds())
@@ -165,7 +258,7 @@ func (q *queue) setWake() {
 // tick does what is due.
 func (q *queue) tick() {
 	q.mu.Lock()
-	q.wakesAt = 0
+	q.wakesAt, q.hurry = 0, false
 	if q.gone {
 		q.mu.Unlock()
 		return
@@ -178,7 +271,7 @@ func (q *queue) tick() {
 	defer q.set.vanish(q)
 	defer q.unlock()
 	q.tryAgain()
-	if !q.wanted() && q.mayExpire() && q.earliest != 0 && q.earliest <= q.set.now() {
+	if !q.wanted() && q.mayExpire() && q.unread() && q.earliest != 0 && q.earliest <= q.set.now() {
 		q.look, q.earliest = true, 0
 	}
 	if q.mayExpire() && q.wanted() {

@@ -16,6 +16,9 @@ type consumer struct {
 	// between them.
 	held    deque[delivery]
 	settled int // of those in held
+	// passed is a tag up to which no delivery is pending, as cumulative
+	// acknowledgements have passed it: they do not walk over claimed ones again.
+	passed uint64
 	// outstanding counts the pending ones: what a transaction has
 	// acknowledged makes room for more at once, or a transaction longer than
 	// prefetch could never be committed.
@@ -185,11 +188,20 @@ func (c *consumer) settleLocked(tag uint64, how outcome) int {
 		}
 	}
 	if n > 0 {
+		c.pass(tag)
 		c.tidy()
 		c.lineUp()
 		c.q.pump()
 	}
 	return n
+}
+
+// pass notes that a cumulative acknowledgement has left nothing pending up to a
+// tag.
+func (c *consumer) pass(tag uint64) {
+	if c.auto || c.ack == AckClient {
+		c.passed = max(c.passed, min(tag, c.tag))
+	}
 }
 
 // find gives the range of held in which the delivery with that tag, and but for
@@ -202,13 +214,13 @@ func (c *consumer) find(tag uint64) (first, last int) {
 		if i < n && c.held.at(i).tag == tag {
 			i++
 		}
-		return 0, i
+		return min(c.search(c.passed+1), i), i
 	}
 	if i == n || c.held.at(i).tag != tag || c.held.at(i).settle != pending {
 		return 0, 0
 	}
 	if c.ack == AckClient {
-		return 0, i + 1
+		return c.search(c.passed + 1), i + 1
 	}
 	return i, i + 1
 }

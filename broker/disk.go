@@ -66,7 +66,7 @@ func (q *queue) postpone(e entry, at int64) {
 	if e.stored() {
 		q.do(Op{Kind: Put, Queue: q.id, At: e.position(), Message: e.msg, Size: e.msg.Size(), State: e.state()})
 	}
-	q.delayed.add(e, q.set.window().Count)
+	q.schedule(e)
 }
 
 // fill asks for the next messages of a lane if few are in memory.
@@ -81,28 +81,35 @@ func (q *queue) fill(l *lane) {
 	l.reading = true
 	round, expected := l.round, l.behind
 	r := Range{Queue: q.id, After: Position{Lane: LaneOf(l.priority), Seq: l.after}, Messages: (w.Count + 1) / 2, Size: w.Size / 2}
-	if q.look {
-		r.Messages = 1
-	}
+	r.Messages = q.pageFor(r.Messages)
 	q.asked = append(q.asked, question{r, func(p Page) {
 		q.page(&l.pageReader, round, p, func() Extent { return l.load(p, expected) })
 	}})
+}
+
+// pageFor is how many messages are read at a time: of what is only looked at,
+// one, until it turns out that some have expired.
+func (q *queue) pageFor(messages int) int {
+	if q.look && !q.sweeping {
+		return 1
+	}
+	return messages
 }
 
 // fillSchedule asks for the next messages that wait for their time.
 func (q *queue) fillSchedule() {
 	s := &q.delayed
 	w := q.set.window()
-	if !s.wants(w.Count) || q.consumers == 0 && q.debtLater == (Extent{}) {
+	if !s.wants(w) || !q.wanted() {
 		return
 	}
 	s.reading = true
 	round, expected := s.round, s.behind
 	after := s.horizon
 	after.Lane = Delayed
-	r := Range{Queue: q.id, After: after, Messages: (w.Count + 1) / 2, Size: w.Size / 2}
+	r := Range{Queue: q.id, After: after, Messages: q.pageFor((w.Count + 1) / 2), Size: w.Size / 2}
 	q.asked = append(q.asked, question{r, func(p Page) {
-		q.page(&s.pageReader, round, p, func() Extent { return s.load(p, expected) })
+		q.page(&s.pageReader, round, p, func() Extent { return q.loadSchedule(p, expected) })
 	}})
 }
 
@@ -164,43 +171,26 @@ func (q *queue) rest() {
 	if !q.described || q.held > 0 || q.moving > 0 || q.taken > 0 || len(q.dead) > 0 || q.steadilyWanted() {
 		return
 	}
-	for _, l := range q.lanes {
-		if l.reading {
-			return
-		}
+	if q.reads() {
+		return
 	}
 	q.forget()
 }
 
 // forget leaves what is stored to the Store. Nothing is with a consumer.
 func (q *queue) forget() {
-	q.look, q.earliest = false, q.nextExpiry()
-	for _, l := range q.lanes {
-		l.oldest = l.head()
+	q.earliest = q.nextExpiry()
+	if q.anyFailed() {
+		q.earliest = sooner(q.earliest, q.set.now()+readAgainAfter.Milliseconds())
 	}
-	back := make(map[uint8][]entry)
-	var soon []entry
-	for _, e := range q.returned {
-		switch {
-		case !e.stored() && e.at != 0:
-			soon = append(soon, e)
-		case !e.stored():
-			back[e.msg.priority] = append(back[e.msg.priority], e)
-		case e.at != 0:
+	q.look, q.sweeping = false, false
+	for _, l := range q.lanes {
+		l.oldest = l.arrival()
+		l.due.leave(func(e *entry) {
 			q.delayed.count++
 			q.delayed.behind.add(e.msg.Size())
-		default:
-			l := q.lane(e.msg.priority)
-			l.behind.add(e.msg.Size())
-			l.oldest = sooner(l.oldest, e.msg.arrived)
-		}
-	}
-	q.returned = nil
-	for _, e := range soon {
-		q.giveBack(e)
-	}
-	for _, l := range q.lanes {
-		l.forget(back[l.priority])
+		})
+		l.forget()
 	}
 	q.delayed.forget()
 }

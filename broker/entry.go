@@ -58,40 +58,5 @@ func (e *entry) position() Position {
 	return Position{Lane: LaneOf(e.msg.priority), Seq: e.seq}
 }
 
-// before is the order of delivery.
-func (e *entry) before(o *entry) bool {
-	if e.msg.priority != o.msg.priority {
-		return e.msg.priority > o.msg.priority
-	}
-	return e.seq < o.seq
-}
-
-// entries is a heap in the order of delivery.
-type entries []entry
-
-func (e entries) Len() int           { return len(e) }
-func (e entries) Less(i, j int) bool { return e[i].before(&e[j]) }
-func (e entries) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
-func (e *entries) Push(x any)        { *e = append(*e, x.(entry)) }
-func (e *entries) Pop() any          { return popLast((*[]entry)(e)) }
-
-// byTime is a heap in the order in which entries become visible.
-type byTime []entry
-
-func (e byTime) Len() int { return len(e) }
-func (e byTime) Less(i, j int) bool {
-	return e[i].at < e[j].at || e[i].at == e[j].at && e[i].seq < e[j].seq
-}
-func (e byTime) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
-func (e *byTime) Push(x any)   { *e = append(*e, x.(entry)) }
-func (e *byTime) Pop() any     { return popLast((*[]entry)(e)) }
-
-func popLast(e *[]entry) entry {
-	last := len(*e) - 1
-	x := (*e)[last]
-	(*e)[last] = entry{}
-	if *e = (*e)[:last]; last == 0 {
-		*e = nil // what was long once is not kept for ever
-	}
-	return x
-}
+// due is the order in which entries become visible.
+func (e *entry) due(o *entry) bool { return e.at < o.at || e.at == o.at && e.seq < o.seq }

@@ -123,31 +123,26 @@ type part struct {
 func (q *queue) parts() []part {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	back := slices.Clone(q.returned)
-	slices.SortFunc(back, func(a, b entry) int {
-		if a.before(&b) {
-			return -1
-		}
-		return 1
-	})
-	all := []part{{memory: back}}
+	var all []part
 	for _, l := range q.lanes {
-		var p part
-		for i := range l.window.len() {
-			p.memory = append(p.memory, *l.window.at(i))
+		all = append(all, part{memory: l.due.sorted()})
+		p, late := part{memory: l.back.sorted()}, part{}
+		for _, d := range []*deque[entry]{&l.window, &l.loose} {
+			for i := range d.len() {
+				p.memory = append(p.memory, *d.at(i))
+			}
 		}
+		slices.SortFunc(p.memory, func(a, b entry) int { return compare(a.seq < b.seq) })
 		if l.behind.Count > 0 {
+			i := slices.IndexFunc(p.memory, func(e entry) bool { return e.seq > l.after })
+			if i >= 0 {
+				p.memory, late.memory = p.memory[:i], p.memory[i:]
+			}
 			p.disk = Range{Queue: q.id, After: Position{Lane: LaneOf(l.priority), Seq: l.after}}
-		}
-		late := part{}
-		for i := range l.late.len() {
-			late.memory = append(late.memory, *l.late.at(i))
 		}
 		all = append(all, p, late)
 	}
-	soon := slices.Clone(q.delayed.soon)
-	slices.SortFunc(soon, func(a, b entry) int { pa := a.position(); return pa.Compare(b.position()) })
-	p := part{memory: soon}
+	p := part{memory: q.delayed.soon.sorted()}
 	if q.delayed.behind.Count > 0 {
 		p.disk = Range{Queue: q.id, After: q.delayed.horizon}
 		p.disk.After.Lane = Delayed
@@ -234,21 +229,16 @@ func await(ctx context.Context, done <-chan error) error {
 // purge drops what waits. The lock is held.
 func (q *queue) purge() int {
 	before := q.count
-	for _, e := range q.returned {
-		q.discard(e, DropPurged)
-	}
-	q.returned = nil
 	for _, l := range q.lanes {
 		l.stop()
 		q.clearBehind(&l.behind, Position{Lane: LaneOf(l.priority), Seq: l.after})
-		l.settle()
-		for l.window.len() > 0 {
-			q.discard(l.pop(), DropPurged)
+		for from := l.head(); from != nowhere; from = l.head() {
+			q.discard(l.pop(from), DropPurged)
 		}
 	}
 	s := &q.delayed
-	for _, e := range s.soon {
-		q.discard(e, DropPurged)
+	for it := s.soon.first(); it != nil; it = s.soon.first() {
+		q.discard(q.pick(it), DropPurged)
 	}
 	after := s.horizon
 	after.Lane = Delayed
@@ -346,13 +336,17 @@ func (q *queue) take(ctx context.Context, limit int) (some []entry, err error) {
 		}
 		q.taken += len(some)
 		var page <-chan struct{}
-		if len(some) == 0 && q.reads() {
+		again := len(some) == 0 && q.tired()
+		if len(some) == 0 && !again && q.reads() {
 			if q.paged == nil {
 				q.paged = make(chan struct{})
 			}
 			page = q.paged
 		}
 		q.unlock()
+		if again {
+			continue
+		}
 		if page == nil {
 			return some, nil
 		}
@@ -366,7 +360,7 @@ func (q *queue) take(ctx context.Context, limit int) (some []entry, err error) {
 
 // reads tells whether a page is on its way.
 func (q *queue) reads() bool {
-	return slices.ContainsFunc(q.lanes, func(l *lane) bool { return l.reading })
+	return q.delayed.reading || slices.ContainsFunc(q.lanes, func(l *lane) bool { return l.reading })
 }
 
 // transfer puts what was taken into another queue, and what does not fit there

@@ -1,25 +1,26 @@
 package broker
 
-import "slices"
-
-// A lane holds the messages of one priority that wait in a queue, in order of
-// arrival: those in memory, a window around its head, and behind them those
-// that only the Store has. The queue's lock guards it.
+// A lane holds the messages of one priority that wait in a queue. The queue's
+// lock guards it.
 //
-// Stored messages up to after are in the window or have left the lane; those
-// behind it are counted by behind. So a lane without behind is all in memory.
+// They are in order of arrival, but in four parts: those whose time has come
+// (due), those that were given back (back), those that no Store keeps (loose),
+// and those that the Store keeps, of which a window around the head is in
+// memory. Stored messages up to after are in the first two parts or in the
+// window, or have left the lane; those behind it are counted by behind. So a
+// lane without behind is all in memory.
 type lane struct {
-	priority uint8
-	window   deque[entry]
-	loaded   int // bytes of the stored ones in window
-	behind   Extent
-	after    uint64
+	priority  uint8
+	window    deque[entry]
+	loose     deque[entry]
+	due, back *pile // nil: empty
+	loaded    int   // bytes in window
+	behind    Extent
+	after     uint64
 	// oldest is about when the first of behind arrived, in ms since the epoch;
 	// 0: it is not known. It means nothing while window has something.
 	oldest   int64
 	learning bool // the Store is asked for it
-	// late are those that no Store keeps and that come after some of behind.
-	late deque[entry]
 	pageReader
 }
 
@@ -44,64 +45,113 @@ func (r *pageReader) stop() {
 	r.round++
 }
 
-// idle tells whether there is nothing in the lane.
+// idle tells whether nothing waits in the lane that the Store keeps, but for
+// what was given back.
 func (l *lane) idle() bool { return l.window.len() == 0 && l.behind.Count == 0 }
 
-// add puts an entry at the end. It stays in memory if nothing is behind and
-// the window may have it.
+// empty tells whether nothing waits in the lane.
+func (l *lane) empty() bool {
+	return l.idle() && l.loose.len() == 0 && l.due.len() == 0 && l.back.len() == 0
+}
+
+// add puts an entry at the end. One that the Store keeps stays in memory if
+// nothing is behind and the window may have it.
 func (l *lane) add(e entry, room bool) {
 	switch {
-	case l.behind.Count == 0 && (!e.stored() || room):
+	case !e.stored():
+		l.loose.pushBack(e)
+	case l.behind.Count == 0 && room:
 		l.hold(e)
-	case e.stored():
+	default:
 		if l.idle() {
 			l.oldest = e.msg.arrived
 		}
 		l.behind.add(e.msg.Size())
-	default:
-		l.late.pushBack(e)
 	}
 }
 
 // hold puts an entry into the window.
 func (l *lane) hold(e entry) {
 	l.window.pushBack(e)
-	if e.stored() {
-		l.loaded += e.msg.Size()
-		l.after = e.seq
-	}
+	l.loaded += e.msg.Size()
+	l.after = e.seq
 }
 
-// pop takes the head of the window, which is not empty.
-func (l *lane) pop() entry {
-	e := l.window.popFront()
-	if e.stored() {
-		l.loaded -= e.msg.Size()
+// A source is where the head of a lane is.
+type source uint8
+
+const (
+	nowhere source = iota // the lane is empty, or what it has cannot be read at present
+	unread                // only the Store has it
+	inDue
+	inBack
+	inLoose
+	inWindow
+)
+
+// head is where the lane's next message is.
+func (l *lane) head() source {
+	from, seq := nowhere, uint64(0)
+	if l.window.len() > 0 {
+		from, seq = inWindow, l.window.at(0).seq
 	}
+	if l.loose.len() > 0 && (from == nowhere || l.loose.at(0).seq < seq) {
+		from, seq = inLoose, l.loose.at(0).seq
+	}
+	if b := l.back.first(); b != nil && (from == nowhere || b.seq < seq) {
+		from, seq = inBack, b.seq
+	}
+	if d := l.due.first(); d != nil && (from == nowhere || d.seq < seq) {
+		from, seq = inDue, d.seq
+	}
+	if l.behind.Count > 0 && !l.failed && (from == nowhere || seq > l.after) {
+		return unread
+	}
+	return from
+}
+
+// pop takes the message that is there.
+func (l *lane) pop(from source) entry {
+	switch from {
+	case inDue:
+		return l.due.q.pick(l.due.first())
+	case inBack:
+		return l.back.q.pick(l.back.first())
+	case inLoose:
+		return l.loose.popFront()
+	}
+	e := l.window.popFront()
+	l.loaded -= e.msg.Size()
 	if l.window.len() == 0 {
 		l.oldest = e.msg.arrived // the next one is hardly younger
 	}
 	return e
 }
 
-// head is when the first message of the lane arrived, as far as that is known.
-func (l *lane) head() int64 {
+// arrival is when the oldest message of the lane arrived, as far as that is
+// known.
+func (l *lane) arrival() (at int64) {
 	switch {
 	case l.window.len() > 0:
-		return l.window.at(0).msg.arrived
+		at = l.window.at(0).msg.arrived
 	case l.behind.Count > 0:
-		return l.oldest
+		at = l.oldest
 	}
-	return 0
+	if l.loose.len() > 0 {
+		at = sooner(at, l.loose.at(0).msg.arrived)
+	}
+	for _, p := range []*pile{l.due, l.back} {
+		if it := p.first(); it != nil {
+			at = sooner(at, it.msg.arrived)
+		}
+	}
+	return at
 }
 
 // load takes over a page, which was asked for when expected messages were
 // behind, and returns what is missing from the Store against that count.
 func (l *lane) load(p Page, expected Extent) (missing Extent) {
 	for _, s := range p.Messages {
-		for l.late.len() > 0 && l.late.at(0).seq < s.At.Seq {
-			l.hold(l.late.popFront())
-		}
 		l.hold(storedEntry(&s))
 		l.behind.remove(s.Message.Size())
 		expected.remove(s.Message.Size())
@@ -111,43 +161,38 @@ func (l *lane) load(p Page, expected Extent) (missing Extent) {
 		l.behind.Count -= missing.Count
 		l.behind.Size -= missing.Size
 	}
-	l.settle()
+	if l.behind.Count == 0 {
+		l.behind.Size = 0
+	}
 	return missing
 }
 
-// settle lets the late ones follow when nothing is behind any more.
-func (l *lane) settle() {
-	if l.behind.Count > 0 {
-		return
+// insert puts an entry that the Store keeps to its place among those that only
+// the Store has, if it is there.
+func (l *lane) insert(e entry) bool {
+	if e.seq <= l.after {
+		return false
 	}
-	l.behind.Size = 0
-	for l.late.len() > 0 {
-		l.hold(l.late.popFront())
+	if l.reading {
+		l.stop() // the page may lack it
 	}
+	l.behind.add(e.msg.Size())
+	return true
 }
 
-// forget leaves what is stored to the Store, to be read again from the start.
-// Nothing of the lane is with a consumer; returned are those that were and
-// that no Store keeps, which find their places.
-func (l *lane) forget(returned []entry) {
+// forget leaves to the Store what it keeps in order of arrival, to be read
+// again from the start. Nothing of the lane is with a consumer.
+func (l *lane) forget() {
 	l.stop()
-	kept := returned
-	for _, d := range []*deque[entry]{&l.window, &l.late} {
-		for d.len() > 0 {
-			if e := d.popFront(); !e.stored() {
-				kept = append(kept, e)
-			} else {
-				l.behind.add(e.msg.Size())
-			}
-		}
+	for i := range l.window.len() {
+		l.behind.add(l.window.at(i).msg.Size())
 	}
-	slices.SortFunc(kept, func(a, b entry) int { return int(min(1, max(-1, int64(a.seq-b.seq)))) })
-	l.window, l.late = deque[entry]{}, deque[entry]{}
+	l.back.leave(func(e *entry) {
+		l.behind.add(e.msg.Size())
+		l.oldest = sooner(l.oldest, e.msg.arrived)
+	})
+	l.window = deque[entry]{}
 	l.loaded, l.after = 0, 0
-	for _, e := range kept {
-		l.late.pushBack(e)
-	}
-	l.settle()
 }
 
 func (x *Extent) add(size int) {

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"container/heap"
 	"errors"
 	"sync"
 
@@ -44,9 +43,8 @@ type queue struct {
 	held     int    // delivered and not settled
 	flow     Flow
 	lanes    []*lane // the highest priority first; those that were ever needed
-	returned entries // given back, or visible now after a delay
-	lowest   uint8   // none of returned has a lower priority
 	delayed  schedule
+	expiries ranking // what is in piles and expires
 
 	// line holds the consumers with credit, whose turn is in this order.
 	line      deque[*consumer]
@@ -70,12 +68,18 @@ type queue struct {
 	debtLater Extent
 
 	// look says that the head is wanted in memory to see whether it has
-	// expired; it is not needed for more than that. earliest is when that is
-	// to be done next, at the earliest, while the head is not in memory.
-	look     bool
-	earliest int64
-	wake     *timers.Timer
-	wakesAt  int64 // in ms since the epoch; 0: not set
+	// expired; it is not needed for more than that. Once something has, whole
+	// pages are read (sweeping). earliest is when that is to be done next, at
+	// the earliest, while the head is not in memory.
+	look, sweeping bool
+	earliest       int64
+	wake           *timers.Timer
+	wakesAt        int64 // in ms since the epoch; 0: not set
+	// toil is what has expired or become due since the lock was taken; when it
+	// is enough (tired), the rest is left to the next tick, which is to come at
+	// once (hurry).
+	toil  Extent
+	hurry bool
 }
 
 // ErrQueueFull is why a message was refused: its queue is at the limits of its
@@ -169,6 +173,7 @@ func (q *queue) settleUp() []deadLetter {
 	q.dead = nil
 	q.moving += len(dead)
 	q.announceRoom()
+	q.toil = Extent{}
 	q.setWake()
 	q.mu.Unlock()
 	return dead
@@ -205,11 +210,16 @@ func (q *queue) append(m *Message, s State) {
 		q.do(Op{Kind: Put, Queue: q.id, At: e.position(), Message: m, Size: m.Size(), State: s})
 	}
 	if e.at != 0 {
-		q.delayed.add(e, q.set.window().Count)
+		q.schedule(e)
 		return
 	}
-	l := q.lane(m.priority)
-	l.add(e, e.stored() && q.wanted() && q.hasRoom(l, m))
+	q.enqueue(e)
+}
+
+// enqueue puts an entry to the end of its lane.
+func (q *queue) enqueue(e entry) {
+	l := q.lane(e.msg.priority)
+	l.add(e, e.stored() && q.wanted() && q.hasRoom(l, e.msg))
 }
 
 // wanted tells whether the queue's head is to be in memory.
@@ -273,67 +283,56 @@ func (q *queue) next() (entry, bool) {
 		if !ok || !q.mayExpire() || !q.expired(&e) {
 			return e, ok
 		}
-		q.die(e, reasonExpired)
+		if q.expire(e); q.tired() {
+			return entry{}, false
+		}
 	}
 }
 
 // pop takes the message at the head, if it is in memory; if it is not, it will
 // be read, and delivered then. The lock is held.
 func (q *queue) pop() (entry, bool) {
-	if q.delayed.count > 0 {
-		q.promote()
-	}
-	l := q.first()
-	if len(q.returned) > 0 && q.returnedFirst(l) {
-		return heap.Pop(&q.returned).(entry), true
-	}
-	if l == nil || l.window.len() == 0 {
+	if q.delayed.count > 0 && !q.promote() {
 		return entry{}, false
 	}
-	e := l.pop()
-	if l.behind.Count > 0 {
-		q.fill(l)
-	}
-	return e, true
-}
-
-// first is the lane whose turn it is, nil if nothing waits. Where nothing can
-// be read at present, the next lane has its turn.
-func (q *queue) first() *lane {
 	for _, l := range q.lanes {
-		if l.window.len() > 0 {
-			return l
-		}
-		if l.behind.Count > 0 && !l.failed {
+		switch from := l.head(); from {
+		case nowhere: // the next lane has its turn
+		case unread:
 			q.fill(l)
-			return l
+			return entry{}, false
+		default:
+			e := l.pop(from)
+			if l.behind.Count > 0 {
+				q.fill(l)
+			}
+			return e, true
 		}
 	}
-	return nil
-}
-
-// returnedFirst tells whether what was given back comes before the head of l.
-func (q *queue) returnedFirst(l *lane) bool {
-	if l == nil {
-		return true
-	}
-	r := &q.returned[0]
-	switch {
-	case r.msg.priority != l.priority:
-		return r.msg.priority > l.priority
-	case l.window.len() == 0:
-		return r.seq <= l.after // else what is not read yet may be older
-	}
-	return r.seq < l.window.at(0).seq
+	return entry{}, false
 }
 
 // giveBack puts a message that was taken from the head there again. The lock
 // is held.
 func (q *queue) giveBack(e entry) {
-	if len(q.returned) == 0 || e.msg.priority < q.lowest {
-		q.lowest = e.msg.priority
+	l := q.lane(e.msg.priority)
+	if e.at != 0 {
+		l.ripe(q).push(e)
+		return
 	}
-	heap.Push(&q.returned, e)
+	if l.back == nil {
+		l.back = newPile(q, bySeq)
+	}
+	l.back.push(e)
+}
+
+// ripe is the pile of those whose time has come, which is made if there is
+// none.
+func (l *lane) ripe(q *queue) *pile {
+	if l.due == nil {
+		l.due = newPile(q, bySeq)
+	}
+	return l.due
 }
 
 // empty tells whether nothing would be lost without the queue. The lock is

@@ -103,7 +103,7 @@ func (qs *queues) lookup(key string) *queue {
 // make makes a queue. What it is called in the Store is a new number each
 // time, so that nothing of an older one of the same name can come up.
 func (qs *queues) make(d Destination) *queue {
-	return &queue{id: QueueID(qs.ids.Add(1)), dest: d, set: qs, policy: qs.policies.Load().For(d), private: d.Kind != Queue && d.Kind != Durable}
+	return &queue{id: QueueID(qs.ids.Add(1)), dest: d, set: qs, policy: qs.policies.Load().For(d), private: d.Kind != Queue && d.Kind != Durable, expiries: ranking{by: byExpiry}}
 }
 
 // enter registers a queue. The lock is held.
@@ -164,7 +164,7 @@ func (q *queue) end() {
 	q.gone = true
 	stays := q.held + q.taken
 	q.set.stats.drop(q.ending(), q.count-stays)
-	q.lanes, q.returned, q.delayed = nil, nil, schedule{}
+	q.lanes, q.delayed, q.expiries.items = nil, schedule{}, nil
 	q.count = stays
 	if q.wake != nil {
 		q.wake.Stop()
@@ -243,7 +243,7 @@ func (qs *queues) restore(s StoredQueue) *queue {
 		q.count += x.Count
 		q.size += x.Size
 	}
-	q.earliest = q.nextExpiry()
+	q.earliest = qs.now()
 	qs.stats.Restored.Add(int64(q.count))
 	qs.enter(q)
 	return q
@@ -271,6 +271,7 @@ func (q *queue) follow(p *Policies) {
 		q.earliest = q.set.now()
 	}
 	q.describeKept()
+	q.reindex()
 	q.expireHeads()
 	q.pump()
 }

@@ -1,18 +1,15 @@
 package broker
 
-import (
-	"container/heap"
-	"slices"
-)
+import "slices"
 
 // A schedule holds the messages of a queue that wait for their time: the next
-// ones in memory, and behind them those that only the Store has. The queue's
-// lock guards it.
+// ones in memory, and behind them those that only the Store has. What no Store
+// keeps is all in memory. The queue's lock guards it.
 //
 // Stored messages up to horizon are in soon or have left the schedule; those
 // behind it are counted by behind.
 type schedule struct {
-	soon    byTime
+	soon    *pile // nil: empty
 	horizon Position
 	behind  Extent
 	count   int // of all
@@ -22,66 +19,70 @@ type schedule struct {
 	fresh []entry
 }
 
-// add puts in an entry, whose at is set; about so many as limit says stay in
-// memory.
-func (s *schedule) add(e entry, limit int) {
+// schedule puts in an entry, whose at is set.
+func (q *queue) schedule(e entry) {
+	s, w := &q.delayed, q.set.window()
 	s.count++
-	if e.stored() && s.behind.Count > 0 && e.position().Compare(s.horizon) > 0 {
+	later := e.stored() && e.position().Compare(s.horizon) > 0
+	if later && (s.behind.Count > 0 || !q.wanted()) {
 		s.behind.add(e.msg.Size())
 		if s.reading {
 			s.fresh = append(s.fresh, e)
 		}
 		return
 	}
-	heap.Push(&s.soon, e)
-	if e.stored() && s.behind.Count == 0 && e.position().Compare(s.horizon) > 0 {
+	q.soon().push(e)
+	if later {
 		s.horizon = e.position()
 	}
-	if len(s.soon) > 2*limit {
-		s.shorten(limit)
+	if kept := s.soon.kept(); kept.Count > 2*w.Count || kept.Count > 1 && kept.Size > 2*w.Size {
+		s.shorten(w)
 	}
 }
 
-// shorten leaves the later ones of what is stored to the Store.
-func (s *schedule) shorten(limit int) {
-	slices.SortFunc(s.soon, func(a, b entry) int { pa := a.position(); return pa.Compare(b.position()) })
+// soon is the pile of the schedule, which is made if there is none.
+func (q *queue) soon() *pile {
+	if q.delayed.soon == nil {
+		q.delayed.soon = newPile(q, byTime)
+	}
+	return q.delayed.soon
+}
+
+// shorten leaves the later ones of what is stored to the Store. As half of
+// them go, and no more are in memory than twice the window, it costs little
+// for each that comes.
+func (s *schedule) shorten(w Extent) {
 	s.stop()
 	s.fresh = nil
-	kept, stored := s.soon[:0], 0
-	for _, e := range s.soon {
-		switch {
-		case !e.stored():
-		case stored < limit:
-			stored++
-			s.horizon = e.position()
-		default:
-			s.behind.add(e.msg.Size())
-			continue
+	all := slices.Clone(s.soon.stored.items)
+	slices.SortFunc(all, func(a, b *item) int { return compare(a.due(&b.entry)) })
+	kept := Extent{}
+	for i, it := range all {
+		if kept.add(it.msg.Size()); i > 0 && (kept.Count > w.Count || kept.Size > w.Size) {
+			for _, it := range all[i:] {
+				s.behind.add(it.msg.Size())
+				s.soon.q.pick(it)
+			}
+			return
 		}
-		kept = append(kept, e)
+		s.horizon = it.position()
 	}
-	clear(s.soon[len(kept):])
-	s.soon = kept // in order, so a heap
-}
-
-// due takes out the next entry if its time has come.
-func (s *schedule) due(now int64) (entry, bool) {
-	if len(s.soon) == 0 || s.soon[0].at > now {
-		return entry{}, false
-	}
-	s.count--
-	return heap.Pop(&s.soon).(entry), true
 }
 
 // wants tells whether the next messages must be read to know what is due.
-func (s *schedule) wants(limit int) bool {
-	return s.behind.Count > 0 && len(s.soon) <= limit/2 && !s.reading && !s.failed
+func (s *schedule) wants(w Extent) bool {
+	kept := s.soon.kept()
+	return s.behind.Count > 0 && kept.Count <= w.Count/2 && kept.Size <= w.Size/2 && !s.reading && !s.failed
 }
 
+// unread tells whether only the Store knows what is due next of what it keeps.
+func (s *schedule) unread() bool { return s.behind.Count > 0 && s.soon.kept().Count == 0 }
+
 // load takes over a page, as lane.load does.
-func (s *schedule) load(p Page, expected Extent) (missing Extent) {
+func (q *queue) loadSchedule(p Page, expected Extent) (missing Extent) {
+	s := &q.delayed
 	for _, m := range p.Messages {
-		heap.Push(&s.soon, storedEntry(&m))
+		q.soon().push(storedEntry(&m))
 		s.behind.remove(m.Message.Size())
 		expected.remove(m.Message.Size())
 		s.horizon = m.At
@@ -92,13 +93,14 @@ func (s *schedule) load(p Page, expected Extent) (missing Extent) {
 		s.behind.Size -= missing.Size
 		s.count -= missing.Count
 	}
-	s.refresh(p)
+	q.refresh(p)
 	return missing
 }
 
 // refresh takes in those that came while the page was read, if they belong
 // before its end and it lacks them.
-func (s *schedule) refresh(p Page) {
+func (q *queue) refresh(p Page) {
+	s := &q.delayed
 	for _, e := range s.fresh {
 		at := e.position()
 		if !p.End && at.Compare(s.horizon) > 0 {
@@ -107,7 +109,7 @@ func (s *schedule) refresh(p Page) {
 		if _, there := slices.BinarySearchFunc(p.Messages, at, func(m Stored, at Position) int { return m.At.Compare(at) }); there {
 			continue
 		}
-		heap.Push(&s.soon, e)
+		q.soon().push(e)
 		s.behind.remove(e.msg.Size())
 		if at.Compare(s.horizon) > 0 {
 			s.horizon = at
@@ -120,14 +122,6 @@ func (s *schedule) refresh(p Page) {
 func (s *schedule) forget() {
 	s.stop()
 	s.fresh = nil
-	var kept byTime
-	for _, e := range s.soon {
-		if e.stored() {
-			s.behind.add(e.msg.Size())
-		} else {
-			kept = append(kept, e)
-		}
-	}
-	heap.Init(&kept)
-	s.soon, s.horizon = kept, Position{}
+	s.soon.leave(func(e *entry) { s.behind.add(e.msg.Size()) })
+	s.horizon = Position{}
 }

@@ -148,10 +148,7 @@ func (d *Depth) add(o Depth) {
 // as that is known. The lock is held.
 func (q *queue) oldest() (at int64) {
 	for _, l := range q.lanes {
-		at = sooner(at, l.head())
-	}
-	if len(q.returned) > 0 {
-		at = sooner(at, q.returned[0].msg.arrived)
+		at = sooner(at, l.arrival())
 	}
 	return at
 }

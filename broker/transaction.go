@@ -60,28 +60,20 @@ func (t *Transaction) claim(s *Subscription, tag uint64, how outcome) error {
 // Abort drops the messages; what was acknowledged is pending again, with the
 // consumer that has it.
 func (t *Transaction) Abort() {
-	for _, q := range t.claimed() {
+	slices.SortStableFunc(t.claims, func(a, b claim) int { return cmp.Compare(a.consumer.q.id, b.consumer.q.id) })
+	for rest := t.claims; len(rest) > 0; {
+		q, n := rest[0].consumer.q, 0
 		q.mu.Lock()
-		for _, c := range t.claims {
-			if c.consumer.q == q {
-				c.consumer.unclaim(c.tags)
-			}
+		for ; n < len(rest) && rest[n].consumer.q == q; n++ {
+			rest[n].consumer.unclaim(rest[n].tags)
 		}
+		rest = rest[n:]
 		// Only now, so that what goes back to a queue leaves it in order.
 		q.pump()
 		q.unlock()
 		t.publisher.broker.queues.vanish(q)
 	}
 	t.messages, t.claims = nil, nil
-}
-
-// claimed are the queues of which something was acknowledged, each once.
-func (t *Transaction) claimed() []*queue {
-	var qs []*queue
-	for _, c := range t.claims {
-		qs = append(qs, c.consumer.q)
-	}
-	return distinct(qs)
 }
 
 // distinct sorts queues in the order in which they are locked, each once.
@@ -161,6 +153,7 @@ func (c *consumer) claim(tag uint64) (tags []uint64, err error) {
 	if len(tags) == 0 {
 		return nil, c.whyNot(tag)
 	}
+	c.pass(tag)
 	c.lineUp()
 	c.q.pump()
 	return tags, nil
@@ -177,6 +170,7 @@ func (c *consumer) unclaim(tags []uint64) {
 			continue
 		}
 		d.settle = pending
+		c.passed = min(c.passed, tag-1)
 		c.claimed--
 		c.outstanding++
 	}

@@ -1,0 +1,228 @@
+package broker
+
+import (
+	"container/heap"
+	"slices"
+)
+
+// An item is an entry in a pile. It knows its places, so that it leaves both
+// of its heaps in O(log n) wherever it stands.
+type item struct {
+	entry
+	expires int64 // 0: never
+	home    *ranking
+	place   int // in home
+	expiry  int // in queue.expiries; -1: not there
+}
+
+// An order is what a ranking goes by.
+type order uint8
+
+const (
+	bySeq    order = iota // arrival
+	byTime                // when it becomes visible, then arrival
+	byExpiry              // when it expires
+)
+
+// A ranking is a heap of items.
+type ranking struct {
+	items []*item
+	by    order
+	size  int // bytes of the messages
+	steps int // comparisons so far, for tests
+}
+
+// Len implements heap.Interface.
+func (r *ranking) Len() int { return len(r.items) }
+
+// Less implements heap.Interface.
+func (r *ranking) Less(i, j int) bool {
+	r.steps++
+	a, b := r.items[i], r.items[j]
+	switch r.by {
+	case byTime:
+		return a.due(&b.entry)
+	case byExpiry:
+		return a.expires < b.expires
+	}
+	return a.seq < b.seq
+}
+
+// Swap implements heap.Interface.
+func (r *ranking) Swap(i, j int) {
+	r.items[i], r.items[j] = r.items[j], r.items[i]
+	r.settle(i)
+	r.settle(j)
+}
+
+// settle tells an item its place.
+func (r *ranking) settle(i int) {
+	if r.by == byExpiry {
+		r.items[i].expiry = i
+	} else {
+		r.items[i].place = i
+	}
+}
+
+// Push implements heap.Interface.
+func (r *ranking) Push(x any) {
+	r.items = append(r.items, x.(*item))
+	r.settle(len(r.items) - 1)
+}
+
+// Pop implements heap.Interface.
+func (r *ranking) Pop() any {
+	last := len(r.items) - 1
+	x := r.items[last]
+	r.items[last] = nil
+	if r.items = r.items[:last]; last == 0 {
+		r.items = nil // what was long once is not kept for ever
+	}
+	return x
+}
+
+func (r *ranking) first() *item {
+	if len(r.items) == 0 {
+		return nil
+	}
+	return r.items[0]
+}
+
+// A pile holds entries that are not in a lane's order of arrival: those that
+// were given back, those that wait for their time, and those whose time has
+// come. What the Store keeps is apart from what it does not, so that leaving it
+// to the Store costs nothing for the others. nil is an empty pile. The queue's
+// lock guards it.
+type pile struct {
+	q             *queue
+	stored, loose ranking
+}
+
+func newPile(q *queue, by order) *pile {
+	return &pile{q: q, stored: ranking{by: by}, loose: ranking{by: by}}
+}
+
+func (p *pile) len() int {
+	if p == nil {
+		return 0
+	}
+	return len(p.stored.items) + len(p.loose.items)
+}
+
+// kept is how much of it the Store keeps.
+func (p *pile) kept() Extent {
+	if p == nil {
+		return Extent{}
+	}
+	return Extent{len(p.stored.items), p.stored.size}
+}
+
+// first is the item whose turn it is, nil if there is none.
+func (p *pile) first() *item {
+	if p == nil {
+		return nil
+	}
+	a, b := p.stored.first(), p.loose.first()
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	case p.stored.by == byTime && a.due(&b.entry), p.stored.by == bySeq && a.seq < b.seq:
+		return a
+	}
+	return b
+}
+
+func (p *pile) push(e entry) {
+	it := &item{entry: e, expires: p.q.expires(e.msg), expiry: -1}
+	if it.home = &p.loose; e.stored() {
+		it.home = &p.stored
+	}
+	it.home.size += e.msg.Size()
+	heap.Push(it.home, it)
+	if it.expires != 0 {
+		heap.Push(&p.q.expiries, it)
+	}
+}
+
+// pick takes an item out of the pile that it is in.
+func (q *queue) pick(it *item) entry {
+	heap.Remove(it.home, it.place)
+	it.home.size -= it.msg.Size()
+	if it.expiry >= 0 {
+		heap.Remove(&q.expiries, it.expiry)
+	}
+	return it.entry
+}
+
+// leave takes out all that the Store keeps.
+func (p *pile) leave(f func(*entry)) {
+	if p == nil {
+		return
+	}
+	for _, it := range p.stored.items {
+		if it.expiry >= 0 {
+			heap.Remove(&p.q.expiries, it.expiry)
+		}
+		f(&it.entry)
+	}
+	p.stored.items, p.stored.size = nil, 0
+}
+
+// sorted are copies of the entries, in their order.
+func (p *pile) sorted() []entry {
+	if p == nil {
+		return nil
+	}
+	all := make([]entry, 0, p.len())
+	for _, r := range []*ranking{&p.stored, &p.loose} {
+		for _, it := range r.items {
+			all = append(all, it.entry)
+		}
+	}
+	slices.SortFunc(all, func(a, b entry) int {
+		if p.stored.by == byTime {
+			return compare(a.due(&b))
+		}
+		return compare(a.seq < b.seq)
+	})
+	return all
+}
+
+// compare is what sort functions want of two entries that are never equal.
+func compare(less bool) int {
+	if less {
+		return -1
+	}
+	return 1
+}
+
+// reindex looks anew when the items expire, by another policy.
+func (q *queue) reindex() {
+	q.expiries.items = nil
+	for _, p := range q.piles() {
+		for _, r := range []*ranking{&p.stored, &p.loose} {
+			for _, it := range r.items {
+				if it.expires, it.expiry = q.expires(it.msg), -1; it.expires != 0 {
+					heap.Push(&q.expiries, it)
+				}
+			}
+		}
+	}
+}
+
+// piles are all that the queue has.
+func (q *queue) piles() (all []*pile) {
+	if q.delayed.soon != nil {
+		all = append(all, q.delayed.soon)
+	}
+	for _, l := range q.lanes {
+		for _, p := range []*pile{l.due, l.back} {
+			if p != nil {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}
