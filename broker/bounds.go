@@ -1,5 +1,7 @@
 package broker
 
+import "fmt"
+
 // makeRoom reports whether m may be put into a private queue, whose backlog is
 // bounded. The lock is held.
 func (q *queue) makeRoom(m *Message) bool {
@@ -27,18 +29,25 @@ func (q *queue) turnAway() {
 // An application is what wants to come into a queue.
 type application struct {
 	Extent
-	keep bool       // the Store is to keep some of it
-	p    *Publisher // who sends it, and may have a place in the line; nil: nobody who waits
+	keep bool // the Store is to keep some of it
+	// largest is the size of the largest message that is to be kept.
+	largest int
+	p       *Publisher // who sends it, and may have a place in the line; nil: nobody who waits
 	// outOfTurn says that it need not wait until those who came before have got
 	// in, as it makes room itself.
 	outOfTurn bool
+}
+
+// applies is the application of one message.
+func (q *queue) applies(m *Message, p *Publisher) application {
+	return application{Extent: Extent{1, m.Size()}, largest: m.Size(), keep: q.keeps(m), p: p}
 }
 
 // admit tells whether it may come in. It changes nothing, so that others can be
 // asked as well. The lock is held.
 func (q *queue) admit(a application) verdict {
 	if a.keep {
-		if err := q.set.store.Ready(); err != nil {
+		if err := q.storable(a.largest); err != nil {
 			return verdict{err: err}
 		}
 	}
@@ -58,6 +67,18 @@ func (q *queue) admit(a application) verdict {
 		return verdict{full: q, want: a.Extent}
 	}
 	return verdict{err: ErrQueueFull}
+}
+
+// storable tells why a message of that size cannot be kept; nil: it can. It must
+// fit into a batch wherever it goes, with the headers of a dead one.
+func (q *queue) storable(size int) error {
+	if q.failed != nil {
+		return q.failed
+	}
+	if most := q.set.maxBatch / 2; size > most {
+		return fmt.Errorf("%w: a message of %d bytes, and %d are the most", ErrTooLarge, size, most)
+	}
+	return q.set.store.Ready()
 }
 
 // over tells whether a queue that holds so much is beyond its limits.

@@ -26,6 +26,24 @@ func (q *queue) check() error {
 	return nil
 }
 
+// fail ends a queue that the Store has refused a batch of: what is in memory is
+// not what a restart will find. Its consumers get no more messages and can
+// acknowledge none, and nothing comes in that is to be kept.
+func (qs *queues) fail(id QueueID, why error) {
+	for _, q := range qs.all() {
+		if q.id != id {
+			continue
+		}
+		q.mu.Lock()
+		if q.failed == nil && !q.gone {
+			q.failed = fmt.Errorf("%w: %w", ErrQueueFailed, why)
+			qs.stats.Faults.Add(1)
+			qs.log.Error("a queue has failed; start again to have what is on disk", "queue", q.dest.String(), "error", why)
+		}
+		q.unlock()
+	}
+}
+
 // sound is check. A fault is logged and counted once for each queue, which
 // stays then, with all that it holds: a wrong count deletes nothing. The lock is
 // held.

@@ -1,5 +1,7 @@
 package broker
 
+import "fmt"
+
 // A commitment is a COMMIT under way, with the queues that it changes locked.
 type commitment struct {
 	t  *Transaction
@@ -78,7 +80,13 @@ func (q *queue) deadLetters() Destination {
 // admit asks the queues whether the messages may come in.
 func (c *commitment) admit() verdict {
 	wants := c.wants()
+	if err := c.tooLarge(); err != nil {
+		return verdict{err: err}
+	}
 	for _, q := range c.locked {
+		if q.failed != nil {
+			return verdict{err: q.failed}
+		}
 		if a := wants[q]; a != nil && !q.gone {
 			if v := q.admit(*a); v != (verdict{}) {
 				return v
@@ -86,6 +94,52 @@ func (c *commitment) admit() verdict {
 		}
 	}
 	return verdict{}
+}
+
+// tooLarge tells that the batch may get larger than the Store takes as one. That
+// must be known before anything has changed.
+func (c *commitment) tooLarge() error {
+	if c.qs.store == nil {
+		return nil
+	}
+	size := 0
+	for i, m := range c.t.messages {
+		for _, q := range c.targets[i] {
+			if q.keeps(m) {
+				size += m.Size() + 2*opSize + describing(q) // and perhaps what makes room for it
+			}
+		}
+	}
+	for _, cl := range c.t.claims {
+		size += cl.consumer.claimCost(cl)
+	}
+	if size > c.qs.maxBatch {
+		return fmt.Errorf("%w: it may take %d bytes, and %d are the most", ErrTooLarge, size, c.qs.maxBatch)
+	}
+	return nil
+}
+
+// describing is what the first message of a queue costs beside itself.
+func describing(q *queue) int {
+	if q.described {
+		return 0
+	}
+	return 2*opSize + len(AppendQueueMeta(nil, QueueMeta{Destination: q.dest, Topic: q.topic}))
+}
+
+// claimCost is the most that settling a claim takes in a batch. The lock is held.
+func (c *consumer) claimCost(cl claim) (n int) {
+	for _, tag := range cl.tags {
+		d := c.held.at(c.search(tag))
+		switch {
+		case !d.stored():
+		case cl.how == acknowledged:
+			n += opSize
+		default:
+			n += d.deathSize()
+		}
+	}
+	return n
 }
 
 // wants is what comes into each queue that messages are for, less what the
@@ -100,7 +154,9 @@ func (c *commitment) wants() map[*queue]*application {
 				wants[q] = a
 			}
 			a.add(m.Size())
-			a.keep = a.keep || q.keeps(m)
+			if q.keeps(m) {
+				a.keep, a.largest = true, max(a.largest, m.Size())
+			}
 		}
 	}
 	for _, cl := range c.t.claims {
@@ -124,7 +180,8 @@ func (c *commitment) apply(done func(error)) {
 	for _, q := range c.locked {
 		q.flush(nil)
 	}
-	batch := c.qs.batches.Get().(*Batch)
+	batch := c.qs.batches.Get().(*gathering)
+	batch.whole = true
 	for _, q := range c.locked {
 		q.out = batch
 	}
@@ -139,26 +196,30 @@ func (c *commitment) apply(done func(error)) {
 			}
 		}
 	}
-	c.inter()
+	c.inter(batch)
 	for _, q := range c.locked {
 		q.out = nil
 	}
-	if len(*batch) == 0 {
+	if len(batch.batch) == 0 {
 		finished(done, nil)
 	} else {
-		c.qs.store.Apply(*batch, done)
+		c.qs.store.Apply(batch.batch, done)
 	}
 	c.qs.recycle(batch)
 }
 
-// inter moves what died of the claims. Where a reload came between find and
-// lock, the dead go to a queue that is not locked: unlock buries them.
-func (c *commitment) inter() {
+// inter moves what died of the claims. Others are buried by unlock: where a
+// reload came between find and lock, the queue for the dead is not locked; and
+// what makes room for the messages may be more than fits into the batch.
+func (c *commitment) inter(batch *gathering) {
 	for q, grave := range c.graves {
 		var here, elsewhere []deadLetter
+		size := batch.size
 		for _, d := range q.dead {
-			if d.to.Key() == grave.dest.Key() {
+			one := d.deathSize()
+			if d.to.Key() == grave.dest.Key() && size+one <= c.qs.maxBatch {
 				here = append(here, d)
+				size += one
 			} else {
 				elsewhere = append(elsewhere, d)
 			}

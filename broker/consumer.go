@@ -156,6 +156,10 @@ func (c *consumer) close(gone bool) {
 func (c *consumer) settle(tag uint64, how outcome, done func(error)) error {
 	q := c.q
 	q.mu.Lock()
+	if err := q.failed; err != nil {
+		q.mu.Unlock()
+		return err
+	}
 	if c.settleLocked(tag, how) == 0 {
 		err := c.whyNot(tag)
 		q.unlock()

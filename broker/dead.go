@@ -90,6 +90,13 @@ func (q *queue) buryIn(to Destination, dead []deadLetter, done func(error)) {
 	}
 }
 
+// deathSize is the most that it takes in a batch to move a message to its dead
+// letter queue, or to the schedule.
+func (e *entry) deathSize() int {
+	const headers = 3*headerOverhead + len(originalDestination+deathReason+deathCount) + 64
+	return e.msg.Size() + headers + 2*len(e.msg.Destination()) + 4*opSize
+}
+
 // inter puts dead messages into their new queue, whose lock is held, as part
 // of its batch. Limits do not count: they are for senders.
 func (q *queue) inter(dead []deadLetter, grave *queue) {
@@ -97,6 +104,7 @@ func (q *queue) inter(dead []deadLetter, grave *queue) {
 		e := &dead[i]
 		m := e.msg.dead(grave.dest, q.dest, e.reason)
 		m.arrived = q.set.now()
+		grave.fit(m.Size() + 2*opSize)
 		if e.stored() {
 			grave.do(e.deletion(q.id))
 		}

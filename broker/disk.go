@@ -3,12 +3,36 @@ package broker
 // This file is what a queue has to do with its Store. All of it is called with
 // the queue's lock held, but for the pages that come back.
 
+// A gathering is what will be applied as one.
+type gathering struct {
+	batch Batch
+	size  int  // of batch
+	whole bool // it is not to be split
+}
+
+func (g *gathering) add(op Op) {
+	g.batch = append(g.batch, op)
+	g.size += op.size()
+}
+
+// splitSize is about how large a batch gets that need not be one.
+const splitSize = 8 << 20
+
 // do adds an Op to those that are applied together.
 func (q *queue) do(op Op) {
 	if q.out == nil {
-		q.out = q.set.batches.Get().(*Batch)
+		q.out = q.set.batches.Get().(*gathering)
 	}
-	*q.out = append(*q.out, op)
+	q.out.add(op)
+}
+
+// fit is called before steps of about so many bytes that belong together, which
+// the Store can take as one. If they would make the batch too large, what was
+// gathered before is applied by itself.
+func (q *queue) fit(size int) {
+	if q.out != nil && !q.out.whole && q.out.size+size > q.set.split {
+		q.flush(nil)
+	}
 }
 
 // flush applies what there is to apply, and calls done when that is done.
@@ -19,7 +43,7 @@ func (q *queue) flush(done func(error)) {
 		return
 	}
 	q.out = nil
-	q.set.store.Apply(*b, done)
+	q.set.store.Apply(b.batch, done)
 	q.set.recycle(b)
 }
 
@@ -38,6 +62,7 @@ func (q *queue) redescribe() {
 // remove makes the Store forget a message that has left the queue.
 func (q *queue) remove(e *entry) {
 	if e.stored() {
+		q.fit(opSize)
 		q.do(e.deletion(q.id))
 	}
 }
@@ -54,12 +79,14 @@ func (e *entry) deletion(id QueueID) Op {
 func (q *queue) note(e *entry) {
 	if e.stored() {
 		e.marks |= notedMark
+		q.fit(opSize)
 		q.do(Op{Kind: Note, Queue: q.id, At: e.position(), State: e.state()})
 	}
 }
 
 // postpone moves a message to the schedule.
 func (q *queue) postpone(e entry, at int64) {
+	q.fit(e.msg.Size() + 2*opSize) // one step on disk
 	q.remove(&e)
 	e.at = at
 	e.marks &^= notedMark

@@ -184,7 +184,7 @@ func (q *queue) couldTake(m *Message, p *Publisher) verdict {
 	if q.gone {
 		return verdict{}
 	}
-	return q.admit(application{Extent: Extent{1, m.Size()}, keep: q.keeps(m), p: p})
+	return q.admit(q.applies(m, p))
 }
 
 // whenAll makes of n calls one, with the first error.

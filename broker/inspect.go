@@ -259,6 +259,7 @@ func (q *queue) clearBehind(behind *Extent, after Position) {
 	q.count -= x.Count
 	q.size -= x.Size
 	q.set.stats.drop(DropPurged, x.Count)
+	q.fit(opSize)
 	q.do(Op{Kind: Clear, Queue: q.id, At: after, Count: x.Count, Size: x.Size})
 }
 
@@ -379,6 +380,7 @@ func (q *queue) transfer(some []entry, qs *queues, to Destination, done func(err
 			e := &some[i]
 			m := e.msg.redirected(to, e.msg.Header())
 			m.arrived = qs.now()
+			other.fit(m.Size() + 2*opSize)
 			if e.stored() {
 				other.do(e.deletion(q.id))
 			}
@@ -419,8 +421,9 @@ func (q *queue) untake(some []entry, n int) {
 // held.
 func (q *queue) fits(some []entry) (n int, err error) {
 	for size := 0; n < len(some); n++ {
-		size += some[n].msg.Size()
-		if v := q.admit(application{Extent: Extent{n + 1, size}, keep: q.keeps(some[n].msg), outOfTurn: true}); v.err != nil {
+		one := some[n].msg
+		size += one.Size()
+		if v := q.admit(application{Extent: Extent{n + 1, size}, largest: one.Size(), keep: q.keeps(one), outOfTurn: true}); v.err != nil {
 			return n, v.err
 		}
 	}

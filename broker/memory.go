@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -14,10 +15,17 @@ type Memory struct {
 	// Apply. What it returns, if not nil, is reported by either, and nothing
 	// is kept. It may be called with locks of the broker held.
 	Fail func() error
+	// Limit is what MaxBatch returns, if it is set before the first use.
+	Limit int
+
+	// refusal is called for queues that a batch was refused of.
+	refusal func(QueueID, error)
 
 	mu     sync.Mutex
 	queues map[QueueID]*memoryQueue
 	last   QueueID // the highest one ever described
+	// refused are the queues whose batches are refused, and why.
+	refused map[QueueID]error
 	// calls are what is to be called back, by one goroutine that exists while
 	// calling is set.
 	calls   []func()
@@ -37,9 +45,10 @@ type memoryLane struct {
 	messages map[Position]Stored
 }
 
-// Load implements Store.
+// Load implements Store. It opens it again.
 func (s *Memory) Load(f func(StoredQueue) error) (QueueID, error) {
 	s.mu.Lock()
+	s.refused = nil
 	var all []StoredQueue
 	for _, id := range slices.Sorted(maps.Keys(s.queues)) {
 		all = append(all, s.queues[id].stored(id))
@@ -80,12 +89,65 @@ func (s *Memory) Apply(b Batch, done func(error)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err == nil {
+		err = s.refuse(b)
+	}
+	if err == nil {
 		for i := range b {
 			s.step(&b[i])
 		}
 	}
 	if done != nil {
 		s.call(func() { done(err) })
+	}
+}
+
+// MaxBatch implements Store.
+func (s *Memory) MaxBatch() int {
+	if s.Limit > 0 {
+		return s.Limit
+	}
+	return 1 << 30
+}
+
+// OnRefusal implements Store.
+func (s *Memory) OnRefusal(f func(QueueID, error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refusal = f
+}
+
+// refuse tells why a batch is refused, nil if it is not. s.mu is held.
+func (s *Memory) refuse(b Batch) (err error) {
+	if b.OnlyDrops() {
+		return nil
+	}
+	for i := range b {
+		if err = s.refused[b[i].Queue]; err != nil {
+			break
+		}
+	}
+	if n := b.Size(); err == nil && n > s.MaxBatch() {
+		err = fmt.Errorf("a batch has %d bytes, more than %d", n, s.MaxBatch())
+	}
+	if err != nil {
+		s.poison(b, err)
+	}
+	return err
+}
+
+func (s *Memory) poison(b Batch, why error) {
+	for i := range b {
+		id := b[i].Queue
+		if s.refused[id] != nil {
+			continue
+		}
+		if s.refused == nil {
+			s.refused = make(map[QueueID]error)
+		}
+		s.refused[id] = why
+		if f := s.refusal; f != nil {
+			s.call(func() { f(id, why) })
+		}
 	}
 }
 

@@ -56,11 +56,12 @@ type queue struct {
 	takers int           // who takes messages without being a consumer
 	paged  chan struct{} // closed when a page has come, if somebody waits for it
 	asked  []question    // what is to be read once out was applied
-	out    *Batch        // what is to be applied before the lock is let go; nil: nothing
+	out    *gathering    // what is to be applied before the lock is let go; nil: nothing
 	dead   []deadLetter  // what is to be moved once it is
 	moving int           // of those that were dead, not yet in their new queue
 	taken  int           // of count: in no list, as a Move has them
 	faulty bool          // count and lists were found to disagree; see sound
+	failed error         // the Store refuses changes; see fail
 	// waiting are the senders that wait for room; nil: none does.
 	waiting *waitingLine
 	debt    Extent // what DropHead could not give up yet
@@ -85,6 +86,13 @@ type queue struct {
 // ErrQueueFull is why a message was refused: its queue is at the limits of its
 // policy.
 var ErrQueueFull = errors.New("the queue is full")
+
+// ErrTooLarge is why a message or a transaction was refused that the store
+// cannot write as one. Nothing of it has happened.
+var ErrTooLarge = errors.New("it is larger than the store writes as one")
+
+// ErrQueueFailed wraps why a queue takes part in nothing any more.
+var ErrQueueFailed = errors.New("the store has refused a change of the queue, which ends until the broker is started again")
 
 // A verdict is what a queue says to a message.
 type verdict struct {
@@ -135,7 +143,7 @@ func (q *queue) pushDurably(m *Message, done func(error), p *Publisher) (there b
 // offer is pushDurably with the lock held.
 func (q *queue) offer(m *Message, done func(error), p *Publisher) (taken bool, full *queue) {
 	if p != nil {
-		v := q.admit(application{Extent: Extent{1, m.Size()}, keep: q.keeps(m), p: p})
+		v := q.admit(q.applies(m, p))
 		if v.full != nil {
 			return false, v.full
 		}
@@ -206,6 +214,7 @@ func (q *queue) append(m *Message, s State) {
 	}
 	q.mark(m)
 	if e.stored() {
+		q.fit(m.Size() + opSize)
 		q.describe()
 		q.do(Op{Kind: Put, Queue: q.id, At: e.position(), Message: m, Size: m.Size(), State: s})
 	}
@@ -258,7 +267,7 @@ func (q *queue) lane(priority uint8) *lane {
 // pump delivers while there is a message and a consumer with credit. The lock
 // is held.
 func (q *queue) pump() {
-	for q.line.len() > 0 {
+	for q.line.len() > 0 && q.failed == nil {
 		e, ok := q.next()
 		if !ok {
 			return

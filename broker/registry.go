@@ -20,7 +20,9 @@ type queues struct {
 	log      *slog.Logger
 	policies atomic.Pointer[Policies]
 	ids      atomic.Uint64 // the last QueueID
-	batches  sync.Pool     // of *Batch
+	batches  sync.Pool     // of *gathering
+	maxBatch int           // the Store's
+	split    int           // about how large a batch gets that need not be one
 	many     atomic.Bool   // there are more than manyQueues
 	limit    int           // takes the place of windowMessages; 0: none
 
@@ -39,7 +41,12 @@ type queues struct {
 func newQueues(o Options, stats *Stats) *queues {
 	qs := &queues{store: o.Store, stats: stats, timers: o.Timers, clock: o.Clock, log: o.Log, limit: o.window, byKey: make(map[string]*queue)}
 	qs.policies.Store(&o.Policies)
-	qs.batches.New = func() any { b := make(Batch, 0, 8); return &b }
+	qs.batches.New = func() any { return &gathering{batch: make(Batch, 0, 8)} }
+	if qs.store != nil {
+		qs.maxBatch = qs.store.MaxBatch()
+		qs.split = min(splitSize, qs.maxBatch)
+		qs.store.OnRefusal(qs.fail)
+	}
 	return qs
 }
 
@@ -59,14 +66,14 @@ func (qs *queues) window() Extent {
 }
 
 // recycle takes back a batch that was applied.
-func (qs *queues) recycle(b *Batch) {
+func (qs *queues) recycle(g *gathering) {
 	const most = 1024
-	if cap(*b) > most {
+	if cap(g.batch) > most {
 		return
 	}
-	clear(*b)
-	*b = (*b)[:0]
-	qs.batches.Put(b)
+	clear(g.batch)
+	g.batch, g.size, g.whole = g.batch[:0], 0, false
+	qs.batches.Put(g)
 }
 
 // get returns the queue of that name, and makes it if there is none.
@@ -121,7 +128,7 @@ func (qs *queues) vanish(q *queue) {
 		return
 	}
 	q.mu.Lock()
-	idle := q.empty() && !q.gone
+	idle := q.empty() && !q.gone && q.failed == nil
 	q.mu.Unlock()
 	if !idle {
 		return
@@ -130,7 +137,7 @@ func (qs *queues) vanish(q *queue) {
 	defer qs.mu.Unlock()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.empty() && !q.gone && q.sound() {
+	if q.empty() && !q.gone && q.failed == nil && q.sound() {
 		qs.take(q)
 		if q.described {
 			q.do(Op{Kind: Vanish, Queue: q.id})

@@ -13,6 +13,18 @@ type Store interface {
 	// above it.
 	Load(f func(StoredQueue) error) (next QueueID, err error)
 
+	// MaxBatch is how large a batch may be, by Batch.Size: one within it is
+	// never refused for its size. It does not change.
+	MaxBatch() int
+
+	// OnRefusal is called once, before Load. The Store calls f for each queue
+	// of a batch that it has refused, as being too large or against the rules
+	// below. Whoever applied it may have gone on as if it was done, so later
+	// batches for these queues are refused as well, but for Drops, until
+	// the Store is opened again: nothing is confirmed that it would not have.
+	// A Store that fails as a whole refuses everything, and does not call f.
+	OnRefusal(f func(q QueueID, why error))
+
 	// Apply makes the whole batch permanent or nothing of it, and then calls
 	// done, if it is not nil, once: with nil as soon as the batch will survive
 	// a crash of the machine (or as little as the Store was told to promise),
@@ -37,6 +49,39 @@ type QueueID uint64
 
 // A Batch is what a Store does as one.
 type Batch []Op
+
+// Size is what a batch counts as, in bytes, against Store.MaxBatch: at least
+// what it takes in a Store.
+func (b Batch) Size() (n int) {
+	for i := range b {
+		n += b[i].size()
+	}
+	return n
+}
+
+// opSize is more than a step takes beside what it points to.
+const opSize = 128
+
+func (o *Op) size() int {
+	n := opSize
+	if o.Kind == Put {
+		n += o.Message.Size()
+	}
+	if o.Meta != nil {
+		n += len(AppendQueueMeta(nil, *o.Meta))
+	}
+	return n
+}
+
+// OnlyDrops tells whether a batch does nothing but forget queues.
+func (b Batch) OnlyDrops() bool {
+	for i := range b {
+		if b[i].Kind != Drop {
+			return false
+		}
+	}
+	return true
+}
 
 // An Op is one step of a Batch.
 type Op struct {

@@ -15,6 +15,13 @@ func TestMemory(t *testing.T) {
 	})
 }
 
+func TestMemoryRefusal(t *testing.T) {
+	storetest.RunRefusal(t, func(*testing.T) func() broker.Store {
+		s := &broker.Memory{Limit: 64 << 10}
+		return func() broker.Store { return s }
+	})
+}
+
 func TestMemoryFails(t *testing.T) {
 	full := errors.New("disk full")
 	s := &broker.Memory{Fail: func() error { return full }}

@@ -141,6 +141,9 @@ func (t *Transaction) finish(queues []*queue) {
 func (c *consumer) claim(tag uint64) (tags []uint64, err error) {
 	c.q.mu.Lock()
 	defer c.q.unlock()
+	if c.q.failed != nil {
+		return nil, c.q.failed
+	}
 	first, last := c.find(tag)
 	for i := first; i < last; i++ {
 		if d := c.held.at(i); d.settle == pending {

@@ -103,5 +103,8 @@ func asFault(err error) (f *Fault, ok bool) {
 		}
 		return &Fault{Word: InvalidDestination, Text: e.Text}, true
 	}
+	if errors.Is(err, broker.ErrQueueFailed) {
+		return fault(StorageFailed, "The storage of this queue has refused a change; nothing was done. It is in order again when the broker is started again; its log says more."), true
+	}
 	return nil, false
 }

@@ -127,6 +127,9 @@ func (s *Session) whenCommitted(tx *transaction, receipt string) func(error) {
 
 // fault is why a transaction was not committed.
 func (tx *transaction) fault(err error) *Fault {
+	if errors.Is(err, broker.ErrTooLarge) {
+		return fault(TransactionTooLarge, "Nothing of the transaction has happened: it is larger than the storage can write as one. Send it in parts.")
+	}
 	if !errors.Is(err, broker.ErrQueueFull) {
 		return fault(StorageFailed, "The transaction could not be stored, and none of it may have happened; try again later. "+
 			"The broker's log says what its storage lacks.")

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	cockroach "github.com/cockroachdb/pebble/v2"
+
+	"hoofbeat/broker"
 )
 
 // commitLoop is the committer. It takes whatever was applied since it took the
@@ -159,8 +161,14 @@ func (c *committer) encode(g *group, first, n int) error {
 	ops := g.ops[g.start(first):g.applications[first+n-1].end]
 	c.ops = len(ops)
 	c.s.metrics.ops.Add(int64(len(ops)))
-	c.s.metrics.elided.Add(int64(c.elider.elide(ops)))
 	clear(c.refused)
+	for i := first; i < first+n; i++ {
+		c.measure(g, i)
+	}
+	if len(c.refused) == 0 && len(c.s.refused) == 0 {
+		// Where some are refused, others must not have been made void by them.
+		c.s.metrics.elided.Add(int64(c.elider.elide(ops)))
+	}
 	c.s.state.Lock()
 	defer c.s.state.Unlock()
 	if c.encoder.batch == nil {
@@ -168,8 +176,8 @@ func (c *committer) encode(g *group, first, n int) error {
 	}
 	for i := first; i < first+n; i++ {
 		ops := g.ops[g.start(i):g.applications[i].end]
-		if err := c.encoder.refusal(ops); err != nil {
-			c.refuse(i, err)
+		if err := firstError(c.refused[i], c.encoder.refusal(ops)); err != nil {
+			c.refuse(i, ops, err)
 		} else if err := c.encoder.apply(ops); err != nil {
 			return err
 		}
@@ -177,12 +185,42 @@ func (c *committer) encode(g *group, first, n int) error {
 	return c.encoder.counters()
 }
 
-func (c *committer) refuse(i int, err error) {
-	c.s.options.Log.Error("A batch cannot be stored.", "error", err)
-	if c.refused == nil {
-		c.refused = make(map[int]error)
+// measure refuses an application that is too large.
+func (c *committer) measure(g *group, i int) {
+	b := broker.Batch(g.ops[g.start(i):g.applications[i].end])
+	if size := b.Size(); size > c.s.options.maxBatch {
+		c.refused = with(c.refused, i, fmt.Errorf("%d bytes are more than can be written as one, which are %d", size, c.s.options.maxBatch))
 	}
-	c.refused[i] = err
+}
+
+// refuse is called for steps that are not done, and makes all later ones for
+// their queues be refused, too.
+func (c *committer) refuse(i int, ops []broker.Op, err error) {
+	s := c.s
+	s.options.Log.Error("A batch cannot be stored. Its queues take no changes until the broker is started again.", "error", err)
+	c.refused = with(c.refused, i, err)
+	for _, op := range ops {
+		if op.Kind != 0 && s.refused[op.Queue] == nil {
+			s.refused = with(s.refused, op.Queue, err)
+			s.tellRefusal(op.Queue, err)
+		}
+	}
+}
+
+func with[K comparable, V any](m map[K]V, k K, v V) map[K]V {
+	if m == nil {
+		m = make(map[K]V)
+	}
+	m[k] = v
+	return m
+}
+
+func (s *Store) tellRefusal(id broker.QueueID, why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.refusal; f != nil {
+		s.tell(func(err error) { f(id, err) }, why)
+	}
 }
 
 // write commits a batch, and calls visible when it can be read, which is

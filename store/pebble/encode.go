@@ -27,7 +27,8 @@ type laneID struct {
 	lane  broker.Lane
 }
 
-// maxBatch bounds what is written as one, in bytes. Pebble ends at 4 GiB.
+// maxBatch bounds what is written as one, by broker.Batch.Size. Pebble ends at
+// 4 GiB.
 const maxBatch = 1 << 30
 
 // idBlock is how many ids are reserved at once. So many are lost in a crash,
@@ -46,13 +47,16 @@ func (e *encoder) apply(ops []broker.Op) error {
 
 // refusal gives the reason why steps cannot be done.
 func (e *encoder) refusal(ops []broker.Op) error {
-	size := e.batch.Len()
+	if broker.Batch(ops).OnlyDrops() {
+		return nil
+	}
 	for i := range ops {
 		op := &ops[i]
-		size += opSize
+		if why := e.s.refused[op.Queue]; why != nil {
+			return why
+		}
 		switch q := e.s.queues[op.Queue]; op.Kind {
 		case broker.Put:
-			size += op.Message.Size()
 			if q == nil && !described(ops[:i], op.Queue) {
 				return fmt.Errorf("queue %d was not described before its first message", op.Queue)
 			}
@@ -61,9 +65,6 @@ func (e *encoder) refusal(ops []broker.Op) error {
 				return fmt.Errorf("queue %d is %s and cannot become %s", op.Queue, q.meta.Destination, op.Meta.Destination)
 			}
 		}
-	}
-	if size > maxBatch {
-		return fmt.Errorf("%d bytes are more than can be written as one, which are %d", size, maxBatch)
 	}
 	return nil
 }

@@ -47,11 +47,14 @@ type Options struct {
 
 	// misuse hears of deletions that Pebble could not make sense of. For tests.
 	misuse func(cockroach.PossibleAPIMisuseInfo)
+	// maxBatch takes the place of the constant of that name. For tests.
+	maxBatch int
 }
 
 func (o Options) withDefaults() Options {
 	o.SyncInterval = cmp.Or(o.SyncInterval, time.Second)
 	o.Cache = cmp.Or(o.Cache, 8<<20)
+	o.maxBatch = cmp.Or(o.maxBatch, maxBatch)
 	o.MemTable = cmp.Or(o.MemTable, 16<<20)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -75,7 +75,11 @@ type Store struct {
 	// alone changes it, but for the reader, which changes heads.
 	state  sync.Mutex
 	queues map[broker.QueueID]*queue
-	ids    broker.QueueID // no higher one was ever used
+	// refused are the queues whose batches are refused, and why. It belongs to
+	// the committer.
+	refused map[broker.QueueID]error
+	refusal func(broker.QueueID, error) // set before the first Apply
+	ids     broker.QueueID              // no higher one was ever used
 }
 
 // An outcome is to be called back.
@@ -108,6 +112,16 @@ func (s *Store) stored(id broker.QueueID) (broker.StoredQueue, bool) {
 		return broker.StoredQueue{}, false
 	}
 	return q.stored(), true
+}
+
+// MaxBatch implements broker.Store.
+func (s *Store) MaxBatch() int { return s.options.maxBatch }
+
+// OnRefusal implements broker.Store.
+func (s *Store) OnRefusal(f func(broker.QueueID, error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refusal = f
 }
 
 // Apply implements broker.Store.

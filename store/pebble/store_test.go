@@ -114,6 +114,9 @@ func TestRefused(t *testing.T) {
 			t.Errorf("the error is %v", err)
 		}
 	}
+	mustClose(t, s)
+	mustCheck(t, "data", fs)
+	s = mustOpen(t, "data", Options{FS: fs})
 	storetest.Apply(t, s, storetest.Describe(1, a), put)
 	mustClose(t, s)
 	mustCheck(t, "data", fs)

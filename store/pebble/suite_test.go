@@ -49,7 +49,12 @@ func mustCheck(tb testing.TB, dir string, fs vfs.FS) {
 }
 
 func disks(t *testing.T, newFS func(t *testing.T) (string, vfs.FS), o Options) {
-	storetest.Run(t, func(t *testing.T) func() broker.Store {
+	storetest.Run(t, diskOf(newFS, o))
+}
+
+// diskOf gives stores one after the other on the same disk.
+func diskOf(newFS func(t *testing.T) (string, vfs.FS), o Options) func(t *testing.T) func() broker.Store {
+	return func(t *testing.T) func() broker.Store {
 		dir, fs := newFS(t)
 		o := o
 		o.FS = fs
@@ -62,7 +67,7 @@ func disks(t *testing.T, newFS func(t *testing.T) (string, vfs.FS), o Options) {
 			last = mustOpen(t, dir, o)
 			return last
 		}
-	})
+	}
 }
 
 func onDisk(t *testing.T) (string, vfs.FS)   { return t.TempDir(), nil }
@@ -70,6 +75,9 @@ func inMemory(t *testing.T) (string, vfs.FS) { return "data", vfs.NewMem() }
 
 func TestStoreOnDisk(t *testing.T)   { disks(t, onDisk, Options{}) }
 func TestStoreInMemory(t *testing.T) { disks(t, inMemory, small(Options{})) }
+func TestStoreRefusal(t *testing.T) {
+	storetest.RunRefusal(t, diskOf(inMemory, small(Options{maxBatch: 64 << 10})))
+}
 func TestStoreInterval(t *testing.T) { disks(t, inMemory, small(Options{Sync: SyncInterval})) }
 func TestStoreNever(t *testing.T)    { disks(t, inMemory, small(Options{Sync: SyncNever})) }
 
