@@ -20,6 +20,9 @@ type Options struct {
 	Clock func() time.Time
 	Log   *slog.Logger // nil: nothing is logged
 
+	// Quotas bound how many queues clients can make.
+	Quotas Quotas
+
 	window int // how many messages a lane has in memory; 0: windowMessages
 }
 
@@ -46,6 +49,7 @@ func New(o Options) (*Broker, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	b.queues = newQueues(o, &b.stats)
+	b.queues.book.quotas = o.Quotas
 	if o.Store == nil {
 		return b, nil
 	}
@@ -100,12 +104,17 @@ type Publisher struct {
 	route  route
 	queue  *queue  // the last one that was sent to; it may have vanished
 	waits  *waiter // its place in a line of senders; nil: it does not wait
+	user   string  // on whose account queues are made
 }
 
 // NewPublisher returns a Publisher of b.
 func (b *Broker) NewPublisher() *Publisher {
 	return &Publisher{broker: b, tally: b.stats.nextTally()}
 }
+
+// ActFor makes the queues that p makes from now on count for a user's quotas.
+// Without it they count for nobody's.
+func (p *Publisher) ActFor(user string) { p.user = user }
 
 // Send routes a message. To a topic it goes to all who subscribe at this
 // moment; to a queue, it is kept until a consumer has acknowledged it. Then
@@ -138,24 +147,46 @@ func (p *Publisher) send(m *Message, done func(error)) (full *queue) {
 		p.broker.reply(m)
 		finished(done, nil)
 	default:
-		for there := false; !there; {
-			if there, full = p.queueOf(m.to).pushDurably(m, done, p); !there {
-				p.queue = nil
-			}
-		}
+		return p.enqueue(m, done)
 	}
-	return full
+	return nil
+}
+
+// enqueue puts a message into a queue.
+func (p *Publisher) enqueue(m *Message, done func(error)) (full *queue) {
+	for {
+		q, err := p.queueOf(m.to)
+		if err != nil {
+			p.refuse(err, done)
+			return nil
+		}
+		there, full := q.pushDurably(m, done, p)
+		if there {
+			return full
+		}
+		p.queue = nil
+	}
 }
 
 // Close gives up p's place in a line of senders. It is called last, by whoever
 // calls Send.
 func (p *Publisher) Close() { p.stopWaiting() }
 
-func (p *Publisher) queueOf(d Destination) *queue {
+// refuse counts and reports a message that nobody takes.
+func (p *Publisher) refuse(err error, done func(error)) {
+	p.tally.countSent(1)
+	p.broker.stats.refused(1, err)
+	finished(done, err)
+}
+
+func (p *Publisher) queueOf(d Destination) (q *queue, err error) {
 	if p.queue == nil || p.queue.dest.Key() != d.Key() {
-		p.queue = p.broker.queues.get(d)
+		if q, err = p.broker.queues.getFor(d, p.user); err != nil {
+			return nil, err
+		}
+		p.queue = q
 	}
-	return p.queue
+	return p.queue, nil
 }
 
 func (p *Publisher) publish(m *Message, done func(error)) (full *queue) {
@@ -191,8 +222,8 @@ func (b *Broker) reply(m *Message) {
 }
 
 // Subscribe starts a subscription; messages may be delivered before it
-// returns. The caller ends it with Unsubscribe. The error is ErrOtherTopic, of
-// a durable subscription.
+// returns. The caller ends it with Unsubscribe, also after an error, which is
+// ErrOtherTopic, of a durable subscription, or a QuotaError.
 func (b *Broker) Subscribe(o SubscribeOptions) (*Subscription, error) {
 	s := &Subscription{broker: b, dest: o.Destination, sink: o.Sink}
 	b.stats.Subscriptions.Add(1)
@@ -205,10 +236,19 @@ func (b *Broker) Subscribe(o SubscribeOptions) (*Subscription, error) {
 		}
 		b.topics.add(s)
 	default:
-		for !b.consume(s, b.queues.get(o.Destination), o) {
-		}
+		return s, b.take(s, o)
 	}
 	return s, nil
+}
+
+// take subscribes s to a queue.
+func (b *Broker) take(s *Subscription, o SubscribeOptions) error {
+	for {
+		q, err := b.queues.getFor(o.Destination, o.User)
+		if err != nil || b.consume(s, q, o) {
+			return err
+		}
+	}
 }
 
 func (b *Broker) consume(s *Subscription, q *queue, o SubscribeOptions) bool {
@@ -217,10 +257,10 @@ func (b *Broker) consume(s *Subscription, q *queue, o SubscribeOptions) bool {
 }
 
 // MakeTemporary makes the temporary queue of that name, which keeps at most
-// backlog bytes (0: any number) and exists until [Broker.DropTemporary]. It reports whether
-// there was none.
-func (b *Broker) MakeTemporary(d Destination, backlog int) bool {
-	return b.queues.makeTemporary(d, backlog)
+// backlog bytes (0: any number) and exists until [Broker.DropTemporary], on a
+// user's account. The error is a QuotaError.
+func (b *Broker) MakeTemporary(d Destination, user string, backlog int) error {
+	return b.queues.makeTemporary(d, user, backlog)
 }
 
 // DropTemporary removes a temporary queue with all that it holds.

@@ -147,6 +147,7 @@ const (
 	hasAbandoned
 	isExpiring
 	isKept
+	hasOwner
 
 	queueParts = 1<<iota - 1
 )
@@ -170,6 +171,10 @@ func AppendQueueMeta(dst []byte, q QueueMeta) []byte {
 		dst[at] |= hasAbandoned
 		dst = binary.AppendUvarint(dst, uint64(q.Abandoned))
 	}
+	if q.Owner != "" {
+		dst[at] |= hasOwner
+		dst = append(binary.AppendUvarint(dst, uint64(len(q.Owner))), q.Owner...)
+	}
 	return dst
 }
 
@@ -183,6 +188,9 @@ func ParseQueueMeta(b []byte) (QueueMeta, error) {
 	}
 	if parts&hasAbandoned != 0 {
 		q.Abandoned = r.millis()
+	}
+	if parts&hasOwner != 0 {
+		q.Owner = r.text()
 	}
 	if r.bad || len(r.rest) > 0 || parts&^queueParts != 0 {
 		return QueueMeta{}, fmt.Errorf("%w: the description of a queue", ErrRecord)
@@ -225,6 +233,17 @@ func (r *reader) millis() int64 { return int64(r.number(1<<63 - 1)) }
 
 func (r *reader) state() State {
 	return State{Attempts: uint16(r.number(1<<16 - 1)), Failures: uint16(r.number(1<<16 - 1))}
+}
+
+func (r *reader) text() string {
+	n := int(r.number(uint64(len(r.rest))))
+	if n > len(r.rest) {
+		r.fail()
+		return ""
+	}
+	s := string(r.rest[:n])
+	r.rest = r.rest[n:]
+	return s
 }
 
 func (r *reader) destination() Destination {

@@ -11,18 +11,19 @@ type commitment struct {
 	targets [][]*queue
 	graves  map[*queue]*queue // where the dead of a queue go, if they go anywhere
 	locked  []*queue          // in their order
+	err     error             // why a message has no queue to go to
 }
 
 // lock finds and locks the queues. One may have vanished between the two; then
 // it is done again with the registry's lock held, which keeps all of them.
 func (c *commitment) lock() {
-	c.find(c.qs.get)
+	c.find(c.qs.getFor)
 	if c.lockFound() {
 		return
 	}
 	c.qs.mu.Lock()
 	defer c.qs.mu.Unlock()
-	c.find(c.qs.got)
+	c.find(c.qs.gotFor)
 	c.lockFound()
 }
 
@@ -42,13 +43,19 @@ func (c *commitment) lockFound() bool {
 }
 
 // find gathers the queues. get gives those with names.
-func (c *commitment) find(get func(Destination) *queue) {
+func (c *commitment) find(get func(d Destination, user string) (*queue, error)) {
+	c.err = nil
 	c.targets, c.graves, c.locked = make([][]*queue, len(c.t.messages)), make(map[*queue]*queue), nil
 	now := c.qs.now()
 	for i, m := range c.t.messages {
 		switch m.to.Kind {
 		case Queue:
-			c.targets[i] = []*queue{get(m.to)}
+			q, err := get(m.to, c.t.publisher.user)
+			if err != nil {
+				c.err = err
+				continue
+			}
+			c.targets[i] = []*queue{q}
 		case Topic, User:
 			c.targets[i] = c.t.publisher.routeOf(m.to).durable
 		}
@@ -62,7 +69,7 @@ func (c *commitment) find(get func(Destination) *queue) {
 		c.locked = append(c.locked, q)
 		if cl.how != acknowledged {
 			if to := q.deadLetters(); to.Kind != 0 {
-				c.graves[q] = get(to)
+				c.graves[q], _ = get(to, "")
 				c.locked = append(c.locked, c.graves[q])
 			}
 		}
@@ -79,6 +86,9 @@ func (q *queue) deadLetters() Destination {
 
 // admit asks the queues whether the messages may come in.
 func (c *commitment) admit() verdict {
+	if c.err != nil {
+		return verdict{err: c.err}
+	}
 	wants := c.wants()
 	if err := c.tooLarge(); err != nil {
 		return verdict{err: err}

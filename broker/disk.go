@@ -56,7 +56,15 @@ func (q *queue) describe() {
 }
 
 func (q *queue) redescribe() {
-	q.do(Op{Kind: Describe, Queue: q.id, Meta: &QueueMeta{Destination: q.dest, Topic: q.topic, Abandoned: q.abandoned, Expiring: q.expiring, Kept: q.kept}})
+	q.do(Op{Kind: Describe, Queue: q.id, Meta: &QueueMeta{Destination: q.dest, Topic: q.topic, Abandoned: q.abandoned, Expiring: q.expiring, Kept: q.kept, Owner: q.owned()}})
+}
+
+// owned is the owner to store: that of a durable subscription is in its name.
+func (q *queue) owned() string {
+	if q.dest.Kind == Durable {
+		return ""
+	}
+	return q.maker
 }
 
 // remove makes the Store forget a message that has left the queue.

@@ -20,11 +20,14 @@ var (
 )
 
 // MakeDurable makes a durable subscription of that name to a topic, which may
-// be a pattern, if there is none. The error is ErrOtherTopic; else done, if it
+// be a pattern, if there is none. Errors are ErrOtherTopic and a QuotaError; else done, if it
 // is not nil, is called as by [Publisher.Send] when the subscription is as
 // safe as its policy promises.
 func (b *Broker) MakeDurable(d, topic Destination, done func(error)) error {
-	q := b.durable(d, topic)
+	q, err := b.durable(d, topic)
+	if err != nil {
+		return err
+	}
 	if q.topic.Key() != topic.Key() {
 		return fmt.Errorf("%w: %s", ErrOtherTopic, q.topic)
 	}
@@ -41,7 +44,10 @@ func (b *Broker) MakeDurable(d, topic Destination, done func(error)) error {
 // none.
 func (b *Broker) attach(s *Subscription, o SubscribeOptions) error {
 	for {
-		q := b.durable(o.Durable, o.Destination)
+		q, err := b.durable(o.Durable, o.Destination)
+		if err != nil {
+			return err
+		}
 		if q.topic.Key() != o.Destination.Key() {
 			return fmt.Errorf("%w: %s", ErrOtherTopic, q.topic)
 		}
@@ -52,17 +58,23 @@ func (b *Broker) attach(s *Subscription, o SubscribeOptions) error {
 }
 
 // durable gives a durable subscription's queue, and makes it if there is none.
-func (b *Broker) durable(d, topic Destination) *queue {
+// The error is a QuotaError.
+func (b *Broker) durable(d, topic Destination) (*queue, error) {
 	qs := b.queues
 	if q := qs.lookup(d.Key()); q != nil {
-		return q
+		return q, nil
 	}
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
 	if q := qs.byKey[d.Key()]; q != nil {
-		return q
+		return q, nil
+	}
+	user, _, _ := d.Subscriber()
+	if err := qs.book.admit(Durable, user); err != nil {
+		return nil, err
 	}
 	q := qs.make(d)
+	q.maker = user
 	q.topic, q.policy = topic, qs.policies.Load().For(topic)
 	q.abandoned = qs.now()
 	if qs.store != nil && q.policy.Durable {
@@ -71,7 +83,7 @@ func (b *Broker) durable(d, topic Destination) *queue {
 	}
 	b.bind(q)
 	qs.enter(q)
-	return q
+	return q, nil
 }
 
 // bind lets a durable subscription's queue, which nobody else knows yet, take

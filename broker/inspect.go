@@ -25,7 +25,8 @@ type QueueInfo struct {
 	// Oldest is when the message at the head arrived, in ms since the epoch;
 	// 0: there is none, or only the Store knows it.
 	Oldest    int64
-	Abandoned int64 // see QueueMeta
+	Abandoned int64  // see QueueMeta
+	Owner     string // the user who has it in the user's quota; "": nobody
 	Policy    Policy
 }
 
@@ -35,7 +36,7 @@ func (i QueueInfo) OverLimits() bool {
 }
 
 func (q *queue) info() QueueInfo {
-	i := QueueInfo{Destination: q.dest, Topic: q.topic, Depth: q.depth()}
+	i := QueueInfo{Destination: q.dest, Topic: q.topic, Owner: q.maker, Depth: q.depth()}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	i.Flow = q.flow

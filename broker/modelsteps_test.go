@@ -307,8 +307,8 @@ func (m *model) makeTemporary(c *modelClient) {
 	c.temp = newModelQueue(ReplyTo(d), d, false)
 	c.temp.exists = true
 	m.note("%s makes %s", c.owner.User, c.temp.text)
-	if !m.b.MakeTemporary(d, 0) {
-		m.fail("the temporary queue is there already")
+	if err := m.b.MakeTemporary(d, "", 0); err != nil {
+		m.fail("%v", err)
 	}
 }
 

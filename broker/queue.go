@@ -24,7 +24,8 @@ type queue struct {
 	// broker whose that is.
 	binding *Subscription
 	broker  *Broker
-	place   int // in queues.list; guarded by the registry's lock
+	maker   string // the user who owns it: made it first, or subscribes durably; "": nobody
+	place   int    // in queues.list; guarded by the registry's lock
 	// surveyed is the number of the last Survey that has seen it; guarded by
 	// the surveyor's lock.
 	surveyed uint64

@@ -31,6 +31,7 @@ type queues struct {
 	mu    sync.RWMutex
 	byKey map[string]*queue
 	list  []*queue // the same, each at its place
+	book  quotaBook
 
 	// passing has the queues of topics' subscriptions that acknowledge, which
 	// are not registered. It locks for itself.
@@ -76,28 +77,37 @@ func (qs *queues) recycle(g *gathering) {
 	qs.batches.Put(g)
 }
 
-// get returns the queue of that name, and makes it if there is none.
+// get returns the queue of that name, and makes it, for the broker itself, if
+// there is none.
 func (qs *queues) get(d Destination) *queue {
-	key := d.Key()
-	qs.mu.RLock()
-	q := qs.byKey[key]
-	qs.mu.RUnlock()
-	if q != nil {
-		return q
+	q, _ := qs.getFor(d, "") // no quota is for the broker
+	return q
+}
+
+// getFor is get on behalf of a user. The error is a QuotaError.
+func (qs *queues) getFor(d Destination, user string) (*queue, error) {
+	if q := qs.lookup(d.Key()); q != nil {
+		return q, nil
 	}
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
-	return qs.got(d)
+	return qs.gotFor(d, user)
 }
 
-// got is get with the lock held.
-func (qs *queues) got(d Destination) *queue {
-	q := qs.byKey[d.Key()]
-	if q == nil {
-		q = qs.make(d)
-		qs.enter(q)
+// gotFor is getFor with the lock held.
+func (qs *queues) gotFor(d Destination, user string) (*queue, error) {
+	if q := qs.byKey[d.Key()]; q != nil {
+		return q, nil
 	}
-	return q
+	if user != "" {
+		if err := qs.book.admit(d.Kind, user); err != nil {
+			return nil, err
+		}
+	}
+	q := qs.make(d)
+	q.maker = user
+	qs.enter(q)
+	return q, nil
 }
 
 // lookup returns the queue of that name, nil if there is none.
@@ -118,6 +128,7 @@ func (qs *queues) enter(q *queue) {
 	qs.byKey[q.dest.Key()] = q
 	q.place = len(qs.list)
 	qs.list = append(qs.list, q)
+	qs.book.add(q.dest.Kind, q.maker, 1)
 	qs.many.Store(len(qs.byKey) > manyQueues)
 }
 
@@ -162,6 +173,7 @@ func (qs *queues) take(q *queue) {
 	q.announceRoom()
 	delete(qs.byKey, q.dest.Key())
 	qs.unlist(q)
+	qs.book.add(q.dest.Kind, q.maker, -1)
 }
 
 // end drops what waits in the queue, which takes nothing any more. What
@@ -207,16 +219,17 @@ func (qs *queues) unlist(q *queue) {
 }
 
 // makeTemporary makes a connection's queue, unless there is one.
-func (qs *queues) makeTemporary(d Destination, backlog int) bool {
+func (qs *queues) makeTemporary(d Destination, user string, backlog int) error {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
 	if qs.byKey[d.Key()] != nil {
-		return false
+		return nil
 	}
-	q := qs.make(d)
-	q.backlog = backlog
-	qs.enter(q)
-	return true
+	q, err := qs.gotFor(d, user)
+	if err == nil {
+		q.backlog = backlog
+	}
+	return err
 }
 
 // drop removes a queue with all that it holds.
@@ -234,7 +247,10 @@ func (qs *queues) drop(key string) {
 func (qs *queues) restore(s StoredQueue) *queue {
 	q := qs.make(s.Meta.Destination)
 	q.id, q.topic, q.described, q.expiring, q.abandoned, q.seq = s.ID, s.Meta.Topic, true, s.Meta.Expiring, s.Meta.Abandoned, s.LastSeq
-	q.kept = s.Meta.Kept
+	q.kept, q.maker = s.Meta.Kept, s.Meta.Owner
+	if q.dest.Kind == Durable {
+		q.maker, _, _ = q.dest.Subscriber()
+	}
 	if s.Meta.Topic.Kind != 0 {
 		q.policy = qs.policies.Load().For(s.Meta.Topic)
 	}

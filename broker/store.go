@@ -176,6 +176,9 @@ type QueueMeta struct {
 	// Kept says that the queue was made by an operator, and stays while it is
 	// empty.
 	Kept bool
+	// Owner is the user who made the queue first and has it in the user's quota;
+	// "": nobody. Durable subscriptions have it in their Destination.
+	Owner string
 }
 
 // A StoredQueue is a queue that a Store kept.

@@ -88,6 +88,8 @@ type SubscribeOptions struct {
 	// subscriber attaches, and which is made if there is none; the zero value:
 	// none. Several may attach to one and share its messages.
 	Durable Destination
+	// User is on whose account a queue is made, if there is none; "": nobody's.
+	User string
 	// Backlog bounds, in bytes, what is kept for a subscriber that has a queue
 	// of its own, because it acknowledges what it gets from a topic. 0 means
 	// no bound.

@@ -116,13 +116,20 @@ type Limits struct {
 	FramesPerTransaction          int
 	TransactionBytesPerConnection int
 	SendRatePerConnection         Rate // 0 events: no limit
-	OutboundBytesPerConnection    int
-	MemoryPerConnection           int    // if it is less than one of the others, the largest of them counts
-	SlowConsumer                  string // disconnect, drop-newest or drop-oldest
-	Prefetch                      int
-	DrainTimeout                  time.Duration
-	DrainDelay                    time.Duration // before DrainTimeout begins; 0: none
-	RetryAfter                    time.Duration // the longest that is told; 0: none is
+	// Quotas; 0: no limit.
+	Queues                      int
+	QueuesPerUser               int
+	DurableSubscriptions        int
+	DurableSubscriptionsPerUser int
+	TemporaryQueues             int
+	TemporaryQueuesPerUser      int
+	OutboundBytesPerConnection  int
+	MemoryPerConnection         int    // if it is less than one of the others, the largest of them counts
+	SlowConsumer                string // disconnect, drop-newest or drop-oldest
+	Prefetch                    int
+	DrainTimeout                time.Duration
+	DrainDelay                  time.Duration // before DrainTimeout begins; 0: none
+	RetryAfter                  time.Duration // the longest that is told; 0: none is
 	// TrustedProxies are believed what they say of a client's address. The
 	// bits behind each prefix are 0, and none is an IPv4 address in IPv6 form:
 	// compare with an address that went through Unmap.

@@ -38,7 +38,7 @@ func schema() []entry {
 	var all []entry
 	for _, part := range [][]entry{
 		webSocketKeys(), tcpKeys(), adminKeys(), anonymousKeys(), keySources(), tokenKeys(), tokenPlaces(), userKeys(), accessKeys(),
-		queueKeys(), connectionLimits(), frameLimits(), flowLimits(), otherKeys(), tracingKeys(),
+		queueKeys(), connectionLimits(), frameLimits(), flowLimits(), quotaKeys(), otherKeys(), tracingKeys(),
 	} {
 		all = append(all, part...)
 	}
@@ -214,6 +214,31 @@ func flowLimits() []entry {
 		{key: "limits.prefetch", kind: countKind{}, fallback: "100", check: positive,
 			doc:   "messages that a queue consumer may hold unacknowledged, unless it says otherwise",
 			field: func(c *Config) any { return &c.Limits.Prefetch }},
+	}
+}
+
+// quotaKeys bound what users can make the broker keep. Their defaults are above
+// what an honest application has; clients without a login share one user.
+func quotaKeys() []entry {
+	return []entry{
+		{key: "limits.queues", kind: countKind{}, fallback: "1000000",
+			doc:   "queues in all; those that exist stay, new ones are refused; 0: no limit",
+			field: func(c *Config) any { return &c.Limits.Queues }},
+		{key: "limits.queues_per_user", kind: countKind{}, fallback: "100000",
+			doc:   "queues that one user was the first to use, as long as they exist; 0: no limit",
+			field: func(c *Config) any { return &c.Limits.QueuesPerUser }},
+		{key: "limits.durable_subscriptions", kind: countKind{}, fallback: "1000000",
+			doc:   "durable subscriptions in all; those that exist stay, new ones are refused; 0: no limit",
+			field: func(c *Config) any { return &c.Limits.DurableSubscriptions }},
+		{key: "limits.durable_subscriptions_per_user", kind: countKind{}, fallback: "10000",
+			doc:   "durable subscriptions of one user; 0: no limit",
+			field: func(c *Config) any { return &c.Limits.DurableSubscriptionsPerUser }},
+		{key: "limits.temporary_queues", kind: countKind{}, fallback: "1000000",
+			doc:   "temporary queues of all connections; 0: no limit",
+			field: func(c *Config) any { return &c.Limits.TemporaryQueues }},
+		{key: "limits.temporary_queues_per_user", kind: countKind{}, fallback: "100000",
+			doc:   "temporary queues of all connections of one user; 0: no limit",
+			field: func(c *Config) any { return &c.Limits.TemporaryQueuesPerUser }},
 	}
 }
 

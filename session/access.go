@@ -97,6 +97,7 @@ func (s *Session) enter(id *auth.Identity) error {
 	// Before it is asked whether id is revoked: whoever revokes it later finds
 	// it here.
 	s.identity.Store(id)
+	s.publisher.ActFor(id.User)
 	if s.options.Authorizer != nil {
 		s.permissions.Store(s.options.Authorizer.For(id))
 	}

@@ -258,6 +258,9 @@ func (s *Session) whenDeleted(receipt string) func(error) {
 // durableFault is why a durable subscription could not be used.
 func durableFault(d broker.Destination, err error) error {
 	_, _, name := d.Subscriber()
+	if f := quotaFault("the durable subscription "+name, err); f != nil {
+		return f
+	}
 	switch {
 	case errors.Is(err, broker.ErrOtherTopic):
 		return fault(InvalidHeader, "The durable subscription %q is to another topic than this destination. Give this one another name, "+

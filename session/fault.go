@@ -39,6 +39,7 @@ const (
 	OutOfMemory           = "out-of-memory-budget"
 	SlowConsumer          = "slow-consumer"
 	QueueFull             = "queue-full"
+	QuotaExceeded         = "quota-exceeded"
 	SubscriptionInUse     = "subscription-in-use"
 	StorageFailed         = "storage-failed"
 	GoingAway             = "going-away"
@@ -75,7 +76,7 @@ func (f *Fault) closeCode() CloseCode {
 	switch f.Word {
 	case frames.FrameTooLarge, TransactionTooLarge:
 		return CloseTooBig
-	case StorageFailed, TryLater, OutOfMemory, QueueFull, SubscriptionInUse:
+	case StorageFailed, TryLater, OutOfMemory, QueueFull, QuotaExceeded, SubscriptionInUse:
 		return CloseTryLater
 	case InternalError:
 		return CloseInternal

@@ -161,6 +161,9 @@ func (s *Session) whenSent(to broker.Destination, receipt string) func(error) {
 
 // sendFault is why a message was not taken.
 func sendFault(to string, isQueue bool, err error) *Fault {
+	if f := quotaFault(to, err); f != nil {
+		return f
+	}
 	if errors.Is(err, broker.ErrTooLarge) {
 		return fault(StorageFailed, "The message to %q was not taken: it is larger than the storage can keep. Send it in parts, or with persistent:false.", to)
 	}

@@ -366,7 +366,7 @@ func (s *Session) wasLost() bool {
 		return true
 	}
 	switch f.Word {
-	case TokenExpired, TokenRevoked, AccessDenied, GoingAway, QueueFull, StorageFailed, OutOfMemory, InternalError, ClosedByOperator:
+	case TokenExpired, TokenRevoked, AccessDenied, GoingAway, QueueFull, QuotaExceeded, StorageFailed, OutOfMemory, InternalError, ClosedByOperator:
 		return false
 	case UnknownAck, UnknownSubscription, UnknownTransaction:
 		return false // what the client names is of another time, not of the message that it works on

@@ -202,6 +202,9 @@ func (s *Session) checkStart(sub *subscription) error {
 	if sub.dest.Kind == broker.TempQueue && s.temporary.find(sub.dest) == nil && len(s.temporary.byKey) >= limit && !s.makeRoom(false) {
 		return fault(TooManySubscriptions, "The connection has %d temporary queues, which is the most it may have (limits.subscriptions_per_connection).", limit)
 	}
+	if err := s.options.Broker.Admit(sub.dest, s.user()); err != nil {
+		return quotaFault(sub.text, err)
+	}
 	return nil
 }
 
@@ -216,15 +219,20 @@ func (s *Session) start(sub *subscription) error {
 		s.subs, s.byNumber = make(map[string]*subscription), make(map[uint64]*subscription)
 	}
 	if sub.dest.Kind == broker.TempQueue {
-		s.occupy(sub)
+		if err := s.occupy(sub); err != nil {
+			return err
+		}
 	}
 	s.subs[sub.key], s.byNumber[sub.number] = sub, sub
 	handle, err := s.options.Broker.Subscribe(broker.SubscribeOptions{
-		Destination: sub.dest, Ack: sub.ack, Prefetch: sub.prefetch, Durable: sub.durable, Backlog: s.options.Limits.Outbound, Sink: sub,
+		Destination: sub.dest, Ack: sub.ack, Prefetch: sub.prefetch, Durable: sub.durable, Backlog: s.options.Limits.Outbound, User: s.user(), Sink: sub,
 	})
 	sub.handle = handle
-	if err != nil { // a durable subscription was made anew meanwhile, to another topic
+	if err != nil { // a quota, or a durable subscription was made anew meanwhile, to another topic
 		s.stop(sub)
+		if f := quotaFault(sub.text, err); f != nil {
+			return f
+		}
 		return durableFault(sub.durable, err)
 	}
 	return nil

@@ -55,11 +55,13 @@ func (ts *temporaries) nameAgain(t *temporary) {
 
 // occupy makes the queue of a subscription that begins, unless there is one. A
 // subscription to it that a reply-to made gives way to the client's own.
-func (s *Session) occupy(sub *subscription) {
+func (s *Session) occupy(sub *subscription) error {
 	t := s.temporary.find(sub.dest)
 	if t == nil {
 		t = &temporary{dest: sub.dest}
-		s.options.Broker.MakeTemporary(t.dest, s.options.Limits.Outbound)
+		if err := s.options.Broker.MakeTemporary(t.dest, s.user(), s.options.Limits.Outbound); err != nil {
+			return quotaFault(sub.text, err)
+		}
 		if s.temporary.byKey == nil {
 			s.temporary.byKey = make(map[string]*temporary)
 		}
@@ -72,6 +74,7 @@ func (s *Session) occupy(sub *subscription) {
 		t.implicit = sub
 	}
 	s.temporary.settle(t)
+	return nil
 }
 
 // vacate is called when a subscription to a temporary queue has ended.

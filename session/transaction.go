@@ -127,6 +127,10 @@ func (s *Session) whenCommitted(tx *transaction, receipt string) func(error) {
 
 // fault is why a transaction was not committed.
 func (tx *transaction) fault(err error) *Fault {
+	if f := quotaFault(tx.sends(), err); f != nil {
+		f.Text = "Nothing of the transaction has happened. " + f.Text
+		return f
+	}
 	if errors.Is(err, broker.ErrTooLarge) {
 		return fault(TransactionTooLarge, "Nothing of the transaction has happened: it is larger than the storage can write as one. Send it in parts.")
 	}
@@ -134,12 +138,17 @@ func (tx *transaction) fault(err error) *Fault {
 		return fault(StorageFailed, "The transaction could not be stored, and none of it may have happened; try again later. "+
 			"The broker's log says what its storage lacks.")
 	}
+	return fault(QueueFull, "Nothing of the transaction has happened: with it, a queue would hold more than its policy allows "+
+		"(destinations[].max_messages, destinations[].max_bytes). It sends to %s. Try again later; destinations[].overflow says what happens instead.", tx.sends())
+}
+
+// sends lists where the transaction sends to.
+func (tx *transaction) sends() string {
 	to := strings.Join(tx.destinations, ", ")
 	if tx.more {
 		to += " and others"
 	}
-	return fault(QueueFull, "Nothing of the transaction has happened: with it, a queue would hold more than its policy allows "+
-		"(destinations[].max_messages, destinations[].max_bytes). It sends to %s. Try again later; destinations[].overflow says what happens instead.", to)
+	return to
 }
 
 // abort handles ABORT (STOMP 1.2, ABORT).

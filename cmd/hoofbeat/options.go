@@ -67,6 +67,15 @@ func restrict(o *session.Options, c *config.Config, a *access, record *slog.Logg
 	o.KeepAfterDenied = c.Auth.OnDeniedSubscribe == "receipt-error"
 }
 
+func quotas(c *config.Config) broker.Quotas {
+	l := c.Limits
+	return broker.Quotas{
+		Queues: l.Queues, QueuesPerUser: l.QueuesPerUser,
+		Subscriptions: l.DurableSubscriptions, SubscriptionsPerUser: l.DurableSubscriptionsPerUser,
+		TempQueues: l.TemporaryQueues, TempQueuesPerUser: l.TemporaryQueuesPerUser,
+	}
+}
+
 func slowPolicy(s string) session.SlowPolicy {
 	switch s {
 	case "drop-newest":

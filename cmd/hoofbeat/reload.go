@@ -142,6 +142,7 @@ func (r *reloader) reload(ctx context.Context) {
 		r.broker.SetPolicies(policies)
 		warnOfLimits(r.broker, r.log)
 	}
+	r.broker.SetQuotas(quotas(c))
 	r.current = c
 	r.settle(c)
 	r.server.Reauthorize()
@@ -207,6 +208,9 @@ func reloads(key string) bool {
 	switch key {
 	case "auth.on_denied_subscribe", "auth.jwt.query_parameter", "auth.jwt.cookie", "auth.jwt.sources":
 		return false
+	case "limits.queues", "limits.queues_per_user", "limits.durable_subscriptions", "limits.durable_subscriptions_per_user",
+		"limits.temporary_queues", "limits.temporary_queues_per_user":
+		return true
 	}
 	return key == "acl" || key == "destinations" || strings.HasPrefix(key, "auth.")
 }

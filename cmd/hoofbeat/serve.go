@@ -115,7 +115,7 @@ func newBroker(c *config.Config, store *diskStore, clock *timers.Queue, log *slo
 	if err != nil {
 		return nil, err
 	}
-	b, err := broker.New(broker.Options{Store: store.store(), Policies: policies, Timers: clock, Log: log})
+	b, err := broker.New(broker.Options{Store: store.store(), Policies: policies, Quotas: quotas(c), Timers: clock, Log: log})
 	if err != nil {
 		return nil, fmt.Errorf("storage.directory: %w", err)
 	}

@@ -16,8 +16,10 @@ import (
 	"hoofbeat/broker"
 )
 
-// format is the version of everything that this package writes.
-const format = 1
+// format is the version of everything that this package writes. Format 1 is
+// that of hoofbeat before quotas: it has no owners of queues and no shared
+// bodies. All of it is valid in format 2, so a migration writes the number.
+const format = 2
 
 // Open opens the store in a folder, or makes one. Only one Store at a time can
 // have it open.
@@ -193,6 +195,10 @@ func (s *Store) load(readOnly bool) error {
 		}
 	case n > format:
 		return &newerError{dir: s.dir, what: "it has", format: n, known: format}
+	case n < format && !readOnly:
+		if err := s.migrate(n); err != nil {
+			return err
+		}
 	}
 	ids, _, err := s.number(prefixIDs)
 	if err != nil {
@@ -203,6 +209,13 @@ func (s *Store) load(readOnly bool) error {
 		return nil // Check looks closer
 	}
 	return s.loadQueues()
+}
+
+// migrate makes a store that an older version wrote one of this version, which
+// older ones then refuse.
+func (s *Store) migrate(from uint64) error {
+	s.options.Log.Info("The store has been migrated. Older versions of hoofbeat do not open it any more.", "directory", s.dir, "from", from, "to", format)
+	return s.db.Set([]byte{prefixFormat}, binary.AppendUvarint(nil, format), cockroach.Sync)
 }
 
 // number reads one of the records that are a number.

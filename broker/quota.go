@@ -1,0 +1,128 @@
+package broker
+
+import "fmt"
+
+// Quotas bound how many queues clients can make the broker keep, in all and
+// for each user. 0: no bound. Queues above a quota stay; new ones are refused.
+// Queues that the broker or an operator makes count in all and are not refused.
+type Quotas struct {
+	Queues, QueuesPerUser               int
+	Subscriptions, SubscriptionsPerUser int // durable ones
+	TempQueues, TempQueuesPerUser       int
+}
+
+// A QuotaError refuses a queue that would be beyond a quota.
+type QuotaError struct {
+	Kind    Kind // Queue, Durable or TempQueue
+	PerUser bool // the quota of one user, else that of all together
+	Limit   int
+}
+
+// Error implements error.
+func (e *QuotaError) Error() string {
+	of := "in all"
+	if e.PerUser {
+		of = "of this user"
+	}
+	return fmt.Sprintf("there are %d queues of this kind %s, the most allowed", e.Limit, of)
+}
+
+// of gives the quotas for a kind of queue.
+func (q *Quotas) of(k Kind) (all, perUser int) {
+	switch k {
+	case Durable:
+		return q.Subscriptions, q.SubscriptionsPerUser
+	case TempQueue:
+		return q.TempQueues, q.TempQueuesPerUser
+	}
+	return q.Queues, q.QueuesPerUser
+}
+
+// A headcount is the number of registered queues of each kind.
+type headcount struct{ queues, durable, temporary int }
+
+func (h *headcount) of(k Kind) *int {
+	switch k {
+	case Durable:
+		return &h.durable
+	case TempQueue:
+		return &h.temporary
+	}
+	return &h.queues
+}
+
+// A quotaBook counts the registered queues. The registry's lock guards it.
+type quotaBook struct {
+	quotas Quotas
+	all    headcount
+	users  map[string]*headcount // those who own at least one
+}
+
+// admit tells whether a user may have one more queue of a kind.
+func (b *quotaBook) admit(k Kind, user string) error {
+	most, perUser := b.quotas.of(k)
+	if n := *b.all.of(k); most > 0 && n >= most {
+		return &QuotaError{Kind: k, Limit: most}
+	}
+	if h := b.users[user]; h != nil && perUser > 0 && *h.of(k) >= perUser {
+		return &QuotaError{Kind: k, PerUser: true, Limit: perUser}
+	}
+	return nil
+}
+
+// add counts a queue of a user, who is "" for queues that nobody owns; n is 1
+// or -1.
+func (b *quotaBook) add(k Kind, user string, n int) {
+	*b.all.of(k) += n
+	if user == "" {
+		return
+	}
+	h := b.users[user]
+	if h == nil {
+		if b.users == nil {
+			b.users = make(map[string]*headcount)
+		}
+		h = &headcount{}
+		b.users[user] = h
+	}
+	if *h.of(k) += n; *h == (headcount{}) {
+		delete(b.users, user)
+	}
+}
+
+// Admit tells whether a user may use the queue of that name, which may have to
+// be made. Between this and the making, others may be faster. The error is a
+// QuotaError.
+func (b *Broker) Admit(d Destination, user string) error {
+	if d.Kind != Queue && d.Kind != TempQueue || user == "" {
+		return nil
+	}
+	qs := b.queues
+	qs.mu.RLock()
+	defer qs.mu.RUnlock()
+	if qs.byKey[d.Key()] != nil {
+		return nil
+	}
+	return qs.book.admit(d.Kind, user)
+}
+
+// SetQuotas makes other quotas count from now on.
+func (b *Broker) SetQuotas(q Quotas) {
+	b.queues.mu.Lock()
+	defer b.queues.mu.Unlock()
+	b.queues.book.quotas = q
+}
+
+// Owned is how many queues of each kind a user owns.
+type Owned struct{ Queues, Subscriptions, TempQueues int }
+
+// Owned counts the queues of a user.
+func (b *Broker) Owned(user string) Owned {
+	b.queues.mu.RLock()
+	defer b.queues.mu.RUnlock()
+	h := b.queues.book.users[user]
+	if h == nil {
+		return Owned{}
+	}
+	return Owned{Queues: h.queues, Subscriptions: h.durable, TempQueues: h.temporary}
+}

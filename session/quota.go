@@ -1,0 +1,29 @@
+package session
+
+import (
+	"errors"
+
+	"hoofbeat/broker"
+)
+
+// quotaFault is how a client is told of a queue that would be beyond a quota;
+// nil if err is something else.
+func quotaFault(name string, err error) *Fault {
+	e := (*broker.QuotaError)(nil)
+	if !errors.As(err, &e) {
+		return nil
+	}
+	what, key := "queues", "limits.queues"
+	switch e.Kind {
+	case broker.Durable:
+		what, key = "durable subscriptions", "limits.durable_subscriptions"
+	case broker.TempQueue:
+		what, key = "temporary queues", "limits.temporary_queues"
+	}
+	who := "The broker"
+	if e.PerUser {
+		who, key = "The user", key+"_per_user"
+	}
+	return fault(QuotaExceeded, "%s has %d %s, which is the most allowed (%s), so %s was not made. Use or delete those that there are, "+
+		"or ask the operator to raise the limit.", who, e.Limit, what, key, name)
+}
