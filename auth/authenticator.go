@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -145,7 +146,7 @@ func (a *Authenticator) authenticate(s *state, r Request) (*Identity, error) {
 			return nil, err
 		}
 		if found {
-			return s.tokens.verifyFrom(token, a.throttle.token(r.Peer))
+			return s.token(token, a.throttle.token(r.Peer))
 		}
 	}
 	offered := r.Login != "" || r.Passcode != ""
@@ -194,8 +195,29 @@ func (a *Authenticator) verify(token string, u *turn) (*Identity, error) {
 	if s.tokens == nil {
 		return nil, refuse(reasonNoJWT)
 	}
-	return s.unrevoked(s.tokens.verifyFrom(token, u))
+	return s.unrevoked(s.token(token, u))
 }
+
+// token returns whom a token proves, if there are tokens.
+func (s *state) token(token string, u *turn) (*Identity, error) {
+	id, err := s.tokens.verifyFrom(token, u)
+	if err == nil && s.isStatic(id) {
+		return nil, &Refusal{
+			Reason: reasonStatic, User: id.User, genuine: true,
+			Detail: fmt.Sprintf("%s is %s; auth.jwt.static_names: true accepts it", s.tokens.options.UserClaim, quotedText(id.User)),
+		}
+	}
+	return id, err
+}
+
+// isStatic tells whether a token's user has the name of a static user, if that
+// is not allowed.
+func (s *state) isStatic(id *Identity) bool {
+	_, known := s.users.byName[id.User]
+	return known && !s.tokens.options.StaticNames
+}
+
+const reasonStatic = "the token names a static user"
 
 // Revoked tells whether a session must end that was let in with id: its token
 // or user was revoked, the key that signed its token was withdrawn, the static
@@ -208,7 +230,7 @@ func (a *Authenticator) Revoked(id *Identity) bool {
 	}
 	switch id.Method {
 	case MethodToken:
-		return s.tokens == nil || !s.tokens.supports(id.basis)
+		return s.tokens == nil || !s.tokens.supports(id.basis) || s.isStatic(id)
 	case MethodPassword:
 		now, known := s.users.byName[id.User]
 		return !known || now.basis != id.basis

@@ -141,6 +141,7 @@ func TestRevocations(t *testing.T) {
 	path := write(t, "revoked", "# gone\n\njti:t1\n user: bob \njti:a:b\n")
 	users := []User{{Name: "bob", Hash: cheapBcrypt("x")}, {Name: "carl", Hash: cheapBcrypt("x")}}
 	o := Options{JWT: tokenOptions(t), Users: users, RevokedFile: path, Anonymous: true, clock: newHandClock()}
+	o.JWT.StaticNames = true
 	a := start(t, o)
 	_, err := a.Verify(goodToken())
 	wantRefused(t, err, reasonTokenGone)
@@ -224,6 +225,7 @@ func TestReload(t *testing.T) {
 func TestReloadDuringAuthenticate(t *testing.T) {
 	i := newIssuer(t)
 	both := i.options()
+	both.JWT.StaticNames = true
 	both.Users, both.RevokedFile = []User{{Name: "anna", Hash: cheapBcrypt("x")}}, write(t, "revoked", "jti:other")
 	a := start(t, both)
 	good := token("r1", testRSA())

@@ -67,8 +67,11 @@ type TokenOptions struct {
 	// UserClaim and RolesClaim are looked up as [LookupClaim] does. Default:
 	// sub, roles.
 	UserClaim, RolesClaim string
-	MaxBytes              int // longest token; default 16 KiB
-	Sources               Sources
+	// StaticNames accepts tokens whose user is the name of a static user. Without
+	// it an issuer cannot make anybody one of them.
+	StaticNames bool
+	MaxBytes    int // longest token; default 16 KiB
+	Sources     Sources
 }
 
 // Sources are the places where a token may be. The first in this order that

@@ -73,7 +73,7 @@ acl:
 func TestRuleWarnings(t *testing.T) {
 	const (
 		users = "auth: { users: [{ name: ada, hash: '" + bcryptHash + "', roles: [staff] }] }\n"
-		token = "auth: { anonymous: true, jwt: { jwks_url: 'https://a/b' } }\n"
+		token = "auth: { anonymous: true, jwt: { jwks_url: 'https://a/b', required_claims: [exp] } }\n"
 		named = "no user of auth.users has one of its names, and no key for tokens is set at auth.jwt"
 		roled = "no user of auth.users has one of its roles, nor do auth.anonymous_roles, and no key for tokens is set at auth.jwt"
 	)

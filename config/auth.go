@@ -48,6 +48,8 @@ type JWT struct {
 	RequiredClaims []string
 	// UserClaim and RolesClaim are names of claims or dotted paths to them.
 	UserClaim, RolesClaim string
+	// StaticNames accepts tokens whose user is the name of a static user.
+	StaticNames bool
 
 	// Sources has any of connect (the Authorization header of CONNECT),
 	// passcode, and http (the Authorization header of the upgrade).
@@ -134,6 +136,7 @@ func (c *Config) Warnings() []string {
 	if a := c.Listen.Admin; a.Address != "" && a.TLS.Cert == "" && !isLoopback(a.Address) {
 		all = append(all, "listen.admin.address is not loopback and listen.admin.tls is not set: the tokens of operators travel in the clear")
 	}
+	all = append(all, c.secretWarnings()...)
 	all = append(all, c.edgeWarnings()...)
 	all = append(all, c.aclWarnings()...)
 	return append(all, c.policyWarnings()...)

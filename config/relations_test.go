@@ -153,7 +153,7 @@ func TestWarnings(t *testing.T) {
 		{open, []string{all}},
 		{open + rules, nil},
 		{"auth: { anonymous: true, " + users + " }", []string{empty}},
-		{"auth: { jwt: { jwks_url: 'https://a/b' } }", []string{empty}},
+		{"auth: { jwt: { jwks_url: 'https://a/b', required_claims: [exp] } }", []string{empty}},
 		{"auth: { " + users + " }\n" + rules, nil},
 		{open + rules + "storage: { directory: '' }", []string{disk}},
 		{open + "storage: { directory: '' }", []string{all, disk}},
@@ -167,7 +167,7 @@ func TestWarnings(t *testing.T) {
 		{open + rules + "limits: { trusted_proxies: [10.0.0.0/8, 0.0.0.0/0] }", []string{
 			"limits.trusted_proxies has 0.0.0.0/0: everybody is believed what they say of their address, which limits and logs go by",
 		}},
-		{"auth: { jwt: { jwks_url: 'https://a/b', cookie: c } }\nlisten: { websocket: { origins: ['*'] } }\n" + rules, []string{
+		{"auth: { jwt: { jwks_url: 'https://a/b', cookie: c, required_claims: [exp] } }\nlisten: { websocket: { origins: ['*'] } }\n" + rules, []string{
 			"listen.websocket.origins has * and auth.jwt.cookie is set: any page that a user visits may act in the user's name",
 		}},
 		{open + "acl: [{ allow: ['admin:read'] }, { allow: ['admin:write', send], destinations: [/**] }]", nil},

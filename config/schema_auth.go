@@ -63,6 +63,9 @@ func tokenKeys() []entry {
 		{key: "auth.jwt.claims.roles", kind: textKind{}, fallback: "roles", check: single(checkName),
 			doc:   "the claim with the roles, a list or a string of words, such as realm_access.roles",
 			field: func(c *Config) any { return &c.Auth.JWT.RolesClaim }},
+		{key: "auth.jwt.static_names", kind: boolKind{}, fallback: "false",
+			doc:   "whether a token is accepted whose user is the name of one of auth.users or users_file, and has that user's rights",
+			field: func(c *Config) any { return &c.Auth.JWT.StaticNames }},
 	}
 }
 

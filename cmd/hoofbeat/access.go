@@ -244,7 +244,7 @@ func tokenOptions(j config.JWT) *auth.TokenOptions {
 		Algorithms: j.Algorithms, Secret: string(j.Secret), SecretFile: j.SecretFile, PublicKeyFiles: j.PublicKeyFiles,
 		JWKSFile: j.JWKSFile, JWKSURL: j.JWKSURL, JWKS: auth.RemoteOptions{Refresh: j.JWKSRefresh, MaxAge: j.JWKSMaxAge},
 		Issuer: j.Issuer, Audience: j.Audience, Leeway: j.Leeway, RequiredClaims: j.RequiredClaims,
-		UserClaim: j.UserClaim, RolesClaim: j.RolesClaim,
+		UserClaim: j.UserClaim, RolesClaim: j.RolesClaim, StaticNames: j.StaticNames,
 		Sources: auth.Sources{
 			Authorization: has("connect"), Passcode: has("passcode"), HTTPAuthorization: has("http"),
 			Query: j.QueryParameter != "", Cookie: j.Cookie != "",

@@ -15,7 +15,7 @@ import (
 // operatorConfig has clients, and operators with more rights and less.
 const operatorConfig = `listen: { admin: { address: "127.0.0.1:0" } }
 auth:
-  jwt: { algorithms: [HS256], secret: ` + reloadSecret + ` }
+  jwt: { algorithms: [HS256], secret: ` + reloadSecret + `, required_claims: [exp] }
   revoked_file: REVOKED
 acl:
   - { roles: [client], allow: [send, subscribe], destinations: ["/**"] }

@@ -42,7 +42,7 @@ func TestSystemdWaitsForDrain(t *testing.T) {
 	if patience < 2*drain {
 		t.Errorf("systemd waits for %s, the broker for %s", patience, drain)
 	}
-	for key, want := range map[string]string{"Type": "notify", "NoNewPrivileges": "yes", "ProtectSystem": "strict", "LimitNOFILE": "1048576"} {
+	for key, want := range map[string]string{"Type": "notify", "NoNewPrivileges": "yes", "ProtectSystem": "strict", "LimitNOFILE": "1048576", "MemoryHigh": "75%", "OOMScoreAdjust": ""} {
 		if s[key] != want {
 			t.Errorf("%s is %q, want %s", key, s[key], want)
 		}
