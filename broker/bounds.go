@@ -3,9 +3,9 @@ package broker
 import "fmt"
 
 // makeRoom reports whether m may be put into a private queue, whose backlog is
-// bounded. The lock is held.
+// bounded, and whose connection must not be over its account. The lock is held.
 func (q *queue) makeRoom(m *Message) bool {
-	for q.backlog > 0 && q.size > 0 && q.size+m.Size() > q.backlog {
+	for q.backlog > 0 && q.size > 0 && q.size+m.Size() > q.backlog || q.account.Full() {
 		if c := q.owner; c == nil || c.closed || c.sub.sink.Overrun() != DropOldest {
 			q.turnAway()
 			return false

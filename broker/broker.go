@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"hoofbeat/internal/memory"
 	"hoofbeat/internal/timers"
 )
 
@@ -191,6 +192,7 @@ func (p *Publisher) queueOf(d Destination) (q *queue, err error) {
 
 func (p *Publisher) publish(m *Message, done func(error)) (full *queue) {
 	r := p.routeOf(m.to)
+	r.shareOut(m)
 	if len(r.durable) == 0 {
 		p.tally.countSent(1)
 		p.deliver(r, m)
@@ -232,7 +234,7 @@ func (b *Broker) Subscribe(o SubscribeOptions) (*Subscription, error) {
 		return s, b.attach(s, o)
 	case o.Destination.Kind == Topic || o.Destination.Kind == User:
 		if o.Ack != AckAuto {
-			b.consume(s, b.queues.makePassing(o.Destination, o.Backlog), o)
+			b.consume(s, b.queues.makePassing(o.Destination, o.Backlog, o.Account), o)
 		}
 		b.topics.add(s)
 	default:
@@ -257,10 +259,10 @@ func (b *Broker) consume(s *Subscription, q *queue, o SubscribeOptions) bool {
 }
 
 // MakeTemporary makes the temporary queue of that name, which keeps at most
-// backlog bytes (0: any number) and exists until [Broker.DropTemporary], on a
-// user's account. The error is a QuotaError.
-func (b *Broker) MakeTemporary(d Destination, user string, backlog int) error {
-	return b.queues.makeTemporary(d, user, backlog)
+// backlog bytes (0: any number), charged to a, and exists until [Broker.DropTemporary],
+// on a user's account. The error is a QuotaError.
+func (b *Broker) MakeTemporary(d Destination, user string, backlog int, a *memory.Account) error {
+	return b.queues.makeTemporary(d, user, backlog, a)
 }
 
 // DropTemporary removes a temporary queue with all that it holds.

@@ -270,8 +270,7 @@ func (c *consumer) finish(d *delivery, how outcome) {
 
 // acknowledge forgets a message that was consumed.
 func (q *queue) acknowledge(e entry) {
-	q.count--
-	q.size -= e.msg.Size()
+	q.went(&e)
 	q.countAcked()
 	q.remove(&e)
 }

@@ -30,8 +30,7 @@ type deadLetter struct {
 // the dead letter queue when the lock is let go, or is dropped if there is
 // none. The lock is held.
 func (q *queue) die(e entry, why reason) {
-	q.count--
-	q.size -= e.msg.Size()
+	q.went(&e)
 	q.set.stats.died(why)
 	if q.policy.DeadLetter.Kind == 0 {
 		q.set.stats.dropDead(why)
@@ -43,8 +42,7 @@ func (q *queue) die(e entry, why reason) {
 
 // discard drops a message that is in no list of the queue's any more.
 func (q *queue) discard(e entry, why DropReason) {
-	q.count--
-	q.size -= e.msg.Size()
+	q.went(&e)
 	q.set.stats.drop(why, 1)
 	q.remove(&e)
 }
@@ -135,6 +133,7 @@ func (m *Message) dead(to, from Destination, why reason) *Message {
 func (m *Message) redirected(to Destination, h *frame.Header) *Message {
 	d := newMessage(to, h, m.Body(), !frames.NeedsEscape(h))
 	d.priority, d.transient, d.arrived, d.restored = m.priority, m.transient, m.arrived, m.restored
+	d.owner = m.owner
 	d.setTimes(m.rarely().expires, m.rarely().due)
 	d.setTrace(m.Trace())
 	return d

@@ -130,7 +130,7 @@ func TestTemporaryExpires(t *testing.T) {
 		x := newTesterWith(t, Options{})
 		defer x.b.Close()
 		d := readDestination(t, "/temp-queue/r", alice)
-		x.b.MakeTemporary(d, "", 0)
+		x.b.MakeTemporary(d, "", 0, nil)
 		for i := range 3 {
 			x.sendWith(ReplyTo(d), fmt.Sprint(i), 4, false, time.Minute, 0)
 		}

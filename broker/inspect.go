@@ -405,8 +405,7 @@ func (q *queue) untake(some []entry, n int) {
 	defer q.unlock()
 	q.taken -= len(some)
 	for i := range some[:n] {
-		q.count--
-		q.size -= some[i].msg.Size()
+		q.went(&some[i])
 	}
 	for _, e := range some[n:] {
 		if q.gone {

@@ -7,6 +7,7 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 
 	"hoofbeat/frames"
+	"hoofbeat/internal/memory"
 )
 
 // A Message is what a SEND left behind. It does not change after [NewMessage],
@@ -24,6 +25,9 @@ type Message struct {
 	// arrived is when a queue took it that others can look at, in ms since the
 	// epoch, which is set before others see it; 0: none did.
 	arrived int64
+
+	owner *memory.Account // see ChargeTo
+	share int             // see Share; 0: all of it
 
 	utf8      bool
 	priority  uint8

@@ -307,7 +307,7 @@ func (m *model) makeTemporary(c *modelClient) {
 	c.temp = newModelQueue(ReplyTo(d), d, false)
 	c.temp.exists = true
 	m.note("%s makes %s", c.owner.User, c.temp.text)
-	if err := m.b.MakeTemporary(d, "", 0); err != nil {
+	if err := m.b.MakeTemporary(d, "", 0, nil); err != nil {
 		m.fail("%v", err)
 	}
 }

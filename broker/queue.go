@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 
+	"hoofbeat/internal/memory"
 	"hoofbeat/internal/timers"
 )
 
@@ -20,6 +21,9 @@ type queue struct {
 	set     *queues
 	private bool // belongs to one subscription or connection; neither registered nor stored
 	backlog int  // bound on the bytes of a private one, 0: none
+	// account is charged for what a private one has.
+	account *memory.Account
+	bill    bill // guarded by mu
 	// binding is, for a durable subscription, what stands in its topic, and
 	// broker whose that is.
 	binding *Subscription
@@ -201,12 +205,11 @@ func (q *queue) append(m *Message, s State) {
 	}
 	q.seq++
 	q.countEnqueued()
-	q.count++
-	q.size += m.Size()
 	e := entry{msg: m, seq: q.seq, marks: marksOf(s)}
 	if q.keeps(m) {
 		e.marks |= storedMark
 	}
+	q.came(&e)
 	if m.arrived == 0 && !q.private {
 		m.arrived = q.set.now()
 	}

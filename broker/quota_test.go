@@ -78,7 +78,7 @@ func TestQuotaOfSubscriptions(t *testing.T) {
 		x.must(x.b.DeleteDurable(DurableSubscription("alice", "", "1"), nil))
 		x.must(durable("bob", 2))
 		temporary := func(user string, n int) error {
-			return x.b.MakeTemporary(readDestination(t, fmt.Sprint("/temp-queue/", n), Owner{User: user, Connection: user}), user, 0)
+			return x.b.MakeTemporary(readDestination(t, fmt.Sprint("/temp-queue/", n), Owner{User: user, Connection: user}), user, 0, nil)
 		}
 		x.must(temporary("alice", 1))
 		x.must(temporary("alice", 2))

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"hoofbeat/internal/memory"
 	"hoofbeat/internal/timers"
 )
 
@@ -183,6 +184,10 @@ func (q *queue) end() {
 	q.gone = true
 	stays := q.held + q.taken
 	q.set.stats.drop(q.ending(), q.count-stays)
+	q.uncharge()
+	if q.dest.Kind == TempQueue {
+		q.account.Add(-q.bytes())
+	}
 	q.lanes, q.delayed, q.expiries.items = nil, schedule{}, nil
 	q.count = stays
 	if q.wake != nil {
@@ -219,7 +224,7 @@ func (qs *queues) unlist(q *queue) {
 }
 
 // makeTemporary makes a connection's queue, unless there is one.
-func (qs *queues) makeTemporary(d Destination, user string, backlog int) error {
+func (qs *queues) makeTemporary(d Destination, user string, backlog int, a *memory.Account) error {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
 	if qs.byKey[d.Key()] != nil {
@@ -227,10 +232,16 @@ func (qs *queues) makeTemporary(d Destination, user string, backlog int) error {
 	}
 	q, err := qs.gotFor(d, user)
 	if err == nil {
-		q.backlog = backlog
+		q.backlog, q.account = backlog, a
+		a.Add(q.bytes())
 	}
 	return err
 }
+
+// bytes is about what a temporary queue takes that is empty.
+func (q *queue) bytes() int { return queueOverhead + 2*len(q.dest.Key()) }
+
+const queueOverhead = 1 << 10
 
 // drop removes a queue with all that it holds.
 func (qs *queues) drop(key string) {
@@ -301,9 +312,9 @@ func (q *queue) follow(p *Policies) {
 
 // makePassing makes the queue of a topic's subscription that acknowledges. It
 // has its policy after setPolicies can see it, or a reload could miss it.
-func (qs *queues) makePassing(d Destination, backlog int) *queue {
+func (qs *queues) makePassing(d Destination, backlog int, a *memory.Account) *queue {
 	q := qs.make(d)
-	q.backlog = backlog
+	q.backlog, q.account = backlog, a
 	qs.passing.Store(q, nil)
 	q.mu.Lock()
 	defer q.mu.Unlock()

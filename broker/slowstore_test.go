@@ -113,7 +113,7 @@ func TestWhatIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &slowStore{}
 		x := newTester(t, s)
-		x.b.MakeTemporary(readDestination(t, "/temp-queue/r", alice), "", 0)
+		x.b.MakeTemporary(readDestination(t, "/temp-queue/r", alice), "", 0, nil)
 		topic := x.subscribe("/topic/t", AckClient, 9)
 		x.send("/topic/t", "1")
 		x.send("/temp-queue/r", "1")

@@ -3,6 +3,8 @@ package broker
 import (
 	"errors"
 	"sync/atomic"
+
+	"hoofbeat/internal/memory"
 )
 
 // AckMode says how a subscriber acknowledges (STOMP 1.2, SUBSCRIBE ack Header).
@@ -94,6 +96,9 @@ type SubscribeOptions struct {
 	// of its own, because it acknowledges what it gets from a topic. 0 means
 	// no bound.
 	Backlog int
+	// Account is charged for what the broker keeps in memory for the
+	// subscriber; nil: nobody is.
+	Account *memory.Account
 	Sink    Sink
 }
 

@@ -160,7 +160,7 @@ func TestSurveyOfSubscriptions(t *testing.T) {
 		durable := SubscribeOptions{Destination: readDestination(t, "/topic/t", alice), Durable: DurableSubscription("alice", "", "d"), Ack: AckClient, Prefetch: 1}
 		d := x.subscribeWith(newRecorder(), durable)
 		temp := readDestination(t, "/temp-queue/r", alice)
-		x.b.MakeTemporary(temp, "", 0)
+		x.b.MakeTemporary(temp, "", 0, nil)
 		x.send("/topic/t", "1 2 3")
 		p.arrived("1 2")
 		d.arrived("1")

@@ -145,7 +145,7 @@ func TestTemporaryQueue(t *testing.T) {
 		t.Errorf("%d messages unroutable, want 1", n)
 	}
 	for range 2 { // once is enough
-		x.must(x.b.MakeTemporary(d, "", 1<<20))
+		x.must(x.b.MakeTemporary(d, "", 1<<20, nil))
 	}
 	x.wantSize(0, 1)
 	x.send(reply, "1")
@@ -175,7 +175,7 @@ func TestTemporaryQueueIsBounded(t *testing.T) {
 	x := newTester(t, nil)
 	d := readDestination(t, "/temp-queue/r", alice)
 	size := x.message("/temp-queue/r", "1").Size()
-	x.b.MakeTemporary(d, "", 2*size)
+	x.b.MakeTemporary(d, "", 2*size, nil)
 	x.send("/temp-queue/r", "1 2 3 4")
 	x.wantDepth("/temp-queue/r", 2, 0)
 	if n := x.b.Stats().Dropped.Load(); n != 2 {

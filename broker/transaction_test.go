@@ -238,7 +238,7 @@ func TestCommitTopicClaims(t *testing.T) {
 func TestCommitToTemporary(t *testing.T) {
 	x := newTester(t, nil)
 	d := readDestination(t, "/temp-queue/r", alice)
-	x.b.MakeTemporary(d, "", 1<<20)
+	x.b.MakeTemporary(d, "", 1<<20, nil)
 	tx := x.p.Begin()
 	tx.Send(x.message(ReplyTo(d), "1"))
 	tx.Send(x.message("/reply-queue/gone.r", "2"))

@@ -21,6 +21,17 @@ func (s *Session) EndForMemory() {
 // MemoryRelieved implements memory.Holder.
 func (s *Session) MemoryRelieved() { s.out.wake() }
 
+// endFull ends the session because messages have come for it which it has no
+// memory for.
+func (s *Session) endFull() {
+	f, ok := asFault(s.afford(1))
+	if !ok {
+		f = fault(OutOfMemory, "The broker has nearly used up its memory (limits.memory), and this connection holds more than its share of it: %d bytes. "+
+			"Connect again later; acknowledge sooner, or subscribe to less.", s.account.Used())
+	}
+	s.End(f)
+}
+
 // afford tells whether the connection may hold n bytes more of what it cannot
 // wait for to become less.
 func (s *Session) afford(n int) error {

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"hoofbeat/broker"
+	"hoofbeat/internal/memory"
 	"hoofbeat/session"
 )
 
@@ -186,4 +188,112 @@ func (w *world) checkSessions(n int) {
 	if got := w.server.Sessions(); got != n {
 		w.t.Errorf("there are %d sessions, want %d", got, n)
 	}
+}
+
+// Whatever a client makes the broker hold ends at the bound of its connection,
+// with an ERROR that names it; another client goes on.
+func TestMemoryOfConnection(t *testing.T) {
+	long := func(i int) string { return strconv.Itoa(i) + strings.Repeat("x", 30<<10) }
+	body := strings.Repeat("x", 60<<10)
+	for name, tc := range map[string]struct {
+		attack func(i int) string
+		word   string
+	}{
+		"ids": {func(i int) string {
+			return raw("SUBSCRIBE", "destination:/topic/a", "id:"+long(i))
+		}, "out-of-memory-budget"},
+		"destinations": {func(i int) string {
+			return raw("SUBSCRIBE", "id:"+strconv.Itoa(i), "destination:/queue/a/"+strings.Repeat("x", 200))
+		}, ""},
+		"receipts in transactions": {func(i int) string {
+			send := raw("SEND", "destination:/topic/a", "transaction:t", "receipt:"+long(i))
+			if i == 0 {
+				return raw("BEGIN", "transaction:t") + send
+			}
+			return send
+		}, "out-of-memory-budget"},
+		"names of transactions": {func(i int) string {
+			return raw("BEGIN", "transaction:"+long(i))
+		}, "out-of-memory-budget"},
+		"messages in transactions": {func(i int) string {
+			send := raw("SEND", "destination:/topic/a", "transaction:"+strconv.Itoa(i-i%10), "", body)
+			if i%10 == 0 {
+				return raw("BEGIN", "transaction:"+strconv.Itoa(i)) + send
+			}
+			return send
+		}, "out-of-memory-budget"},
+		"temporary queues": {func(i int) string {
+			name := "/temp-queue/" + strconv.Itoa(i)
+			return raw("SUBSCRIBE", "id:"+strconv.Itoa(i), "destination:"+name, "ack:client", "prefetch-count:1") +
+				strings.Repeat(raw("SEND", "destination:"+name, "", body), 3)
+		}, "out-of-memory-budget"},
+		"private queues": {func(i int) string {
+			name := "/topic/" + strconv.Itoa(i)
+			return raw("SUBSCRIBE", "id:"+strconv.Itoa(i), "destination:"+name, "ack:client-individual", "prefetch-count:1") +
+				strings.Repeat(raw("SEND", "destination:"+name, "", body), 3)
+		}, "out-of-memory-budget"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			converse(t, func(t *testing.T, w *world) {
+				by := w.connect()
+				by.Send("SUBSCRIBE", "id:1", "destination:/queue/b")
+				c := w.connect()
+				go func() {
+					for i := range 100 {
+						if c.TryWrite(tc.attack(i)) != nil {
+							return
+						}
+					}
+				}()
+				most := 0
+				for range 50 {
+					pass(10 * time.Millisecond)
+					most = max(most, int(w.options.Memory.Stats().Used))
+				}
+				if most > 1<<20+1<<17 {
+					t.Errorf("%d bytes were charged", most)
+				}
+				by.Send("SEND", "destination:/queue/b", "", "news")
+				by.Want("MESSAGE", "subscription:1", "", "news")
+				by.Barrier()
+				pass(10 * time.Second) // the end of a client that does not read
+				w.counted(tc.word)
+			}, memoryOf(1<<20), func(o *session.Options) { o.Limits.Transactions = 100 })
+		})
+	}
+}
+
+// raw is a frame as it is written: lines are headers, and, behind an empty one,
+// a body.
+func raw(command string, lines ...string) string {
+	if n := len(lines); n > 1 && lines[n-2] == "" {
+		return command + "\n" + strings.Join(lines[:n-2], "\n") + "\n\n" + lines[n-1] + "\x00"
+	}
+	return command + "\n" + strings.Join(lines, "\n") + "\n\n\x00"
+}
+
+// counted says that one connection was ended with a word.
+func (w *world) counted(word string) {
+	w.t.Helper()
+	closed := w.options.Counters.Totals().Closed
+	if word == "" && len(closed) > 0 || word != "" && closed[word] != 1 {
+		w.t.Errorf("connections ended like this: %v; want %q", closed, word)
+	}
+}
+
+// A frame that has not come in full is charged while it is waited for.
+func TestPartialFrame(t *testing.T) {
+	converse(t, func(t *testing.T, w *world) {
+		c := w.connect()
+		c.Write("SEND\ndestination:/queue/a\ncontent-length:1000001\n\n" + strings.Repeat("x", 1_000_000))
+		synctest.Wait()
+		if n := w.options.Memory.Stats().Used; n < 900_000 {
+			t.Errorf("%d bytes are charged", n)
+		}
+		c.Write("x\x00")
+		c.Barrier()
+		if n := w.options.Memory.Stats().Used; n > 1<<16 {
+			t.Errorf("%d bytes are charged when it has come", n)
+		}
+	}, func(o *session.Options) { o.Memory = memory.New(0) })
 }

@@ -20,9 +20,14 @@ func (sub *subscription) Deliver(m *broker.Message, tag uint64, attempt int) boo
 }
 
 // Overrun implements broker.Sink: the backlog of a subscription with a queue
-// of its own is full, which the slow-consumer policy decides as well.
+// of its own is full, which the slow-consumer policy decides as well, unless
+// the connection or the process has no memory left.
 func (sub *subscription) Overrun() broker.Overflow {
 	o := sub.session.out
+	if sub.session.account.Full() {
+		sub.session.endFull()
+		return broker.Disconnect
+	}
 	switch o.slow {
 	case DropNewest:
 		return broker.DropNewest

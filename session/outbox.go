@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"hoofbeat/broker"
+	"hoofbeat/internal/memory"
 )
 
 // An outbox is the bounded queue of what a session has to write, and the
@@ -23,6 +24,8 @@ type outbox struct {
 	tracer Tracer // may be nil
 	// onSlow is called, once, when the slow-consumer policy ends the session.
 	onSlow func(*Fault)
+	// account is charged for what waits.
+	account *memory.Account
 
 	// busy holds a value while a batch is written and settled.
 	busy chan struct{}
@@ -36,7 +39,10 @@ type outbox struct {
 	// written: it does not count, as the client may have read all of it, and
 	// answered, before the writer is back.
 	large, aside int
-	state        outboxState
+	// charged is what the account is to be charged with, and told what it knows
+	// of that: it is told when it comes to much.
+	charged, told int
+	state         outboxState
 	// held keeps the writer from taking more, so that what is put in next
 	// follows in one piece with what was put in last.
 	held    bool
@@ -91,7 +97,10 @@ func newOutbox(conn Conn, l Limits) *outbox {
 
 // deliver takes a message for a subscription; see broker.Sink.
 func (o *outbox) deliver(it item) bool {
-	size := it.msg.Size()
+	size, share := it.msg.Size(), 0
+	if it.tag == 0 { // else it is charged to its queue, or its consumer
+		share = it.msg.Share()
+	}
 	o.mu.Lock()
 	if o.state != open {
 		o.mu.Unlock()
@@ -113,7 +122,7 @@ func (o *outbox) deliver(it item) bool {
 		o.mu.Unlock()
 		return true
 	}
-	o.add(it, size)
+	o.add(it, size, share)
 	return true
 }
 
@@ -159,12 +168,30 @@ func (o *outbox) control(frame []byte) bool {
 		o.mu.Unlock()
 		return false
 	}
-	o.add(item{control: frame}, size)
+	o.add(item{control: frame}, size, size)
 	return true
 }
 
+// charge counts what the account is charged with. The lock is held.
+func (o *outbox) charge(n int) {
+	o.charged += n
+	if d := o.charged - o.told; d >= outboxGrain || d <= -outboxGrain {
+		o.tell()
+	}
+}
+
+// outboxGrain is how much the account may be behind.
+const outboxGrain = 16 << 10
+
+// tell tells the account all. The lock is held.
+func (o *outbox) tell() {
+	o.account.Add(o.charged - o.told)
+	o.told = o.charged
+}
+
 // add queues an item and starts the writer; it unlocks.
-func (o *outbox) add(it item, size int) {
+func (o *outbox) add(it item, size, share int) {
+	o.charge(share)
 	if o.items == nil {
 		o.items = takeItems()
 	}
@@ -256,14 +283,14 @@ func (o *outbox) closing() bool {
 func (o *outbox) write() {
 	buf := takeBuffer()
 	var batch []item
-	size := 0
+	var done load
 	for {
 		var more bool
-		batch, more = o.next(batch, size)
+		batch, more = o.next(batch, done)
 		if !more {
 			break
 		}
-		if size, more = o.writeAndSettle(buf, batch); !more {
+		if done, more = o.writeAndSettle(buf, batch); !more {
 			o.fail()
 			break
 		}
@@ -276,16 +303,16 @@ func (o *outbox) write() {
 // writeAndSettle writes a batch and acknowledges what is acknowledged by that.
 // To others it is one step: who has read a message and leaves at once must
 // not find it in its queue again.
-func (o *outbox) writeAndSettle(buf *[]byte, batch []item) (size int, ok bool) {
+func (o *outbox) writeAndSettle(buf *[]byte, batch []item) (done load, ok bool) {
 	o.busy <- struct{}{}
 	defer func() { <-o.busy }()
-	size, err := o.writeBatch(buf, batch)
+	done, err := o.writeBatch(buf, batch)
 	if err != nil {
 		o.loseAll(batch)
-		return size, false
+		return done, false
 	}
 	settle(batch)
-	return size, true
+	return done, true
 }
 
 // settled waits until what was written is acknowledged. The socket may have to
@@ -295,13 +322,18 @@ func (o *outbox) settled() {
 	<-o.busy
 }
 
+// A load is what a batch takes: bytes of the outbox's limit, and its share of
+// what the account is charged with.
+type load struct{ bytes, share int }
+
 // next gives the next batch, in exchange for the last one, whose bytes are
 // not queued any more. It returns false, and the writer is none any more, if
 // there is nothing to do.
-func (o *outbox) next(last []item, size int) ([]item, bool) {
+func (o *outbox) next(last []item, done load) ([]item, bool) {
 	clear(last)
 	o.mu.Lock()
-	o.bytes -= size
+	o.bytes -= done.bytes
+	o.charge(-done.share)
 	o.aside = 0
 	if o.bytes <= o.limit/2 {
 		o.large = 0
@@ -361,23 +393,25 @@ func (o *outbox) resumeUnlocked() {
 	o.mu.Lock()
 }
 
-// writeBatch encodes and writes a batch and flushes it. It returns how many
-// bytes of the limit the batch had taken.
-func (o *outbox) writeBatch(buf *[]byte, batch []item) (size int, err error) {
+// writeBatch encodes and writes a batch and flushes it. It returns what the
+// batch had taken.
+func (o *outbox) writeBatch(buf *[]byte, batch []item) (size load, err error) {
 	var w written
 	for i := range batch {
 		it := &batch[i]
 		frame, text := it.control, true
 		if it.msg != nil {
-			size += it.msg.Size()
+			size.bytes += it.msg.Size()
 			*buf, text = o.encode((*buf)[:0], it)
 			frame = *buf
 			w.messages++
 			if it.tag == 0 {
 				w.topics++
+				size.share += it.msg.Share()
 			}
 		} else {
-			size += len(it.control) + controlOverhead
+			size.bytes += len(it.control) + controlOverhead
+			size.share += len(it.control) + controlOverhead
 			text = utf8.Valid(frame)
 		}
 		if len(frame) == 0 {
@@ -446,6 +480,8 @@ func (o *outbox) fail() {
 func (o *outbox) finishAndUnlock() {
 	o.loseAll(o.items)
 	o.state, o.items, o.refused, o.writing = finished, nil, nil, false
+	o.charged = 0
+	o.tell()
 	code, reason, grace := o.code, o.reason, o.grace
 	o.mu.Unlock()
 	o.ending.ring()

@@ -55,6 +55,7 @@ func (s *Session) replace(old, sub *subscription) error {
 	if old.isFanOut() {
 		sub.before = old
 		delete(s.byNumber, old.number)
+		s.account.Add(-old.bytes())
 		defer old.handle.Unsubscribe()
 		return s.start(sub)
 	}

@@ -114,7 +114,7 @@ func New(conn Conn, o *Options, id string) *Session {
 		s.counts = new(Counters)
 	}
 	s.account = o.Memory.Open(o.Limits.Memory, s)
-	s.flight.account = s.account
+	s.flight.account, s.out.account = s.account, s.account
 	s.out.counts, s.out.tracer = s.counts.shard(), o.Tracer
 	s.out.encode, s.out.closeGrace = s.encodeItem, o.CloseGrace
 	s.out.onSlow = func(f *Fault) {
@@ -404,9 +404,12 @@ func (s *Session) leave(lost bool) {
 		tx.abort()
 		delete(s.txs, id)
 	}
+	s.account.Add(-s.txBytes)
+	s.txBytes = 0
 	s.open.Store(0)
 	for _, sub := range s.byNumber {
 		sub.end(lost)
+		s.account.Add(-sub.bytes())
 	}
 	for _, t := range s.temporary.byKey {
 		s.options.Broker.DropTemporary(t.dest)

@@ -69,6 +69,7 @@ func (o *outbox) dropOldest(size int) bool {
 	for _, it := range o.items {
 		if o.waiting()+size > target && it.msg != nil && it.tag == 0 {
 			o.bytes -= it.msg.Size()
+			o.charge(-it.msg.Share())
 			dropped++
 			continue
 		}

@@ -205,7 +205,13 @@ func (s *Session) checkStart(sub *subscription) error {
 	if err := s.options.Broker.Admit(sub.dest, s.user()); err != nil {
 		return quotaFault(sub.text, err)
 	}
-	return nil
+	return s.afford(sub.bytes())
+}
+
+// bytes is about what the subscription takes as long as it is there.
+func (sub *subscription) bytes() int {
+	const overhead = 1 << 10
+	return overhead + 2*(len(sub.wireID)+len(sub.wireDestination)) + len(sub.key) + len(sub.text) + len(sub.dest.Key())
 }
 
 // start registers, with the lock held, a subscription, which checkStart has let pass, with the
@@ -224,8 +230,10 @@ func (s *Session) start(sub *subscription) error {
 		}
 	}
 	s.subs[sub.key], s.byNumber[sub.number] = sub, sub
+	s.account.Add(sub.bytes())
 	handle, err := s.options.Broker.Subscribe(broker.SubscribeOptions{
-		Destination: sub.dest, Ack: sub.ack, Prefetch: sub.prefetch, Durable: sub.durable, Backlog: s.options.Limits.Outbound, User: s.user(), Sink: sub,
+		Destination: sub.dest, Ack: sub.ack, Prefetch: sub.prefetch, Durable: sub.durable, Backlog: s.options.Limits.Outbound,
+		User: s.user(), Account: s.account, Sink: sub,
 	})
 	sub.handle = handle
 	if err != nil { // a quota, or a durable subscription was made anew meanwhile, to another topic
@@ -241,6 +249,7 @@ func (s *Session) start(sub *subscription) error {
 func (s *Session) stop(sub *subscription) {
 	delete(s.subs, sub.key)
 	delete(s.byNumber, sub.number)
+	s.account.Add(-sub.bytes())
 	sub.end(false)
 	if sub.dest.Kind == broker.TempQueue {
 		s.vacate(sub)

@@ -59,7 +59,7 @@ func (s *Session) occupy(sub *subscription) error {
 	t := s.temporary.find(sub.dest)
 	if t == nil {
 		t = &temporary{dest: sub.dest}
-		if err := s.options.Broker.MakeTemporary(t.dest, s.user(), s.options.Limits.Outbound); err != nil {
+		if err := s.options.Broker.MakeTemporary(t.dest, s.user(), s.options.Limits.Outbound, s.account); err != nil {
 			return quotaFault(sub.text, err)
 		}
 		if s.temporary.byKey == nil {

@@ -53,7 +53,12 @@ func (s *Session) begin(f frames.Inbound) error {
 	if s.txs == nil {
 		s.txs = make(map[string]*transaction)
 	}
-	s.txs[strings.Clone(id)] = &transaction{Transaction: s.publisher.Begin(), permissions: s.permissions.Load()}
+	if err := s.afford(len(id) + frameOverhead); err != nil {
+		return err
+	}
+	s.account.Add(len(id) + frameOverhead)
+	s.txs[strings.Clone(id)] = &transaction{Transaction: s.publisher.Begin(), permissions: s.permissions.Load(), bytes: len(id) + frameOverhead}
+	s.txBytes += len(id) + frameOverhead
 	s.open.Add(1)
 	s.receipt(f)
 	return nil
@@ -176,6 +181,7 @@ func (s *Session) forget(tx *transaction, f frames.Inbound) {
 	delete(s.txs, f.Header.Get(frame.Transaction))
 	s.open.Add(-1)
 	s.txBytes -= tx.bytes
+	s.account.Add(-tx.bytes)
 }
 
 // transactionOf finds the open transaction that a frame belongs to, nil if to
@@ -196,7 +202,7 @@ func (s *Session) sendInTransaction(m *broker.Message, to broker.Destination, re
 	if err != nil {
 		return err
 	}
-	if err := s.grow(tx, m.Size()+replies.size()); err != nil {
+	if err := s.grow(tx, m.Size()+replies.size()+receiptSize(f.Wire(frame.Receipt))); err != nil {
 		return err
 	}
 	tx.receipt(f, receiptFrame)
@@ -236,7 +242,7 @@ func (tx *transaction) sendsTo(destination string) {
 func (s *Session) ackInTransaction(tx *transaction, f frames.Inbound, sub *subscription, tag uint64, requeue bool, err error) error {
 	// What it holds on to beside the message, which the queue counts.
 	const claimSize = 128
-	if err := s.grow(tx, claimSize); err != nil {
+	if err := s.grow(tx, claimSize+receiptSize(f.Wire(frame.Receipt))); err != nil {
 		return err
 	}
 	switch {
@@ -266,9 +272,13 @@ func (s *Session) grow(tx *transaction, size int) error {
 	case s.txBytes+size > l.TransactionBytes:
 		return fault(TransactionTooLarge, "The open transactions of the connection take more than %d bytes (limits.transaction_bytes_per_connection).", l.TransactionBytes)
 	}
+	if err := s.afford(size); err != nil {
+		return err
+	}
 	tx.frames++
 	tx.bytes += size
 	s.txBytes += size
+	s.account.Add(size)
 	return nil
 }
 

@@ -35,7 +35,7 @@ var table = []rule{
 		reason: "names and patterns are read in one way everywhere: broker, auth and config use this package, so it uses none of them",
 	},
 	{
-		pkg: "broker", own: []string{"destination", "frames", "internal/timers"}, third: []string{stompFrame}, without: []string{"net", "os"},
+		pkg: "broker", own: []string{"destination", "frames", "internal/memory", "internal/timers"}, third: []string{stompFrame}, without: []string{"net", "os"},
 		reason: "routing must be testable and portable without sockets or files: subscribers and storage are interfaces; " +
 			"go-stomp's Frame and Header are data, the words in which frames speaks of a decoded frame",
 	},

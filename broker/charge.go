@@ -1,0 +1,105 @@
+package broker
+
+import "hoofbeat/internal/memory"
+
+// This file is who is charged for a message that a queue has in memory. What a
+// Store keeps is in memory while it is delivered, and charged to its consumer.
+
+// came counts a message that has come into the queue. The lock is held.
+func (q *queue) came(e *entry) {
+	q.count++
+	q.size += e.msg.Size()
+	q.charge(e, 1)
+}
+
+// went counts a message that has left it. The lock is held.
+func (q *queue) went(e *entry) {
+	q.count--
+	q.size -= e.msg.Size()
+	if q.charge(e, -1); q.gone {
+		q.bill.settle()
+	}
+}
+
+// charge charges a message once, or takes that off again: of a private queue to
+// its connection, and else to the user who has sent it, unless it is stored.
+func (q *queue) charge(e *entry, times int) {
+	switch {
+	case q.private:
+		q.bill.add(q.account, times*e.msg.Share())
+	case !e.stored():
+		q.bill.add(e.msg.owner, times*e.msg.Size())
+	}
+}
+
+// A bill is what an account is to be charged with next, so that one that many
+// share is not told of each message. The zero value is ready.
+type bill struct {
+	account *memory.Account
+	n       int
+}
+
+// billBytes is how much a bill may have that the account was not told of.
+const billBytes = 8 << 10
+
+func (b *bill) add(a *memory.Account, n int) {
+	if b.account != a {
+		b.settle()
+		b.account = a
+	}
+	if b.n += n; b.n >= billBytes || b.n <= -billBytes {
+		b.settle()
+	}
+}
+
+func (b *bill) settle() {
+	b.account.Add(b.n)
+	b.n = 0
+}
+
+// uncharge takes off what waits in the queue when it ends. The lock is held.
+func (q *queue) uncharge() {
+	for _, l := range q.lanes {
+		for i := range l.loose.len() {
+			q.charge(l.loose.at(i), -1)
+		}
+		q.unchargePile(l.due)
+		q.unchargePile(l.back)
+	}
+	q.unchargePile(q.delayed.soon)
+	q.bill.settle()
+}
+
+func (q *queue) unchargePile(p *pile) {
+	if p == nil {
+		return
+	}
+	for _, it := range p.loose.items {
+		q.charge(&it.entry, -1)
+	}
+}
+
+// ChargeTo says to whose account the message is charged while a queue keeps it
+// in memory. It is called before the message is sent.
+func (m *Message) ChargeTo(user *memory.Account) { m.owner = user }
+
+// Share is what the message counts as for each of those who have it in memory:
+// the subscribers of a topic share it.
+func (m *Message) Share() int {
+	if m.share > 0 {
+		return m.share
+	}
+	return m.Size()
+}
+
+// shareOut counts among how many subscribers the message is shared. It is called
+// before any of them sees it.
+func (r *route) shareOut(m *Message) {
+	n := 0
+	for _, t := range r.topics {
+		n += len(*t.subs.Load())
+	}
+	if n > 1 {
+		m.share = m.Size()/n + messageOverhead
+	}
+}
