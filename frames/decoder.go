@@ -159,14 +159,15 @@ func (d *Decoder) next() (Inbound, error) {
 }
 
 // skipLineEnds passes over heart-beats and the line ends that may follow a
-// frame (STOMP 1.2, Augmented BNF).
+// frame (STOMP 1.2, Augmented BNF), and over NULs, of which some clients send
+// one too many.
 func (d *Decoder) skipLineEnds() {
 	if d.scan > 0 {
 		return
 	}
 	for d.r < d.w {
 		switch {
-		case d.buf[d.r] == '\n':
+		case d.buf[d.r] == '\n', d.buf[d.r] == 0:
 			d.r++
 		case d.buf[d.r] == '\r' && d.r+1 < d.w && d.buf[d.r+1] == '\n':
 			d.r += 2
@@ -222,7 +223,7 @@ func (d *Decoder) checkLine(data, line []byte) error {
 // checkPartial looks at a header whose end has not come: what is wrong already
 // need not be waited for.
 func (d *Decoder) checkPartial(data []byte) error {
-	if d.lines == 0 && len(data) > maxCommand {
+	if d.lines == 0 && (len(data) > maxCommand || isTLS(data)) {
 		return unknownCommand(data)
 	}
 	if bytes.IndexByte(data, 0) >= 0 {
@@ -284,15 +285,24 @@ func (d *Decoder) readBody() (done bool, err error) {
 	return true, nil
 }
 
+// readNoBody reads the NUL of a frame without a body. Line ends before it are
+// none: RabbitMQ's and ActiveMQ's own clients send them.
 func (d *Decoder) readNoBody(avail []byte) (bool, error) {
-	if len(avail) == 0 {
-		return false, nil
+	for i, c := range avail {
+		switch {
+		case c == 0:
+			d.r += i + 1
+			return true, nil
+		case c == '\n', c == '\r' && i+1 < len(avail) && avail[i+1] == '\n':
+		case c == '\r' && i+1 == len(avail):
+			d.r += i // its LF has not come
+			return false, nil
+		default:
+			return false, d.blameCurrent(invalid("%s has a body, or its NUL is missing; only SEND may have a body.", d.cur.Command))
+		}
 	}
-	if avail[0] != 0 {
-		return false, d.blameCurrent(invalid("%s has a body, or its NUL is missing; only SEND may have a body.", d.cur.Command))
-	}
-	d.r++
-	return true, nil
+	d.r += len(avail)
+	return false, nil
 }
 
 func (d *Decoder) readToNUL(avail []byte) (bool, error) {

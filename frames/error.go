@@ -8,6 +8,7 @@ import (
 // The words that this package puts into an ERROR's message header.
 const (
 	InvalidFrame  = "invalid-frame"
+	InvalidText   = "invalid-text"
 	FrameTooLarge = "frame-too-large"
 )
 

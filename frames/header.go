@@ -86,8 +86,37 @@ func (d *Decoder) command(line []byte) (string, error) {
 }
 
 func unknownCommand(line []byte) *Error {
+	if err := otherProtocol(line); err != nil {
+		return err
+	}
 	line, _, _ = bytes.Cut(line, []byte{'\n'})
 	return invalid("%q is not a STOMP command; commands are upper case, such as CONNECT, SUBSCRIBE and SEND.", printable(line))
+}
+
+// otherProtocol names what a client speaks that has come to the wrong port.
+func otherProtocol(line []byte) *Error {
+	switch {
+	case isTLS(line):
+		return invalid("What came is not a STOMP command but TLS, and this is a port without it: connect without TLS, or to a port with TLS (listen.tcp.tls).")
+	case isHTTP(line):
+		return invalid("%q is not a STOMP command but an HTTP request, and this is a port for STOMP without HTTP: WebSocket and SockJS have another one (listen.websocket.address).",
+			printable(bytes.TrimRight(line, "\r\n")))
+	}
+	return nil
+}
+
+// isTLS knows a record of a handshake, with any version of TLS.
+func isTLS(line []byte) bool { return len(line) > 1 && line[0] == 0x16 && line[1] == 3 }
+
+// isHTTP knows a request by its method and path; the end of the line may not
+// have come.
+func isHTTP(line []byte) bool {
+	for _, m := range [...]string{"GET /", "HEAD /", "POST /", "PUT /", "DELETE /", "OPTIONS ", "PATCH /", "PRI * HTTP/2"} {
+		if bytes.HasPrefix(line, []byte(m)) {
+			return true
+		}
+	}
+	return false
 }
 
 // A headerParser parses the lines of one frame's header.

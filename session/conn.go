@@ -44,6 +44,12 @@ type Conn interface {
 	Info() Info
 }
 
+// Partly is what a Conn implements that can tell of a frame which has begun and
+// not come to its end. It may be called by any goroutine.
+type Partly interface {
+	Partial() (p frames.Partial, ok bool)
+}
+
 // Info describes a connection.
 type Info struct {
 	Transport string         // ws, wss, tcp or tls
@@ -66,6 +72,7 @@ const (
 	CloseNormal    CloseCode = 1000
 	CloseGoingAway CloseCode = 1001
 	CloseProtocol  CloseCode = 1002
+	CloseInvalid   CloseCode = 1007
 	ClosePolicy    CloseCode = 1008
 	CloseTooBig    CloseCode = 1009
 	CloseInternal  CloseCode = 1011

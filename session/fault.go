@@ -74,6 +74,8 @@ func internalError() *Fault {
 // closeCode is the WebSocket close code that goes with a fault.
 func (f *Fault) closeCode() CloseCode {
 	switch f.Word {
+	case frames.InvalidText:
+		return CloseInvalid
 	case frames.FrameTooLarge, TransactionTooLarge:
 		return CloseTooBig
 	case StorageFailed, TryLater, OutOfMemory, QueueFull, QuotaExceeded, SubscriptionInUse:

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -22,6 +23,10 @@ import (
 // It is read by one goroutine and written by any.
 type gatherer struct {
 	net.Conn
+	// control is applied to what a WebSocket library writes by itself; nil:
+	// nothing is. encoding counts who has it write data.
+	control  func([]byte) []byte
+	encoding atomic.Int32
 	raw      syscall.RawConn // nil where the connection cannot be waited for without a buffer
 	rawRead  func(fd uintptr) bool
 	lastRead stamp
@@ -119,6 +124,16 @@ func (g *gatherer) flush() error {
 
 // Write implements net.Conn.
 func (g *gatherer) Write(p []byte) (int, error) {
+	if g.control != nil && g.encoding.Load() == 0 {
+		if c := g.control(p); len(c) != len(p) {
+			_, err := g.write(c)
+			return len(p), err
+		}
+	}
+	return g.write(p)
+}
+
+func (g *gatherer) write(p []byte) (int, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.corked || len(p) > gatherBytes {
@@ -149,6 +164,27 @@ func (g *gatherer) writeFrame(header, payload []byte) error {
 		return err
 	}
 	g.gather(payload)
+	if !g.corked || len(*g.out) >= gatherBytes {
+		return g.send()
+	}
+	return nil
+}
+
+// writeLine writes p and a LF, with nothing between them.
+func (g *gatherer) writeLine(p []byte) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(p) > gatherBytes {
+		if err := g.send(); err != nil {
+			return err
+		}
+		if _, err := g.Conn.Write(p); err != nil {
+			return err
+		}
+		p = nil
+	}
+	g.gather(p)
+	*g.out = append(*g.out, '\n')
 	if !g.corked || len(*g.out) >= gatherBytes {
 		return g.send()
 	}

@@ -12,6 +12,7 @@ import (
 type link struct {
 	*gatherer
 	meters
+	stall
 	decoder *frames.Decoder
 	info    session.Info
 	more    func() error // reads something into the decoder
@@ -24,11 +25,13 @@ func (l *link) ReadFrame() (frames.Inbound, error) {
 	for {
 		f, err := l.decoder.Next()
 		if err != nil || f.Frame != nil {
+			l.complete()
 			l.came.CountFrame(f)
 			return f, err
 		}
 		l.came.Flush()
 		l.charge(l.decoder.Held())
+		l.waits(l.decoder)
 		if err := l.more(); err != nil {
 			l.decoder.Release()
 			return frames.Inbound{}, err

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"hoofbeat/frames"
 	"hoofbeat/session"
 )
 
@@ -90,6 +91,8 @@ type conn interface {
 	measure(c *session.Counters)
 	measured()
 	chargeTo(func(int))
+	watch(tell func(frames.Partial))
+	unwatch()
 }
 
 // NewServer returns a Server. [Server.Shutdown] ends it.
@@ -111,7 +114,13 @@ func NewServer(o Options) *Server {
 // run serves one connection until it has ended.
 func (s *Server) run(c conn) {
 	c.measure(s.options.Session.Counters)
-	ses := session.New(c, &s.options.Session, s.ids.Next())
+	id := s.ids.Next()
+	c.watch(func(p frames.Partial) {
+		info := c.Info()
+		s.options.Log.Info("a frame does not go on", "session", id, "remote", info.Remote, "transport", info.Transport, "detail", p.String())
+	})
+	defer c.unwatch()
+	ses := session.New(c, &s.options.Session, id)
 	c.chargeTo(ses.Partial)
 	if !s.addSession(ses, c) {
 		ses.Shutdown(s.options.Session.CloseTimeout)

@@ -89,6 +89,8 @@ func (s *Server) acceptSockJS(w http.ResponseWriter, r *http.Request, remote str
 // say writes a SockJS frame of its own. It may be called by any goroutine.
 func (c *sockConn) say(text []byte) error {
 	if c.compressed {
+		c.encoding.Add(1)
+		defer c.encoding.Add(-1)
 		return c.ws.Write(context.Background(), websocket.MessageText, text)
 	}
 	var room [maxFrameHeader]byte
@@ -143,19 +145,22 @@ func (c *sockConn) readMore() error {
 // fill reads a piece of a message into in.
 func (c *sockConn) fill() error {
 	if c.message == nil {
-		_, r, err := c.ws.Reader(context.Background())
-		if err != nil {
+		if err := c.nextMessage(); err != nil {
 			return err
 		}
-		c.message, c.read = r, 0
 		c.unquote.reset()
 	}
 	c.chunk = readChunks.Get().(*readChunk)
 	n, err := c.message.Read(c.chunk[unquoteShift:])
 	c.read += n
+	ended := errors.Is(err, io.EOF)
+	if !c.valid(c.chunk[unquoteShift:unquoteShift+n], ended) {
+		c.failed = notText()
+		return nil
+	}
 	text, broken := c.unquote.decode(c.chunk[:0], c.chunk[unquoteShift:unquoteShift+n])
 	c.in = text
-	if errors.Is(err, io.EOF) {
+	if ended {
 		c.message, err = nil, nil
 		if broken == nil && !c.unquote.complete() {
 			broken = errBrokenJSON
@@ -201,6 +206,8 @@ func (c *sockConn) refuse() error {
 }
 
 func (c *sockConn) compress(before string, p []byte, after string) error {
+	c.encoding.Add(1)
+	defer c.encoding.Add(-1)
 	w, err := c.ws.Writer(context.Background(), websocket.MessageText)
 	if err != nil {
 		return err

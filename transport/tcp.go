@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"hoofbeat/frames"
@@ -51,12 +53,17 @@ func (c *tcpConn) readMore() error {
 // Negotiated implements session.Conn.
 func (c *tcpConn) Negotiated(v frames.Version) { c.decoder.SetVersion(v) }
 
-// WriteFrame implements session.Conn.
+// WriteFrame implements session.Conn. A LF follows each frame: ActiveMQ's Java
+// client waits for it, and to others it is a heart-beat (STOMP 1.2, Augmented
+// BNF).
 func (c *tcpConn) WriteFrame(p []byte, _ bool) error {
 	c.gatherFrames()
 	c.went.CountEncoded(p)
-	_, err := c.Write(p)
-	return err
+	if len(p) == 1 { // it is a heart-beat
+		_, err := c.Write(p)
+		return err
+	}
+	return c.writeLine(p)
 }
 
 const (
@@ -134,8 +141,7 @@ func (s *Server) serveTCP(c net.Conn, config *tls.Config) {
 		info.Transport = "tls"
 		t, err := s.handshake(c, config)
 		if err != nil {
-			s.options.Session.Counters.Reject("tls-handshake")
-			s.options.Log.Info("TLS handshake failed", "remote", info.Remote, "error", err)
+			s.noHandshake(info.Remote, err)
 			return
 		}
 		c = t
@@ -149,10 +155,24 @@ func (s *Server) handshake(c net.Conn, config *tls.Config) (net.Conn, error) {
 	defer cancel()
 	t := tls.Server(c, config)
 	if err := t.HandshakeContext(ctx); err != nil {
+		if plain := (tls.RecordHeaderError{}); errors.As(err, &plain) && plain.Conn != nil {
+			sayGoodbye(plain.Conn, &session.Fault{Word: frames.InvalidFrame, Text: "This is a TLS port, and what came is no TLS (listen.tcp.tls). Connect with TLS."})
+		}
 		_ = c.Close()
 		return nil, err
 	}
 	return t, nil
+}
+
+// noHandshake records a client without TLS. A probe that opens a connection and
+// closes it, as load balancers do every few seconds, is none.
+func (s *Server) noHandshake(remote string, err error) {
+	level := slog.LevelInfo
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, context.Canceled) {
+		level = slog.LevelDebug
+	}
+	s.options.Session.Counters.Reject("tls-handshake")
+	s.options.Log.Log(context.Background(), level, "TLS handshake failed", "remote", remote, "error", err)
 }
 
 // turnAway tells a client why it is refused, if that costs nothing.
@@ -162,10 +182,14 @@ func (s *Server) turnAway(c net.Conn, config *tls.Config, f *session.Fault) {
 		_ = c.Close()
 		return
 	}
-	// Its CONNECT is on the way, or here: see linger. It may fail, as the
-	// client may have gone.
+	sayGoodbye(c, f)
+}
+
+// sayGoodbye tells a client why it gets no session. Its CONNECT is on the way,
+// or here: see linger. It may fail, as the client may have gone.
+func sayGoodbye(c net.Conn, f *session.Fault) {
 	_ = c.SetDeadline(time.Now().Add(refuseLinger))
-	_, _ = c.Write(session.Refusal(f))
+	_, _ = c.Write(append(session.Refusal(f), '\n'))
 	closeGently(c)
 }
 

@@ -26,6 +26,8 @@ type wsConn struct {
 	message    io.Reader // what is left of the message being read, nil between two
 	read       int       // of that message, or of the last one
 	negotiated bool
+	text       bool // the message is
+	check      textCheck
 }
 
 func newWSConn(ws *websocket.Conn, g *gatherer, compressed bool, l frames.Limits, info session.Info) *wsConn {
@@ -42,20 +44,37 @@ func (c *wsConn) readMore() error {
 		return c.messageTooLong()
 	}
 	if c.message == nil {
-		_, r, err := c.ws.Reader(context.Background())
-		if err != nil {
+		if err := c.nextMessage(); err != nil {
 			return err
 		}
-		c.message, c.read = r, 0
 	}
-	n, err := c.message.Read(c.decoder.Space())
-	c.decoder.Commit(n)
+	space := c.decoder.Space()
+	n, err := c.message.Read(space)
 	c.read += n
-	if errors.Is(err, io.EOF) {
+	ended := errors.Is(err, io.EOF)
+	if !c.valid(space[:n], ended) {
+		return notText()
+	}
+	c.decoder.Commit(n)
+	if ended {
 		c.message = nil
 		return nil
 	}
 	return err
+}
+
+func (c *wsConn) nextMessage() error {
+	kind, r, err := c.ws.Reader(context.Background())
+	if err != nil {
+		return err
+	}
+	c.message, c.read, c.text = r, 0, kind == websocket.MessageText
+	return nil
+}
+
+// valid tells whether a piece of a message is what the message says that it is.
+func (c *wsConn) valid(p []byte, ended bool) bool {
+	return !c.text || c.check.add(p) && (!ended || c.check.end())
 }
 
 func (c *wsConn) messageTooLong() error {
@@ -94,6 +113,8 @@ func (c *wsConn) WriteFrame(p []byte, text bool) error {
 		if text {
 			typ = websocket.MessageText
 		}
+		c.encoding.Add(1)
+		defer c.encoding.Add(-1)
 		return c.ws.Write(context.Background(), typ, p)
 	}
 	var room [maxFrameHeader]byte

@@ -25,6 +25,7 @@ import (
 // the last one brought.
 type xhrConn struct {
 	meters
+	stall
 	key     sockKey
 	info    session.Info
 	limits  frames.Limits
@@ -119,11 +120,13 @@ func (c *xhrConn) ReadFrame() (frames.Inbound, error) {
 	for {
 		f, err := c.decoder.Next()
 		if err != nil || f.Frame != nil {
+			c.complete()
 			c.came.CountFrame(f)
 			return f, err
 		}
 		c.came.Flush()
 		c.charge(c.decoder.Held() + len(c.in.text))
+		c.waits(c.decoder)
 		if err := c.readMore(); err != nil {
 			c.decoder.Release()
 			return frames.Inbound{}, err

@@ -50,19 +50,20 @@ func TestClient(t *testing.T) {
 		do   func(c *Client)
 		want string // part of the failure; empty: none
 	}{
-		"message":        {message, func(c *Client) { c.Want("MESSAGE", "subscription:1", "a:b:c", "!ack", "", "body") }, ""},
-		"command":        {message, func(c *Client) { c.Want("RECEIPT") }, "another command"},
-		"header":         {message, func(c *Client) { c.Want("MESSAGE", "subscription:2") }, `subscription is "1"`},
-		"missing header": {message, func(c *Client) { c.Want("MESSAGE", "ack:2") }, `ack is ""`},
-		"extra header":   {message, func(c *Client) { c.Want("MESSAGE", "!a") }, "a should be missing"},
-		"body":           {message, func(c *Client) { c.Want("MESSAGE", "", "other") }, "another body"},
-		"no frame":       {"rubbish\n", func(c *Client) { c.Next() }, "not a frame"},
-		"silence":        {"", func(c *Client) { c.Next() }, "timeout"},
-		"beat":           {"\n" + message, func(c *Client) { c.WantBeat(); c.Want("MESSAGE") }, ""},
-		"beat behind":    {message + "\n\n", func(c *Client) { c.Next(); c.WantBeat(); c.WantBeat() }, ""},
-		"no beat":        {message, func(c *Client) { c.WantBeat() }, "want a heart-beat"},
-		"not closed":     {message, func(c *Client) { c.WantClosed() }, "want the end"},
-		"open":           {"", func(c *Client) { c.WantClosed() }, "is open"},
+		"message":         {message, func(c *Client) { c.Want("MESSAGE", "subscription:1", "a:b:c", "!ack", "", "body") }, ""},
+		"command":         {message, func(c *Client) { c.Want("RECEIPT") }, "another command"},
+		"header":          {message, func(c *Client) { c.Want("MESSAGE", "subscription:2") }, `subscription is "1"`},
+		"missing header":  {message, func(c *Client) { c.Want("MESSAGE", "ack:2") }, `ack is ""`},
+		"extra header":    {message, func(c *Client) { c.Want("MESSAGE", "!a") }, "a should be missing"},
+		"body":            {message, func(c *Client) { c.Want("MESSAGE", "", "other") }, "another body"},
+		"no frame":        {"rubbish\n", func(c *Client) { c.Next() }, "not a frame"},
+		"silence":         {"", func(c *Client) { c.Next() }, "timeout"},
+		"beat":            {"\n" + message, func(c *Client) { c.WantBeat(); c.Want("MESSAGE") }, ""},
+		"beat behind":     {message + "\n\n\n", func(c *Client) { c.Next(); c.WantBeat(); c.WantBeat() }, ""},
+		"line end behind": {message + "\n", func(c *Client) { c.Next(); c.WantBeat() }, "timeout"},
+		"no beat":         {message, func(c *Client) { c.WantBeat() }, "want a heart-beat"},
+		"not closed":      {message, func(c *Client) { c.WantClosed() }, "want the end"},
+		"open":            {"", func(c *Client) { c.WantClosed() }, "is open"},
 		"error": {"ERROR\nmessage:word\nversion:1.2\ncontent-type:text/plain\nreceipt-id:r\n\nThe header\x00", func(c *Client) {
 			c.WantError("word", "r", "the header")
 		}, ""},

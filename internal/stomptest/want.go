@@ -59,6 +59,9 @@ func (c *Client) read() (Frame, error) {
 			f := Frame{Inbound: in, Raw: strings.TrimLeft(raw, "\r\n")}
 			f.Beats = strings.Count(raw[:len(raw)-len(f.Raw)], "\n")
 			c.told.add("<<< ", f.Raw)
+			if len(c.unread) > 0 && c.unread[0] == '\n' {
+				c.unread = c.unread[1:] // the line end that follows a frame on a stream; no heart-beat
+			}
 			return f, nil
 		}
 		for len(c.unread) == 0 {
