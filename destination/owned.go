@@ -18,6 +18,9 @@ func tempSpace(connection string) string { return TempPrefix + connection + "\x0
 // sendToUser reads /user/USER/queue/NAME and /user/USER/topic/NAME.
 func sendToUser(text string) (Destination, error) {
 	user, rest, _ := strings.Cut(text[len(UserPrefix):], "/")
+	if user == "" {
+		return Destination{}, unusable("The destination %q names no user; send to /user/{user}/queue/NAME or /user/{user}/topic/NAME.", text)
+	}
 	for _, kind := range userKinds {
 		if name, ok := strings.CutPrefix(rest, kind); ok {
 			return finish(User, userSpace(DecodeUser(user), kind), name, text, noPattern)

@@ -98,7 +98,7 @@ func (h heartBeat) next(now, written, read time.Time) time.Time {
 // heart-beats both ways. It runs on the timers' goroutine.
 func (s *Session) tick(now time.Time) time.Time {
 	if !s.connected.Load() {
-		s.End(fault(ConnectTimeout, "No CONNECT was accepted within %v (limits.connect_timeout).", s.options.ConnectTimeout))
+		s.End(fault(ConnectTimeout, "No CONNECT was accepted within %v (limits.connect_timeout).%s", s.options.ConnectTimeout, s.unfinishedFrame()))
 		return time.Time{}
 	}
 	if at := s.patience.Load(); at != nil {
@@ -123,8 +123,8 @@ func (s *Session) tick(now time.Time) time.Time {
 			s.silentSince, s.lookAt = read, now.Add(min(secondLook, h.receive/4))
 			return s.lookAt
 		}
-		s.End(fault(HeartBeatTimeout, "Nothing came for more than %v; the client had agreed to send something at least every %v.",
-			tolerance*h.receive, h.receive))
+		s.End(fault(HeartBeatTimeout, "Nothing came for more than %v; the client had agreed to send something at least every %v.%s",
+			tolerance*h.receive, h.receive, s.unfinishedFrame()))
 		return time.Time{}
 	}
 	written, idle := s.out.idleSince()

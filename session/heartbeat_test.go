@@ -245,3 +245,24 @@ func TestHeartBeatBounds(t *testing.T) {
 		o.HeartBeat = session.HeartBeat{Min: 5 * time.Second, Server: 30 * time.Second}
 	})
 }
+
+// An ERROR for silence says what of a frame has come.
+func TestSilenceWithinFrame(t *testing.T) {
+	for name, tc := range map[string]struct{ connect, say, word, want string }{
+		"content-length": {"heart-beat:1000,0", "SEND\ndestination:/queue/a\ncontent-length:100\n\nshort\x00", "heart-beat-timeout", "SEND has content-length:100, and only 6 bytes"},
+		"no frame":       {"heart-beat:1000,0", "\n", "heart-beat-timeout", "at least every 1s.\n"},
+		"CONNECT":        {"", "CONNECT\naccept-version:1.2\n\n", "connect-timeout", "The NUL that ends CONNECT has not come"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			converse(t, func(t *testing.T, w *world) {
+				c := w.dial()
+				if tc.connect != "" {
+					c.Connect("1.2", tc.connect)
+				}
+				c.Write(tc.say)
+				c.WantError(tc.word, "", tc.want)
+				c.WantClosed()
+			})
+		})
+	}
+}

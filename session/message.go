@@ -37,9 +37,25 @@ func (sub *subscription) Overrun() broker.Overflow {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.state == open {
-		o.endSlow()
+		o.endSlow(sub.overrunFault())
 	}
 	return broker.Disconnect
+}
+
+// overrunFault is why the backlog is full: either the outbox has no room, as the
+// client does not read, or the client has as many messages as it may have
+// without acknowledging one. The outbox's lock is held.
+func (sub *subscription) overrunFault() *Fault {
+	o := sub.session.out
+	if sub.refused {
+		return o.slowFault()
+	}
+	f := fault(SlowConsumer, "The client reads but does not acknowledge: more than %d bytes wait for the subscription to %q (limits.outbound_bytes_per_connection), "+
+		"whose mode is %s, and as many messages as it may have are unacknowledged (prefetch-count, here %d). "+
+		"Send an ACK for each message, or for the last of several in mode client, or subscribe with ack:auto, or to a queue or with durable:true, which keep their messages.",
+		o.limit, sub.text, sub.ack, sub.prefetch)
+	f.Subscription = sub.wireID
+	return f
 }
 
 // resume tells the broker that there is room again.

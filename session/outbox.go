@@ -164,7 +164,7 @@ func (o *outbox) control(frame []byte) bool {
 	}
 	size := len(frame) + controlOverhead
 	if o.bytes > 0 && o.waiting()+size > o.limit+o.large {
-		o.endSlow()
+		o.endSlow(o.slowFault())
 		o.mu.Unlock()
 		return false
 	}

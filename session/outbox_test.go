@@ -435,3 +435,22 @@ func TestTopicBacklog(t *testing.T) {
 		})
 	}
 }
+
+// A subscriber that reads and acknowledges nothing is told of ACKs.
+func TestSlowToAcknowledge(t *testing.T) {
+	converse(t, func(t *testing.T, w *world) {
+		c, p := w.connect(), w.connect()
+		c.Send("SUBSCRIBE", "id:1", "destination:/topic/a", "ack:client-individual", "prefetch-count:3")
+		c.Barrier()
+		for i := range 100 {
+			p.Send("SEND", "destination:/topic/a", "", strings.Repeat("x", 200))
+			if i < 3 {
+				c.Want("MESSAGE")
+			}
+		}
+		f := c.WantError("slow-consumer", "", "/topic/a", "client-individual", "ACK", "prefetch-count, here 3", "limits.outbound_bytes_per_connection")
+		if f.Get("subscription") != "1" {
+			t.Errorf("got %q", f.Raw)
+		}
+	}, bounded(10_000, session.Disconnect))
+}

@@ -19,6 +19,8 @@ const (
 	expirationHeader     = "expiration"
 	scheduledDelayHeader = "AMQ_SCHEDULED_DELAY"
 	scheduledTimeHeader  = "AMQ_SCHEDULED_TIME"
+
+	destinationTypeHeader = "destination-type"
 )
 
 // latest is the end of the year 9999, in ms since the epoch: a time behind it
@@ -29,8 +31,11 @@ const latest = 253402300799999
 type properties struct {
 	broker.Properties
 	delayedBy string // the header that makes it wait; empty: none
-	seen      uint8  // a bit for each header that came
-	now       int64  // in ms since the epoch, once it was needed
+	// destinationType is what the sender takes the destination for; empty: it
+	// does not say.
+	destinationType string
+	seen            uint8 // a bit for each header that came
+	now             int64 // in ms since the epoch, once it was needed
 }
 
 // seenFirst reports whether a header comes for the first time. Of repeated
@@ -58,9 +63,13 @@ func (p *properties) read(name, value string) error {
 		return p.delay(3, name, value)
 	case scheduledDelayHeader:
 		return p.delay(4, name, value)
+	case destinationTypeHeader:
+		if p.seenFirst(7) {
+			p.destinationType = value
+		}
 	case "AMQ_SCHEDULED_PERIOD", "AMQ_SCHEDULED_REPEAT", "JMSXGroupSeq", "_AMQ_GROUP_SEQUENCE":
 		return refuseUnless(isZero(value), name)
-	case "AMQ_SCHEDULED_CRON", "JMSXGroupID", "_AMQ_GROUP_ID", "message_group", "_AMQ_LVQ_NAME", "_AMQ_DUPL_ID":
+	case "AMQ_SCHEDULED_CRON", "JMSXGroupID", "_AMQ_GROUP_ID", "message_group", "_AMQ_LVQ_NAME", "_AMQ_DUPL_ID", "_AMQ_SCHED_DELIVERY":
 		return refuseUnless(isEmpty(value), name)
 	case "retain", "ActiveMQ.Retain":
 		return refuseUnless(isNo(value), name)
@@ -153,6 +162,19 @@ func (p *properties) checkDelay(to broker.Destination) error {
 		return nil
 	}
 	return fault(NotSupported, "The header %q of SEND is supported for queues only; %q is none, and delivers at once.", p.delayedBy, to)
+}
+
+// checkType refuses Artemis' routing type where the destination is of the other
+// kind: who asks for one consumer must not reach all.
+func checkType(header, command, value string, d broker.Destination) error {
+	isQueue := d.Kind == broker.Queue || d.Kind == broker.TempQueue
+	switch {
+	case value == "", value == "ANYCAST" && isQueue, value == "MULTICAST" && !isQueue:
+		return nil
+	case value == "ANYCAST", value == "MULTICAST":
+		return fault(NotSupported, "The header %q of %s asks for %s, but the prefix of %q says that it is the other: queues are ANYCAST, topics MULTICAST.", header, command, value, d)
+	}
+	return invalidHeader(header, command, "ANYCAST or MULTICAST")
 }
 
 // notSupported refuses a header that would otherwise be ignored, against what

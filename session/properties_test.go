@@ -3,6 +3,7 @@ package session_test
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,6 +40,15 @@ func badProperties() []badInput {
 	add("_AMQ_LVQ_NAME", "not-supported", nil, "k")
 	add("_AMQ_DUPL_ID", "not-supported", nil, "1")
 	add("retain", "not-supported", nil, "set", "remove", "True", "1")
+	add("_AMQ_SCHED_DELIVERY", "not-supported", nil, "1000")
+	add("destination-type", "not-supported", []string{"/queue/a"}, "MULTICAST")
+	add("destination-type", "invalid-header", []string{"ANYCAST or MULTICAST"}, "queue")
+	for _, h := range []string{"activemq.maximumRedeliveries:3", "activemq.redeliveryDelay:1000", "activemq.initialRedeliveryDelay:1", "activemq.backOffMultiplier:2",
+		"activemq.subcriptionName:x", "activemq.selector:a=1", "credit:1", "subscription-type:ANYCAST"} {
+		name, _, _ := strings.Cut(h, ":")
+		all = append(all, badInput{name: h, say: asks("SUBSCRIBE\nid:1\ndestination:/topic/a\n" + h), word: "not-supported", body: []string{name, "SUBSCRIBE"}})
+	}
+	all = append(all, badInput{name: "nobody", say: asks("SEND\ndestination:/user//queue/x"), word: "invalid-destination", body: []string{"/user//queue/x", "names no user"}})
 	for _, to := range []string{"/topic/a", "/user/bob/queue/a", "/reply-queue/x.a"} {
 		for _, h := range []string{"AMQ_SCHEDULED_DELAY:1", "AMQ_SCHEDULED_TIME:253402300799999"} {
 			all = append(all, badInput{name: h + " to " + to, say: asks("SEND\ndestination:" + to + "\n" + h),

@@ -89,6 +89,9 @@ func (s *Session) sendAs(f frames.Inbound, trace Trace) error {
 	if err := h.checkDelay(to); err != nil {
 		return err
 	}
+	if err := checkType(destinationTypeHeader, frame.SEND, h.destinationType, to); err != nil {
+		return err
+	}
 	if h.ReplyTo, err = s.replyTo(h.replyTos); err != nil {
 		return err
 	}

@@ -195,12 +195,26 @@ func (s *Session) readFailed(err error) error {
 		}
 		return err
 	case errors.Is(err, io.EOF):
+		if p := s.unfinishedFrame(); p != "" {
+			s.fail(fault(frames.InvalidFrame, "The client has closed the connection in the middle of a frame.%s", p), "", err)
+		}
 		s.hearOut()
 	default:
 		s.out.gone.ring()
 		s.out.abandon()
 	}
 	return nil
+}
+
+// unfinishedFrame says, behind a blank, what has come of a frame that is not complete;
+// empty if there is none.
+func (s *Session) unfinishedFrame() string {
+	if c, ok := s.conn.(Partly); ok {
+		if p, ok := c.Partial(); ok {
+			return " " + p.String()
+		}
+	}
+	return ""
 }
 
 // farewellTimeout is how long a client that has closed its side, and waits for
@@ -480,6 +494,9 @@ func (s *Session) logClosed() {
 		reason, detail = f.Word, f.Text
 	} else if !s.connected.Load() {
 		reason = "client left before CONNECT"
+		if s.received.Load() == 0 {
+			level = slog.LevelDebug // health checks of load balancers come every few seconds
+		}
 	}
 	o := s.out
 	o.mu.Lock()

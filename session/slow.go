@@ -48,7 +48,7 @@ func (o *outbox) overflow(size int) bool {
 	case DropOldest:
 		return o.dropOldest(size)
 	}
-	o.endSlow()
+	o.endSlow(o.slowFault())
 	o.counts.lost.Add(1)
 	return false
 }
@@ -85,11 +85,15 @@ func (o *outbox) dropOldest(size int) bool {
 	return true
 }
 
+// slowFault is what a client is told that does not read.
+func (o *outbox) slowFault() *Fault {
+	return fault(SlowConsumer, "More than %d bytes wait to be written to this connection (limits.outbound_bytes_per_connection; see limits.slow_consumer). "+
+		"Read faster, subscribe to less, or use a queue with prefetch-count.", o.limit)
+}
+
 // endSlow disconnects a client that does not read, with little patience: its
 // socket is full already. The lock is held.
-func (o *outbox) endSlow() {
-	f := fault(SlowConsumer, "More than %d bytes wait to be written to this connection (limits.outbound_bytes_per_connection; see limits.slow_consumer). "+
-		"Read faster, subscribe to less, or use a queue with prefetch-count.", o.limit)
+func (o *outbox) endSlow(f *Fault) {
 	o.drain(errorFrame(f, 0), f.closeCode(), f.Word, slowPatience, true)
 	o.onSlow(f)
 	if !o.writing && !o.held {

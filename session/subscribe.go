@@ -127,6 +127,9 @@ func (s *Session) readSubscribe(f frames.Inbound) (*subscription, error) {
 	if sub.dest, err = s.options.Namespace.ForSubscribe(sub.text, s.ownerOf(sub.text)); err != nil {
 		return nil, err
 	}
+	if err := checkType("subscription-type", frame.SUBSCRIBE, f.Header.Get("subscription-type"), sub.dest); err != nil {
+		return nil, err
+	}
 	if sub.durable, err = s.readDurable(f, sub.dest); err != nil {
 		return nil, err
 	}

@@ -53,16 +53,19 @@ var unsupportedInSubscribe = [...]wish{
 	{"selector", isEmpty}, {"browser", isNo}, {"browser-end", isNo}, {"no-local", isNo}, {"activemq.noLocal", isNo},
 	{"exclusive", isNo}, {"activemq.exclusive", isNo}, {"activemq.retroactive", isNo}, {"from-seq", isEmpty}, {"include-seq", isEmpty},
 	{"x-queue-name", isEmpty}, {"x-stream-offset", isEmpty}, {"x-stream-filter", isEmpty}, {"x-stream-match-unfiltered", isNo},
-	{"x-priority", isZero}, {"activemq.priority", isZero},
+	{"x-priority", isZero}, {"activemq.priority", isZero}, {"activemq.selector", isEmpty}, {"activemq.browser", isNo}, {"credit", isEmpty},
+	{"activemq.subcriptionName", isEmpty}, // as ActiveMQ 4 spelt it: ignored, the subscription would not be durable
 }
 
-// policyHeaders are what RabbitMQ lets a client ask of a queue. Here that is
+// policyHeaders are what RabbitMQ and ActiveMQ let a client ask of a queue. Here that is
 // the operator's to say, so that no client changes it for the others.
 var policyHeaders = [...]wish{
 	{"x-dead-letter-exchange", isEmpty}, {"x-dead-letter-routing-key", isEmpty}, {"x-expires", isEmpty}, {"x-message-ttl", isEmpty},
 	{"x-max-length", isEmpty}, {"x-max-length-bytes", isEmpty}, {"x-overflow", isEmpty}, {"x-max-priority", isEmpty},
 	{"x-queue-type", isClassic}, {"x-max-age", isEmpty}, {"x-single-active-consumer", isNo},
 	{"x-stream-max-segment-size-bytes", isEmpty}, {"x-stream-filter-size-bytes", isEmpty},
+	{"activemq.maximumRedeliveries", isEmpty}, {"activemq.redeliveryDelay", isEmpty}, {"activemq.initialRedeliveryDelay", isEmpty},
+	{"activemq.maximumRedeliveryDelay", isEmpty}, {"activemq.backOffMultiplier", isEmpty}, {"activemq.useExponentialBackOff", isNo},
 }
 
 // refuseWishes refuses a SUBSCRIBE that asks for what there is not.
