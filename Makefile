@@ -1,4 +1,4 @@
-.PHONY: run build docs test bench lint fuzz interop crash backlog soak
+.PHONY: run build docs test bench lint fuzz interop crash backlog soak model
 
 run:
 	go run ./cmd/hoofbeat serve $(ARGS)
@@ -26,6 +26,10 @@ crash:
 
 backlog:
 	BACKLOG_MESSAGES=$${BACKLOG_MESSAGES:-10000000} go test -count=1 -timeout 30m -v -run 'TestBacklog|TestIdleQueues' ./internal/durable
+
+# MODEL=10m for less, MODEL_SEED=1 for the one that has failed once more. Half of the time is the model's, half the world's.
+model:
+	MODEL=$${MODEL:-30m} go test -count=1 -timeout 3h -v -run 'TestModel|TestWorld' ./broker
 
 # SOAK=5m for less, SOAK_SEED=1 for the same once more, SOAK_CONNECTIONS=300 for a small machine.
 soak:

@@ -118,6 +118,9 @@ func (q *queue) giveUp(pop func(owed Extent) (entry, bool), more, most Extent) {
 func (q *queue) settleDebt() {
 	now, later := q.debt, q.debtLater
 	q.debt, q.debtLater = Extent{}, Extent{}
+	if !q.dropsHead() {
+		return // by another policy meanwhile
+	}
 	q.giveUp(q.popDelayed, Extent{}, later)
 	q.giveUp(q.popLast, Extent{}, now)
 }

@@ -189,6 +189,7 @@ func (q *queue) ripen(e entry) {
 		return
 	}
 	q.toil.Size += e.msg.Size()
+	q.fit(e.msg.Size() + 2*opSize) // one step on disk
 	q.remove(&e)
 	e.at = 0
 	e.marks &^= notedMark

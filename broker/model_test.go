@@ -360,13 +360,11 @@ func (m *model) drain(seed uint64) {
 }
 
 func TestModel(t *testing.T) {
-	seeds := uint64(14)
+	few := uint64(14)
 	if testing.Short() {
-		seeds = 4
+		few = 4
 	}
-	for seed := range seeds {
-		synctest.Test(t, func(t *testing.T) { testModel(t, seed) })
-	}
+	forSeeds(t, few, testModel)
 }
 
 func testModel(t *testing.T, seed uint64) {

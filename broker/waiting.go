@@ -30,7 +30,14 @@ func (q *queue) mayEnter(p *Publisher, want Extent, outOfTurn bool) bool {
 	if q.over(q.count+want.Count, q.size+want.Size) {
 		return false
 	}
-	return q.waiting == nil || outOfTurn || p != nil && p.waits != nil && p.waits.q == q && p.waits.called
+	l := q.waiting
+	if l == nil || outOfTurn || p.waits != nil && p.waits.q == q && p.waits.called {
+		return true
+	}
+	// All that wait are called, and there is room besides theirs. Whoever had to
+	// stand in line here would be called at once, and perhaps leave the line of
+	// another queue for that, which then calls it at once, and so on.
+	return l.list.Len() == 0 && !q.over(q.count+l.room.Count+want.Count, q.size+l.room.Size+want.Size)
 }
 
 // waitFor gives p a place in the queue's line, and returns what is closed when

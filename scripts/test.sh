@@ -69,6 +69,9 @@ echo '== go test, with the race detector'
 mapfile -t packages < <(go list ./... | grep -vE '/internal/(durable|deploy|soak)$')
 go test -race -count=1 "${packages[@]}"
 
+echo '== random operations on the broker, with new seeds'
+MODEL=30s go test -count=1 -run 'TestModel|TestWorld' ./broker
+
 # beside NAME COMMAND... runs it in the background; joined prints what it wrote, and returns its exit code.
 beside() {
   local name=$1

@@ -1,0 +1,609 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing/synctest"
+	"time"
+)
+
+// A worldClient is a connection.
+type worldClient struct {
+	owner Owner
+	p     *Publisher
+	subs  []*worldSub
+	tx    *worldTx
+	// waits is closed when its sender is to try again; then nothing else of it
+	// is read.
+	waits  <-chan struct{}
+	again  func() <-chan struct{}
+	bodies []string // what it waits to send
+}
+
+type worldTx struct {
+	*Transaction
+	bodies []string
+	claims []worldClaim
+}
+
+type worldClaim struct {
+	sub  *worldSub
+	tags []uint64
+	how  outcome
+}
+
+// A worldSub is a subscription and its Sink.
+type worldSub struct {
+	w       *world
+	sub     *Subscription
+	ack     AckMode
+	room    int
+	queue   string // its key
+	pending []worldDelivery
+}
+
+type worldDelivery struct {
+	tag     uint64
+	body    string
+	claimed bool
+}
+
+// Overrun implements Sink; no backlog here is bounded.
+func (s *worldSub) Overrun() Overflow { return DropNewest }
+
+// Deliver implements Sink.
+func (s *worldSub) Deliver(m *Message, tag uint64, attempt int) bool {
+	if tag == 0 {
+		return true
+	}
+	w, at := s.w, spot{s.queue, string(m.Body())}
+	now := w.now()
+	if s.room == 0 {
+		return false
+	}
+	s.room--
+	switch e := m.rarely(); {
+	case e.due > now && !w.back, w.notBefore[at] > now && !w.back:
+		w.note("FAULT: %s: %s is %d ms early", at.queue, at.body, max(e.due, w.notBefore[at])-now)
+		w.t.Error("a message came too early")
+	case e.expires != 0 && e.expires <= now:
+		w.note("FAULT: %s: %s has expired", at.queue, at.body)
+		w.t.Error("an expired message was delivered")
+	case attempt == 1 && e.due == 0 && !strings.HasSuffix(at.queue, "dead"):
+		lane := fmt.Sprint(s.queue, " ", m.priority)
+		if w.order[lane] >= w.arrival[at.body] {
+			w.note("FAULT: %s: %s, which came as %d, is delivered after %d", lane, at.body, w.arrival[at.body], w.order[lane])
+			w.t.Error("messages are out of order")
+		}
+		w.order[lane] = w.arrival[at.body]
+	}
+	s.pending = append(s.pending, worldDelivery{tag: tag, body: at.body})
+	return true
+}
+
+// act takes a random step.
+func (w *world) act() {
+	if w.store != nil && w.r.IntN(4) == 0 {
+		w.store.release(w.r.IntN(2) == 0)
+		synctest.Wait()
+	}
+	for _, c := range w.clients {
+		w.tryAgain(c)
+	}
+	c := w.clients[w.r.IntN(len(w.clients))]
+	n := w.r.IntN(100)
+	if c.waits != nil {
+		if n < 5 {
+			w.disconnect(c)
+		} else {
+			w.pass()
+		}
+		return
+	}
+	switch {
+	case n < 28:
+		for range 1 + w.r.IntN(6) {
+			if c.waits == nil {
+				w.send(c)
+			}
+		}
+	case n < 36:
+		w.subscribe(c)
+	case n < 41:
+		if len(c.subs) > 0 {
+			w.unsubscribe(c, w.r.IntN(len(c.subs)))
+		}
+	case n < 68:
+		w.settle(c)
+	case n < 72:
+		if len(c.subs) > 0 {
+			s := c.subs[w.r.IntN(len(c.subs))]
+			s.room = w.newRoom()
+			w.note("%s resumes with room %d", s.queue, s.room)
+			s.sub.Resume()
+		}
+	case n < 75:
+		if c.tx == nil {
+			c.tx = &worldTx{Transaction: c.p.Begin()}
+		}
+	case n < 79:
+		if c.tx != nil {
+			w.commit(c)
+		}
+	case n < 80:
+		w.abort(c)
+	case n < 82:
+		w.reload()
+	case n < 87:
+		w.operate()
+	case n < 88:
+		w.disconnect(c)
+	case n < 89 && w.r.IntN(3) == 0:
+		w.restart()
+	default:
+		w.pass()
+	}
+}
+
+func (w *world) pass() {
+	d := time.Duration(w.r.IntN(4000)) * time.Millisecond
+	w.note("%v pass", d)
+	time.Sleep(d) // in a bubble
+}
+
+func (w *world) newMessage(c *worldClient) *Message {
+	text := append(worldQueues, "/topic/a", "/topic/b")[w.r.IntN(5)]
+	d, err := DefaultNamespace().ForSend(text, c.owner)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.serial++
+	m := makeMessage(d, text, fmt.Sprint("m", w.serial, strings.Repeat("x", w.r.IntN(200))))
+	m.priority = uint8(3 + w.r.IntN(3))
+	m.transient = w.r.IntN(4) == 0
+	var expires, due int64
+	if w.r.IntN(5) == 0 {
+		expires = w.now() + int64(w.r.IntN(20000))
+	}
+	if d.Kind == Queue && w.r.IntN(4) == 0 {
+		due = w.now() + int64(w.r.IntN(15000))
+	}
+	m.setTimes(expires, due)
+	return m
+}
+
+func (w *world) send(c *worldClient) {
+	m := w.newMessage(c)
+	body := string(m.Body())
+	if c.tx != nil && w.r.IntN(3) > 0 {
+		w.note("%s sends %.9s to %s in its transaction", c.owner.User, body, m.to)
+		c.tx.Send(m)
+		c.tx.bodies = append(c.tx.bodies, body)
+		w.sent[body] = m
+		return
+	}
+	w.note("%s sends %.9s to %s, priority %d, transient %v, expires %d, due %d; now %d", c.owner.User, body, m.to, m.priority, m.transient, m.Expires(), m.rarely().due, w.now())
+	w.offer(c, []string{body}, func(done func(error)) <-chan struct{} {
+		w.sent[body] = m
+		return c.p.Send(m, done)
+	})
+}
+
+// offer sends or commits, now or as soon as there is room.
+func (w *world) offer(c *worldClient, bodies []string, f func(done func(error)) <-chan struct{}) {
+	done := func(err error) {
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, ErrQueueFull) && !errors.Is(err, ErrTooLarge) {
+			w.note("FAULT: %v", err)
+			w.t.Error("the error is none of those expected")
+		}
+		for _, body := range bodies {
+			w.sent[body] = nil
+		}
+	}
+	c.bodies = bodies
+	c.again = func() <-chan struct{} {
+		for _, body := range bodies {
+			w.arrivals++
+			w.arrival[body] = w.arrivals
+		}
+		return f(done)
+	}
+	c.waits = c.again()
+	synctest.Wait()
+}
+
+// tryAgain lets a client go on whose turn it is.
+func (w *world) tryAgain(c *worldClient) {
+	for tries := 0; c.waits != nil; tries++ {
+		select {
+		case <-c.waits:
+			w.note("%s tries again", c.owner.User)
+			c.waits = c.again()
+			synctest.Wait()
+		default:
+			return
+		}
+		if tries > 20 {
+			w.fail("a sender is called again and again, and there is no room")
+		}
+	}
+}
+
+func (w *world) newRoom() int {
+	if w.r.IntN(3) == 0 {
+		return w.r.IntN(6)
+	}
+	return 1 << 20
+}
+
+func (w *world) subscribe(c *worldClient) {
+	if len(c.subs) == 4 {
+		return
+	}
+	s := &worldSub{w: w, ack: AckMode(w.r.IntN(3)), room: w.newRoom()}
+	o := SubscribeOptions{Ack: s.ack, Prefetch: 1 + w.r.IntN(10), Sink: s}
+	text := append(worldQueues, worldDead, "/topic/a", "/topic/b", "/topic/**")[w.r.IntN(7)]
+	o.Destination = readDestination(w.t, text, c.owner)
+	if s.queue = o.Destination.Key(); o.Destination.Kind == Topic {
+		if w.r.IntN(2) == 0 {
+			name := fmt.Sprint("n", w.r.IntN(2), " ", text)
+			o.Durable = DurableSubscription("u", "c", name)
+			s.queue = o.Durable.Key()
+		} else if s.ack == AckAuto {
+			s.ack, o.Ack = AckClient, AckClient
+		}
+	}
+	w.note("%s subscribes to %q, %s, prefetch %d, room %d", c.owner.User, s.queue, s.ack, o.Prefetch, s.room)
+	s.sub = mustSubscribe(w.b, o)
+	s.queue = w.key(s.sub.consumer.q)
+	c.subs = append(c.subs, s)
+	w.consumers = append(w.consumers, s.sub.consumer)
+}
+
+func (w *world) unsubscribe(c *worldClient, i int) {
+	s := c.subs[i]
+	c.subs = slices.Delete(c.subs, i, i+1)
+	if s.sub.consumer.q.passing() {
+		w.step.wiped[s.queue] = true
+	}
+	if w.r.IntN(2) == 0 {
+		w.note("%s unsubscribes from %q", c.owner.User, s.queue)
+		s.sub.Unsubscribe()
+		return
+	}
+	w.note("%s loses %q", c.owner.User, s.queue)
+	for _, d := range s.pending {
+		w.step.refused[spot{s.queue, d.body}] = true
+	}
+	s.sub.Lose()
+}
+
+// take takes the deliveries that an answer to one of them concerns out of what
+// is pending.
+func (s *worldSub) take(i int, claim bool) (taken []worldDelivery) {
+	tag, all := s.pending[i].tag, s.ack != AckClientIndividual
+	kept := s.pending[:0:0]
+	for _, d := range s.pending {
+		if !d.claimed && (d.tag == tag || all && d.tag < tag) {
+			taken = append(taken, d)
+			if d.claimed = true; !claim {
+				continue
+			}
+		}
+		kept = append(kept, d)
+	}
+	s.pending = kept
+	return taken
+}
+
+func (w *world) settle(c *worldClient) {
+	if len(c.subs) == 0 {
+		return
+	}
+	s := c.subs[w.r.IntN(len(c.subs))]
+	if len(s.pending) == 0 {
+		return
+	}
+	i := w.r.IntN(len(s.pending))
+	if s.pending[i].claimed {
+		return
+	}
+	tag := s.pending[i].tag
+	how := []outcome{acknowledged, acknowledged, acknowledged, refused, rejected}[w.r.IntN(5)]
+	switch {
+	case s.ack == AckAuto:
+		w.note("%q was written up to %d", s.queue, tag)
+		w.settled(s, s.take(i, false), acknowledged)
+		s.sub.Written(tag)
+	case c.tx != nil && w.r.IntN(2) == 0:
+		taken := s.take(i, true)
+		cl := worldClaim{sub: s, how: how}
+		for _, d := range taken {
+			cl.tags = append(cl.tags, d.tag)
+		}
+		w.note("%s claims %v of %q as %d", c.owner.User, cl.tags, s.queue, how)
+		c.tx.claims = append(c.tx.claims, cl)
+		if how == acknowledged {
+			w.must(c.tx.Ack(s.sub, tag))
+		} else {
+			w.must(c.tx.Nack(s.sub, tag, how == refused))
+		}
+	default:
+		taken := s.take(i, false)
+		w.note("%s settles %d of %q as %d: %d messages", c.owner.User, tag, s.queue, how, len(taken))
+		w.settled(s, taken, how)
+		if how == acknowledged {
+			w.must(s.sub.Ack(tag, nil))
+		} else {
+			w.must(s.sub.Nack(tag, how == refused, nil))
+		}
+	}
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.fail("error %v", err)
+	}
+}
+
+// settled enters what becomes of deliveries.
+func (w *world) settled(s *worldSub, taken []worldDelivery, how outcome) {
+	for _, d := range taken {
+		at := spot{s.queue, d.body}
+		if how == acknowledged {
+			w.step.acked[at]++
+			continue
+		}
+		w.step.refused[at] = true
+		if p := w.policies.For(w.dests[s.queue].named); how == refused {
+			w.notBefore[at] = w.now() + p.RedeliveryDelay.Initial.Milliseconds()
+		}
+	}
+}
+
+func (w *world) commit(c *worldClient) {
+	tx := c.tx
+	w.note("%s commits %d sends and %d claims", c.owner.User, len(tx.bodies), len(tx.claims))
+	w.offer(c, tx.bodies, func(done func(error)) <-chan struct{} {
+		return tx.Commit(func(err error) {
+			done(err)
+			if err != nil {
+				tx.unclaim()
+				w.letGo(tx)
+			}
+		})
+	})
+	settle := func() {
+		if c.waits != nil {
+			return
+		}
+		c.tx = nil
+		for _, cl := range tx.claims {
+			w.settled(cl.sub, cl.sub.forget(cl.tags), cl.how)
+		}
+		w.letGo(tx)
+	}
+	if c.waits == nil {
+		settle()
+		return
+	}
+	again := c.again
+	c.again = func() <-chan struct{} {
+		c.waits = again()
+		settle()
+		return c.waits
+	}
+}
+
+// forget takes claimed deliveries out; none if they were given back.
+func (s *worldSub) forget(tags []uint64) (taken []worldDelivery) {
+	s.pending = slices.DeleteFunc(s.pending, func(d worldDelivery) bool {
+		if d.claimed && slices.Contains(tags, d.tag) {
+			taken = append(taken, d)
+			return true
+		}
+		return false
+	})
+	return taken
+}
+
+// unclaim makes what was claimed pending again.
+func (tx *worldTx) unclaim() {
+	for _, cl := range tx.claims {
+		for i := range cl.sub.pending {
+			if slices.Contains(cl.tags, cl.sub.pending[i].tag) {
+				cl.sub.pending[i].claimed = false
+			}
+		}
+	}
+}
+
+func (w *world) abort(c *worldClient) {
+	if c.tx == nil {
+		return
+	}
+	w.note("%s aborts", c.owner.User)
+	for _, body := range c.tx.bodies {
+		w.sent[body] = nil
+	}
+	c.tx.Abort()
+	c.tx.unclaim()
+	w.letGo(c.tx)
+	c.tx = nil
+}
+
+// letGo is called at the end of a transaction: the queues of subscriptions that
+// ended before end with it.
+func (w *world) letGo(tx *worldTx) {
+	for _, cl := range tx.claims {
+		if q := cl.sub.sub.consumer.q; q.passing() && cl.sub.sub.closed.Load() {
+			w.step.wiped[cl.sub.queue] = true
+		}
+	}
+}
+
+func (w *world) disconnect(c *worldClient) {
+	w.note("%s disconnects", c.owner.User)
+	c.p.Close()
+	if c.waits != nil {
+		for _, body := range c.bodies {
+			w.sent[body] = nil
+		}
+	}
+	w.abort(c)
+	for len(c.subs) > 0 {
+		w.unsubscribe(c, 0)
+	}
+	*c = worldClient{owner: c.owner, p: w.b.NewPublisher()}
+}
+
+func (w *world) reload() {
+	w.note("a reload")
+	w.policies = w.somePolicies()
+	w.step.policies = append(w.step.policies, w.policies)
+	w.b.SetPolicies(w.policies)
+}
+
+// operate does something that operators do.
+func (w *world) operate() {
+	all := w.b.queues.all()
+	slices.SortFunc(all, func(a, b *queue) int { return int(a.id) - int(b.id) })
+	if len(all) == 0 {
+		return
+	}
+	q := all[w.r.IntN(len(all))]
+	key := w.key(q)
+	n := w.r.IntN(4)
+	if n < 3 {
+		w.step.wiped[key] = true
+	}
+	w.waiting(func(ctx context.Context) {
+		switch n {
+		case 0:
+			n, err := w.b.Purge(ctx, q.dest)
+			w.note("%d purged from %q, error %v", n, key, err)
+		case 1:
+			to := append(worldQueues, worldDead)[w.r.IntN(4)]
+			w.step.wiped[readDestination(w.t, to, alice).Key()] = true // one that is moved there may expire or push out others
+			n, err := w.b.Move(ctx, q.dest, readDestination(w.t, worldDead, alice), w.r.IntN(10))
+			w.note("%d moved from %q, error %v", n, key, err)
+		case 2:
+			n, err := w.b.DeleteQueue(ctx, q.dest)
+			w.note("%q deleted with %d, error %v", key, n, err)
+		default:
+			_, err := w.b.Browse(ctx, q.dest, w.r.IntN(5), 1+w.r.IntN(10))
+			w.note("%q browsed, error %v", key, err)
+		}
+	})
+}
+
+// waiting calls f, and lets the store go on until f returns.
+func (w *world) waiting(f func(context.Context)) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f(context.Background())
+	}()
+	for {
+		synctest.Wait()
+		select {
+		case <-done:
+			return
+		default:
+			if w.store == nil {
+				w.fail("an operator waits for ever")
+			}
+			w.store.release(false)
+		}
+	}
+}
+
+// restart ends the process and begins another one. What was called back late is
+// not called back any more.
+func (w *world) restart() {
+	w.note("a restart")
+	w.step.restart = true
+	for _, c := range w.clients {
+		if c.tx != nil {
+			for _, body := range c.tx.bodies {
+				w.sent[body] = nil
+			}
+		}
+		if c.waits != nil { // it is not known to be taken
+			c.waits = nil
+		}
+	}
+	w.b.Close()
+	if w.store != nil {
+		w.store.waiting, w.store.lazy = nil, false
+	}
+	for key := range w.dests {
+		if strings.HasPrefix(key, "0x") {
+			w.step.wiped[key] = true
+		}
+	}
+	w.open()
+}
+
+// drain ends all clients and takes all that is left out of the queues: nothing
+// is stuck, and the Store is empty then.
+func (w *world) drain() {
+	if w.store != nil {
+		w.store.release(false)
+	}
+	for _, c := range w.clients {
+		w.disconnect(c)
+		w.check()
+	}
+	w.policies = durably
+	w.step.policies = append(w.step.policies, w.policies)
+	w.b.SetPolicies(w.policies)
+	w.check()
+	c := w.clients[0]
+	for range 20 {
+		for _, q := range w.all() {
+			s := &worldSub{w: w, ack: AckAuto, room: 1 << 20, queue: w.key(q)}
+			o := SubscribeOptions{Destination: q.named(), Prefetch: 1 << 16, Sink: s}
+			if q.topic.Kind != 0 {
+				o.Durable = q.dest
+			}
+			s.sub = mustSubscribe(w.b, o)
+			c.subs = append(c.subs, s)
+			w.consumers = append(w.consumers, s.sub.consumer)
+		}
+		time.Sleep(20 * time.Second) // in a bubble
+		synctest.Wait()
+		for _, s := range c.subs {
+			if n := len(s.pending); n > 0 {
+				tag := s.pending[n-1].tag
+				w.settled(s, s.take(n-1, false), acknowledged)
+				s.sub.Written(tag)
+			}
+		}
+		w.check()
+		for len(c.subs) > 0 {
+			w.unsubscribe(c, 0)
+		}
+		w.check()
+	}
+	if len(w.there) > 0 {
+		for _, q := range w.all() {
+			w.note("%q: %+v, %d consumers, line %d, lanes %d", q.dest.Key(), q.depths(), q.consumers, q.line.len(), len(q.lanes))
+			for _, e := range q.inMemory() {
+				w.note("%.8s at %d, stored %v, expires %d; now %d", e.msg.Body(), e.at, e.stored(), q.expires(e.msg), w.now())
+			}
+		}
+		w.fail("stuck: %v", w.there)
+	}
+	if w.store != nil && w.store.Len() > 0 {
+		w.fail("the store is left with %d messages", w.store.Len())
+	}
+	w.b.Close()
+}
