@@ -51,6 +51,9 @@ func (q *queue) admit(a application) verdict {
 			return verdict{err: err}
 		}
 	}
+	if !q.affords(&a) {
+		return verdict{err: ErrNoMemory}
+	}
 	blocks := q.policy.Overflow == BlockSender && !q.private
 	switch {
 	case a.Count <= 0 && a.Size <= 0:

@@ -106,6 +106,8 @@ type Publisher struct {
 	queue  *queue  // the last one that was sent to; it may have vanished
 	waits  *waiter // its place in a line of senders; nil: it does not wait
 	user   string  // on whose account queues are made
+	// account is charged for messages that no Store keeps.
+	account *memory.Account
 }
 
 // NewPublisher returns a Publisher of b.
@@ -116,6 +118,10 @@ func (b *Broker) NewPublisher() *Publisher {
 // ActFor makes the queues that p makes from now on count for a user's quotas.
 // Without it they count for nobody's.
 func (p *Publisher) ActFor(user string) { p.user = user }
+
+// ChargeTo says whose account is charged for the messages that queues keep in
+// memory only. Without it nobody's is.
+func (p *Publisher) ChargeTo(user *memory.Account) { p.account = user }
 
 // Send routes a message. To a topic it goes to all who subscribe at this
 // moment; to a queue, it is kept until a consumer has acknowledged it. Then
@@ -129,6 +135,7 @@ func (p *Publisher) ActFor(user string) { p.user = user }
 // A Publisher waits in one line at a time. Its place is lost if something else is
 // sent, and must be given up with [Publisher.Close] if nothing is sent any more.
 func (p *Publisher) Send(m *Message, done func(error)) (wait <-chan struct{}) {
+	m.owner = p.account
 	if full := p.send(m, done); full != nil {
 		return p.waitFor(full, Extent{1, m.Size()})
 	}
@@ -254,7 +261,7 @@ func (b *Broker) take(s *Subscription, o SubscribeOptions) error {
 }
 
 func (b *Broker) consume(s *Subscription, q *queue, o SubscribeOptions) bool {
-	s.consumer = &consumer{q: q, sub: s, auto: o.Ack == AckAuto, ack: o.Ack, prefetch: max(1, o.Prefetch)}
+	s.consumer = &consumer{q: q, sub: s, auto: o.Ack == AckAuto, ack: o.Ack, prefetch: max(1, o.Prefetch), prefetchBytes: o.PrefetchBytes, account: o.Account}
 	return s.consumer.open()
 }
 

@@ -1,6 +1,10 @@
 package broker
 
-import "hoofbeat/internal/memory"
+import (
+	"errors"
+
+	"hoofbeat/internal/memory"
+)
 
 // This file is who is charged for a message that a queue has in memory. What a
 // Store keeps is in memory while it is delivered, and charged to its consumer.
@@ -79,9 +83,58 @@ func (q *queue) unchargePile(p *pile) {
 	}
 }
 
-// ChargeTo says to whose account the message is charged while a queue keeps it
-// in memory. It is called before the message is sent.
-func (m *Message) ChargeTo(user *memory.Account) { m.owner = user }
+// ErrNoMemory is why a message was refused that no Store would keep: those of its
+// user take as much memory as they may.
+var ErrNoMemory = errors.New("the messages of the user take too much memory")
+
+// affords tells whether the sender's account has room for what comes into the
+// queue and no Store keeps.
+func (q *queue) affords(a *application) bool {
+	return a.keep || q.private || a.p == nil || a.Size <= 0 || a.p.account.Affords(a.Size)
+}
+
+// hold charges the consumer for a message that is in memory because it has it.
+// The lock is held.
+func (c *consumer) hold(e *entry) {
+	if e.stored() {
+		c.bytes += e.msg.Size()
+		c.bill.add(c.account, e.msg.Size())
+	}
+}
+
+// unhold is the opposite of hold, for a delivery that is settled.
+func (c *consumer) unhold(d *delivery) {
+	if !d.stored() {
+		return
+	}
+	if d.settle == pending {
+		c.bytes -= d.msg.Size()
+	}
+	c.bill.add(c.account, -d.msg.Size())
+}
+
+// setAside says that an open transaction has a delivery, or has it no more: what
+// it has acknowledged makes room for others, but stays in memory.
+func (c *consumer) setAside(d *delivery, times int) {
+	if d.stored() {
+		c.bytes -= times * d.msg.Size()
+	}
+}
+
+// starves tells whether the consumer has to do without e for want of memory; it
+// comes back when its account has room. One delivery it may always have.
+func (c *consumer) starves(e *entry) bool {
+	if c.outstanding == 0 || !e.stored() || !c.account.Full() {
+		return false
+	}
+	c.account.Starve(c.sub.Resume)
+	return true
+}
+
+// sated tells whether the consumer has as much as it may have at a time.
+func (c *consumer) sated() bool {
+	return c.outstanding >= c.prefetch || c.prefetchBytes > 0 && c.bytes >= c.prefetchBytes && c.outstanding > 0
+}
 
 // Share is what the message counts as for each of those who have it in memory:
 // the subscribers of a topic share it.

@@ -1,6 +1,10 @@
 package broker
 
-import "sort"
+import (
+	"sort"
+
+	"hoofbeat/internal/memory"
+)
 
 // A consumer takes messages from one queue. Its fields below are guarded by
 // the queue's lock.
@@ -10,6 +14,12 @@ type consumer struct {
 	auto     bool    // ack is AckAuto; does not change
 	ack      AckMode // see Adjust
 	prefetch int
+	// prefetchBytes bounds bytes, 0: nothing does. bytes are those of the
+	// pending deliveries that the Store keeps as well: they are in memory only
+	// because they are delivered, and are charged to account.
+	prefetchBytes, bytes int
+	account              *memory.Account
+	bill                 bill
 
 	tag uint64 // of the newest delivery
 	// held are the deliveries, by tag, that are not settled, with settled ones
@@ -76,7 +86,7 @@ func (c *consumer) open() bool {
 }
 
 // ready tells whether it may have a message.
-func (c *consumer) ready() bool { return !c.closed && !c.blocked && c.outstanding < c.prefetch }
+func (c *consumer) ready() bool { return !c.closed && !c.blocked && !c.sated() }
 
 // lineUp puts it at the end of the line, if it may have a message.
 func (c *consumer) lineUp() {
@@ -103,12 +113,13 @@ func (c *consumer) leaveLine() {
 }
 
 func (c *consumer) deliver(e entry) bool {
-	if !c.sub.sink.Deliver(e.msg, c.tag+1, int(e.state().Attempts)+1) {
+	if c.starves(&e) || !c.sub.sink.Deliver(e.msg, c.tag+1, int(e.state().Attempts)+1) {
 		c.blocked = true
 		return false
 	}
 	c.tag++
 	c.held.pushBack(delivery{entry: e, tag: c.tag})
+	c.hold(&e)
 	c.outstanding++
 	c.q.held++
 	c.q.countDelivered(e.state().Attempts > 0)
@@ -244,6 +255,7 @@ func (c *consumer) search(tag uint64) int {
 
 // finish settles one delivery. The lock is held; the caller tidies up.
 func (c *consumer) finish(d *delivery, how outcome) {
+	c.unhold(d)
 	if d.settle == pending {
 		c.outstanding--
 	} else {

@@ -116,7 +116,7 @@ func (s *Stats) died(why reason) {
 // refused counts messages that nobody took, for one reason.
 func (s *Stats) refused(n int, err error) {
 	s.Refused.Add(int64(n))
-	if quota := (*QuotaError)(nil); !errors.Is(err, ErrQueueFull) && !errors.As(err, &quota) {
+	if quota := (*QuotaError)(nil); !errors.Is(err, ErrQueueFull) && !errors.Is(err, ErrNoMemory) && !errors.As(err, &quota) {
 		s.Unstorable.Add(int64(n))
 	}
 }

@@ -86,6 +86,10 @@ type SubscribeOptions struct {
 	// Prefetch is how many messages may be delivered and neither acknowledged
 	// nor, with AckAuto, written. At least 1. Topics with AckAuto have none.
 	Prefetch int
+	// PrefetchBytes bounds, in bytes, what may be delivered and neither
+	// acknowledged nor written, of messages that the Store keeps: once so much
+	// is, nothing more comes. 0: nothing bounds it.
+	PrefetchBytes int
 	// Durable names the durable subscription (Kind Durable) to which the
 	// subscriber attaches, and which is made if there is none; the zero value:
 	// none. Several may attach to one and share its messages.

@@ -27,7 +27,10 @@ type claim struct {
 func (p *Publisher) Begin() *Transaction { return &Transaction{publisher: p} }
 
 // Send adds a message to the transaction.
-func (t *Transaction) Send(m *Message) { t.messages = append(t.messages, m) }
+func (t *Transaction) Send(m *Message) {
+	m.owner = t.publisher.account
+	t.messages = append(t.messages, m)
+}
 
 // Len is how many steps the transaction has.
 func (t *Transaction) Len() int { return len(t.messages) + len(t.claims) }
@@ -149,6 +152,7 @@ func (c *consumer) claim(tag uint64) (tags []uint64, err error) {
 		if d := c.held.at(i); d.settle == pending {
 			d.settle = claimed
 			c.outstanding--
+			c.setAside(d, 1)
 			c.claimed++
 			tags = append(tags, d.tag)
 		}
@@ -176,6 +180,7 @@ func (c *consumer) unclaim(tags []uint64) {
 		c.passed = min(c.passed, tag-1)
 		c.claimed--
 		c.outstanding++
+		c.setAside(d, -1)
 	}
 	c.release()
 }
@@ -202,6 +207,7 @@ func (c *consumer) release() {
 	c.tidy()
 	if c.closed && c.claimed == 0 && !c.released {
 		c.released = true
+		c.bill.settle()
 		if c.q.consumers--; c.q.consumers == 0 {
 			c.q.detached()
 		}

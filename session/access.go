@@ -98,6 +98,10 @@ func (s *Session) enter(id *auth.Identity) error {
 	// it here.
 	s.identity.Store(id)
 	s.publisher.ActFor(id.User)
+	if s.senderAccount == nil {
+		s.senderAccount = s.options.Memory.EnterUser(id.User)
+		s.publisher.ChargeTo(s.senderAccount)
+	}
 	if s.options.Authorizer != nil {
 		s.permissions.Store(s.options.Authorizer.For(id))
 	}

@@ -19,7 +19,7 @@ func (s *Session) EndForMemory() {
 }
 
 // MemoryRelieved implements memory.Holder.
-func (s *Session) MemoryRelieved() { s.out.wake() }
+func (s *Session) MemoryRelieved() { s.account.Feed() }
 
 // endFull ends the session because messages have come for it which it has no
 // memory for.
@@ -149,6 +149,10 @@ func (f *flight) newest(bytes int) int {
 	return n
 }
 
+// prefetchPart is which part of limits.memory_per_connection the deliveries to
+// one subscription may take that were not acknowledged.
+const prefetchPart = 2
+
 // flightPart is which part of limits.memory_per_connection may wait for the
 // disk.
 const flightPart = 4
@@ -219,4 +223,5 @@ func (s *Session) endMemory() {
 	s.Partial(0)
 	s.flight.trim(0)
 	s.account.Close()
+	s.options.Memory.LeaveUser(s.senderAccount)
 }

@@ -285,7 +285,7 @@ func (w *world) counted(word string) {
 func TestPartialFrame(t *testing.T) {
 	converse(t, func(t *testing.T, w *world) {
 		c := w.connect()
-		c.Write("SEND\ndestination:/queue/a\ncontent-length:1000001\n\n" + strings.Repeat("x", 1_000_000))
+		c.Write("SEND\ndestination:/topic/a\ncontent-length:1000001\n\n" + strings.Repeat("x", 1_000_000))
 		synctest.Wait()
 		if n := w.options.Memory.Stats().Used; n < 900_000 {
 			t.Errorf("%d bytes are charged", n)
@@ -296,4 +296,70 @@ func TestPartialFrame(t *testing.T) {
 			t.Errorf("%d bytes are charged when it has come", n)
 		}
 	}, func(o *session.Options) { o.Memory = memory.New(0) })
+}
+
+// A consumer that acknowledges nothing gets no more than half of what its
+// connection may have, and its subscriptions together no more than all of it,
+// whatever prefetch it asks for; and all messages in the end.
+func TestUnackedBytes(t *testing.T) {
+	const messages, size, most = 60, 60 << 10, 1 << 20
+	for subs, bound := range map[int]int{1: most/2 + size, 4: most + 4*(size+1<<10)} {
+		t.Run(strconv.Itoa(subs), func(t *testing.T) {
+			durably(t, nil, func(t *testing.T, w *world) {
+				c, by := w.connect(), w.connect()
+				for i := range messages {
+					by.Send("SEND", "destination:/queue/"+string(rune('a'+i%subs)), "", strings.Repeat("x", size))
+				}
+				by.Barrier()
+				for i := range subs {
+					c.Send("SUBSCRIBE", "id:"+strconv.Itoa(i), "destination:/queue/"+string(rune('a'+i)), "ack:client-individual", "prefetch-count:0")
+				}
+				var acks []string
+				for len(acks) < messages {
+					n := 0
+					for f, err := c.TryNext(); err == nil; f, err = c.TryNext() {
+						n += size
+						acks = append(acks, f.Get("ack"))
+						if n > bound {
+							t.Fatalf("%d bytes were delivered", n)
+						}
+						if len(acks) == messages {
+							break
+						}
+					}
+					for _, a := range acks[len(acks)-n/size:] {
+						c.Send("ACK", "id:"+a)
+					}
+				}
+			}, memoryOf(most))
+		})
+	}
+}
+
+// What a user has in queues that are in memory only ends where half of the
+// budget is used, whoever of its connections sends, with an ERROR that names it;
+// what is consumed makes room.
+func TestMemoryOfUser(t *testing.T) {
+	for name, tc := range map[string][]string{"not durable": nil, "transaction": {"transaction:t"}} {
+		t.Run(name, func(t *testing.T) {
+			converse(t, func(t *testing.T, w *world) {
+				send := raw("SEND", append(append([]string{"destination:/queue/a"}, tc...), "", strings.Repeat("x", 60<<10))...)
+				if tc != nil {
+					send = raw("BEGIN", "transaction:t") + send + raw("COMMIT", "transaction:t")
+				}
+				for range 3 {
+					c := w.connect()
+					for c.TryWrite(send) == nil {
+					}
+					synctest.Wait()
+					if n := w.options.Memory.Stats().Used; n > 5<<20 {
+						t.Errorf("%d bytes are charged", n)
+					}
+				}
+				if closed := w.options.Counters.Totals().Closed; closed["out-of-memory-budget"] != 3 {
+					t.Errorf("connections ended like this: %v", closed)
+				}
+			}, func(o *session.Options) { o.Memory = memory.New(10 << 20) })
+		})
+	}
 }

@@ -312,6 +312,7 @@ func (o *outbox) writeAndSettle(buf *[]byte, batch []item) (done load, ok bool) 
 		return done, false
 	}
 	settle(batch)
+	o.account.Feed()
 	return done, true
 }
 
@@ -365,17 +366,6 @@ func (o *outbox) next(last []item, done load) ([]item, bool) {
 	o.mu.Unlock()
 	giveItems(spare)
 	return last, false
-}
-
-// wake lets the writer tell the queues that were refused that there is room,
-// if there is.
-func (o *outbox) wake() {
-	o.mu.Lock()
-	if o.state != open || len(o.refused) == 0 {
-		o.mu.Unlock()
-		return
-	}
-	o.startAndUnlock()
 }
 
 // resumeUnlocked tells the queues that were refused that there is room; they

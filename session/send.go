@@ -170,6 +170,10 @@ func sendFault(to string, isQueue bool, err error) *Fault {
 	if errors.Is(err, broker.ErrTooLarge) {
 		return fault(StorageFailed, "The message to %q was not taken: it is larger than the storage can keep. Send it in parts, or with persistent:false.", to)
 	}
+	if errors.Is(err, broker.ErrNoMemory) {
+		return fault(OutOfMemory, "The message to %q was not taken: what the queues have in memory of this user takes as much as limits.memory leaves for it. "+
+			"Send it again later, or to a queue that is on disk (storage.directory, destinations[].durable, no persistent:false).", to)
+	}
 	if !errors.Is(err, broker.ErrQueueFull) {
 		return fault(StorageFailed, "The message to %q could not be stored and may be lost; send it again later. The broker's log says what its storage lacks.", to)
 	}

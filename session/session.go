@@ -33,7 +33,9 @@ type Session struct {
 	started time.Time
 	out     *outbox         // locks for itself
 	account *memory.Account // locks for itself
-	counts  *Counters
+	// senderAccount is that of the user, for what queues keep in memory.
+	senderAccount *memory.Account
+	counts        *Counters
 
 	version   frames.Version // set once, before connected and before anything is delivered
 	publisher *broker.Publisher
@@ -161,6 +163,7 @@ func (s *Session) serve() error {
 		}
 		s.received.Add(1)
 		last, err := s.handleSafely(f)
+		s.account.Feed()
 		if err != nil {
 			return withReceipt(err, f)
 		}

@@ -139,6 +139,10 @@ func (tx *transaction) fault(err error) *Fault {
 	if errors.Is(err, broker.ErrTooLarge) {
 		return fault(TransactionTooLarge, "Nothing of the transaction has happened: it is larger than the storage can write as one. Send it in parts.")
 	}
+	if errors.Is(err, broker.ErrNoMemory) {
+		return fault(OutOfMemory, "Nothing of the transaction has happened: what the queues have in memory of this user takes as much as limits.memory leaves for it. "+
+			"Try again later, or send to queues that are on disk.")
+	}
 	if !errors.Is(err, broker.ErrQueueFull) {
 		return fault(StorageFailed, "The transaction could not be stored, and none of it may have happened; try again later. "+
 			"The broker's log says what its storage lacks.")

@@ -1,6 +1,9 @@
 package memory
 
-import "sync/atomic"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // grain is how far an account may be away from what the budget knows of it.
 const grain = 16 << 10
@@ -16,6 +19,10 @@ type Account struct {
 	used    atomic.Int64
 	settled atomic.Int64 // what the budget knows
 	closed  atomic.Bool
+	hungry  atomic.Bool // starving is not empty
+
+	mu       sync.Mutex // a leaf; guards what follows
+	starving []func()
 	// refs is how many sessions a user has, and ending says that the holder
 	// was ended; both guarded by the budget's lock.
 	refs   int
@@ -87,6 +94,30 @@ func (a *Account) Pressed() bool {
 
 // Full tells whether the account is over its limit, or pressed.
 func (a *Account) Full() bool { return a.Over(0) || a.Pressed() }
+
+// Starve has f called by Feed, once, because the account is full.
+func (a *Account) Starve(f func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.starving = append(a.starving, f)
+	a.hungry.Store(true)
+}
+
+// Feed calls those who starve if the account is not full any more. It is called
+// with nothing locked, when the account may have become less.
+func (a *Account) Feed() {
+	if a == nil || !a.hungry.Load() || a.Full() {
+		return
+	}
+	a.mu.Lock()
+	all := a.starving
+	a.starving = nil
+	a.hungry.Store(false)
+	a.mu.Unlock()
+	for _, f := range all {
+		f()
+	}
+}
 
 // Affords tells whether a user may have n bytes more: a user's messages take
 // at most as much as all others leave free, so that no number of users fills

@@ -183,6 +183,23 @@ func (b *Budget) Pause() {
 	}
 }
 
+// Used is exactly how many bytes all accounts are charged with.
+func (b *Budget) Used() int {
+	if b == nil {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := int64(0)
+	for a := range b.accounts {
+		n += a.used.Load()
+	}
+	for _, a := range b.users {
+		n += a.used.Load()
+	}
+	return int(n)
+}
+
 // Stats are the figures of a budget at one moment.
 type Stats struct {
 	Limit, Used   int64
