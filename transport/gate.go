@@ -10,20 +10,25 @@ import (
 	"hoofbeat/session"
 )
 
-// A gate counts connections, all and by address, and says which may come in.
+// A gate counts sessions and connections, each all and by address, and says
+// which may come in. A session of SockJS has no connection of its own, and a
+// connection may have no session yet, so the limits hold for either.
 type gate struct {
 	limits Limits
 
 	mu      sync.Mutex // guards what follows
-	total   int
+	total   int        // sessions
+	sockets int
+	turning int // connections over a limit that are told so
 	clients map[netip.Addr]*visitor
 	swept   time.Time
 }
 
-// A visitor is one address: how many connections it has, and how many it may
-// open now.
+// A visitor is one address: how many sessions and connections it has, and how
+// many sessions it may open now.
 type visitor struct {
 	open    int
+	sockets int
 	allowed float64
 	at      time.Time // when allowed was right
 }
@@ -53,16 +58,12 @@ func (g *gate) enter(ip netip.Addr, now time.Time) *session.Fault {
 	defer g.mu.Unlock()
 	g.sweep(now)
 	l := g.limits
-	if l.Connections > 0 && g.total >= l.Connections {
-		return refusal("The broker has %d connections, which is the most it takes (limits.connections).", l.Connections)
+	if f := l.refuseAll(g.total); f != nil {
+		return f
 	}
-	v := g.clients[ip]
-	if v == nil {
-		v = &visitor{allowed: float64(l.ConnectRate), at: now}
-		g.clients[ip] = v
-	}
-	if l.PerAddress > 0 && v.open >= l.PerAddress {
-		return refusal("This address has %d connections, which is the most it may have (limits.connections_per_ip).", l.PerAddress)
+	v := g.visitor(ip, now)
+	if f := l.refuseOne(v.open); f != nil {
+		return f
 	}
 	if l.ConnectRate > 0 && !v.take(l, now) {
 		return &session.Fault{Word: session.RateLimited, Text: fmt.Sprintf("This address connects more than %d times in %v (limits.connect_rate_per_ip).", l.ConnectRate, l.ConnectRatePer)}
@@ -70,6 +71,92 @@ func (g *gate) enter(ip netip.Addr, now time.Time) *session.Fault {
 	g.total++
 	v.open++
 	return nil
+}
+
+// refuseAll and refuseOne say why there may be no more than n, in all and of
+// one address.
+func (l Limits) refuseAll(n int) *session.Fault {
+	if l.Connections == 0 || n < l.Connections {
+		return nil
+	}
+	return refusal("The broker has %d connections, which is the most it takes (limits.connections).", l.Connections)
+}
+
+func (l Limits) refuseOne(n int) *session.Fault {
+	if l.PerAddress == 0 || n < l.PerAddress {
+		return nil
+	}
+	return refusal("This address has %d connections, which is the most it may have (limits.connections_per_ip).", l.PerAddress)
+}
+
+func (g *gate) visitor(ip netip.Addr, now time.Time) *visitor {
+	v := g.clients[ip]
+	if v == nil {
+		v = &visitor{allowed: float64(g.limits.ConnectRate), at: now}
+		g.clients[ip] = v
+	}
+	return v
+}
+
+// arrive counts a connection that was accepted; the zero Addr is a proxy's,
+// whose clients are counted one by one when they are known.
+func (g *gate) arrive(ip netip.Addr) *session.Fault {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f := g.limits.refuseAll(g.sockets)
+	if f == nil {
+		f = g.charge(ip)
+	}
+	if f == nil {
+		g.sockets++
+	}
+	return f
+}
+
+// claim counts a connection of a proxy for the client that is known now.
+func (g *gate) claim(ip netip.Addr) *session.Fault {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.charge(ip)
+}
+
+// charge counts a connection for an address. The lock is held.
+func (g *gate) charge(ip netip.Addr) *session.Fault {
+	if !ip.IsValid() {
+		return nil
+	}
+	now := time.Now()
+	g.sweep(now)
+	v := g.visitor(ip, now)
+	if f := g.limits.refuseOne(v.sockets); f != nil {
+		return f
+	}
+	v.sockets++
+	return nil
+}
+
+// depart counts a connection out that arrive has counted in, for the address
+// that it was charged to.
+func (g *gate) depart(ip netip.Addr) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.sockets--
+	if v := g.clients[ip]; v != nil && ip.IsValid() {
+		v.sockets--
+		g.forget(ip, v)
+	}
+}
+
+// turn counts connections that are turned away. It returns false if one more
+// is too many.
+func (g *gate) turn(n int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if n > 0 && g.turning >= maxTurning {
+		return false
+	}
+	g.turning += n
+	return true
 }
 
 func refusal(format string, n int) *session.Fault {
@@ -81,7 +168,13 @@ func (g *gate) leave(ip netip.Addr) {
 	defer g.mu.Unlock()
 	g.total--
 	v := g.clients[ip]
-	if v.open--; v.open == 0 && g.limits.ConnectRate == 0 {
+	v.open--
+	g.forget(ip, v)
+}
+
+// forget removes an address that nothing is left of.
+func (g *gate) forget(ip netip.Addr, v *visitor) {
+	if v.open == 0 && v.sockets == 0 && g.limits.ConnectRate == 0 {
 		delete(g.clients, ip)
 	}
 }
@@ -93,7 +186,7 @@ func (g *gate) sweep(now time.Time) {
 	}
 	g.swept = now
 	for ip, v := range g.clients {
-		if v.open == 0 && now.Sub(v.at) >= g.limits.ConnectRatePer {
+		if v.open == 0 && v.sockets == 0 && now.Sub(v.at) >= g.limits.ConnectRatePer {
 			delete(g.clients, ip)
 		}
 	}

@@ -56,10 +56,12 @@ type Credentials struct {
 	Cookie            string // empty: none
 }
 
-// Limits bound what connections a server accepts; 0 means no limit.
+// Limits bound what connections a server accepts; 0 means no limit. Those on
+// its listeners count from Accept on, whatever comes of them, and sessions
+// count by the same numbers.
 type Limits struct {
 	Connections    int
-	PerAddress     int           // of one IP address
+	PerAddress     int           // of one IP address; of trusted proxies' clients, not of the proxies
 	ConnectRate    int           // connections of one IP address in ConnectRatePer
 	ConnectRatePer time.Duration // 0: a second
 }

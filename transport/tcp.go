@@ -100,11 +100,10 @@ func (s *Server) ServeTCP(l net.Listener, config *tls.Config) error {
 		return ErrServerClosed
 	}
 	defer s.removeListener(l)
-	return s.acceptLoop(l, func(c net.Conn) { s.serveTCP(c, config) })
+	return s.acceptLoop(&door{Listener: l, server: s}, func(c net.Conn) { s.serveTCP(c, config) })
 }
 
-// acceptLoop accepts until the listener is closed. Running out of file
-// descriptors is no reason to stop: some connection will end.
+// acceptLoop accepts until the listener is closed.
 func (s *Server) acceptLoop(l net.Listener, serve func(net.Conn)) error {
 	for {
 		c, err := l.Accept()
@@ -113,16 +112,11 @@ func (s *Server) acceptLoop(l net.Listener, serve func(net.Conn)) error {
 			s.start(c, func() { serve(c) })
 		case s.closing(), errors.Is(err, net.ErrClosed):
 			return nil
-		case isTemporary(err):
-			s.options.Log.Warn("a connection could not be accepted", "error", err)
-			s.pause(acceptPause)
 		default:
 			return err
 		}
 	}
 }
-
-const acceptPause = 100 * time.Millisecond
 
 func isTemporary(err error) bool {
 	t, ok := err.(interface{ Temporary() bool })
@@ -130,6 +124,10 @@ func isTemporary(err error) bool {
 }
 
 func (s *Server) serveTCP(c net.Conn, config *tls.Config) {
+	if v, ok := c.(*counted); ok && v.refusal != nil {
+		s.turnAway(c, config, v.refusal)
+		return
+	}
 	release, refusal := s.admit(c.RemoteAddr())
 	if refusal != nil {
 		s.turnAway(c, config, refusal)

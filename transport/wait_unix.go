@@ -11,6 +11,9 @@ import (
 // runtime calls the function when the socket may be readable, and only then
 // memory is taken. nil if c is no plain TCP connection.
 func waiter(c net.Conn, g *gatherer) (syscall.RawConn, func(uintptr) bool) {
+	if v, ok := c.(*counted); ok {
+		c = v.Conn
+	}
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {
 		return nil, nil

@@ -40,12 +40,13 @@ func (s *Server) ServeWebSocket(l net.Listener, path string, config *tls.Config)
 		return ErrServerClosed
 	}
 	defer s.wait.Done() // so that Shutdown waits for the last responses
+	l = &door{Listener: l, server: s}
 	if config != nil {
 		l = tls.NewListener(l, config)
 	}
 	timeout := s.options.Session.ConnectTimeout
 	hs := &http.Server{
-		Handler: s.guardHosts(s.endpoint(path)), ReadHeaderTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: timeout,
+		Handler: s.turnAwayHTTP(s.guardHosts(s.endpoint(path))), ConnContext: withCounted, ReadHeaderTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: timeout,
 		MaxHeaderBytes: 32 << 10,
 		ErrorLog:       slog.NewLogLogger(s.options.Log.Handler(), slog.LevelDebug),
 	}
@@ -169,6 +170,26 @@ func (s *Server) place(w http.ResponseWriter, remote string) (release func()) {
 		return nil
 	}
 	return release
+}
+
+// turnAwayHTTP answers the requests of connections over a limit, and ends
+// those.
+func (s *Server) turnAwayHTTP(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v, ok := r.Context().Value(countedKey{}).(*counted)
+		if !ok {
+			h.ServeHTTP(w, r)
+			return
+		}
+		refusal := v.claim(addr(r.RemoteAddr))
+		if refusal == nil {
+			h.ServeHTTP(w, r)
+			return
+		}
+		s.refused(s.remoteOf(r), refusal.Word, refusal.Text)
+		w.Header().Set("Connection", "close")
+		refuseHTTP(w, http.StatusServiceUnavailable, refusal.Text)
+	})
 }
 
 // stopping is what requests are told during a shutdown.
