@@ -95,6 +95,10 @@ type Options struct {
 	// Drain makes the program end as a signal does; it returns at once.
 	Drain func()
 
+	// Proven is told of each request whose sender has proven who he is, or
+	// needs not; nil: nobody is.
+	Proven func(*http.Request)
+
 	// Console serves / and what is below /console/, Metrics /metrics, and STOMP
 	// the WebSocket endpoint at StompPath; nil: there is nothing there.
 	Console, Metrics, STOMP http.Handler
@@ -161,6 +165,9 @@ func New(o Options) http.Handler {
 	if o.Audit == nil {
 		o.Audit = slog.New(slog.DiscardHandler)
 	}
+	if o.Proven == nil {
+		o.Proven = func(*http.Request) {}
+	}
 	if o.Remote == nil {
 		o.Remote = func(r *http.Request) string { return r.RemoteAddr }
 	}
@@ -177,6 +184,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Referrer-Policy", "no-referrer")
+	allowTime(w, impatience)
 	if err := s.serve(w, r); err != nil {
 		s.refuse(w, r, err)
 	}
@@ -216,10 +224,23 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) error {
 	return s.inTurn(w, to, c)
 }
 
-// inTurn handles a request if there are not too many under way. Who asks for
-// health gets an answer at once.
+// Answers are written within this time: what is told to everybody, and what is
+// told to those who have proven who they are.
+const (
+	impatience = 10 * time.Second
+	patience   = time.Minute
+)
+
+// allowTime gives the answer its time.
+func allowTime(w http.ResponseWriter, d time.Duration) {
+	// Only in tests is there nothing that could have a deadline.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d))
+}
+
+// inTurn handles a request if there are not too many under way. What everybody
+// is told takes no turn: who does not read it would keep operators out.
 func (s *server) inTurn(w http.ResponseWriter, to route, c *call) error {
-	if !strings.HasPrefix(c.r.URL.Path, apiPrefix) {
+	if to.needs == nothing {
 		return to.handle(c)
 	}
 	all := s.looks

@@ -105,6 +105,52 @@ func TestSlowBodies(t *testing.T) {
 	ended.Wait()
 }
 
+// TestUnreadAnswers has more who ask for what everybody is told, and do not
+// read it, than there are turns. Operators get in, and the others are cut off.
+func TestUnreadAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &http.Server{Handler: New(newDesk().options), ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute}
+		listener := make(pipes)
+		ended := make(chan error)
+		go func() { ended <- server.Serve(listener) }()
+		ask := func(path string) net.Conn {
+			ours, theirs := net.Pipe()
+			listener <- local{theirs}
+			if _, err := ours.Write([]byte("GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n")); err != nil {
+				t.Fatal(err)
+			}
+			return ours
+		}
+		start := time.Now()
+		var silent []net.Conn
+		for range maxLight + maxHeavy + 4 {
+			silent = append(silent, ask("/api/v1/openapi.json"))
+		}
+		synctest.Wait()
+		operator := ask("/api/v1/me")
+		r, err := http.ReadResponse(bufio.NewReader(operator), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, r, 200, `{"method":"loopback","read":true,"write":true}`)
+		time.Sleep(impatience + time.Second)
+		for _, c := range silent {
+			if _, err := io.Copy(io.Discard, c); err != nil {
+				t.Error(err)
+			}
+			_ = c.Close()
+		}
+		if took := time.Since(start); took > impatience+2*time.Second {
+			t.Errorf("they were cut off after %v", took)
+		}
+		_ = operator.Close()
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+		<-ended
+	})
+}
+
 // pipes is a listener for connections within the process.
 type pipes chan net.Conn
 

@@ -76,6 +76,7 @@ type Admin struct {
 	// everything without a proof of who it is.
 	LoopbackWithoutToken bool
 	MetricsWithoutToken  bool // shows /metrics to all who can connect
+	Connections          int  // at least 1
 	TLS                  TLS
 }
 

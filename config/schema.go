@@ -98,6 +98,9 @@ func adminKeys() []entry {
 		{key: "listen.admin.metrics_without_token", kind: boolKind{}, fallback: "false",
 			doc:   "whether /metrics is shown to all who can connect; otherwise it takes admin:read",
 			field: func(c *Config) any { return &c.Listen.Admin.MetricsWithoutToken }},
+		{key: "listen.admin.connections", kind: countKind{}, fallback: "128", check: positive,
+			doc:   "connections there at one time; beyond, the oldest on which nobody has proven anything is closed; sessions count in limits.connections",
+			field: func(c *Config) any { return &c.Listen.Admin.Connections }},
 	}
 	return append(keys, tlsKeys("listen.admin.tls", func(c *Config) *TLS { return &c.Listen.Admin.TLS })...)
 }
@@ -139,10 +142,10 @@ func queueKeys() []entry {
 func connectionLimits() []entry {
 	return []entry{
 		{key: "limits.connections", kind: countKind{}, fallback: "100000", check: positive,
-			doc:   "connections at one time",
+			doc:   "connections of clients at one time, from accept on; fewer where the process may not have so many open files (ulimit -n)",
 			field: func(c *Config) any { return &c.Limits.Connections }},
 		{key: "limits.connections_per_ip", kind: countKind{}, fallback: "0",
-			doc:   "connections at one time from one address, or one IPv6 network of 64 bits; 0: no limit",
+			doc:   "connections at one time from one address, or one IPv6 network of 64 bits, from accept on; 0: no limit",
 			field: func(c *Config) any { return &c.Limits.ConnectionsPerIP }},
 		{key: "limits.connect_rate_per_ip", kind: rateKind{}, fallback: "0/s",
 			doc:   "new connections from one address, such as 5/s or 100/m; 0/s: no limit",

@@ -21,7 +21,9 @@ type addressed struct {
 	remote string
 }
 
-func (a addressed) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(a.remote)) }
+func (a addressed) RemoteAddr() net.Addr {
+	return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(a.remote))
+}
 
 // A proxied one says by a PROXY header where it comes from.
 type proxied struct {

@@ -53,7 +53,7 @@ type adminParts struct {
 func newAdminServer(p adminParts) *adminServer {
 	s := &adminServer{ended: make(chan error, 1)}
 	s.server = &http.Server{
-		Handler: admin.New(s.options(p)),
+		Handler: admin.New(s.options(p)), ConnContext: withAdminConn, ConnState: leaveToSession,
 		// Requests are short, and so are answers but for what the handler knows
 		// to take long.
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: time.Minute,
@@ -73,7 +73,7 @@ func (s *adminServer) options(p adminParts) admin.Options {
 		Checks: []admin.Check{
 			{Name: "listeners", Ready: s.listening}, {Name: "storage", Ready: p.store.ready}, {Name: "keys", Ready: p.access.ready}, {Name: "draining", Ready: s.ready},
 		},
-		Console: console.Handler(), Metrics: p.metrics, STOMP: p.sessions.Handler(), StompPath: adminStomp, Log: p.log, Audit: p.record,
+		Proven: keepOperator, Console: console.Handler(), Metrics: p.metrics, STOMP: p.sessions.Handler(), StompPath: adminStomp, Log: p.log, Audit: p.record,
 	}
 }
 
@@ -129,11 +129,12 @@ func (s *adminServer) ready() error {
 }
 
 // serve begins to accept, unless the socket is off.
-func (s *adminServer) serve(open socket) {
+func (s *adminServer) serve(open socket, most int, log *slog.Logger) {
 	l := open.Listener
 	if l == nil {
 		return
 	}
+	l = newAdminDoor(l, most, log)
 	s.listener, s.tls = l, open.tls != nil
 	if s.tls {
 		l = tls.NewListener(l, open.tls)

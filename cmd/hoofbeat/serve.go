@@ -86,6 +86,7 @@ func serve(ctx context.Context, r *reloader, out, errout io.Writer) (err error) 
 		return err
 	}
 	restrict(&options.Session, c, a, record)
+	options.Limits.Connections = reachable(c, maxDescriptors(), log)
 	options.GuardHosts, options.Hosts = a.open.Load, c.Listen.WebSocket.Hosts
 	tracer, err := newTracer(c.Tracing, b, log)
 	if err != nil {
@@ -129,7 +130,7 @@ func newBroker(c *config.Config, store *diskStore, clock *timers.Queue, log *slo
 // run serves the listeners until the context ends, and drains the server.
 // Operators are served until then.
 func run(ctx context.Context, c *config.Config, s *transport.Server, open *sockets, operators *adminServer, r *reloader, out io.Writer, log *slog.Logger) error {
-	operators.serve(open.admin)
+	operators.serve(open.admin, c.Listen.Admin.Connections, log)
 	listeners := clientListeners(c, s, open)
 	for _, w := range c.Warnings() {
 		if c.File == "" {

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"hoofbeat/config"
+)
+
+func TestReachable(t *testing.T) {
+	for _, tc := range []struct{ limit, descriptors, want int }{
+		{100000, 1048576, 100000},
+		{100000, 0, 100000},
+		{100000, 65536, 65536 - 400 - 128},
+		{100000, 1024, 512},
+		{100000, 256, 128},
+		{50, 256, 50},
+	} {
+		var log bytes.Buffer
+		c := &config.Config{Limits: config.Limits{Connections: tc.limit}, Listen: config.Listen{Admin: config.Admin{Connections: 128}}}
+		got := reachable(c, tc.descriptors, slog.New(slog.NewTextHandler(&log, nil)))
+		if got != tc.want || (got < tc.limit) != strings.Contains(log.String(), "limits.connections") {
+			t.Errorf("%+v: %d, %s", tc, got, log.String())
+		}
+	}
+	if n := maxDescriptors(); n < 0 {
+		t.Errorf("%d descriptors", n)
+	}
+}
