@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"hoofbeat/internal/memory"
-	"hoofbeat/internal/timers"
 )
 
 // Options for [New].
@@ -15,8 +14,6 @@ type Options struct {
 	Store Store
 	// Policies say how queues treat their messages.
 	Policies Policies
-	// Timers run what is due at a time; nil: the Broker's own.
-	Timers *timers.Queue
 	// Clock is what time it is; nil: time.Now.
 	Clock func() time.Time
 	Log   *slog.Logger // nil: nothing is logged
@@ -32,17 +29,12 @@ type Broker struct {
 	topics *topics
 	queues *queues
 	stats  Stats
-	// own says that the timers are this Broker's to close.
-	own bool
 }
 
 // New returns a Broker that holds what its store kept. The error is the
 // store's.
 func New(o Options) (*Broker, error) {
 	b := &Broker{topics: newTopics()}
-	if o.Timers == nil {
-		o.Timers, b.own = timers.New(), true
-	}
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
@@ -79,11 +71,7 @@ func (b *Broker) resume(q *queue) {
 }
 
 // Close stops what the broker does by the clock. Nothing may be sent any more.
-func (b *Broker) Close() {
-	if b.own {
-		b.queues.timers.Close()
-	}
-}
+func (b *Broker) Close() { b.queues.timers.Close() }
 
 // SetPolicies makes all queues follow other policies from now on. What they
 // hold beyond new limits stays.

@@ -248,9 +248,12 @@ func (q *queue) setWake() {
 		return
 	}
 	q.wakesAt = at
-	when := time.Now().Add(time.Duration(at-q.set.now()) * time.Millisecond)
+	when := time.UnixMilli(at)
+	if now := q.set.clock(); when.Before(now) {
+		when = now // behind those that were due before
+	}
 	if q.wake == nil {
-		q.wake = q.set.timers.Add(when, func(time.Time) time.Time { q.tick(); return time.Time{} })
+		q.wake = q.set.timers.AddWall(when, func(time.Time) time.Time { q.tick(); return time.Time{} })
 	} else {
 		q.wake.Reset(when)
 	}

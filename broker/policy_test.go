@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -553,14 +554,14 @@ func TestStoreFails(t *testing.T) {
 
 func TestClockGoesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var back time.Duration
-		x := newTesterWith(t, Options{Clock: func() time.Time { return time.Now().Add(-back) },
+		var back atomic.Int64
+		x := newTesterWith(t, Options{Clock: func() time.Time { return time.Now().Add(-time.Duration(back.Load())) },
 			Policies: rules(t, map[string]Policy{"/queue/q": {RedeliveryDelay: Backoff{Initial: time.Minute}, TTL: time.Hour}})})
 		p := x.subscribe("/queue/q", AckClientIndividual, 9)
 		x.send("/queue/q", "1")
 		p.arrived("1")
 		p.nack("1", true)
-		back = 10 * time.Minute
+		back.Store(int64(10 * time.Minute))
 		x.send("/queue/q", "2")
 		p.arrived("2")
 		pass(11 * time.Minute)

@@ -41,7 +41,7 @@ type queues struct {
 }
 
 func newQueues(o Options, stats *Stats) *queues {
-	qs := &queues{store: o.Store, stats: stats, timers: o.Timers, clock: o.Clock, log: o.Log, limit: o.window, byKey: make(map[string]*queue)}
+	qs := &queues{store: o.Store, stats: stats, timers: timers.NewClock(o.Clock), clock: o.Clock, log: o.Log, limit: o.window, byKey: make(map[string]*queue)}
 	qs.policies.Store(&o.Policies)
 	qs.batches.New = func() any { return &gathering{batch: make(Batch, 0, 8)} }
 	if qs.store != nil {

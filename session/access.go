@@ -188,7 +188,7 @@ func (s *Session) refresh(f frames.Inbound) error {
 		return s.notAuthenticated("refresh refused", errors.New("revoked"))
 	}
 	s.audit("token refreshed", "user", id.User, "expires", expiry(id))
-	s.timer.Reset(s.nextTick(time.Now()))
+	s.watchToken()
 	s.receipt(f)
 	return nil
 }

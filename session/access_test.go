@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hoofbeat/auth"
+	"hoofbeat/internal/timers"
 	"hoofbeat/session"
 )
 
@@ -140,6 +141,27 @@ func TestTokenExpires(t *testing.T) {
 		c.WantClosed()
 		w.wantDepth("/queue/a", 1, 0) // what was not acknowledged is back
 	})
+}
+
+// A clock that was set, or a machine that was suspended, does not prolong a
+// token, with heart-beats or without.
+func TestTokenExpiresByTheClock(t *testing.T) {
+	for _, beat := range []string{"0,0", "3600000,3600000"} {
+		var offset atomic.Int64
+		clock := func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }
+		guarded(t, func(t *testing.T, w *world, g *doorman) {
+			offset.Store(0)
+			start := time.Now()
+			c := w.connect("Authorization:Bearer bob/7200", "heart-beat:"+beat)
+			c.Barrier()
+			offset.Store(int64(2 * time.Hour))
+			c.WantError("token-expired", "", "/hoofbeat/token")
+			if after := time.Since(start); after > 5*time.Second {
+				t.Errorf("it came after %v", after)
+			}
+			c.WantClosed()
+		}, func(o *session.Options) { o.Timers = timers.NewClock(clock) })
+	}
 }
 
 func TestRefresh(t *testing.T) {

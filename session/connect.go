@@ -38,7 +38,8 @@ func (s *Session) connect(f frames.Inbound) error {
 	s.out.control(s.connectedFrame())
 	s.connected.Store(true)
 	s.counts.accept(s.peer())
-	s.timer.Reset(s.nextTick(time.Now()))
+	s.timer.Reset(s.beat.first(time.Now()))
+	s.watchToken()
 	s.audit("connected", "user", identity.User, "method", identity.Method, "expires", expiry(identity))
 	s.options.Log.Info("connection opened", "session", s.id, "user", identity.User, "remote", s.info.Remote,
 		"transport", s.info.Transport, "version", version.String())

@@ -110,10 +110,6 @@ func (s *Session) tick(now time.Time) time.Time {
 		}
 		return time.Time{}
 	}
-	if exp := s.identity.Load().Expires; !exp.IsZero() && !now.Before(exp) {
-		s.expire()
-		return time.Time{}
-	}
 	read := s.lastHeard(now)
 	if h := s.beat; h.receive > 0 && now.Sub(read) >= tolerance*h.receive {
 		if s.silentSince != read || now.Sub(s.lookAt) > secondLook {
@@ -132,16 +128,30 @@ func (s *Session) tick(now time.Time) time.Time {
 		s.out.control([]byte{'\n'})
 		written = now
 	}
-	return s.orExpiry(s.beat.next(now, written, read))
+	return s.beat.next(now, written, read)
 }
 
-// nextTick is when the timer is to look first after now.
-func (s *Session) nextTick(now time.Time) time.Time { return s.orExpiry(s.beat.first(now)) }
+// watchToken ends the session at the end of its token, by the time of day: a
+// clock that is set and a machine that was suspended do not prolong it.
+func (s *Session) watchToken() {
+	exp := s.identity.Load().Expires
+	switch {
+	case s.tokenTimer == nil && !exp.IsZero():
+		s.tokenTimer = s.options.Timers.AddWall(exp, s.tokenEnds)
+	case s.tokenTimer != nil:
+		s.tokenTimer.Reset(exp) // if it does not end any more, tokenEnds sees that
+	}
+}
 
-// orExpiry is a time, or that of the token's end if that comes first.
-func (s *Session) orExpiry(t time.Time) time.Time {
-	if exp := s.identity.Load().Expires; !exp.IsZero() && (t.IsZero() || exp.Before(t)) {
+// tokenEnds is the timer of the token. It runs on the timers' goroutine.
+func (s *Session) tokenEnds(now time.Time) time.Time {
+	exp := s.identity.Load().Expires
+	switch {
+	case exp.IsZero() || s.patience.Load() != nil:
+		return time.Time{}
+	case now.Before(exp):
 		return exp
 	}
-	return t
+	s.expire()
+	return time.Time{}
 }

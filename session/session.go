@@ -41,6 +41,9 @@ type Session struct {
 	publisher *broker.Publisher
 	beat      heartBeat
 	timer     *timers.Timer
+	// tokenTimer ends the session with its token; nil: that has had no end.
+	// Owned by the reader.
+	tokenTimer *timers.Timer
 	// silentSince is when the client was last heard of, if that was too long
 	// ago when the timer looked; lookAt is when it is to look again. Both owned
 	// by the timer.
@@ -144,6 +147,9 @@ func (s *Session) Run() {
 	s.awaitEnd()
 	<-s.out.done // the timer sees to it that this does not last for ever
 	s.timer.Stop()
+	if s.tokenTimer != nil {
+		s.tokenTimer.Stop()
+	}
 	s.endMemory()
 	s.counts.end(s.peer(), s.ending())
 	s.logClosed()

@@ -75,7 +75,7 @@ func serve(ctx context.Context, r *reloader, out, errout io.Writer) (err error) 
 	defer func() { err = errors.Join(err, store.close()) }()
 	clock := timers.New()
 	defer clock.Close()
-	b, err := newBroker(c, store, clock, log)
+	b, err := newBroker(c, store, log)
 	if err != nil {
 		return err
 	}
@@ -111,12 +111,12 @@ func serve(ctx context.Context, r *reloader, out, errout io.Writer) (err error) 
 }
 
 // newBroker makes a broker of what is on disk.
-func newBroker(c *config.Config, store *diskStore, clock *timers.Queue, log *slog.Logger) (*broker.Broker, error) {
+func newBroker(c *config.Config, store *diskStore, log *slog.Logger) (*broker.Broker, error) {
 	policies, err := compilePolicies(c)
 	if err != nil {
 		return nil, err
 	}
-	b, err := broker.New(broker.Options{Store: store.store(), Policies: policies, Quotas: quotas(c), Timers: clock, Log: log})
+	b, err := broker.New(broker.Options{Store: store.store(), Policies: policies, Quotas: quotas(c), Log: log})
 	if err != nil {
 		return nil, fmt.Errorf("storage.directory: %w", err)
 	}

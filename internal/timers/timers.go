@@ -4,6 +4,11 @@
 // A broker has a hundred thousand connections with a heart-beat, an expiry and
 // a time limit each. As entries of a heap they cost a few words, no goroutine
 // and no channel.
+//
+// The times of most timers are durations from now on, whatever happens to the
+// machine's clock. Those of AddWall are times of day: the clock is looked at
+// every few seconds, so that a clock that is set and a machine that was
+// suspended delay them by no more than that.
 package timers
 
 import (
@@ -14,8 +19,10 @@ import (
 
 // A Queue runs timers. It is made by [New] and safe for concurrent use.
 type Queue struct {
+	clock   func() time.Time // the time of day
 	mu      sync.Mutex
-	due     byTime
+	due     byTime // by the monotonic clock
+	wall    byTime // by the time of day
 	wake    *time.Timer
 	armed   bool      // wake was set, and run has not begun since
 	at      time.Time // when wake fires, if armed
@@ -30,17 +37,33 @@ type Timer struct {
 	f     func(now time.Time) time.Time
 	queue *Queue
 	at    time.Time
-	index int // in the heap, -1 if it is not there; guarded by queue.mu
+	heap  *byTime // one of queue's
+	index int     // in the heap, -1 if it is not there; guarded by queue.mu
 }
 
+// lookAgain is how long a time of day is waited for without a look at the clock.
+const lookAgain = 2 * time.Second
+
 // New returns an empty Queue. It needs no goroutine while nothing is due.
-func New() *Queue { return &Queue{} }
+func New() *Queue { return NewClock(time.Now) }
+
+// NewClock is New with another clock for times of day.
+func NewClock(clock func() time.Time) *Queue { return &Queue{clock: clock} }
 
 // Add makes a Timer that first runs f at the given time, and then at each time
 // that f returns, until that is zero. f is called by one goroutine for all
 // timers: it must be short and never wait.
 func (q *Queue) Add(at time.Time, f func(now time.Time) time.Time) *Timer {
-	t := &Timer{f: f, queue: q, index: -1}
+	return q.add(&q.due, at, f)
+}
+
+// AddWall is Add for times of day.
+func (q *Queue) AddWall(at time.Time, f func(now time.Time) time.Time) *Timer {
+	return q.add(&q.wall, at, f)
+}
+
+func (q *Queue) add(h *byTime, at time.Time, f func(now time.Time) time.Time) *Timer {
+	t := &Timer{f: f, queue: q, heap: h, index: -1}
 	t.Reset(at)
 	return t
 }
@@ -61,8 +84,8 @@ func (t *Timer) Stop() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	t.f = nil
-	if t.index >= 0 {
-		heap.Remove(&q.due, t.index)
+	if t.index >= 0 && !q.closed {
+		heap.Remove(t.heap, t.index)
 	}
 }
 
@@ -73,7 +96,7 @@ func (q *Queue) Close() {
 	if q.armed && q.wake.Stop() {
 		q.running.Done()
 	}
-	q.due = nil
+	q.due, q.wall = nil, nil
 	q.mu.Unlock()
 	q.running.Wait()
 }
@@ -82,29 +105,50 @@ func (q *Queue) schedule(t *Timer, at time.Time) {
 	if q.closed || t.f == nil {
 		return
 	}
-	t.at = at
-	if t.index >= 0 {
-		heap.Fix(&q.due, t.index)
-	} else {
-		heap.Push(&q.due, t)
+	if t.at = at; t.heap == &q.wall {
+		t.at = at.Round(0)
 	}
+	if t.index >= 0 {
+		heap.Fix(t.heap, t.index)
+	} else {
+		heap.Push(t.heap, t)
+	}
+}
+
+// first is how long from now the runtime timer may wait; false: for ever. The
+// lock is held.
+func (q *Queue) first(now time.Time) (d time.Duration, some bool) {
+	if len(q.due) > 0 {
+		d, some = q.due[0].at.Sub(now), true
+	}
+	if len(q.wall) > 0 {
+		if wall := min(q.wall[0].at.Sub(q.clock().Round(0)), lookAgain); !some || wall < d {
+			d, some = wall, true
+		}
+	}
+	return max(0, d), some
 }
 
 // arm sets the runtime timer to the earliest time. The lock is held.
 func (q *Queue) arm() {
-	if q.closed || q.busy || len(q.due) == 0 {
+	if q.closed || q.busy {
 		return
 	}
-	first := q.due[0].at
+	now := time.Now()
+	d, some := q.first(now)
+	if !some {
+		return
+	}
+	at := now.Add(d)
 	if q.armed {
-		if !first.Before(q.at) || !q.wake.Stop() {
+		if !at.Before(q.at) || !q.wake.Stop() {
 			return // it wakes early enough, or just now, and looks again
 		}
 		q.running.Done()
 	}
-	q.at, q.armed = first, true
+	q.at, q.armed = at, true
 	q.running.Add(1)
-	q.wake = time.AfterFunc(time.Until(first), q.run)
+	q.wake = time.AfterFunc(d, q.run)
 }
 
 func (q *Queue) run() {
@@ -113,8 +157,17 @@ func (q *Queue) run() {
 	defer q.mu.Unlock()
 	q.armed, q.busy = false, true
 	now := time.Now()
-	for len(q.due) > 0 && !q.due[0].at.After(now) {
-		t := heap.Pop(&q.due).(*Timer)
+	q.runDue(&q.due, now)
+	q.runDue(&q.wall, q.clock().Round(0))
+	q.busy = false
+	q.arm()
+}
+
+// runDue runs what is due in a heap at a time by its clock. The lock is held,
+// but while something runs.
+func (q *Queue) runDue(h *byTime, now time.Time) {
+	for len(*h) > 0 && !(*h)[0].at.After(now) {
+		t := heap.Pop(h).(*Timer)
 		f := t.f // not nil: Stop takes it out
 		q.mu.Unlock()
 		next := f(now)
@@ -123,8 +176,6 @@ func (q *Queue) run() {
 			q.schedule(t, next)
 		}
 	}
-	q.busy = false
-	q.arm()
 }
 
 type byTime []*Timer

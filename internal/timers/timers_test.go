@@ -2,7 +2,9 @@ package timers
 
 import (
 	"math/rand/v2"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,4 +77,75 @@ func TestManyConcurrently(t *testing.T) {
 	fired.Wait()
 	q.Close()
 	q.Add(time.Now(), func(time.Time) time.Time { panic("closed") })
+}
+
+// Times of day come when the clock says so, whatever happened to it; others do
+// not care.
+func TestClockIsSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var offset atomic.Int64
+		clock := func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }
+		q := NewClock(clock)
+		defer q.Close()
+		var mu sync.Mutex
+		var ran []string // guarded by mu
+		note := func(name string) func(time.Time) time.Time {
+			return func(time.Time) time.Time {
+				mu.Lock()
+				defer mu.Unlock()
+				ran = append(ran, name)
+				return time.Time{}
+			}
+		}
+		want := func(names string) {
+			t.Helper()
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			if got := strings.Join(ran, " "); got != names {
+				t.Errorf("%s ran, want %s", got, names)
+			}
+		}
+		day := clock().Round(0)
+		q.Add(time.Now().Add(time.Hour), note("hour"))
+		q.AddWall(day.Add(3*time.Hour), note("3"))
+		q.AddWall(day.Add(5*time.Hour), note("5"))
+		moved := q.AddWall(day.Add(30*time.Second), note("moved"))
+		moved.Reset(day.Add(4 * time.Hour))
+		time.Sleep(time.Minute)
+		want("")
+		offset.Store(int64(4 * time.Hour)) // the machine slept, or its clock was set
+		time.Sleep(lookAgain)
+		want("3 moved")
+		offset.Store(-int64(4 * time.Hour))
+		time.Sleep(58*time.Minute - time.Millisecond - lookAgain)
+		want("3 moved")
+		time.Sleep(time.Minute + time.Millisecond)
+		want("3 moved hour")
+		time.Sleep(8*time.Hour - time.Millisecond - lookAgain)
+		want("3 moved hour")
+		time.Sleep(time.Millisecond + lookAgain)
+		want("3 moved hour 5")
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if q.armed {
+			t.Error("it looks at the clock although nothing is due")
+		}
+	})
+}
+
+// A time of day is exact as long as nobody sets the clock.
+func TestTimeOfDayIsExact(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New()
+		defer q.Close()
+		at := time.Now().Add(time.Hour).Add(time.Millisecond).Round(0)
+		var ran time.Time
+		q.AddWall(at, func(now time.Time) time.Time { ran = now; return time.Time{} })
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		if !ran.Equal(at) {
+			t.Errorf("it ran at %v, want %v", ran, at)
+		}
+	})
 }
