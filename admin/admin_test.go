@@ -37,7 +37,7 @@ func TestShow(t *testing.T) {
 			DeadLetter: destination(t, "/queue/dead"), TTL: time.Hour, MaxMessages: 7, Overflow: broker.BlockSender, Prefetch: 9,
 		},
 	}, {
-		Destination: broker.DurableSubscription("a/b", "c", ""), Policy: broker.Policy{MaxBytes: 5, SubscriptionExpiry: time.Hour},
+		Destination: broker.DurableSubscription("a/b", "c", ""), Policy: broker.Policy{MaxBytes: 5, SubscriptionExpiry: time.Hour, DurableSharing: true},
 	}}
 	const rest = `"durable":false,"ready":0,"unacked":0,"delayed":0,"consumers":0,"bytes":0,"totals":{"enqueued":0,"delivered":0,"redelivered":0,"acked":0},"policy":`
 	shop := `{"name":"/queue/orders.new",` + rest + `{"durable":true,"max_deliveries":5,"redelivery_delay":"1s","redelivery_delay_multiplier":2,` +
@@ -46,7 +46,7 @@ func TestShow(t *testing.T) {
 		want(t, d.do(t, "GET", "/api/v1/queue?name="+name, ""), 200, shop)
 	}
 	want(t, d.do(t, "GET", "/api/v1/queue?name=/subscription/a%252Fb/c/", ""), 200,
-		`{"name":"/subscription/a%2Fb/c/",`+rest+`{"durable":false,"max_bytes":5,"overflow":"reject","subscription_expiry":"1h0m0s"}}`)
+		`{"name":"/subscription/a%2Fb/c/",`+rest+`{"durable":false,"max_bytes":5,"overflow":"reject","subscription_expiry":"1h0m0s","durable_sharing":true}}`)
 	wantRefusal(t, d.do(t, "GET", "/api/v1/queue?name=/queue/orders", ""), 404, "unknown-queue")
 }
 

@@ -60,6 +60,7 @@ type Policy struct {
 	Overflow           string  `json:"overflow,omitempty"`
 	Prefetch           int     `json:"prefetch,omitempty"`
 	SubscriptionExpiry string  `json:"subscription_expiry,omitempty"`
+	DurableSharing     bool    `json:"durable_sharing,omitempty"`
 }
 
 // QueueList is the answer of /api/v1/queues.
@@ -179,6 +180,7 @@ func describePolicy(p broker.Policy) *Policy {
 	out := &Policy{
 		Durable: p.Durable, MaxDeliveries: p.MaxDeliveries, RedeliveryDelay: span(p.RedeliveryDelay.Initial), TTL: span(p.TTL),
 		MaxMessages: p.MaxMessages, MaxBytes: p.MaxBytes, Prefetch: p.Prefetch, SubscriptionExpiry: span(p.SubscriptionExpiry),
+		DurableSharing: p.DurableSharing,
 	}
 	if p.RedeliveryDelay.Initial > 0 && p.RedeliveryDelay.Multiplier > 1 {
 		out.DelayMultiplier, out.MaxDelay = p.RedeliveryDelay.Multiplier, span(p.RedeliveryDelay.Max)

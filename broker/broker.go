@@ -249,7 +249,10 @@ func (b *Broker) take(s *Subscription, o SubscribeOptions) error {
 }
 
 func (b *Broker) consume(s *Subscription, q *queue, o SubscribeOptions) bool {
-	s.consumer = &consumer{q: q, sub: s, auto: o.Ack == AckAuto, ack: o.Ack, prefetch: max(1, o.Prefetch), prefetchBytes: o.PrefetchBytes, account: o.Account}
+	s.consumer = &consumer{
+		q: q, sub: s, auto: o.Ack == AckAuto, ack: o.Ack, prefetch: max(1, o.Prefetch), prefetchBytes: o.PrefetchBytes,
+		account: o.Account, takenOver: o.TakenOver,
+	}
 	return s.consumer.open()
 }
 

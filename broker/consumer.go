@@ -20,6 +20,8 @@ type consumer struct {
 	prefetchBytes, bytes int
 	account              *memory.Account
 	bill                 bill
+	// takenOver is that of SubscribeOptions.
+	takenOver func()
 
 	tag uint64 // of the newest delivery
 	// held are the deliveries, by tag, that are not settled, with settled ones
@@ -77,7 +79,11 @@ func (c *consumer) open() bool {
 		return false
 	}
 	defer q.unlock()
-	q.consumers++
+	q.consumers++ // first, so that a queue which is taken over is never without one
+	if c.takenOver != nil {
+		q.takeOver()
+	}
+	q.enroll(c)
 	q.owner = c
 	q.attached()
 	c.lineUp()
@@ -141,14 +147,26 @@ func (c *consumer) close(gone bool) {
 	q := c.q
 	q.mu.Lock()
 	defer q.unlock()
-	c.closed = true
-	c.leaveLine()
-	if q.owner == c {
-		q.owner = nil
+	if c.closed {
+		return // it was taken over
 	}
 	how := returned
 	if gone && !c.auto {
 		how = lost
+	}
+	c.leave(how)
+	q.pump()
+}
+
+// leave is close with the lock held; how is what becomes of the oldest pending
+// delivery.
+func (c *consumer) leave(how outcome) {
+	q := c.q
+	c.closed = true
+	c.leaveLine()
+	delete(q.members, c)
+	if q.owner == c {
+		q.owner = nil
 	}
 	for i := range c.held.len() {
 		if d := c.held.at(i); d.settle == pending {
@@ -157,7 +175,6 @@ func (c *consumer) close(gone bool) {
 		}
 	}
 	c.release()
-	q.pump()
 }
 
 // settle gives the pending delivery with that tag its outcome, and but for mode

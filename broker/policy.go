@@ -33,6 +33,9 @@ type Policy struct {
 	// SubscriptionExpiry is after what time without a subscriber a durable
 	// subscription is deleted. 0: never.
 	SubscriptionExpiry time.Duration
+	// DurableSharing lets several subscribers share a durable subscription; else
+	// a new one may take it over, see SubscribeOptions.TakenOver.
+	DurableSharing bool
 }
 
 // A Backoff is a delay that grows: Initial after the first failure, times

@@ -53,9 +53,10 @@ type queue struct {
 
 	// line holds the consumers with credit, whose turn is in this order.
 	line      deque[*consumer]
-	left      int       // closed ones that still stand in line
-	consumers int       // open ones, and closed ones with messages in a transaction
-	owner     *consumer // the newest one; asked what to do if backlog is full
+	left      int                    // closed ones that still stand in line
+	consumers int                    // open ones, and closed ones with messages in a transaction
+	members   map[*consumer]struct{} // the open ones of a durable subscription
+	owner     *consumer              // the newest one; asked what to do if backlog is full
 	gone      bool
 
 	takers int           // who takes messages without being a consumer

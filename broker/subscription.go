@@ -94,6 +94,12 @@ type SubscribeOptions struct {
 	// subscriber attaches, and which is made if there is none; the zero value:
 	// none. Several may attach to one and share its messages.
 	Durable Destination
+	// TakenOver, if it is not nil, makes the subscriber the only one of the durable
+	// subscription, unless its policy allows sharing: all others are ended, and
+	// what they have not acknowledged goes to this one. It is called when another
+	// one does that; like a Sink's methods, with the broker's locks held. The
+	// subscription has ended then.
+	TakenOver func()
 	// User is on whose account a queue is made, if there is none; "": nobody's.
 	User string
 	// Backlog bounds, in bytes, what is kept for a subscriber that has a queue

@@ -28,6 +28,8 @@ type Policy struct {
 	Prefetch        int           // 1 to 65535; 0: Limits.Prefetch
 	// SubscriptionExpiry is 0 (never) unless Match is a topic's.
 	SubscriptionExpiry time.Duration
+	// DurableSharing is false unless Match is a topic's.
+	DurableSharing bool
 }
 
 // Delay is Initial at first, and Multiplier times the last one from then on,
@@ -72,6 +74,7 @@ func policyKind() recordsKind[Policy] {
 			{name: "overflow", kind: choiceKind{"reject", "drop-oldest", "block"}, doc: "what happens to a message for a full queue: reject, drop-oldest or block; default reject", field: func(p *Policy) any { return &p.Overflow }},
 			{name: "prefetch", kind: countKind{}, doc: "for subscriptions that ask for no number; default limits.prefetch", check: within(1, maxPrefetch), field: func(p *Policy) any { return &p.Prefetch }},
 			{name: "subscription_expiry", kind: durationKind{}, doc: "how long a durable subscription exists without a subscriber; 0: for ever", check: noneOrAtLeast(time.Second), field: func(p *Policy) any { return &p.SubscriptionExpiry }},
+			{name: "durable_sharing", kind: boolKind{}, doc: "connections of one client-id share a durable subscription; else a new one takes it over", field: func(p *Policy) any { return &p.DurableSharing }},
 		},
 		needs: []need[Policy]{
 			{parts: []string{"match"}, met: func(p *Policy) bool { return p.Match != "" },
@@ -174,6 +177,7 @@ type policyForm struct {
 	Overflow           string     `json:"overflow,omitempty"`
 	Prefetch           int        `json:"prefetch,omitempty"`
 	SubscriptionExpiry string     `json:"subscription_expiry,omitempty"`
+	DurableSharing     bool       `json:"durable_sharing,omitempty"`
 }
 
 type delayForm struct {
@@ -186,6 +190,7 @@ func (p Policy) form() policyForm {
 	f := policyForm{
 		Match: p.Match, Durable: p.Durable, MaxDeliveries: p.MaxDeliveries, DeadLetter: p.DeadLetter, TTL: durationForm(p.TTL),
 		MaxMessages: p.MaxMessages, Overflow: p.Overflow, Prefetch: p.Prefetch, SubscriptionExpiry: durationForm(p.SubscriptionExpiry),
+		DurableSharing: p.DurableSharing,
 	}
 	if p.RedeliveryDelay.Initial > 0 {
 		delay := p.RedeliveryDelay.form()

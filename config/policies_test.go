@@ -18,14 +18,14 @@ func everyPolicy() []Policy {
 			Match: "/queue/Orders.**", Durable: new(false), MaxDeliveries: 5, RedeliveryDelay: Delay{time.Second, 2.5, time.Minute},
 			DeadLetter: "/queue/Dead", TTL: 24 * time.Hour, MaxMessages: 1000, MaxBytes: 1 << 30, Overflow: "drop-oldest", Prefetch: 10,
 		},
-		{Match: "/topic/>", RedeliveryDelay: Delay{Initial: time.Second, Multiplier: 1}, SubscriptionExpiry: 168 * time.Hour},
+		{Match: "/topic/>", RedeliveryDelay: Delay{Initial: time.Second, Multiplier: 1}, SubscriptionExpiry: 168 * time.Hour, DurableSharing: true},
 	}
 }
 
 const everyPolicyJSON = `[
 	{"match": "/queue/Orders.**", "durable": false, "max_deliveries": 5, "redelivery_delay": {"initial": "1s", "multiplier": 2.5, "max": "1m"},
 		"dead_letter": "/queue/Dead", "ttl": "24h", "max_messages": 1000, "max_bytes": "1GiB", "overflow": "drop-oldest", "prefetch": 10},
-	{"match": "/topic/>", "redelivery_delay": "1s", "subscription_expiry": "168h"}
+	{"match": "/topic/>", "redelivery_delay": "1s", "subscription_expiry": "168h", "durable_sharing": true}
 ]`
 
 // TestPolicyForms gives the same policies in every way there is.
@@ -46,6 +46,7 @@ Destinations:
   - match: "/topic/>"
     redelivery_delay: 1s
     subscription_expiry: 168h
+    durable_sharing: true
 `},
 		"toml": {name: "a.toml", text: `
 auth.anonymous = true
@@ -64,6 +65,7 @@ prefetch = 10
 match = "/topic/>"
 redelivery_delay = { initial = "1s", multiplier = 1 }
 subscription_expiry = "168h"
+durable_sharing = true
 `},
 		"json":        {name: "a.json", text: `{"auth": {"anonymous": true}, "destinations": ` + everyPolicyJSON + `}`},
 		"environment": {text: open + "destinations: [{ match: /queue/a }]", environ: []string{"HOOFBEAT_DESTINATIONS=" + everyPolicyJSON}},
@@ -81,7 +83,7 @@ func TestPoliciesPrinted(t *testing.T) {
 	c := trial{text: open, environ: []string{"HOOFBEAT_DESTINATIONS=" + everyPolicyJSON}}.mustLoad(t)
 	want := `[{"match":"/queue/Orders.**","durable":false,"max_deliveries":5,"redelivery_delay":{"initial":"1s","multiplier":2.5,"max":"1m"},` +
 		`"dead_letter":"/queue/Dead","ttl":"24h","max_messages":1000,"max_bytes":"1GiB","overflow":"drop-oldest","prefetch":10},` +
-		`{"match":"/topic/>","redelivery_delay":{"initial":"1s","multiplier":1},"subscription_expiry":"168h"}]`
+		`{"match":"/topic/>","redelivery_delay":{"initial":"1s","multiplier":1},"subscription_expiry":"168h","durable_sharing":true}]`
 	if got := settings(c)["destinations"].Value; got != want {
 		t.Errorf("got %s", got)
 	}
@@ -152,6 +154,7 @@ func TestPolicyFaults(t *testing.T) {
 		{"match: /queue/a, prefetch: 65536", ".prefetch", "65536", "expected a number from 1 to 65535"},
 		{"match: /queue/a, prefetch: many", ".prefetch", `"many"`, count},
 		{"match: /topic/a, subscription_expiry: 999ms", ".subscription_expiry", `"999ms"`, "expected 0s for none, or at least 1s"},
+		{"match: /topic/a, durable_sharing: maybe", ".durable_sharing", `"maybe"`, "expected true or false"},
 		{"match: /topic/a, subscription_expiry: never", ".subscription_expiry", `"never"`, duration},
 		{"match: /queue/a, max_delivery: 5", ".max_delivery", "5", "unknown key; did you mean max_deliveries?"},
 		{"match: /queue/a, Match: /queue/b", ".match", `"/queue/a"`, givenTwice},
@@ -208,6 +211,9 @@ func TestPolicyRelations(t *testing.T) {
 		{"as many segments", "destinations: [{ match: /queue" + strings.Repeat("/a", 32) + " }]", nil},
 		{"expiry of a queue", "destinations: [{ match: /queue/a, subscription_expiry: 1h }, { match: /queue/b, subscription_expiry: 0s }]", []string{
 			`destinations[0].subscription_expiry: "1h" (hoofbeat.yaml): expected it with a topic only, as it is durable subscriptions that expire`,
+		}},
+		{"sharing of a queue", "destinations: [{ match: /queue/a, durable_sharing: true }, { match: /queue/b, durable_sharing: false }]", []string{
+			`destinations[0].durable_sharing: true (hoofbeat.yaml): expected it with a topic only, as a queue's consumers share it anyway`,
 		}},
 		{"durable nowhere", "storage: { directory: '' }\ndestinations: [{ match: /queue/a, durable: false }, { match: /queue/b, durable: true }, { match: /queue/c }]", []string{
 			`destinations[1].durable: true (hoofbeat.yaml): expected storage.directory to be set, as there is nowhere to keep anything`,

@@ -67,6 +67,9 @@ func (l *loader) checkPlace(i int, p Policy, prefixes Prefixes) {
 		l.blamePart(i, "subscription_expiry", show(formatDuration(p.SubscriptionExpiry)),
 			"expected it with a topic only, as it is durable subscriptions that expire")
 	}
+	if isQueue && p.DurableSharing {
+		l.blamePart(i, "durable_sharing", "true", "expected it with a topic only, as a queue's consumers share it anyway")
+	}
 }
 
 func hasPrefix(text string, prefixes []string) bool {

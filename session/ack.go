@@ -71,7 +71,7 @@ func (s *Session) delivery(f frames.Inbound, id string) (sub *subscription, tag 
 	switch {
 	case number > numbers:
 		return nil, 0, broker.ErrUnknownDelivery
-	case sub == nil:
+	case sub == nil || sub.taken.Load():
 		return nil, 0, broker.ErrLateDelivery
 	case !s.names(f, sub):
 		return nil, 0, broker.ErrUnknownDelivery

@@ -176,12 +176,7 @@ func (s *Session) attached(d broker.Destination) *subscription {
 	if d.Kind == 0 {
 		return nil
 	}
-	for _, sub := range s.byNumber {
-		if sub.durable == d {
-			return sub
-		}
-	}
-	return nil
+	return s.unlessTaken(s.durables[d.Key()])
 }
 
 // deleted gives the durable subscription that an UNSUBSCRIBE deletes, the zero
@@ -199,7 +194,7 @@ func (s *Session) deleted(f frames.Inbound) (broker.Destination, error) {
 func (s *Session) isOfQueue(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sub := s.subs[id]
+	sub := s.subscriptionOf(id)
 	return sub != nil && sub.dest.Kind == broker.Queue
 }
 
@@ -212,7 +207,11 @@ func (s *Session) unsubscribeDurable(f frames.Inbound, d broker.Destination) err
 	receipt := f.Wire(frame.Receipt)
 	done := s.whenDeleted(receipt)
 	s.begun(receiptSize(receipt))
-	err := s.options.Broker.DeleteDurable(d, done)
+	remove := s.options.Broker.DeleteDurable
+	if s.clientID != "" {
+		remove = s.options.Broker.ReclaimDurable
+	}
+	err := remove(d, done)
 	if err != nil {
 		s.finish()
 	}
@@ -231,7 +230,7 @@ func (s *Session) detach(f frames.Inbound, d broker.Destination) error {
 	defer s.mu.Unlock()
 	sub := s.attached(d)
 	if id := f.Header.Get(frame.Id); id != "" {
-		if other := s.subs[id]; other != nil && other != sub {
+		if other := s.subscriptionOf(id); other != nil && other != sub {
 			return fault(UnknownSubscription, "The id of UNSUBSCRIBE is that of another subscription than the durable one that it names.")
 		}
 	}

@@ -41,6 +41,7 @@ const (
 	QueueFull             = "queue-full"
 	QuotaExceeded         = "quota-exceeded"
 	SubscriptionInUse     = "subscription-in-use"
+	TakenOver             = "taken-over"
 	StorageFailed         = "storage-failed"
 	GoingAway             = "going-away"
 	InternalError         = "internal-error"
@@ -84,7 +85,7 @@ func (f *Fault) closeCode() CloseCode {
 		return CloseInternal
 	case GoingAway:
 		return CloseGoingAway
-	case AuthenticationFailed, AccessDenied, TokenExpired, TokenRevoked, ConnectTimeout, HeartBeatTimeout, RateLimited, SlowConsumer, ClosedByOperator,
+	case AuthenticationFailed, AccessDenied, TokenExpired, TokenRevoked, ConnectTimeout, HeartBeatTimeout, RateLimited, SlowConsumer, ClosedByOperator, TakenOver,
 		TooManySubscriptions, TooManyTransactions:
 		return ClosePolicy
 	}

@@ -10,7 +10,7 @@ import (
 func (s *Session) givesBack(sub *subscription) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old := s.subs[sub.key]
+	old := s.subscriptionOf(sub.key)
 	return old != nil && old.auto && !sub.auto && !old.isFanOut()
 }
 

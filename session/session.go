@@ -94,6 +94,7 @@ type Session struct {
 
 	subs      map[string]*subscription // by id, or by destination where 1.0 has no id
 	byNumber  map[uint64]*subscription
+	durables  map[string]*subscription // by the key of their durable subscription
 	numbers   uint64
 	deadRead  bool // ReadFrame has failed, and is not called again
 	temporary temporaries
@@ -389,7 +390,8 @@ func (s *Session) wasLost() bool {
 		return true
 	}
 	switch f.Word {
-	case TokenExpired, TokenRevoked, AccessDenied, GoingAway, QueueFull, QuotaExceeded, StorageFailed, OutOfMemory, InternalError, ClosedByOperator:
+	case TokenExpired, TokenRevoked, AccessDenied, GoingAway, QueueFull, QuotaExceeded, StorageFailed, OutOfMemory, InternalError, ClosedByOperator,
+		TakenOver, SubscriptionInUse:
 		return false
 	case UnknownAck, UnknownSubscription, UnknownTransaction:
 		return false // what the client names is of another time, not of the message that it works on
@@ -439,6 +441,7 @@ func (s *Session) leave(lost bool) {
 	}
 	clear(s.subs)
 	clear(s.byNumber)
+	clear(s.durables)
 	s.temporary = temporaries{}
 }
 

@@ -42,6 +42,7 @@ type subscription struct {
 	idAt int
 
 	ended atomic.Bool
+	taken atomic.Bool // its durable subscription was taken over
 	// answered is set when a message was written that came to a reply-to.
 	answered atomic.Bool
 	refused  bool   // guarded by the outbox's lock
@@ -93,7 +94,7 @@ func (s *Session) checkSubscribe(sub *subscription) (there bool, err error) {
 	if err := s.may(auth.Subscribe, sub.text); err != nil {
 		return false, err
 	}
-	if other := s.subs[sub.key]; other != nil {
+	if other := s.subscriptionOf(sub.key); other != nil {
 		switch {
 		case other.text != sub.text:
 			return false, fault(DuplicateSubscription, "The connection has a subscription of the same id to another destination.")
@@ -225,7 +226,7 @@ func (s *Session) start(sub *subscription) error {
 	sub.session, sub.number = s, s.numbers
 	sub.makeHead()
 	if s.subs == nil {
-		s.subs, s.byNumber = make(map[string]*subscription), make(map[uint64]*subscription)
+		s.subs, s.byNumber, s.durables = make(map[string]*subscription), make(map[uint64]*subscription), make(map[string]*subscription)
 	}
 	if sub.dest.Kind == broker.TempQueue {
 		if err := s.occupy(sub); err != nil {
@@ -234,9 +235,12 @@ func (s *Session) start(sub *subscription) error {
 	}
 	s.subs[sub.key], s.byNumber[sub.number] = sub, sub
 	s.account.Add(sub.bytes())
+	if sub.durable.Kind != 0 {
+		s.durables[sub.durable.Key()] = sub
+	}
 	handle, err := s.options.Broker.Subscribe(broker.SubscribeOptions{
-		Destination: sub.dest, Ack: sub.ack, Prefetch: sub.prefetch, Durable: sub.durable, Backlog: s.options.Limits.Outbound,
-		PrefetchBytes: s.options.Limits.Memory / prefetchPart, User: s.user(), Account: s.account, Sink: sub,
+		Destination: sub.dest, Ack: sub.ack, Prefetch: sub.prefetch, Durable: sub.durable, TakenOver: sub.whenTakenOver(),
+		Backlog: s.options.Limits.Outbound, PrefetchBytes: s.options.Limits.Memory / prefetchPart, User: s.user(), Account: s.account, Sink: sub,
 	})
 	sub.handle = handle
 	if err != nil { // a quota, or a durable subscription was made anew meanwhile, to another topic
@@ -253,6 +257,9 @@ func (s *Session) stop(sub *subscription) {
 	delete(s.subs, sub.key)
 	delete(s.byNumber, sub.number)
 	s.account.Add(-sub.bytes())
+	if sub.durable.Kind != 0 {
+		delete(s.durables, sub.durable.Key())
+	}
 	sub.end(false)
 	if sub.dest.Kind == broker.TempQueue {
 		s.vacate(sub)
@@ -275,7 +282,7 @@ func (s *Session) unsubscribe(f frames.Inbound) error {
 	s.awaitSettled()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sub := s.subs[key]
+	sub := s.subscriptionOf(key)
 	switch {
 	case sub != nil:
 		s.stop(sub)

@@ -82,7 +82,7 @@ var (
 	refusals   = []string{session.AuthenticationFailed, session.ConnectTimeout, session.NotConnected, session.RateLimited, session.TryLater, session.ConnectionLost}
 	closings   = []string{
 		session.Disconnected, session.ConnectionLost, session.HeartBeatTimeout, session.SlowConsumer, session.TokenExpired, session.TokenRevoked,
-		session.AccessDenied, session.GoingAway, session.ClosedByOperator, session.QueueFull, session.StorageFailed, session.InternalError,
+		session.AccessDenied, session.TakenOver, session.GoingAway, session.ClosedByOperator, session.QueueFull, session.StorageFailed, session.InternalError,
 	}
 )
 

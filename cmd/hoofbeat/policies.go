@@ -49,6 +49,7 @@ func policy(c *config.Config, p config.Policy) broker.Policy {
 		Overflow:           fullPolicy(p.Overflow),
 		Prefetch:           p.Prefetch,
 		SubscriptionExpiry: p.SubscriptionExpiry,
+		DurableSharing:     p.DurableSharing,
 	}
 }
 

@@ -39,7 +39,7 @@ destinations:
     max_messages: 7
     overflow: block
     prefetch: 9
-  - { match: /topic/a, redelivery_delay: 2s, subscription_expiry: 1h, max_messages: 1, overflow: reject }
+  - { match: /topic/a, redelivery_delay: 2s, subscription_expiry: 1h, durable_sharing: true, max_messages: 1, overflow: reject }
 `))
 	want := broker.Policies{
 		Default: broker.Policy{Durable: true},
@@ -50,7 +50,7 @@ destinations:
 				DeadLetter: read("/queue/dead"), TTL: 24 * time.Hour, MaxMessages: 7, Overflow: broker.BlockSender, Prefetch: 9,
 			}},
 			{Match: read("/topic/a"), Policy: broker.Policy{
-				Durable: true, RedeliveryDelay: broker.Backoff{Initial: 2 * time.Second, Multiplier: 1}, MaxMessages: 1, SubscriptionExpiry: time.Hour,
+				Durable: true, RedeliveryDelay: broker.Backoff{Initial: 2 * time.Second, Multiplier: 1}, MaxMessages: 1, SubscriptionExpiry: time.Hour, DurableSharing: true,
 			}},
 		},
 	}

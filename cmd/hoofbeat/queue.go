@@ -149,6 +149,9 @@ func printQueue(w io.Writer, q admin.Queue, now time.Time) error {
 		row("overflow", p.Overflow)
 		row("prefetch", number(p.Prefetch))
 		row("subscription_expiry", p.SubscriptionExpiry)
+		if p.DurableSharing {
+			row("durable_sharing", "true")
+		}
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if _, err := io.WriteString(table, b.String()); err != nil {
