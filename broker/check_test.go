@@ -224,3 +224,40 @@ func TestDeleteWhileMoving(t *testing.T) {
 		})
 	}
 }
+
+// What has become visible is not read again where the clock is set back, and
+// messages come that are due before it.
+func TestClockBackDelayed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		offset := time.Duration(0)
+		store := &Memory{}
+		x := newTesterWith(t, Options{Store: store, Policies: durably, window: 2, Clock: func() time.Time { return time.Now().Add(offset) }})
+		p := x.subscribe("/queue/q", AckClientIndividual, 100)
+		x.p.Send(later(x, "/queue/q", "first", time.Hour), nil)
+		pass(time.Hour)
+		p.arrived("first")
+		offset = -time.Hour
+		for i := range 20 {
+			x.p.Send(later(x, "/queue/q", fmt.Sprint(i), time.Duration(40-i)*time.Minute), nil)
+		}
+		synctest.Wait()
+		if n, err := x.b.Purge(x.ctx(), readDestination(t, "/queue/q", alice)); n != 20 || err != nil {
+			t.Errorf("%d were purged, error %v", n, err)
+		}
+		for i := range 20 {
+			x.p.Send(later(x, "/queue/q", fmt.Sprint(i), time.Duration(40-i)*time.Minute), nil)
+		}
+		synctest.Wait()
+		if n := store.Len(); n != 21 {
+			t.Errorf("the store has %d messages, want 21", n)
+		}
+		for range 30 {
+			pass(10 * time.Minute)
+			checkQueues(t, x.b)
+		}
+		if n := p.count(); n != 21 {
+			t.Errorf("%d were delivered, want 21", n)
+		}
+		x.wantDepth("/queue/q", 0, 21)
+	})
+}

@@ -169,6 +169,7 @@ func (q *queue) promote() bool {
 				return false
 			}
 			s.count--
+			s.leave(&it.entry)
 			q.ripen(q.pick(it))
 		}
 	}

@@ -245,7 +245,7 @@ func (q *queue) purge() int {
 	after.Lane = Delayed
 	q.clearBehind(&s.behind, after)
 	s.stop()
-	*s = schedule{pageReader: s.pageReader}
+	*s = schedule{pageReader: s.pageReader, horizon: s.left, left: s.left}
 	q.debt, q.debtLater = Extent{}, Extent{}
 	return before - q.count
 }

@@ -11,8 +11,13 @@ import "slices"
 type schedule struct {
 	soon    *pile // nil: empty
 	horizon Position
-	behind  Extent
-	count   int // of all
+	// left is the last of those that became visible and that the Store may
+	// still have here. The horizon is not in front of it, wherever the wall
+	// clock is set, or they would be read again.
+	left   Position
+	stuck  int // how many shorten had to keep for that
+	behind Extent
+	count  int // of all
 	pageReader
 	// fresh are those that came behind while a page was read, which may have
 	// been read before they were there.
@@ -35,7 +40,7 @@ func (q *queue) schedule(e entry) {
 	if later {
 		s.horizon = e.position()
 	}
-	if kept := s.soon.kept(); kept.Count > 2*w.Count || kept.Count > 1 && kept.Size > 2*w.Size {
+	if kept := s.soon.kept(); kept.Count > 2*s.stuck && (kept.Count > 2*w.Count || kept.Count > 1 && kept.Size > 2*w.Size) {
 		s.shorten(w)
 	}
 }
@@ -57,15 +62,29 @@ func (s *schedule) shorten(w Extent) {
 	all := slices.Clone(s.soon.stored.items)
 	slices.SortFunc(all, func(a, b *item) int { return compare(a.due(&b.entry)) })
 	kept := Extent{}
+	s.horizon, s.stuck = s.left, 0
 	for i, it := range all {
-		if kept.add(it.msg.Size()); i > 0 && (kept.Count > w.Count || kept.Size > w.Size) {
+		kept.add(it.msg.Size())
+		switch over := i > 0 && (kept.Count > w.Count || kept.Size > w.Size); {
+		case over && it.position().Compare(s.left) > 0:
 			for _, it := range all[i:] {
 				s.behind.add(it.msg.Size())
 				s.soon.q.pick(it)
 			}
 			return
+		case over:
+			s.stuck = kept.Count
 		}
-		s.horizon = it.position()
+		if at := it.position(); at.Compare(s.horizon) > 0 {
+			s.horizon = at
+		}
+	}
+}
+
+// leave is called for an entry that has become visible.
+func (s *schedule) leave(e *entry) {
+	if at := e.position(); e.stored() && at.Compare(s.left) > 0 {
+		s.left = at
 	}
 }
 
@@ -123,5 +142,5 @@ func (s *schedule) forget() {
 	s.stop()
 	s.fresh = nil
 	s.soon.leave(func(e *entry) { s.behind.add(e.msg.Size()) })
-	s.horizon = Position{}
+	s.horizon, s.left, s.stuck = Position{}, Position{}, 0
 }

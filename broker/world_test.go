@@ -179,7 +179,7 @@ func (w *world) somePolicies() Policies {
 }
 
 func (w *world) note(format string, a ...any) {
-	if len(w.log) == 40 {
+	if len(w.log) == 60 {
 		w.log = w.log[1:]
 	}
 	w.log = append(w.log, fmt.Sprintf(format, a...))
@@ -238,6 +238,10 @@ func (w *world) look() map[spot]int {
 				continue
 			}
 			if stored[e.position()] != body {
+				for _, e := range append(waiting, held[q]...) {
+					w.note("%.8s %v, stored %v; looks %v, policy %+v", e.msg.Body(), e.position(), e.stored(), q.look, *q.policy)
+				}
+				w.note("delayed %d, behind %d, horizon %v, fresh %d, soon %d; held %d", q.delayed.count, q.delayed.behind.Count, q.delayed.horizon, len(q.delayed.fresh), q.delayed.soon.len(), len(held[q]))
 				w.fail("%s: %s is at %v, where the store has %q", key, body, e.position(), stored[e.position()])
 			}
 			delete(stored, e.position())
@@ -340,8 +344,11 @@ func (w *world) checkGone(found map[spot]int) {
 func (w *world) wasStored(s spot) bool { return w.store != nil && w.keptBefore[s] }
 
 func (w *world) mayDie(s spot) bool {
-	m := w.sent[s.body]
-	if w.step.refused[s] || w.now() >= m.Expires() && m.Expires() != 0 {
+	m, back := w.sent[s.body], int64(0)
+	if w.back {
+		back = 1 << 40 // it came at a time that is not known
+	}
+	if w.step.refused[s] || w.now() >= m.Expires()-back && m.Expires() != 0 {
 		return true
 	}
 	for _, all := range w.step.policies {
@@ -349,8 +356,7 @@ func (w *world) mayDie(s spot) bool {
 		if w.dests[s.queue].private {
 			continue
 		}
-		const about = 5000
-		if p.Overflow == DropHead && p.MaxMessages+p.MaxBytes > 0 || p.TTL > 0 && w.now()-w.came[s] >= p.TTL.Milliseconds()-about {
+		if p.Overflow == DropHead && p.MaxMessages+p.MaxBytes > 0 || p.TTL > 0 && w.now()-w.came[s] >= p.TTL.Milliseconds()-5000-back {
 			return true
 		}
 	}

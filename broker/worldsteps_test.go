@@ -143,6 +143,8 @@ func (w *world) act() {
 		w.disconnect(c)
 	case n < 89 && w.r.IntN(3) == 0:
 		w.restart()
+	case n < 90:
+		w.setClock()
 	default:
 		w.pass()
 	}
@@ -152,6 +154,14 @@ func (w *world) pass() {
 	d := time.Duration(w.r.IntN(4000)) * time.Millisecond
 	w.note("%v pass", d)
 	time.Sleep(d) // in a bubble
+}
+
+// setClock sets the wall clock, as NTP or an operator does, or sleep.
+func (w *world) setClock() {
+	step := time.Duration(w.r.IntN(60_000)-20_000) * time.Millisecond
+	w.offset += step
+	w.back = w.back || step < 0
+	w.note("the clock is set by %v", step)
 }
 
 func (w *world) newMessage(c *worldClient) *Message {
@@ -480,8 +490,8 @@ func (w *world) operate() {
 	}
 	q := all[w.r.IntN(len(all))]
 	key := w.key(q)
-	n := w.r.IntN(4)
-	if n < 3 {
+	n := w.r.IntN(6)
+	if n < 3 || n == 4 {
 		w.step.wiped[key] = true
 	}
 	w.waiting(func(ctx context.Context) {
@@ -497,6 +507,11 @@ func (w *world) operate() {
 		case 2:
 			n, err := w.b.DeleteQueue(ctx, q.dest)
 			w.note("%q deleted with %d, error %v", key, n, err)
+		case 3:
+			err := w.b.CreateQueue(ctx, readDestination(w.t, worldQueues[w.r.IntN(3)], alice))
+			w.note("created: %v", err)
+		case 4:
+			w.note("%q deleted by its owner, error %v", key, w.b.DeleteDurable(q.dest, nil))
 		default:
 			_, err := w.b.Browse(ctx, q.dest, w.r.IntN(5), 1+w.r.IntN(10))
 			w.note("%q browsed, error %v", key, err)
