@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"hoofbeat/internal/mask"
 	"hoofbeat/session"
 )
 
@@ -149,7 +150,7 @@ func userOf(c Connection) string {
 
 func describeConnection(d session.Description) ConnectionInfo {
 	out := ConnectionInfo{
-		ID: d.ID, Remote: d.Remote, Transport: d.Transport, Version: d.Version, Connected: d.Started.UTC(), ClientID: d.ClientID,
+		ID: d.ID, Remote: d.Remote, Transport: d.Transport, Version: d.Version, Connected: d.Started.UTC(), ClientID: mask.Text(d.ClientID),
 		Subscriptions: d.Subscriptions, Received: d.Received, Delivered: d.Delivered, Unacked: d.Unacked, OutboundBytes: d.Outbound,
 		State: string(d.State),
 	}

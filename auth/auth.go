@@ -10,6 +10,8 @@ package auth
 import (
 	"errors"
 	"time"
+
+	"hoofbeat/internal/mask"
 )
 
 // An Identity is whom a session acts for. It is not changed once it was
@@ -124,9 +126,10 @@ const AnonymousUser = "anonymous"
 // and is for brokers that trust all who can reach them.
 type Anonymous struct{}
 
-// Authenticate never fails: the user is the login, or [AnonymousUser].
+// Authenticate never fails: the user is the login, or [AnonymousUser] if there
+// is none or it is a token.
 func (Anonymous) Authenticate(r Request) (*Identity, error) {
-	if r.Login == "" {
+	if r.Login == "" || mask.Holds(r.Login) {
 		return &Identity{User: AnonymousUser, Method: MethodAnonymous}, nil
 	}
 	return &Identity{User: r.Login, Method: MethodAnonymous}, nil

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"hoofbeat/internal/mask"
 )
 
 // An Authenticator says who clients are. Its methods may be called at the same
@@ -167,10 +169,10 @@ func (a *Authenticator) authenticate(s *state, r Request) (*Identity, error) {
 }
 
 // anonymous is whoever proves nothing. Where names can be proven, nobody may
-// choose one.
+// choose one. A token that nobody has asked for is no name: names are shown.
 func (s *state) anonymous(login string) (*Identity, error) {
 	id := &Identity{User: AnonymousUser, Roles: s.options.AnonymousRoles, Method: MethodAnonymous}
-	if s.tokens == nil && !s.users.configured && login != "" {
+	if s.tokens == nil && !s.users.configured && login != "" && !mask.Holds(login) {
 		if checkName(login) != nil {
 			return nil, refuse(reasonName)
 		}

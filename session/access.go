@@ -9,6 +9,7 @@ import (
 
 	"hoofbeat/auth"
 	"hoofbeat/frames"
+	"hoofbeat/internal/mask"
 )
 
 // TokenDestination is where a client SENDs a new token, to go on beyond the
@@ -62,17 +63,17 @@ func (s *Session) notAuthenticated(what string, err error) *Fault {
 	if !known {
 		r = &auth.Refusal{Reason: err.Error()}
 	}
-	user := r.User
-	// A client may put its token where the login belongs; JSON in base64 begins
-	// so. No name is as long as one.
-	const longestName = 256
-	if strings.HasPrefix(user, "eyJ") || len(user) > longestName {
+	// A client may put its token where the login belongs.
+	user := mask.Text(r.User)
+	const longestName = 256 // that of auth
+	if len(user) > longestName {
 		user = ""
 	}
 	about := []any{"user", user, "reason", r.Reason}
 	if r.Detail != "" {
 		about = append(about, "detail", r.Detail)
 	}
+	s.options.Log.Info(what, append([]any{"session", s.id, "remote", s.info.Remote}, about...)...)
 	s.audit(what, about...)
 	switch {
 	case r.Busy:
@@ -138,7 +139,7 @@ func (s *Session) decide(p *auth.Permissions, action auth.Action, destination st
 
 func (s *Session) denied(action auth.Action, destination string, d auth.Decision) *Fault {
 	user := s.user()
-	s.options.Log.Info("access denied", "session", s.id, "user", user, "action", action.String(), "destination", destination, "rule", d.Rule, "reason", d.Reason)
+	s.options.Log.Info("access denied", "session", s.id, "remote", s.info.Remote, "user", user, "action", action.String(), "destination", destination, "rule", d.Rule, "reason", d.Reason)
 	s.audit("access denied", "user", user, "action", action.String(), "destination", destination, "rule", d.Rule, "reason", d.Reason)
 	verb := "send to"
 	if action == auth.Subscribe {

@@ -4,6 +4,7 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 
 	"hoofbeat/frames"
+	"hoofbeat/internal/mask"
 )
 
 // errorFrame encodes an ERROR (STOMP 1.2, ERROR). The version is what was
@@ -26,7 +27,7 @@ func errorFrame(f *Fault, v frames.Version) []byte {
 	if f.RetryAfter != "" {
 		dst = frames.AppendRawHeader(dst, "retry-after", f.RetryAfter)
 	}
-	return frames.AppendBody(dst, []byte(f.Text+"\n"))
+	return frames.AppendBody(dst, []byte(mask.Text(f.Text)+"\n"))
 }
 
 // receiptFrame encodes a RECEIPT; the id is as it stood on the wire.

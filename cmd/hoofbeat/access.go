@@ -13,6 +13,7 @@ import (
 
 	"hoofbeat/auth"
 	"hoofbeat/config"
+	"hoofbeat/internal/logs"
 )
 
 // access is the part of the configuration that is replaced while the broker
@@ -255,6 +256,7 @@ func tokenOptions(j config.JWT) *auth.TokenOptions {
 // auditLog is where the audit log goes; nothing if it is off.
 type auditLog struct {
 	name string
+	calm *logs.Calm // nil: there is no audit log
 	mu   sync.Mutex
 	file *os.File // guarded by mu
 }
@@ -266,13 +268,23 @@ func openAudit(name string, stderr io.Writer) (*slog.Logger, *auditLog, error) {
 	case "":
 		return slog.New(slog.DiscardHandler), &auditLog{}, nil
 	case "stderr":
-		return slog.New(slog.NewJSONHandler(stderr, nil)), &auditLog{}, nil
+		record, calm := newRecord(stderr)
+		return record, &auditLog{calm: calm}, nil
 	}
 	a := &auditLog{name: name}
 	if err := a.reopen(); err != nil {
 		return nil, nil, fmt.Errorf("log.audit: %w", err)
 	}
-	return slog.New(slog.NewJSONHandler(a, nil)), a, nil
+	record, calm := newRecord(a)
+	a.calm = calm
+	return record, a, nil
+}
+
+// newRecord makes the logger of an audit log. Refusals that a client repeats
+// are counted; everything else is written.
+func newRecord(w io.Writer) (*slog.Logger, *logs.Calm) {
+	calm := logs.NewCalm(slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: logs.Mask}))
+	return slog.New(calm), calm
 }
 
 // reopen opens the file anew, after it was moved away.
@@ -301,8 +313,11 @@ func (a *auditLog) Write(p []byte) (int, error) {
 	return a.file.Write(p)
 }
 
-// Close closes the file.
+// Close writes what was only counted, and closes the file.
 func (a *auditLog) Close() error {
+	if a.calm != nil {
+		a.calm.Close()
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.file == nil {

@@ -13,6 +13,7 @@ import (
 
 	"hoofbeat/broker"
 	"hoofbeat/config"
+	"hoofbeat/internal/logs"
 	"hoofbeat/internal/timers"
 	"hoofbeat/transport"
 )
@@ -52,7 +53,9 @@ func serve(ctx context.Context, r *reloader, out, errout io.Writer) (err error) 
 	ctx, drain := context.WithCancel(ctx)
 	defer drain()
 	level := levelOf(c.Log)
-	log := newLogger(c.Log, level, errout)
+	calm := logs.NewCalm(newLogger(c.Log, level, errout).Handler())
+	defer calm.Close()
+	log := slog.New(calm)
 	a, err := newAccess(ctx, c, log)
 	if err != nil {
 		return err
@@ -241,7 +244,7 @@ func levelOf(c config.Log) *slog.LevelVar {
 }
 
 func newLogger(c config.Log, level slog.Leveler, w io.Writer) *slog.Logger {
-	o := &slog.HandlerOptions{Level: level}
+	o := &slog.HandlerOptions{Level: level, ReplaceAttr: logs.Mask}
 	if c.Format == "json" {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}

@@ -40,7 +40,7 @@ var table = []rule{
 			"go-stomp's Frame and Header are data, the words in which frames speaks of a decoded frame",
 	},
 	{
-		pkg: "auth", own: []string{"destination"}, third: []string{"github.com/go-jose/go-jose/v4", "golang.org/x/crypto"},
+		pkg: "auth", own: []string{"destination", "internal/mask"}, third: []string{"github.com/go-jose/go-jose/v4", "golang.org/x/crypto"},
 		reason: "who is this and may they, as values in and values out; the session asks through an interface of its own",
 	},
 	{
@@ -52,7 +52,7 @@ var table = []rule{
 		reason: "only cmd knows the operator's file and copies values into each package's Options, so viper stays here; its YAML and TOML readers say where keys stand",
 	},
 	{
-		pkg: "session", own: []string{"frames", "broker", "auth", "internal/memory", "internal/timers"}, third: []string{stompFrame}, without: []string{"net"},
+		pkg: "session", own: []string{"frames", "broker", "auth", "internal/mask", "internal/memory", "internal/timers"}, third: []string{stompFrame}, without: []string{"net"},
 		reason: "one connection's state machine over an interface: a new transport needs no change here; " +
 			"go-stomp's Frame and Header are data, the words in which frames speaks of a decoded frame",
 	},
@@ -65,7 +65,7 @@ var table = []rule{
 		reason: "a broker.Store; another engine must be able to take its place, so nothing but cmd imports it",
 	},
 	{
-		pkg: "admin", own: []string{"broker", "session", "auth"},
+		pkg: "admin", own: []string{"broker", "session", "auth", "internal/mask"},
 		reason: "operators look at the layers below; the layers below do not know that they are looked at",
 	},
 	{
@@ -80,7 +80,7 @@ var table = []rule{
 	{
 		pkg: "cmd/hoofbeat", own: []string{
 			"frames", "broker", "auth", "config", "session", "transport", "store/pebble", "admin", "admin/console", "admin/metrics",
-			"internal/client", "internal/load", "internal/tlsfiles", "internal/timers", "internal/tracing", "examples/browser",
+			"internal/client", "internal/load", "internal/logs", "internal/tlsfiles", "internal/timers", "internal/tracing", "examples/browser",
 		},
 		third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", stompClient, "golang.org/x/sys", "github.com/pires/go-proxyproto", systemdLib, md2manLib},
 		reason: "the program: it alone puts the parts together; go-stomp is there for pub and sub, which are clients, " +
@@ -90,6 +90,14 @@ var table = []rule{
 	{
 		pkg:    "examples/browser",
 		reason: "a page and the files that it needs, embedded; it talks to the broker as any page does",
+	},
+	{
+		pkg:    "internal/mask",
+		reason: "takes tokens out of texts, for every layer that shows what clients wrote",
+	},
+	{
+		pkg: "internal/logs", own: []string{"internal/mask"},
+		reason: "handlers of slog; the other packages log as they like and do not know that they are masked and limited",
 	},
 	{
 		pkg:    "internal/memory",
@@ -104,7 +112,7 @@ var table = []rule{
 		reason: "certificates reloaded when their files change, for every listener",
 	},
 	{
-		pkg: "internal/tracing", own: []string{"session", "broker"}, third: []string{stompFrame, otel, otlpProto, protobuf},
+		pkg: "internal/tracing", own: []string{"session", "broker", "internal/mask"}, third: []string{stompFrame, otel, otlpProto, protobuf},
 		reason: "a session.Tracer, so that only this package knows OpenTelemetry; sessions and broker do not know what a span is. " +
 			"OTLP's messages are its own to send, as OpenTelemetry's exporter comes with gRPC",
 	},

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"hoofbeat/broker"
+	"hoofbeat/internal/mask"
 	"hoofbeat/session"
 )
 
@@ -145,7 +146,8 @@ func (t *Tracer) label(d broker.Destination) (label, pattern string) {
 }
 
 // clip makes what a client has written fit for an attribute: not too long, in
-// UTF-8, which OTLP demands, and without keeping all that was read with it.
+// UTF-8, which OTLP demands, without tokens, and without keeping all that was
+// read with it.
 func clip(s string) string {
-	return strings.ToValidUTF8(strings.Clone(s[:min(len(s), longestValue)]), "\uFFFD")
+	return mask.Text(strings.ToValidUTF8(strings.Clone(s[:min(len(s), longestValue)]), "\uFFFD"))
 }
