@@ -41,10 +41,10 @@ const (
 )
 
 // kinds are the messages that a client can cause as often as it connects or
-// asks.
+// asks. True: their user has been proven, and each is counted apart.
 var kinds = map[string]bool{
-	"connect refused": true, "connection refused": true, "refresh refused": true, "access denied": true, "operator refused": true, "operator denied": true,
-	"TLS handshake failed": true, "WebSocket handshake failed": true,
+	"connect refused": false, "connection refused": false, "refresh refused": false, "access denied": true, "operator refused": false, "operator denied": true,
+	"TLS handshake failed": false, "WebSocket handshake failed": false,
 }
 
 // A Calm handler writes the first refusals of a client and counts the others:
@@ -65,7 +65,7 @@ type ledger struct {
 
 // A source is what is counted apart. The address is empty for those that come
 // when there are too many.
-type source struct{ message, address string }
+type source struct{ message, address, user string }
 
 type count struct {
 	written, left int
@@ -94,26 +94,35 @@ func (h *Calm) WithGroup(name string) slog.Handler { return &Calm{h.inner.WithGr
 
 // Handle implements slog.Handler.
 func (h *Calm) Handle(ctx context.Context, r slog.Record) error {
-	if address, ok := limited(r); ok && !h.may(source{r.Message, address}, r, h.inner) {
+	if from, ok := limited(r); ok && !h.may(from, r, h.inner) {
 		return nil
 	}
 	return h.inner.Handle(ctx, r)
 }
 
 // limited tells whether a record is one of those that are counted, and of whom.
-func limited(r slog.Record) (address string, ok bool) {
-	unknown := false
+func limited(r slog.Record) (from source, ok bool) {
+	proven, known := kinds[r.Message]
+	if !known && r.Message != "connection closed" {
+		return source{}, false
+	}
+	from.message = r.Message
 	r.Attrs(func(a slog.Attr) bool {
 		switch a.Key {
 		case "remote":
-			address = addressOf(a.Value.String())
+			from.address = addressOf(a.Value.String())
 		case "user":
-			unknown = a.Value.String() == ""
+			from.user = a.Value.String()
 		}
 		return true
 	})
-	// Whoever has not got in has a line for its end as well.
-	return address, kinds[r.Message] || r.Message == "connection closed" && unknown
+	if !known { // whoever has not got in has a line for its end as well
+		return from, from.user == ""
+	}
+	if !proven {
+		from.user = ""
+	}
+	return from, true
 }
 
 // addressOf is the address without its port; of IPv6 the first 64 bits.
@@ -138,7 +147,7 @@ func (l *ledger) may(from source, r slog.Record, inner slog.Handler) bool {
 	}
 	c := l.counts[from]
 	if c == nil && len(l.counts) >= most {
-		from.address = ""
+		from.address, from.user = "", ""
 		c = l.counts[from]
 	}
 	if c == nil {
