@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"unicode/utf8"
 
 	"github.com/go-stomp/stomp/v3/frame"
@@ -113,6 +114,42 @@ func ParseMessage(b []byte, queue Destination) (*Message, State, error) {
 		}
 	}
 	return m, s, nil
+}
+
+// isReference begins a record that names a shared message in place of it.
+const isReference = 1 << 7
+
+// AppendReference appends a record for a shared message, with its state in a
+// queue. The message is kept elsewhere, by AppendMessage for no queue.
+func AppendReference(dst []byte, shared uint64, s State) []byte {
+	return AppendState(binary.AppendUvarint(append(dst, isReference), shared), s)
+}
+
+// IsReference tells whether a message's record is one of AppendReference.
+func IsReference(b []byte) bool { return len(b) > 0 && b[0] == isReference }
+
+// ParseReference is the inverse of AppendReference.
+func ParseReference(b []byte) (shared uint64, s State, err error) {
+	if !IsReference(b) {
+		return 0, s, fmt.Errorf("%w: no reference", ErrRecord)
+	}
+	r := reader{rest: b[1:]}
+	shared = r.number(math.MaxUint64)
+	s = r.state()
+	if r.bad || len(r.rest) > 0 || shared == 0 {
+		return 0, State{}, fmt.Errorf("%w: a reference to a shared message", ErrRecord)
+	}
+	return shared, s, nil
+}
+
+// ParseShared makes a shared message of what AppendMessage wrote for no queue.
+func ParseShared(b []byte, shared uint64) (*Message, error) {
+	m, _, err := ParseMessage(b, Destination{})
+	if err != nil {
+		return nil, err
+	}
+	m.ShareAs(shared)
+	return m, nil
 }
 
 // readHeader makes the header out of the tail.

@@ -57,7 +57,9 @@ func (c *commitment) find(get func(d Destination, user string) (*queue, error)) 
 			}
 			c.targets[i] = []*queue{q}
 		case Topic, User:
-			c.targets[i] = c.t.publisher.routeOf(m.to).durable
+			if c.targets[i] = c.t.publisher.routeOf(m.to).durable; len(c.targets[i]) > 1 {
+				c.qs.share(m)
+			}
 		}
 		if len(c.targets[i]) > 0 {
 			m.arrived = now
@@ -114,9 +116,13 @@ func (c *commitment) tooLarge() error {
 	}
 	size := 0
 	for i, m := range c.t.messages {
+		body := m.Size()
 		for _, q := range c.targets[i] {
 			if q.keeps(m) {
-				size += m.Size() + 2*opSize + describing(q) // and perhaps what makes room for it
+				size += body + 2*opSize + describing(q) // and perhaps what makes room for it
+				if m.shared != 0 {
+					body = 0 // it is kept once
+				}
 			}
 		}
 	}
@@ -240,19 +246,4 @@ func (c *commitment) inter(batch *gathering) {
 }
 
 // unlock lets the queues go on.
-func (c *commitment) unlock() {
-	for _, q := range c.locked {
-		if !q.gone {
-			q.pump()
-		}
-	}
-	var dead [][]deadLetter
-	for _, q := range c.locked {
-		dead = append(dead, q.settleUp())
-	}
-	for i, q := range c.locked {
-		if len(dead[i]) > 0 {
-			q.bury(dead[i], nil)
-		}
-	}
-}
+func (c *commitment) unlock() { goOn(c.locked) }

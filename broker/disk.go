@@ -8,11 +8,12 @@ type gathering struct {
 	batch Batch
 	size  int  // of batch
 	whole bool // it is not to be split
+	sizer
 }
 
 func (g *gathering) add(op Op) {
 	g.batch = append(g.batch, op)
-	g.size += op.size()
+	g.size += g.sizeOf(&op)
 }
 
 // splitSize is about how large a batch gets that need not be one.
@@ -76,7 +77,7 @@ func (q *queue) remove(e *entry) {
 }
 
 func (e *entry) deletion(id QueueID) Op {
-	op := Op{Kind: Delete, Queue: id, At: e.position(), Size: e.msg.Size()}
+	op := Op{Kind: Delete, Queue: id, At: e.position(), Size: e.msg.Size(), Shared: e.msg.shared}
 	if e.noted() {
 		op.State = e.state()
 	}
@@ -99,7 +100,7 @@ func (q *queue) postpone(e entry, at int64) {
 	e.at = at
 	e.marks &^= notedMark
 	if e.stored() {
-		q.do(Op{Kind: Put, Queue: q.id, At: e.position(), Message: e.msg, Size: e.msg.Size(), State: e.state()})
+		q.do(Op{Kind: Put, Queue: q.id, At: e.position(), Message: e.msg, Size: e.msg.Size(), Shared: e.msg.shared, State: e.state()})
 	}
 	q.schedule(e)
 }

@@ -3,7 +3,6 @@ package broker
 import (
 	"errors"
 	"fmt"
-	"sync/atomic"
 )
 
 // A durable subscription is a queue of Kind Durable that stands in a topic and
@@ -167,26 +166,33 @@ func (q *queue) abandon(at int64) {
 // them cannot, nobody gets it: its sender is told, and tries again.
 func (p *Publisher) publishDurably(r *route, m *Message, done func(error)) (full *queue) {
 	m.arrived = p.broker.queues.now()
-	for _, q := range r.durable {
-		switch v := q.couldTake(m, p); {
-		case v.full != nil:
-			return v.full
-		case v.err != nil:
-			p.tally.countSent(1)
-			p.broker.stats.refused(1, v.err)
-			finished(done, v.err)
-			return nil
-		}
+	var v verdict
+	if len(r.durable) == 1 {
+		v = p.pushOne(r.durable[0], m, done)
+	} else {
+		v = p.fanOut(r.durable, m, done)
 	}
-	p.tally.countSent(1)
-	done = whenAll(len(r.durable), done)
-	for _, q := range r.durable {
-		if there, _ := q.pushDurably(m, done, nil); !there {
-			finished(done, nil) // it was deleted meanwhile
-		}
+	switch {
+	case v.full != nil:
+		return v.full
+	case v.err != nil:
+		p.refuse(v.err, done)
+		return nil
 	}
 	p.deliver(r, m)
 	return nil
+}
+
+// pushOne gives a message to one durable subscription, if it may come in.
+func (p *Publisher) pushOne(q *queue, m *Message, done func(error)) verdict {
+	if v := q.couldTake(m, p); v != (verdict{}) {
+		return v
+	}
+	p.tally.countSent(1)
+	if there, _ := q.pushDurably(m, done, nil); !there {
+		finished(done, nil) // it was deleted meanwhile
+	}
+	return verdict{}
 }
 
 // couldTake is admit for one message.
@@ -197,26 +203,4 @@ func (q *queue) couldTake(m *Message, p *Publisher) verdict {
 		return verdict{}
 	}
 	return q.admit(q.applies(m, p))
-}
-
-// whenAll makes of n calls one, with the first error.
-func whenAll(n int, done func(error)) func(error) {
-	if n == 1 || done == nil {
-		return done
-	}
-	var left atomic.Int64
-	var failed atomic.Pointer[error]
-	left.Store(int64(n))
-	return func(err error) {
-		if err != nil {
-			failed.CompareAndSwap(nil, &err)
-		}
-		if left.Add(-1) > 0 {
-			return
-		}
-		if first := failed.Load(); first != nil {
-			err = *first
-		}
-		done(err)
-	}
 }

@@ -28,6 +28,9 @@ type Message struct {
 
 	owner *memory.Account // see ChargeTo
 	share int             // see Share; 0: all of it
+	// shared is the id under which a Store keeps it once for all queues that it
+	// is put into; 0: each keeps its own. Set before others see the message.
+	shared uint64
 
 	utf8      bool
 	priority  uint8
@@ -224,6 +227,14 @@ func (m *Message) Destination() string {
 
 // To is where the message was sent, as it was read.
 func (m *Message) To() Destination { return m.to }
+
+// ShareAs gives the message an id, which is not 0 and no other message ever had:
+// a Store keeps it once, in however many queues it is. It is called before
+// others see the message.
+func (m *Message) ShareAs(id uint64) { m.shared = id }
+
+// Shared is the id that ShareAs gave, 0 if it did not.
+func (m *Message) Shared() uint64 { return m.shared }
 
 // Trace is that of its Properties. A message that was read from a Store has
 // none, which Restored tells.

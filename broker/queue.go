@@ -221,7 +221,7 @@ func (q *queue) append(m *Message, s State) {
 	if e.stored() {
 		q.fit(m.Size() + opSize)
 		q.describe()
-		q.do(Op{Kind: Put, Queue: q.id, At: e.position(), Message: m, Size: m.Size(), State: s})
+		q.do(Op{Kind: Put, Queue: q.id, At: e.position(), Message: m, Size: m.Size(), Shared: m.shared, State: s})
 	}
 	if e.at != 0 {
 		q.schedule(e)

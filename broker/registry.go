@@ -75,6 +75,7 @@ func (qs *queues) recycle(g *gathering) {
 	}
 	clear(g.batch)
 	g.batch, g.size, g.whole = g.batch[:0], 0, false
+	g.sizer = sizer{}
 	qs.batches.Put(g)
 }
 

@@ -10,7 +10,7 @@ type Store interface {
 	// Load calls f for every queue that is kept, until f returns an error,
 	// which it returns. It reads no messages. It is called once, before
 	// anything else, as it does not wait for what was applied; next is a QueueID that has never been used, nor any
-	// above it.
+	// above it. No Message had such a number as its Shared, either.
 	Load(f func(StoredQueue) error) (next QueueID, err error)
 
 	// MaxBatch is how large a batch may be, by Batch.Size: one within it is
@@ -53,8 +53,24 @@ type Batch []Op
 // Size is what a batch counts as, in bytes, against Store.MaxBatch: at least
 // what it takes in a Store.
 func (b Batch) Size() (n int) {
+	var s sizer
 	for i := range b {
-		n += b[i].size()
+		n += s.sizeOf(&b[i])
+	}
+	return n
+}
+
+// A sizer adds up steps: a shared message that is put several times in a row
+// counts once.
+type sizer struct{ shared uint64 }
+
+func (s *sizer) sizeOf(o *Op) int {
+	n := o.size()
+	if o.Kind == Put && o.Shared != 0 {
+		if o.Shared == s.shared {
+			n -= o.Message.Size()
+		}
+		s.shared = o.Shared
 	}
 	return n
 }
@@ -95,6 +111,9 @@ type Op struct {
 	// Size is the message's Size (Put, Delete), or the sum of all that a Clear
 	// forgets.
 	Size int
+	// Shared is the message's Shared (Put, Delete). What is not 0 is kept once,
+	// as long as one of its Puts, to whatever queues, was not undone.
+	Shared uint64
 	// Count is how many messages a Clear forgets.
 	Count int
 	// State is kept beside the message (Put, Note).

@@ -39,7 +39,7 @@ type topics struct {
 type route struct {
 	generation uint64
 	topics     []*topic
-	durable    []*queue
+	durable    []*queue // in the order in which they are locked
 }
 
 func newTopics() *topics {
@@ -155,6 +155,7 @@ func (ts *topics) resolve(d Destination) route {
 			}
 		}
 	}
+	r.durable = distinct(r.durable)
 	return r
 }
 

@@ -74,12 +74,12 @@ func Describe(id broker.QueueID, d broker.Destination) broker.Op {
 
 // Put is a step that keeps a message.
 func Put(id broker.QueueID, at broker.Position, m *broker.Message) broker.Op {
-	return broker.Op{Kind: broker.Put, Queue: id, At: at, Message: m, Size: m.Size()}
+	return broker.Op{Kind: broker.Put, Queue: id, At: at, Message: m, Size: m.Size(), Shared: m.Shared()}
 }
 
 // Delete is the step that forgets what p put.
 func Delete(p broker.Op) broker.Op {
-	return broker.Op{Kind: broker.Delete, Queue: p.Queue, At: p.At, Size: p.Size, State: p.State}
+	return broker.Op{Kind: broker.Delete, Queue: p.Queue, At: p.At, Size: p.Size, Shared: p.Shared, State: p.State}
 }
 
 // Seq is a position in the lane of the default priority.

@@ -1,0 +1,78 @@
+package broker
+
+// share has the Store keep a message once for several queues. Nobody else has
+// seen it yet.
+func (qs *queues) share(m *Message) {
+	if m.shared == 0 && qs.store != nil && !m.transient {
+		m.ShareAs(qs.ids.Add(1))
+	}
+}
+
+// fanOut publishes a message to several durable subscriptions, by one batch:
+// all of them have it or none. They are locked together, in the order of their
+// ids, which is that of queues, so that the Store gets batches in the order in
+// which the queues change.
+func (p *Publisher) fanOut(queues []*queue, m *Message, done func(error)) (v verdict) {
+	qs := p.broker.queues
+	qs.share(m)
+	for _, q := range queues {
+		q.mu.Lock()
+	}
+	if v = p.allTake(queues, m); v != (verdict{}) {
+		goOn(queues)
+		return v
+	}
+	p.tally.countSent(1)
+	g := qs.batches.Get().(*gathering)
+	g.whole = true
+	for _, q := range queues {
+		if !q.gone {
+			q.flush(nil)
+			q.out = g
+			q.append(m, State{})
+			q.out = nil
+		}
+	}
+	if len(g.batch) == 0 {
+		finished(done, nil)
+	} else {
+		qs.store.Apply(g.batch, done)
+	}
+	qs.recycle(g)
+	goOn(queues)
+	return verdict{}
+}
+
+// allTake asks locked queues whether a message may come in.
+func (p *Publisher) allTake(queues []*queue, m *Message) verdict {
+	for _, q := range queues {
+		if q.gone {
+			continue
+		}
+		if v := q.admit(q.applies(m, p)); v != (verdict{}) {
+			return v
+		}
+	}
+	return verdict{}
+}
+
+// goOn lets locked queues deliver, and lets go of them. What has died moves when
+// none is locked any more.
+func goOn(queues []*queue) {
+	type dying struct {
+		q    *queue
+		dead []deadLetter
+	}
+	var all []dying
+	for _, q := range queues {
+		if !q.gone {
+			q.pump()
+		}
+		if dead := q.settleUp(); len(dead) > 0 {
+			all = append(all, dying{q, dead})
+		}
+	}
+	for _, d := range all {
+		d.q.bury(d.dead, nil)
+	}
+}
