@@ -23,7 +23,7 @@ type Memory struct {
 
 	mu     sync.Mutex
 	queues map[QueueID]*memoryQueue
-	last   QueueID // the highest one ever described
+	last   QueueID // the highest one ever described, or given to a shared message
 	// refused are the queues whose batches are refused, and why.
 	refused map[QueueID]error
 	// calls are what is to be called back, by one goroutine that exists while
@@ -163,6 +163,7 @@ func (s *Memory) step(op *Op) {
 		delete(s.queues, op.Queue)
 	case op.Kind == Vanish:
 	case op.Kind == Put:
+		s.last = max(s.last, QueueID(op.Shared))
 		q.lastSeq = max(q.lastSeq, op.At.Seq)
 		q.lanes[op.At.Lane].put(Stored{At: op.At, Message: op.Message, State: op.State})
 	default:

@@ -365,3 +365,62 @@ func testVanish(t *testing.T, open func() broker.Store) {
 		}
 	}
 }
+
+// testShared: a message that several queues share is whole in each of them,
+// until that one forgets it.
+func testShared(t *testing.T, open func() broker.Store) {
+	s := open()
+	d, other := Queue(t, "a"), Queue(t, "b")
+	m := MessageWith(other, "shared", broker.Properties{Priority: broker.DefaultPriority, Expires: 1_700_000_000_000}, "a:b", "c\nd")
+	m.Share(1000)
+	var puts []broker.Op
+	b := broker.Batch{}
+	for id := range broker.QueueID(6) {
+		b = append(b, Describe(id+1, d))
+		puts = append(puts, Put(id+1, Seq(5), m))
+	}
+	puts[1].State = broker.State{Attempts: 3, Failures: 1}
+	size := b.Size()
+	b = append(b, puts...)
+	if most := size + m.Size() + 6*200; b.Size() > most {
+		t.Errorf("the batch counts as %d bytes, more than %d", b.Size(), most)
+	}
+	Apply(t, s, b...)
+	Apply(t, s, broker.Op{Kind: broker.Note, Queue: 3, At: Seq(5), State: broker.State{Attempts: 1}})
+	Apply(t, s, Delete(puts[3]), broker.Op{Kind: broker.Drop, Queue: 5})
+	Apply(t, s, broker.Op{Kind: broker.Clear, Queue: 6, At: Seq(4), Count: 1, Size: puts[5].Size})
+	Apply(t, s, Put(6, Seq(5), m)) // again, where it was
+	states := map[broker.QueueID]broker.State{1: {}, 2: puts[1].State, 3: {Attempts: 1}, 6: {}}
+	for s := range twice(s, open) {
+		_, next := Load(t, s)
+		if next <= 1000 {
+			t.Errorf("the next id is %d, and 1000 was used for a message", next)
+		}
+		for id := range broker.QueueID(6) {
+			id++
+			got := ReadLane(t, s, id, plain)
+			if state, there := states[id]; !there && len(got) == 0 {
+				continue
+			} else if !there || len(got) != 1 || got[0].State != state {
+				t.Errorf("queue %d holds %v", id, got)
+				continue
+			}
+			WantSame(t, got[0].Message, m)
+			if got[0].Message.Shared() != 1000 {
+				t.Errorf("queue %d: it is shared as %d", id, got[0].Message.Shared())
+			}
+		}
+	}
+	s = open()
+	Load(t, s)
+	for id, state := range states {
+		del := Delete(puts[id-1])
+		del.State = state
+		Apply(t, s, del)
+		wantLane(t, s, id, plain, "")
+	}
+	s = open()
+	Load(t, s)
+	Apply(t, s, puts[0]) // it may come back
+	wantLane(t, s, 1, plain, "5:shared ")
+}

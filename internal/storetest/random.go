@@ -17,6 +17,8 @@ type Model struct {
 	Queues map[broker.QueueID]*ModelQueue
 	next   broker.QueueID
 	dest   broker.Destination
+	shared []*broker.Message // the last ones
+	bodies uint64            // how many there were
 }
 
 // ModelQueue is what a queue must hold.
@@ -106,7 +108,7 @@ func (m *Model) touch(id broker.QueueID, q *ModelQueue) broker.Op {
 	put, there := q.Messages[p]
 	switch {
 	case !there:
-		put = Put(id, p, Message(m.dest, fmt.Sprint(m.Rand.Uint64())))
+		put = Put(id, p, m.message())
 		put.State.Attempts = uint16(max(0, m.Rand.IntN(6)-3))
 		q.Messages[p] = put
 		return put
@@ -118,6 +120,21 @@ func (m *Model) touch(id broker.QueueID, q *ModelQueue) broker.Op {
 		delete(q.Messages, p)
 		return Delete(put)
 	}
+}
+
+// message makes a message, or gives a shared one that other queues have or had.
+func (m *Model) message() *broker.Message {
+	n := m.Rand.IntN(8)
+	if n < len(m.shared) {
+		return m.shared[n]
+	}
+	msg := Message(m.dest, fmt.Sprint(m.Rand.Uint64()))
+	if n < 6 {
+		m.bodies++
+		msg.Share(m.bodies)
+		m.shared = append([]*broker.Message{msg}, m.shared[:min(3, len(m.shared))]...)
+	}
+	return msg
 }
 
 // Diff says how what the Store holds differs from the model, or nothing.

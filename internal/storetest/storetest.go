@@ -39,6 +39,7 @@ func Run(t *testing.T, newDisk func(t *testing.T) (open func() broker.Store)) {
 		{"ReadAfterApply", testReadAfterApply},
 		{"CallsBack", testCallsBack},
 		{"Concurrent", testConcurrent},
+		{"Shared", testShared},
 		{"Random", testRandom},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, newDisk(t)) })

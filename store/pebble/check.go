@@ -26,7 +26,7 @@ func Check(dir string, o Options, report func(string)) error {
 	if err := s.start(true); err != nil {
 		return errors.Join(err, s.release())
 	}
-	c := checker{s: s, report: report, actual: make(map[laneID]*tally)}
+	c := checker{s: s, report: report, actual: make(map[laneID]*tally), shared: make(map[uint64]*sharedTally)}
 	err := errors.Join(c.all(), s.guard(s.db.Close), s.release())
 	switch {
 	case err != nil:
@@ -43,11 +43,19 @@ type checker struct {
 	report func(string)
 	faults int
 	actual map[laneID]*tally
+	shared map[uint64]*sharedTally
+}
+
+// A sharedTally is what there is of a shared message.
+type sharedTally struct {
+	body             *int // the message's Size; nil: it is missing
+	said, references int
 }
 
 // A tally is what a lane really holds.
 type tally struct {
 	count, size int
+	shared      int // of them, references
 	first       place
 	highest     uint64
 }
@@ -61,9 +69,13 @@ func (c *checker) all() error {
 	if err := c.queues(); err != nil {
 		return err
 	}
+	if err := firstError(c.s.loadDropped(), c.bodies()); err != nil {
+		return err
+	}
 	if err := c.messages(); err != nil {
 		return err
 	}
+	c.compareShared()
 	for _, id := range slices.Sorted(maps.Keys(c.s.queues)) {
 		c.compare(c.s.queues[id])
 	}
@@ -144,11 +156,14 @@ func (c *checker) note(id broker.QueueID, at broker.Position, known bool, value 
 
 func (c *checker) message(id broker.QueueID, at broker.Position, value []byte) {
 	q := c.s.queues[id]
-	if q == nil {
+	size, err := c.size(q, value)
+	switch {
+	case q == nil && slices.Contains(c.s.dropped, id):
+		return // it is on its way out
+	case q == nil:
 		c.fault("queue %d, lane %d: message %d is in no queue that is known", id, at.Lane, at.Seq)
 		return
 	}
-	m, _, err := broker.ParseMessage(value, q.meta.Destination)
 	if err != nil {
 		c.fault("queue %d, lane %d: message %d: %v", id, at.Lane, at.Seq, err)
 		return
@@ -159,12 +174,90 @@ func (c *checker) message(id broker.QueueID, at broker.Position, value []byte) {
 		c.actual[laneID{id, at.Lane}] = t
 	}
 	t.count++
-	t.size += m.Size()
+	t.size += size
+	if broker.IsReference(value) {
+		t.shared++
+	}
 	t.highest = max(t.highest, at.Seq)
+}
+
+// size is that of a message in a queue, which may be nil.
+func (c *checker) size(q *queue, value []byte) (int, error) {
+	if broker.IsReference(value) {
+		id, _, err := broker.ParseReference(value)
+		if err != nil {
+			return 0, err
+		}
+		t := c.sharedTally(id)
+		if t.references++; t.body == nil {
+			return 0, fmt.Errorf("the shared message %d is missing", id)
+		}
+		return *t.body, nil
+	}
+	d := broker.Destination{}
+	if q != nil {
+		d = q.meta.Destination
+	}
+	m, _, err := broker.ParseMessage(value, d)
+	if err != nil {
+		return 0, err
+	}
+	return m.Size(), nil
+}
+
+func (c *checker) sharedTally(id uint64) *sharedTally {
+	t := c.shared[id]
+	if t == nil {
+		t = &sharedTally{}
+		c.shared[id] = t
+	}
+	return t
+}
+
+// bodies reads the shared messages and how many references they are said to have.
+func (c *checker) bodies() error {
+	err := c.s.each(prefixBody, func(id broker.QueueID, value []byte) error {
+		m, err := broker.ParseShared(value, uint64(id))
+		if err != nil {
+			c.fault("shared message %d: %v", id, err)
+			return nil
+		}
+		if id > c.s.ids {
+			c.fault("shared message %d: its number is above %d, the highest that was given", id, c.s.ids)
+		}
+		size := m.Size()
+		c.sharedTally(uint64(id)).body = &size
+		return nil
+	})
+	return firstError(err, c.s.each(prefixCount, func(id broker.QueueID, value []byte) error {
+		n := numbers{rest: value}
+		if c.sharedTally(uint64(id)).said = int(n.unsigned()); n.bad {
+			c.fault("shared message %d: its count is damaged", id)
+		}
+		return nil
+	}))
+}
+
+// compareShared compares references with what is said of them.
+func (c *checker) compareShared() {
+	for _, id := range slices.Sorted(maps.Keys(c.shared)) {
+		switch t := c.shared[id]; {
+		case t.references != t.said:
+			c.fault("shared message %d: it is said to have %d references, and has %d", id, t.said, t.references)
+		case t.references == 0:
+			c.fault("shared message %d: nothing refers to it", id)
+		}
+	}
 }
 
 // compare looks at what is said of a queue.
 func (c *checker) compare(q *queue) {
+	shared := 0
+	defer func() {
+		if shared != q.shared {
+			c.fault("queue %d: it is said to hold %d references to shared messages, and holds %d", q.id, q.shared, shared)
+		}
+	}()
 	for l := range broker.Lane(broker.Lanes) {
 		said := q.lane(l)
 		if said == nil {
@@ -174,6 +267,7 @@ func (c *checker) compare(q *queue) {
 		if t == nil {
 			t = &tally{first: said.head}
 		}
+		shared += t.shared
 		if said.count != t.count || said.size != t.size {
 			c.fault("queue %d, lane %d: it is said to hold %d messages of %d bytes, and holds %d of %d", q.id, l, said.count, said.size, t.count, t.size)
 		}
@@ -192,7 +286,7 @@ func (c *checker) strangers() error {
 	if err != nil {
 		return err
 	}
-	known := []byte{prefixCounters, prefixFormat, prefixIDs, prefixMessage, prefixQueue}
+	known := []byte{prefixBody, prefixCount, prefixCounters, prefixDropped, prefixFormat, prefixIDs, prefixMessage, prefixQueue}
 	for more := it.First(); more; {
 		key := it.Key()
 		if len(key) > 0 && bytes.IndexByte(known, key[0]) >= 0 {

@@ -21,7 +21,7 @@ func (s *Store) commitLoop() {
 		}
 	}()
 	c := committer{s: s, encoder: encoder{s: s}}
-	for g := s.take(); g != nil; g = s.take() {
+	for g := c.take(); g != nil; g = c.take() {
 		for first := 0; first < len(g.applications) && !s.hasFailed(); {
 			n := g.chunk(first)
 			if err := c.commit(g, first, n); err != nil {
@@ -32,14 +32,27 @@ func (s *Store) commitLoop() {
 		}
 		s.giveBack(g)
 		s.housekeeping()
+		c.releaseSome()
 	}
 	if s.dirty {
 		s.sync()
 	}
 }
 
-// take waits for the next group. It is nil when there will be none.
-func (s *Store) take() *group {
+// releaseSome gives back references of dropped queues. It reports whether there
+// may be more to do.
+func (c *committer) releaseSome() bool {
+	more, err := c.release()
+	if err != nil {
+		c.s.fail(err)
+	}
+	return more && err == nil
+}
+
+// take waits for the next group, and meanwhile does what can wait. It is nil
+// when there will be none.
+func (c *committer) take() *group {
+	s := c.s
 	for {
 		s.mu.Lock()
 		g := s.gathering
@@ -58,7 +71,9 @@ func (s *Store) take() *group {
 			return nil
 		}
 		s.mu.Unlock()
-		s.wait()
+		if !c.releaseSome() {
+			s.wait()
+		}
 	}
 }
 
@@ -169,11 +184,12 @@ func (c *committer) encode(g *group, first, n int) error {
 		// Where some are refused, others must not have been made void by them.
 		c.s.metrics.elided.Add(int64(c.elider.elide(ops)))
 	}
+	c.encoder.open()
+	if err := firstError(c.encoder.recall(ops), c.encoder.findCleared(ops)); err != nil {
+		return err
+	}
 	c.s.state.Lock()
 	defer c.s.state.Unlock()
-	if c.encoder.batch == nil {
-		c.encoder.batch = c.s.db.NewBatch(cockroach.WithInitialSizeBytes(1<<20), cockroach.WithMaxRetainedSizeBytes(chunkSize*2))
-	}
 	for i := first; i < first+n; i++ {
 		ops := g.ops[g.start(i):g.applications[i].end]
 		if err := firstError(c.refused[i], c.encoder.refusal(ops)); err != nil {

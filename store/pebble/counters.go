@@ -15,6 +15,7 @@ type queue struct {
 	meta    broker.QueueMeta
 	lastSeq uint64
 	lanes   []lane // those that were ever used, in no order
+	shared  int    // how many of its messages are references
 	touched bool   // its counters are to be written with the batch in hand
 }
 
@@ -122,8 +123,12 @@ func (q *queue) stored() broker.StoredQueue {
 	return s
 }
 
+// sharedMark stands where the number of a lane does, before that of references.
+const sharedMark = 255
+
 // appendCounters appends what is kept of the counters: the last number, then
-// for each lane that holds something its number, count, size and head.
+// for each lane that holds something its number, count, size and
+// head, then how many references there are.
 func (q *queue) appendCounters(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, q.lastSeq)
 	for i := range q.lanes {
@@ -137,6 +142,9 @@ func (q *queue) appendCounters(dst []byte) []byte {
 		dst = binary.AppendVarint(dst, l.head.at)
 		dst = binary.AppendUvarint(dst, l.head.seq)
 	}
+	if q.shared > 0 {
+		dst = binary.AppendUvarint(append(dst, sharedMark), uint64(q.shared))
+	}
 	return dst
 }
 
@@ -147,6 +155,10 @@ func (q *queue) parseCounters(b []byte) error {
 	for len(r.rest) > 0 {
 		l := lane{lane: broker.Lane(r.rest[0])}
 		r.rest = r.rest[1:]
+		if l.lane == sharedMark {
+			q.shared = int(r.unsigned())
+			continue
+		}
 		l.count, l.size = int(r.unsigned()), int(r.unsigned())
 		l.head.at, l.head.seq = r.signed(), r.unsigned()
 		if l.lane > broker.Delayed || l.count <= 0 || l.size < 0 || q.lane(l.lane) != nil {

@@ -7,6 +7,10 @@
 // further than the write-ahead log. See keys.go for what is kept under which
 // keys.
 //
+// A message for several queues is kept once, and each of them has a reference
+// to it (bodies.go). A dropped queue gives its references back later, in pieces
+// (dropped.go).
+//
 // # Goroutines
 //
 // A Store has three of its own: the committer, which alone writes; the reader,

@@ -1,9 +1,7 @@
 package pebble
 
 import (
-	"encoding/binary"
 	"fmt"
-	"math"
 	"slices"
 
 	cockroach "github.com/cockroachdb/pebble/v2"
@@ -20,6 +18,17 @@ type encoder struct {
 	due     []laneID // whose heads are to be looked up
 	key     []byte
 	value   []byte
+
+	bodies  map[uint64]*sharedBody   // of shared messages, those that were used last
+	changed []uint64                 // of bodies, in the batch in hand
+	cleared map[*broker.Op]clearance // of the Clears of the application in hand
+}
+
+// open makes the batch, if there is none yet.
+func (e *encoder) open() {
+	if e.batch == nil {
+		e.batch = e.s.db.NewBatch(cockroach.WithInitialSizeBytes(1<<20), cockroach.WithMaxRetainedSizeBytes(chunkSize*2))
+	}
 }
 
 type laneID struct {
@@ -112,12 +121,8 @@ func (e *encoder) create(op *broker.Op) error {
 	q := &queue{id: op.Queue}
 	e.s.queues[op.Queue] = q
 	e.touch(q)
-	if op.Queue > e.s.ids {
-		e.s.ids = op.Queue + min(idBlock, math.MaxUint64-op.Queue)
-		e.value = binary.AppendUvarint(e.value[:0], uint64(e.s.ids))
-		if err := e.batch.Set([]byte{prefixIDs}, e.value, nil); err != nil {
-			return err
-		}
+	if err := e.reserve(uint64(op.Queue)); err != nil {
+		return err
 	}
 	return e.describe(q, op.Meta)
 }
@@ -132,7 +137,13 @@ func (e *encoder) describe(q *queue, meta *broker.QueueMeta) error {
 func (e *encoder) drop(q *queue) error {
 	delete(e.s.queues, q.id)
 	q.touched = false
-	if !q.empty() {
+	switch {
+	case q.shared > 0:
+		e.s.dropped = append(e.s.dropped, q.id)
+		if err := e.batch.Set(appendQueueKey(e.key[:0], prefixDropped, q.id), nil, nil); err != nil {
+			return err
+		}
+	case !q.empty():
 		from, to := queueSpan(q.id)
 		if err := e.batch.DeleteRange(from, to, nil); err != nil {
 			return err
@@ -160,6 +171,9 @@ func (e *encoder) vanish(q *queue) error {
 func (e *encoder) put(q *queue, op *broker.Op) error {
 	e.touch(q)
 	q.put(op.At, op.Size)
+	if op.Shared != 0 {
+		return e.putShared(q, op)
+	}
 	e.value = broker.AppendMessage(e.value[:0], op.Message, op.State, q.meta.Destination)
 	return e.batch.Set(e.messageKey(op), e.value, nil)
 }
@@ -171,6 +185,10 @@ func (e *encoder) delete(q *queue, op *broker.Op) error {
 	e.touch(q)
 	l := q.use(op.At.Lane, placeOf(op.At))
 	e.s.count(q, l, 1, op.Size)
+	if op.Shared != 0 {
+		q.shared--
+		e.refer(op.Shared, -1)
+	}
 	if l.deletes++; l.deletes == headInterval {
 		e.due = append(e.due, laneID{q.id, l.lane})
 	}
@@ -185,6 +203,10 @@ func (e *encoder) clear(q *queue, op *broker.Op) error {
 		return nil
 	}
 	e.touch(q)
+	for _, id := range e.cleared[op] {
+		q.shared--
+		e.refer(id, -1)
+	}
 	e.s.count(q, q.use(op.At.Lane, placeOf(op.At)), op.Count, op.Size)
 	return e.batch.DeleteRange(append(e.messageKey(op), nextSuffix), appendLaneEnd(nil, q.id, op.At.Lane), nil)
 }
@@ -213,7 +235,7 @@ func (e *encoder) counters() error {
 	}
 	clear(e.touched)
 	e.touched = e.touched[:0]
-	return nil
+	return e.settleBodies()
 }
 
 // count takes messages off a lane's counters. That there are less is the

@@ -47,12 +47,17 @@ const opSize = 64
 // chunk gives the number of applications from the one at first on that are
 // written as one, at least one.
 func (g *group) chunk(first int) int {
-	size, op := 0, g.start(first)
+	size, op, shared := 0, g.start(first), uint64(0)
 	for i := first; i < len(g.applications); i++ {
+		if hasClear(g.ops[op:g.applications[i].end]) {
+			return max(1, i-first)
+		}
 		for ; op < g.applications[i].end; op++ {
+			o := &g.ops[op]
 			size += opSize
-			if m := g.ops[op].Message; m != nil {
-				size += m.Size()
+			if o.Message != nil && (o.Shared == 0 || o.Shared != shared) {
+				size += o.Message.Size()
+				shared = o.Shared
 			}
 		}
 		if size > chunkSize {

@@ -10,11 +10,14 @@ import (
 // The keyspaces, by the first byte of a key. Numbers in keys are big-endian,
 // so that keys are in the order of positions.
 const (
+	prefixBody     = 'b' // b id -> a shared message
 	prefixCounters = 'c' // c queue -> how much it holds
+	prefixDropped  = 'd' // d queue -> it was dropped, and holds references to shared messages
 	prefixFormat   = 'f' // f -> the version of all this
 	prefixIDs      = 'i' // i -> no QueueID above it was ever used
-	prefixMessage  = 'm' // m queue lane [at, in lane Delayed] seq -> a message; one 0 more -> its state
+	prefixMessage  = 'm' // m queue lane [at, in lane Delayed] seq -> a message, or a reference to a shared one; one 0 more -> its state
 	prefixQueue    = 'q' // q queue -> its description
+	prefixCount    = 'r' // r id -> how many references there are to a shared message
 )
 
 // What may follow the key of a message.

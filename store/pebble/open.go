@@ -208,7 +208,7 @@ func (s *Store) load(readOnly bool) error {
 	if readOnly {
 		return nil // Check looks closer
 	}
-	return s.loadQueues()
+	return firstError(s.loadQueues(), s.loadDropped())
 }
 
 // migrate makes a store that an older version wrote one of this version, which

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"weak"
 
 	cockroach "github.com/cockroachdb/pebble/v2"
 
@@ -76,7 +77,13 @@ type reader struct {
 	s        *Store
 	from, to []byte
 	key      []byte
+	// recent are the shared messages that were read last, as long as somebody
+	// has them: many subscriptions read the same ones.
+	recent map[uint64]weak.Pointer[broker.Message]
 }
+
+// maxRecent bounds recent.
+const maxRecent = 4096
 
 // page reads a range.
 func (r *reader) page(rg broker.Range) broker.Page {
@@ -102,7 +109,7 @@ func (r *reader) page(rg broker.Range) broker.Page {
 		}
 		p.Messages = append(p.Messages, m)
 	}
-	if err := firstError(s.err, it.Close()); err != nil {
+	if err := firstError(s.err, s.close()); err != nil {
 		p.End, p.Err = false, r.s.unreadable(err)
 	}
 	return p
@@ -144,6 +151,54 @@ type scanner struct {
 	dest broker.Destination
 	more bool
 	err  error
+	// bodies finds shared messages as they were when it began; nil: none yet.
+	bodies *cockroach.Iterator
+}
+
+func (s *scanner) close() error {
+	if s.bodies == nil {
+		return s.it.Close()
+	}
+	return firstError(s.bodies.Close(), s.it.Close())
+}
+
+// shared reads the message that a record refers to.
+func (s *scanner) shared(record []byte) (*broker.Message, broker.State, error) {
+	id, state, err := broker.ParseReference(record)
+	if err != nil {
+		return nil, state, err
+	}
+	if m := s.r.recent[id].Value(); m != nil {
+		return m, state, nil
+	}
+	m, err := s.body(id)
+	if err != nil {
+		return nil, state, err
+	}
+	if s.r.recent == nil || len(s.r.recent) >= maxRecent {
+		s.r.recent = make(map[uint64]weak.Pointer[broker.Message])
+	}
+	s.r.recent[id] = weak.Make(m)
+	return m, state, nil
+}
+
+func (s *scanner) body(id uint64) (m *broker.Message, err error) {
+	if s.bodies == nil {
+		from, to := prefixSpan(prefixBody)
+		s.bodies, err = s.it.Clone(cockroach.CloneOptions{IterOptions: &cockroach.IterOptions{LowerBound: from, UpperBound: to}})
+		if err != nil {
+			return nil, err
+		}
+	}
+	s.r.key = appendSharedKey(s.r.key[:0], prefixBody, id)
+	if !s.bodies.SeekGE(s.r.key) || !bytes.Equal(s.bodies.Key(), s.r.key) {
+		return nil, firstError(s.bodies.Error(), fmt.Errorf("%w: the shared message %d is missing", broker.ErrRecord, id))
+	}
+	value, err := s.bodies.ValueAndErr()
+	if err != nil {
+		return nil, err
+	}
+	return broker.ParseShared(value, id)
 }
 
 // next is the next message, with its state.
@@ -167,7 +222,11 @@ func (s *scanner) next() (m broker.Stored, ok bool) {
 
 func (s *scanner) message(m *broker.Stored) bool {
 	value, err := s.it.ValueAndErr()
-	if err == nil {
+	switch {
+	case err != nil:
+	case broker.IsReference(value):
+		m.Message, m.State, err = s.shared(value)
+	default:
 		m.Message, m.State, err = broker.ParseMessage(value, s.dest)
 	}
 	if err != nil {

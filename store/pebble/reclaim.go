@@ -20,6 +20,7 @@ const reclaimInterval = time.Second
 // A reclaimer gives room back. Its goroutine exists while there is something to
 // do, and Close waits for it.
 type reclaimer struct {
+	bodies  bool  // shared messages were deleted; the committer's
 	dead    int64 // bytes that were deleted and not reclaimed; the committer's
 	last    time.Time
 	running atomic.Bool
@@ -35,13 +36,14 @@ func (s *Store) reclaim(now time.Time) {
 	if r.dead == 0 || now.Sub(r.last) < reclaimInterval || r.running.Swap(true) {
 		return
 	}
-	r.last, r.dead = now, 0
+	bodies := r.bodies
+	r.last, r.dead, r.bodies = now, 0, false
 	ended := make(chan struct{})
 	r.ended = ended
 	go func() {
 		defer close(ended)
 		defer r.running.Store(false)
-		if err := s.compactDead(r.context); err != nil && r.context.Err() == nil {
+		if err := s.compactDead(r.context, bodies); err != nil && r.context.Err() == nil {
 			s.options.Log.Warn("The room of what was deleted could not be given back.", "directory", s.dir, "error", err)
 		}
 	}()
@@ -57,7 +59,7 @@ func (s *Store) stopReclaiming() {
 
 // compactDead moves deletions to what they delete, for the fronts of all lanes
 // of which something was deleted.
-func (s *Store) compactDead(ctx context.Context) error {
+func (s *Store) compactDead(ctx context.Context, bodies bool) error {
 	flushed, err := s.db.AsyncFlush()
 	if err != nil {
 		return err
@@ -71,6 +73,10 @@ func (s *Store) compactDead(ctx context.Context) error {
 		if err := s.compactFront(ctx, id); err != nil {
 			return err
 		}
+	}
+	if bodies {
+		from, to := prefixSpan(prefixBody)
+		return s.compactTo(ctx, from, from, to)
 	}
 	return nil
 }
@@ -94,7 +100,12 @@ func (s *Store) deadLanes() (ids []laneID) {
 func (s *Store) compactFront(ctx context.Context, id laneID) error {
 	from := append(appendQueueKey(nil, prefixMessage, id.queue), byte(id.lane))
 	to := appendLaneEnd(nil, id.queue, id.lane)
-	it, err := s.db.NewIter(&cockroach.IterOptions{LowerBound: s.hint(id, from), UpperBound: to})
+	return s.compactTo(ctx, from, s.hint(id, from), to)
+}
+
+// compactTo compacts a range up to its first key, which is not in front of hint.
+func (s *Store) compactTo(ctx context.Context, from, hint, to []byte) error {
+	it, err := s.db.NewIter(&cockroach.IterOptions{LowerBound: hint, UpperBound: to})
 	if err != nil {
 		return err
 	}

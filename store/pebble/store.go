@@ -49,8 +49,9 @@ type Store struct {
 	// Owned by the committer.
 	space     space
 	reclaimer reclaimer
-	dirty     bool      // something is not synced
-	synced    time.Time // when it was last
+	dropped   []broker.QueueID // whose references are to be given back
+	dirty     bool             // something is not synced
+	synced    time.Time        // when it was last
 
 	wake   chan struct{} // the committer
 	failed chan struct{} // closed when failure is set
