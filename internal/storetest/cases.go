@@ -372,7 +372,7 @@ func testShared(t *testing.T, open func() broker.Store) {
 	s := open()
 	d, other := Queue(t, "a"), Queue(t, "b")
 	m := MessageWith(other, "shared", broker.Properties{Priority: broker.DefaultPriority, Expires: 1_700_000_000_000}, "a:b", "c\nd")
-	m.Share(1000)
+	m.ShareAs(1000)
 	var puts []broker.Op
 	b := broker.Batch{}
 	for id := range broker.QueueID(6) {

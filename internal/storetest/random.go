@@ -131,7 +131,7 @@ func (m *Model) message() *broker.Message {
 	msg := Message(m.dest, fmt.Sprint(m.Rand.Uint64()))
 	if n < 6 {
 		m.bodies++
-		msg.Share(m.bodies)
+		msg.ShareAs(m.bodies)
 		m.shared = append([]*broker.Message{msg}, m.shared[:min(3, len(m.shared))]...)
 	}
 	return msg

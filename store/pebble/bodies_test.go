@@ -55,7 +55,7 @@ func spread(tb testing.TB, s *Store, queues, messages int, body string) (puts []
 	}
 	for n := range messages {
 		m := storetest.Message(d, fmt.Sprint(body, n))
-		m.Share(uint64(n + 1))
+		m.ShareAs(uint64(n + 1))
 		var of []broker.Op
 		for q := range queues {
 			of = append(of, storetest.Put(broker.QueueID(q+1), storetest.Seq(uint64(n+1)), m))
