@@ -117,6 +117,7 @@ type Limits struct {
 	FramesPerTransaction          int
 	TransactionBytesPerConnection int
 	SendRatePerConnection         Rate // 0 events: no limit
+	DeniedRatePerConnection       Rate // 0 events: no limit
 	// Quotas; 0: no limit.
 	Queues                      int
 	QueuesPerUser               int

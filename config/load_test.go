@@ -57,6 +57,7 @@ func defaults() *Config {
 			TemporaryQueues:               1_000_000,
 			TemporaryQueuesPerUser:        100_000,
 			SendRatePerConnection:         Rate{Per: time.Second},
+			DeniedRatePerConnection:       Rate{100, time.Minute},
 			OutboundBytesPerConnection:    8 << 20,
 			MemoryPerConnection:           128 << 20,
 			SlowConsumer:                  "disconnect",

@@ -155,6 +155,10 @@ func (s *Session) softly(err error, f frames.Inbound) error {
 	if !s.options.KeepAfterDenied || !errors.As(err, &e) || e.Word != AccessDenied {
 		return err
 	}
+	if b := &s.denials; b.n > 0 && !b.take(time.Now()) {
+		return fault(RateLimited, "More than %d SUBSCRIBE frames were refused within %v (limits.denied_rate_per_connection). %s",
+			s.options.Limits.DeniedRate, s.options.Limits.DeniedRatePer, e.Text)
+	}
 	e.Receipt, e.Subscription = f.Wire(frame.Receipt), f.Wire(frame.Id)
 	s.out.control(errorFrame(e, s.version))
 	return nil

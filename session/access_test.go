@@ -348,3 +348,28 @@ func TestAudit(t *testing.T) {
 		t.Errorf("a secret is in\n%s", text)
 	}
 }
+
+// Refused SUBSCRIBEs that leave the connection open have a rate.
+func TestDeniedRate(t *testing.T) {
+	guarded(t, func(t *testing.T, w *world, g *doorman) {
+		c := w.connect("Authorization:Bearer eve")
+		for _, durable := range []string{"durable:true", "durable:false"} {
+			for range 5 {
+				c.Send("SUBSCRIBE", "id:1", "destination:/topic/secret.x", durable)
+				c.WantError("access-denied", "", "secret.x")
+			}
+			time.Sleep(time.Minute)
+		}
+		for range 5 {
+			c.Send("SUBSCRIBE", "id:1", "destination:/topic/secret.x")
+			c.WantError("access-denied", "")
+		}
+		c.Send("SUBSCRIBE", "id:2", "destination:/topic/news.x", "receipt:ok")
+		c.WantReceipt("ok")
+		c.Send("SUBSCRIBE", "id:1", "destination:/topic/secret.x", "receipt:r")
+		c.WantError("rate-limited", "r", "5 SUBSCRIBE", "1m0s", "limits.denied_rate_per_connection", "secret.x")
+		c.WantClosed()
+	}, func(o *session.Options) {
+		o.KeepAfterDenied, o.Limits.DeniedRate, o.Limits.DeniedRatePer = true, 5, time.Minute
+	})
+}

@@ -123,6 +123,10 @@ func (s *Session) tick(now time.Time) time.Time {
 			tolerance*h.receive, h.receive, s.unfinishedFrame()))
 		return time.Time{}
 	}
+	if s.beat.receive > 0 && s.isLost(now) {
+		s.End(fault(HeartBeatTimeout, "The client waits for room in a queue, and has read nothing of what was written to it for %v.", max(deafLimit, tolerance*s.beat.receive)))
+		return time.Time{}
+	}
 	written, idle := s.out.idleSince()
 	if h := s.beat; h.send > 0 && idle && now.Sub(written) >= h.pause() {
 		s.out.control([]byte{'\n'})

@@ -1,10 +1,12 @@
 package session_test
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"hoofbeat/broker"
 	"hoofbeat/session"
 )
 
@@ -265,4 +267,46 @@ func TestSilenceWithinFrame(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A client that sends UNSUBSCRIBE again and again, and reads nothing, is heard
+// once the broker has waited for it, and given up for its silence.
+func TestUnsubscribeIsNoHeartBeat(t *testing.T) {
+	for name, frames := range map[string]string{
+		"UNSUBSCRIBE": strings.Repeat("UNSUBSCRIBE\nid:q\n\n\x00SUBSCRIBE\nid:q\ndestination:/queue/a\n\n\x00", 200),
+		"durable":     "SUBSCRIBE\nid:d\ndestination:/topic/b\ndurable:true\n\n\x00" + strings.Repeat("UNSUBSCRIBE\nid:d\ndurable:true\n\n\x00SUBSCRIBE\nid:d\ndestination:/topic/b\ndurable:true\n\n\x00", 100) + "UNSUBSCRIBE\nid:d\ndurable:true\n\n\x00",
+	} {
+		t.Run(name, func(t *testing.T) {
+			converse(t, func(t *testing.T, w *world) {
+				c := w.connect("heart-beat:1000,0")
+				c.Send("SUBSCRIBE", "id:q", "destination:/queue/a")
+				stuff(w, c, socketBytes)
+				c.Write(frames)
+				pass(3 * w.options.CloseTimeout)
+				if n := w.server.Sessions(); n != 0 {
+					t.Errorf("the session lives on")
+				}
+			})
+		})
+	}
+}
+
+// A client that waits for room in a queue and reads nothing is no longer taken
+// for alive at some time, though nobody listens to it.
+func TestBlockedSenderThatReadsNothing(t *testing.T) {
+	durably(t, limited(1, broker.BlockSender), func(t *testing.T, w *world) {
+		c := w.connect("heart-beat:1000,1000")
+		stuff(w, c, socketBytes)
+		for range 2 {
+			c.Send("SEND", "destination:/queue/a")
+		}
+		pass(4 * time.Minute)
+		if n := w.server.Sessions(); n != 1 {
+			t.Fatal("it was given up early")
+		}
+		pass(2 * time.Minute)
+		if n := w.server.Sessions(); n != 0 {
+			t.Error("the session lives on")
+		}
+	})
 }

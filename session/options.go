@@ -74,6 +74,8 @@ type Limits struct {
 	Prefetch          int        // of a queue subscription that asks for none
 	SendRate          int        // SEND frames in SendRatePer; 0: no limit
 	SendRatePer       time.Duration
+	DeniedRate        int // SUBSCRIBE frames that are refused and leave the connection open, in DeniedRatePer; 0: no limit
+	DeniedRatePer     time.Duration
 	frames.Limits     // of the frames that are read
 }
 
@@ -106,6 +108,8 @@ func DefaultOptions(b *broker.Broker) Options {
 			Outbound:          8 << 20,
 			Memory:            128 << 20,
 			Prefetch:          100,
+			DeniedRate:        100,
+			DeniedRatePer:     time.Minute,
 			Limits:            frames.DefaultLimits(),
 		},
 	}

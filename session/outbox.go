@@ -29,6 +29,9 @@ type outbox struct {
 
 	// busy holds a value while a batch is written and settled.
 	busy chan struct{}
+	// waitedFor is the batch that settled has waited for in vain. Owned by the
+	// session's reader.
+	waitedFor int64
 
 	mu    sync.Mutex // guards what follows
 	items []item
@@ -52,6 +55,7 @@ type outbox struct {
 	code    CloseCode
 	reason  string
 	lastOut time.Time // when something was last written
+	batches int64     // counts what the writer has taken
 	dropped int64     // messages of topics for which there was no room
 	stats   written
 
@@ -316,11 +320,37 @@ func (o *outbox) writeAndSettle(buf *[]byte, batch []item) (done load, ok bool) 
 	return done, true
 }
 
-// settled waits until what was written is acknowledged. The socket may have to
-// take it first, so only those wait here who act for the client.
-func (o *outbox) settled() {
-	o.busy <- struct{}{}
-	<-o.busy
+// settled waits until what was written is acknowledged, at most so long. The
+// socket may have to take it first, so only those wait here who act for the
+// client, and once for each batch: a client that reads nothing is listened to
+// again. What it has not taken is delivered again, as redelivered.
+func (o *outbox) settled(limit time.Duration) {
+	select {
+	case o.busy <- struct{}{}:
+		<-o.busy
+		return
+	default:
+	}
+	number, _ := o.batch()
+	if number == o.waitedFor {
+		return
+	}
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	select {
+	case o.busy <- struct{}{}:
+		<-o.busy
+	case <-t.C:
+		o.waitedFor = number
+	}
+}
+
+// batch is the number of the batch that the writer has taken last, and whether
+// there is a writer.
+func (o *outbox) batch() (number int64, writing bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.batches, o.writing
 }
 
 // A load is what a batch takes: bytes of the outbox's limit, and its share of
@@ -352,6 +382,7 @@ func (o *outbox) next(last []item, done load) ([]item, bool) {
 		if o.large > 0 {
 			o.large, o.aside = 0, o.bytes
 		}
+		o.batches++
 		o.mu.Unlock()
 		return batch, true
 	case len(o.items) == 0 && o.state == draining:

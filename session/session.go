@@ -48,11 +48,16 @@ type Session struct {
 	// ago when the timer looked; lookAt is when it is to look again. Both owned
 	// by the timer.
 	silentSince, lookAt time.Time
+	// stuckBatch was with the writer when the timer looked, first at
+	// stuckSince. Both owned by the timer.
+	stuckBatch int64
+	stuckSince time.Time
 	// deaf is set while nothing is read because the client has to wait;
 	// resumed is when that was over last.
 	deaf     atomic.Bool
 	resumed  atomic.Pointer[time.Time]
-	rate     bucket
+	rate     bucket       // of SENDs
+	denials  bucket       // of SUBSCRIBEs that were refused and left the connection open
 	received atomic.Int64 // written by Run only
 
 	identity    atomic.Pointer[auth.Identity]    // written with mu held
@@ -115,6 +120,7 @@ func New(conn Conn, o *Options, id string) *Session {
 		out:       newOutbox(conn, o.Limits),
 		publisher: o.Broker.NewPublisher(),
 		rate:      newBucket(o.Limits.SendRate, o.Limits.SendRatePer),
+		denials:   newBucket(o.Limits.DeniedRate, o.Limits.DeniedRatePer),
 	}
 	if s.counts = o.Counters; s.counts == nil {
 		s.counts = new(Counters)

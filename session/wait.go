@@ -64,9 +64,28 @@ func (s *Session) waitFor(c <-chan struct{}) bool {
 }
 
 // awaitSettled waits until what was written is acknowledged, which is as long
-// as the client takes to read it. The goroutine of Run calls it, with nothing
-// locked.
-func (s *Session) awaitSettled() { s.whileDeaf(s.out.settled) }
+// as the client takes to read it, and at most CloseTimeout. The goroutine of Run
+// calls it, with nothing locked.
+func (s *Session) awaitSettled() {
+	s.whileDeaf(func() { s.out.settled(s.options.CloseTimeout) })
+}
+
+// deafLimit is how long a client that is not listened to may read nothing of
+// what is written to it. Heart-beats cannot tell whether it lives; one that has
+// something to read for so long, and waits for room meanwhile, does not.
+const deafLimit = 5 * time.Minute
+
+// isLost tells whether the client has read nothing for too long while it was
+// not listened to. The timer asks, and remembers since when one batch has been
+// with the writer.
+func (s *Session) isLost(now time.Time) bool {
+	number, writing := s.out.batch()
+	if !s.deaf.Load() || !writing || number != s.stuckBatch {
+		s.stuckBatch, s.stuckSince = number, now
+		return false
+	}
+	return now.Sub(s.stuckSince) >= max(deafLimit, tolerance*s.beat.receive)
+}
 
 // whileDeaf waits, while the client's silence does not count: it may be
 // beating, and is not heard.

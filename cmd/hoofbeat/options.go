@@ -52,6 +52,8 @@ func sessionOptions(c *config.Config, b *broker.Broker, log *slog.Logger) sessio
 		Prefetch:          l.Prefetch,
 		SendRate:          l.SendRatePerConnection.Events,
 		SendRatePer:       l.SendRatePerConnection.Per,
+		DeniedRate:        l.DeniedRatePerConnection.Events,
+		DeniedRatePer:     l.DeniedRatePerConnection.Per,
 	}
 	o.Limits.HeaderBytes, o.Limits.Headers = l.FrameHeaderBytes, l.FrameHeaders
 	o.Limits.BodyBytes, o.Limits.BytesBeforeConnect = l.FrameBodyBytes, l.FrameBytesBeforeConnect
