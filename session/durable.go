@@ -225,7 +225,7 @@ func (s *Session) unsubscribeDurable(f frames.Inbound, d broker.Destination) err
 // detach ends this connection's attachment to a durable subscription that is
 // to be deleted. An id, if there is one, must be that of the attachment.
 func (s *Session) detach(f frames.Inbound, d broker.Destination) error {
-	s.awaitSettled()
+	s.awaitSettled(s.options.CloseTimeout)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sub := s.attached(d)

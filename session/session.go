@@ -307,7 +307,7 @@ func (s *Session) handle(f frames.Inbound) (last bool, err error) {
 // once all that it sent is done: its receipt says so.
 func (s *Session) disconnect(f frames.Inbound) {
 	s.conn.SetWriteDeadline(time.Now().Add(s.options.CloseTimeout))
-	s.awaitSettled()
+	s.awaitSettled(2 * s.options.CloseTimeout) // the deadline ends it before
 	s.leave(false)
 	if receipt := f.Wire(frame.Receipt); receipt != "" {
 		s.farewell = receiptFrame(receipt)

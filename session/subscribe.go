@@ -69,7 +69,7 @@ func (s *Session) subscribe(f frames.Inbound) error {
 		}
 	}
 	if s.givesBack(sub) {
-		s.awaitSettled()
+		s.awaitSettled(s.options.CloseTimeout)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -279,7 +279,7 @@ func (s *Session) unsubscribe(f frames.Inbound) error {
 	if err != nil {
 		return err
 	}
-	s.awaitSettled()
+	s.awaitSettled(s.options.CloseTimeout)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sub := s.subscriptionOf(key)

@@ -64,10 +64,10 @@ func (s *Session) waitFor(c <-chan struct{}) bool {
 }
 
 // awaitSettled waits until what was written is acknowledged, which is as long
-// as the client takes to read it, and at most CloseTimeout. The goroutine of Run
+// as the client takes to read it, and at most so long. The goroutine of Run
 // calls it, with nothing locked.
-func (s *Session) awaitSettled() {
-	s.whileDeaf(func() { s.out.settled(s.options.CloseTimeout) })
+func (s *Session) awaitSettled(limit time.Duration) {
+	s.whileDeaf(func() { s.out.settled(limit) })
 }
 
 // deafLimit is how long a client that is not listened to may read nothing of
