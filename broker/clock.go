@@ -174,7 +174,11 @@ func (q *queue) promote() bool {
 		}
 	}
 	q.fillSchedule()
-	return !s.unread() || s.failed || q.due().Count > 0
+	if !s.unread() || s.failed {
+		return true
+	}
+	have := q.due() // enough to go on, while more are read
+	return have.Count >= windowMessages/2 || have.Size >= q.set.window().Size/2
 }
 
 // ripen makes an entry visible, at the place in its lane that it has by its
@@ -183,9 +187,9 @@ func (q *queue) promote() bool {
 // is in the way of one of a higher priority.
 func (q *queue) ripen(e entry) {
 	q.toil.Count++
-	l, w := q.lane(e.msg.priority), q.set.window()
+	l := q.lane(e.msg.priority)
 	have := l.due.kept()
-	if !e.stored() || have.Count < w.Count && have.Size < w.Size {
+	if !e.stored() || have.Count < windowMessages && have.Size < q.set.window().Size {
 		l.ripe(q).push(e)
 		return
 	}

@@ -229,9 +229,7 @@ func testConcurrent(t *testing.T, o Options, dying bool) {
 		})
 	}
 	wg.Wait()
-	if dying {
-		time.Sleep(time.Hour) // in a bubble: until nothing is delayed
-	}
+	time.Sleep(time.Hour) // in a bubble: until nothing is delayed
 	synctest.Wait()
 	store, _ := o.Store.(*Memory)
 	checkLedger(t, x, l, store)

@@ -318,9 +318,11 @@ func (q *queue) requeue(e entry, how outcome) {
 			return
 		}
 	}
-	if how == refused && q.policy.RedeliveryDelay.Initial > 0 {
-		q.postpone(e, q.set.now()+q.policy.RedeliveryDelay.After(int(e.state().Failures)).Milliseconds())
-		return
+	if how == refused {
+		if d := q.policy.redeliveryDelay(int(e.state().Failures)); d > 0 {
+			q.postpone(e, q.set.now()+d.Milliseconds())
+			return
+		}
 	}
 	q.note(&e)
 	q.giveBack(e)

@@ -11,6 +11,9 @@ import (
 func (m *model) step() {
 	c := m.clients[m.r.IntN(len(m.clients))]
 	n := m.r.IntN(100)
+	if m.r.IntN(20) == 0 {
+		pass(impatientDelay / 2)
+	}
 	switch {
 	case n < 25:
 		for range 1 + m.r.IntN(m.burst) {

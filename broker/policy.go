@@ -15,6 +15,7 @@ type Policy struct {
 	// consumer has not acknowledged. 0: as often as it takes.
 	MaxDeliveries int
 	// RedeliveryDelay is how long a message that was refused is not visible.
+	// Without, one that has failed three times waits for a second.
 	RedeliveryDelay Backoff
 	// DeadLetter is the queue that dead messages move to; none (Kind 0): they
 	// are dropped.
@@ -59,6 +60,26 @@ func (b Backoff) After(failures int) time.Duration {
 		d *= math.Pow(b.Multiplier, float64(failures-1))
 	}
 	return time.Duration(min(d, float64(most)))
+}
+
+// Without a delay by the policy, a message that has failed so often waits when
+// it is refused: a consumer that refuses it at once would get it thousands of
+// times in a second.
+const (
+	patientFailures = 3
+	impatientDelay  = time.Second
+)
+
+// redeliveryDelay is how long a message waits that was refused, after so many
+// failures.
+func (p *Policy) redeliveryDelay(failures int) time.Duration {
+	switch {
+	case p.RedeliveryDelay.Initial > 0:
+		return p.RedeliveryDelay.After(failures)
+	case failures >= patientFailures:
+		return impatientDelay
+	}
+	return 0
 }
 
 // FullPolicy is what a full queue does with one more message.

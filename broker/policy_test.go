@@ -127,6 +127,67 @@ func TestRedeliveryDelay(t *testing.T) {
 	})
 }
 
+// Without a redelivery_delay, a message that is refused for the third time waits
+// for a second, and others do not wait for it; by NACK and in a transaction,
+// in queues and for topics, and after a restart.
+func TestRefusedAgainAndAgain(t *testing.T) {
+	bothWays(t, func(t *testing.T, start func(map[string]Policy) *tester) {
+		x := start(nil)
+		for _, text := range []string{"/queue/q", "/topic/a"} {
+			p := x.subscribe(text, AckClientIndividual, 1)
+			x.send(text, "poison a")
+			p.arrived("poison")
+			p.nack("poison", true)
+			p.arrived("poison#2")
+			p.nack("poison", true)
+			p.arrived("poison#3")
+			p.nack("poison", true)
+			p.arrived("a")
+			p.ack("a")
+			pass(999 * time.Millisecond)
+			p.arrived("")
+			pass(time.Millisecond)
+			p.arrived("poison#4")
+			tx := x.p.Begin()
+			x.must(tx.Nack(p.sub, p.tag("poison"), true))
+			tx.Commit(nil)
+			pass(999 * time.Millisecond)
+			p.arrived("")
+			if text == "/queue/q" {
+				p.sub.Unsubscribe()
+				if x.b.queues.store != nil {
+					x.b.Close()
+					x = start(nil)
+				}
+				x.wantDelayed(text, 1)
+				p = x.subscribe(text, AckClientIndividual, 1)
+				p.arrived("")
+			}
+			pass(time.Millisecond)
+			p.arrived("poison#5")
+			p.ack("poison")
+			p.sub.Unsubscribe()
+		}
+	})
+}
+
+// A policy's own delay holds, however short.
+func TestRefusedByPolicy(t *testing.T) {
+	bothWays(t, func(t *testing.T, start func(map[string]Policy) *tester) {
+		x := start(map[string]Policy{"/queue/q": {RedeliveryDelay: Backoff{Initial: time.Millisecond}}})
+		p := x.subscribe("/queue/q", AckClientIndividual, 1)
+		x.send("/queue/q", "1")
+		for range 10 {
+			synctest.Wait()
+			p.nack("1", true)
+			pass(time.Millisecond)
+		}
+		if n := p.count(); n != 11 {
+			t.Errorf("it was delivered %d times, want 11", n)
+		}
+	})
+}
+
 func (x *tester) wantDelayed(text string, n int) {
 	x.Helper()
 	synctest.Wait()

@@ -92,8 +92,6 @@ func TestNackRequeue(t *testing.T) {
 	p.want("1 2 3")
 	p.nack("2", true)
 	p.want("2#2") // before 4
-	p.nack("2", true)
-	p.want("2#3")
 	p.ack("1")
 	p.want("4")
 
@@ -103,7 +101,7 @@ func TestNackRequeue(t *testing.T) {
 	x.wantDepth("/queue/q", 4, 0)
 	p.setRoom(-1)
 	p.sub.Resume()
-	p.want("2#4 3#2 4#2")
+	p.want("2#3 3#2 4#2")
 }
 
 func TestNackCumulative(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +26,7 @@ type world struct {
 	// window bounds what the Broker has in memory of what is stored.
 	window   int
 	policies Policies
+	mu       sync.Mutex    // held by Deliver
 	offset   time.Duration // of the wall clock
 	back     bool          // it was set back
 

@@ -60,6 +60,8 @@ func (s *worldSub) Deliver(m *Message, tag uint64, attempt int) bool {
 		return true
 	}
 	w, at := s.w, spot{s.queue, string(m.Body())}
+	w.mu.Lock() // pages are delivered by the Store's goroutine
+	defer w.mu.Unlock()
 	now := w.now()
 	if s.room == 0 {
 		return false
@@ -271,7 +273,9 @@ func (w *world) subscribe(c *worldClient) {
 	}
 	w.note("%s subscribes to %q, %s, prefetch %d, room %d", c.owner.User, s.queue, s.ack, o.Prefetch, s.room)
 	s.sub = mustSubscribe(w.b, o)
-	s.queue = w.key(s.sub.consumer.q)
+	if key := w.key(s.sub.consumer.q); key != s.queue { // a private queue; of others, a page may be delivered now
+		s.queue = key
+	}
 	c.subs = append(c.subs, s)
 	w.consumers = append(w.consumers, s.sub.consumer)
 }
