@@ -28,6 +28,7 @@ type Config struct {
 	Storage      Storage
 	Limits       Limits
 	Heartbeat    Heartbeat
+	Transactions Transactions
 	Log          Log
 	Tracing      Tracing
 
@@ -142,6 +143,11 @@ type Limits struct {
 type Heartbeat struct {
 	Min    time.Duration // the shortest interval a client may ask for
 	Server time.Duration // the interval the server offers and asks for when it may choose
+}
+
+// Transactions says how STOMP transactions are answered.
+type Transactions struct {
+	Receipts string // on-commit, or on-read
 }
 
 // Log says what is logged and how.

@@ -57,6 +57,7 @@ func TestValueFaults(t *testing.T) {
 		{"limits.slow_consumer", "1", "1", "expected one of disconnect, drop-newest, drop-oldest"},
 		{"log.level", "INFO", `"INFO"`, "expected one of debug, info, warn, error"},
 		{"limits.failed_connects", "10", "10", rate},
+		{"transactions.receipts", "never", `"never"`, "expected one of on-commit, on-read"},
 		{"auth.on_denied_subscribe", "ignore", `"ignore"`, "expected one of close, receipt-error"},
 		{"auth.anonymous_roles", "[a, 'b,c']", `"b,c"`, "expected no comma, as that separates the elements of a list"},
 		{"auth.anonymous_roles", "guest", `"guest"`, list},

@@ -68,6 +68,7 @@ func defaults() *Config {
 		Destinations: []Policy{},
 		Storage:      Storage{Directory: "data", Sync: "always", SyncInterval: time.Second, MinFree: 256 << 20},
 		Heartbeat:    Heartbeat{Min: time.Second, Server: 10 * time.Second},
+		Transactions: Transactions{Receipts: "on-commit"},
 		Log:          Log{Level: "info", Format: "text"},
 		Tracing:      Tracing{Headers: []Secret{}},
 	}
@@ -145,6 +146,7 @@ func changed() *Config {
 	c.Auth.OnDeniedSubscribe = "receipt-error"
 	c.ACL = []Rule{{Deny: []string{"send"}, Destinations: []string{"/topic/Audit.**"}}}
 	c.Heartbeat.Server = 90 * time.Second
+	c.Transactions.Receipts = "on-read"
 	c.Log.Audit = "stderr"
 	return c
 }
@@ -168,6 +170,7 @@ limits:
   failed_connects: 3/h
   trusted_proxies: [10.0.0.0/8]
 heartbeat.server: 90s
+transactions: { receipts: on-read }
 `,
 		"a.toml": `
 prefixes.queue = ["/queue/", "/jobs/"]
@@ -177,6 +180,7 @@ auth.on_denied_subscribe = "receipt-error"
 acl = [{ deny = ["send"], destinations = ["/topic/Audit.**"] }]
 log.audit = "stderr"
 heartbeat = { server = "1m30s" }
+transactions.receipts = "on-read"
 [listen.websocket]
 origins = ["https://app.example.com", "*.example.com"]
 compression = true
@@ -202,7 +206,8 @@ trusted_proxies = ["10.0.0.0/8"]
 "limits": {"connections": 5, "connect_rate_per_ip": "100/m", "frame_body_bytes": "1MiB",
 	"outbound_bytes_per_connection": 65536, "slow_consumer": "drop-oldest",
 	"failed_connects": "3/h", "trusted_proxies": ["10.0.0.0/8"]},
-"heartbeat": {"server": "90s"}
+"heartbeat": {"server": "90s"},
+"transactions": {"receipts": "on-read"}
 }`,
 	} {
 		t.Run(name, func(t *testing.T) {

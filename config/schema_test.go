@@ -178,6 +178,6 @@ storage: { sync: interval, sync_interval: 20ms, min_free: 0, directory: Data }
 	first.settings = nil
 	same(t, second, &Config{
 		Listen: first.Listen, Auth: first.Auth, Prefixes: first.Prefixes, Limits: first.Limits,
-		ACL: first.ACL, Heartbeat: first.Heartbeat, Log: first.Log, Tracing: first.Tracing, Destinations: first.Destinations, Storage: first.Storage,
+		ACL: first.ACL, Heartbeat: first.Heartbeat, Transactions: first.Transactions, Log: first.Log, Tracing: first.Tracing, Destinations: first.Destinations, Storage: first.Storage,
 	})
 }

@@ -39,6 +39,9 @@ type Options struct {
 	// KeepAfterDenied leaves the connection open after a SUBSCRIBE that is
 	// refused, and after the end of a subscription that is no longer allowed.
 	KeepAfterDenied bool
+	// ReceiptsOnRead answers frames within a transaction when they are read, not
+	// after COMMIT: such a RECEIPT promises nothing.
+	ReceiptsOnRead bool
 	// Audit gets a record of everything that concerns access.
 	Audit  *slog.Logger
 	Timers *timers.Queue // runs heart-beats and time limits

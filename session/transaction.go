@@ -209,7 +209,7 @@ func (s *Session) sendInTransaction(m *broker.Message, to broker.Destination, re
 	if err := s.grow(tx, m.Size()+replies.size()+receiptSize(f.Wire(frame.Receipt))); err != nil {
 		return err
 	}
-	tx.receipt(f, receiptFrame)
+	s.receiptIn(tx, f, receiptFrame)
 	tx.Send(m)
 	if t := traceOf(m); t != nil {
 		tx.traces = append(tx.traces, t)
@@ -258,11 +258,11 @@ func (s *Session) ackInTransaction(tx *transaction, f frames.Inbound, sub *subsc
 	}
 	if errors.Is(err, broker.ErrLateDelivery) {
 		s.counts.countLate(f.Command)
-		tx.receipt(f, lateReceiptFrame)
+		s.receiptIn(tx, f, lateReceiptFrame)
 		return nil
 	}
 	if err == nil {
-		tx.receipt(f, receiptFrame)
+		s.receiptIn(tx, f, receiptFrame)
 	}
 	return ackFault(err, f.Command)
 }
@@ -286,9 +286,14 @@ func (s *Session) grow(tx *transaction, size int) error {
 	return nil
 }
 
-// receipt keeps the RECEIPT that a frame asks for until COMMIT.
-func (tx *transaction) receipt(f frames.Inbound, encode func(id string) []byte) {
-	if id := f.Wire(frame.Receipt); id != "" {
+// receiptIn keeps the RECEIPT that a frame within a transaction asks for until
+// COMMIT, unless the configuration wants it at once.
+func (s *Session) receiptIn(tx *transaction, f frames.Inbound, encode func(id string) []byte) {
+	switch id := f.Wire(frame.Receipt); {
+	case id == "":
+	case s.options.ReceiptsOnRead:
+		s.out.control(encode(id))
+	default:
 		tx.receipts = append(tx.receipts, encode(id))
 	}
 }

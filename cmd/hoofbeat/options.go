@@ -40,6 +40,7 @@ func sessionOptions(c *config.Config, b *broker.Broker, log *slog.Logger) sessio
 	o.Log = log
 	o.Server = "hoofbeat/" + strings.Trim(readVersion().Version, "()")
 	o.ConnectTimeout = l.ConnectTimeout
+	o.ReceiptsOnRead = c.Transactions.Receipts == "on-read"
 	o.HeartBeat = session.HeartBeat{Min: c.Heartbeat.Min, Server: c.Heartbeat.Server}
 	o.Limits = session.Limits{
 		Subscriptions:     l.SubscriptionsPerConnection,
