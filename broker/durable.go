@@ -93,6 +93,15 @@ func (b *Broker) bind(q *queue) {
 	b.topics.add(q.binding)
 }
 
+// DurableTopic is the topic of a durable subscription; false: there is none.
+func (b *Broker) DurableTopic(d Destination) (topic Destination, ok bool) {
+	q := b.queues.lookup(d.Key())
+	if q == nil || d.Kind != Durable {
+		return Destination{}, false
+	}
+	return q.topic, true
+}
+
 // DeleteDurable ends a durable subscription, with all that it holds. Errors
 // are ErrNoSubscription, and ErrQueueInUse while somebody is attached to it;
 // else done, if it is not nil, is called when it will not come back.

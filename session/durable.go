@@ -105,6 +105,22 @@ func (s *Session) durableOf(name string) broker.Destination {
 	return broker.DurableSubscription(s.user(), s.clientID, name)
 }
 
+// durableByIDOf is the durable subscription to a topic that an id alone names.
+// Some clients number their ids, so that one id comes to mean several topics: the
+// first of them has the id as its name, as one with a name of its own would, and
+// each other one has its topic in the name as well.
+func (s *Session) durableByIDOf(id string, topic broker.Destination) broker.Destination {
+	own := s.durableOf(id + "@" + topic.Key())
+	if _, ok := s.options.Broker.DurableTopic(own); ok {
+		return own
+	}
+	d := s.durableOf(id)
+	if other, ok := s.options.Broker.DurableTopic(d); ok && other.Key() != topic.Key() {
+		return own
+	}
+	return d
+}
+
 // readDurable gives the durable subscription that a SUBSCRIBE to d means, the
 // zero value if none.
 func (s *Session) readDurable(f frames.Inbound, d broker.Destination) (broker.Destination, error) {
@@ -128,6 +144,9 @@ func (s *Session) readDurable(f frames.Inbound, d broker.Destination) (broker.De
 	if !isNo(f.Header.Get(autoDeleteHeader)) {
 		return broker.Destination{}, fault(InvalidHeader, "The header %q of SUBSCRIBE must be false with %q: a durable subscription stays until it is deleted.",
 			autoDeleteHeader, durableBy(f))
+	}
+	if !isNamed(f) {
+		return s.durableByIDOf(name, d), nil
 	}
 	return s.durableOf(name), nil
 }
@@ -180,22 +199,34 @@ func (s *Session) attached(d broker.Destination) *subscription {
 }
 
 // deleted gives the durable subscription that an UNSUBSCRIBE deletes, the zero
-// value if none.
+// value if none. Where the id alone names it, it is the one that this connection
+// has by that id, or else the one to the destination, if there is that header.
 func (s *Session) deleted(f frames.Inbound) (broker.Destination, error) {
 	name, err := durableName(f)
-	if err != nil || name == "" || !isNamed(f) && s.isOfQueue(name) {
+	switch {
+	case err != nil || name == "":
+		return broker.Destination{}, err
+	case isNamed(f):
+		return s.durableOf(name), nil
+	}
+	s.mu.Lock()
+	sub := s.subscriptionOf(name)
+	s.mu.Unlock()
+	switch {
+	case sub != nil && sub.dest.Kind == broker.Queue: // which SUBSCRIBE may have called durable
+		return broker.Destination{}, nil
+	case sub != nil && sub.byID:
+		return sub.durable, nil
+	}
+	text := f.Header.Get(frame.Destination)
+	if text == "" {
+		return s.durableOf(name), nil
+	}
+	topic, err := s.options.Namespace.ForSubscribe(text, s.ownerOf(text))
+	if err != nil || topic.Kind == broker.Queue {
 		return broker.Destination{}, err
 	}
-	return s.durableOf(name), nil
-}
-
-// isOfQueue tells whether an id is that of a subscription to a queue, which
-// SUBSCRIBE may have called durable.
-func (s *Session) isOfQueue(id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sub := s.subscriptionOf(id)
-	return sub != nil && sub.dest.Kind == broker.Queue
+	return s.durableByIDOf(name, topic), nil
 }
 
 // unsubscribeDurable handles an UNSUBSCRIBE that names a durable subscription:

@@ -165,16 +165,56 @@ func TestDurableTwice(t *testing.T) {
 	})
 }
 
+// A name of its own stays with its topic.
 func TestDurableOtherTopic(t *testing.T) {
 	durably(t, nil, func(t *testing.T, w *world) {
 		w.durables = append(w.durables, broker.DurableSubscription("anonymous", "", "x"))
 		c := w.connect()
-		c.Send("SUBSCRIBE", "destination:/topic/a", "id:x", "durable:true", "receipt:1")
+		c.Send("SUBSCRIBE", "destination:/topic/a", "id:1", "durable-subscription-name:x", "receipt:1")
 		c.WantReceipt("1")
-		c.Send("UNSUBSCRIBE", "id:x")
-		c.Send("SUBSCRIBE", "destination:/topic/b", "id:x", "durable:true", "receipt:2")
+		c.Send("UNSUBSCRIBE", "id:1")
+		c.Send("SUBSCRIBE", "destination:/topic/b", "id:1", "durable-subscription-name:x", "receipt:2")
 		c.WantError("invalid-header", "2", `"x"`, "another topic", "UNSUBSCRIBE")
 		c.WantClosed()
+	})
+}
+
+// A client that numbers its ids, as stomp.js does, means another durable
+// subscription by the same id when the topic is another one. Each keeps its own
+// messages, and UNSUBSCRIBE deletes the right one; one that is stored with the id
+// alone, as all were before, is found again.
+func TestDurableByNumberedID(t *testing.T) {
+	durably(t, nil, func(t *testing.T, w *world) {
+		c := w.connect("client-id:tab")
+		subscribe := func(topic string) {
+			c.Send("SUBSCRIBE", "destination:/topic/"+topic, "id:sub-0", "durable:true", "receipt:s")
+			c.WantReceipt("s")
+		}
+		for _, topic := range []string{"a", "b", "c.*"} {
+			subscribe(topic)
+			c.Send("UNSUBSCRIBE", "id:sub-0")
+		}
+		for _, topic := range []string{"a", "b", "c.d"} {
+			c.Send("SEND", "destination:/topic/"+topic, "", topic)
+		}
+		c.Barrier()
+		w.restart()
+		for _, topic := range []string{"c.*", "b", "a"} {
+			c = w.connect("client-id:tab")
+			subscribe(topic)
+			take(t, c, strings.Replace(topic, "*", "d", 1))
+			c.WantNothing()
+			if topic != "c.*" { // which is deleted when nobody is attached
+				c.Send("UNSUBSCRIBE", "id:sub-0", "durable:true", "receipt:u")
+				c.Want("RECEIPT", "receipt-id:u", "!late")
+			}
+			c.Close()
+		}
+		c = w.connect("client-id:tab")
+		c.Send("UNSUBSCRIBE", "id:sub-0", "durable:true", "destination:/topic/b", "receipt:u")
+		c.Want("RECEIPT", "receipt-id:u", "late:true")
+		c.Send("UNSUBSCRIBE", "id:sub-0", "durable:true", "destination:/topic/c/*", "receipt:u")
+		c.Want("RECEIPT", "receipt-id:u", "!late")
 	})
 }
 

@@ -30,6 +30,7 @@ type subscription struct {
 	asked           int                // the prefetch that SUBSCRIBE asked for; 0: none
 	implicit        bool               // made by a reply-to, not by SUBSCRIBE
 	durable         broker.Destination // its durable subscription; the zero value: none
+	byID            bool               // the id alone names it
 
 	// before is the subscription that this one has taken the place of, if
 	// messages of it may still wait to be written.
@@ -134,6 +135,7 @@ func (s *Session) readSubscribe(f frames.Inbound) (*subscription, error) {
 	if sub.durable, err = s.readDurable(f, sub.dest); err != nil {
 		return nil, err
 	}
+	sub.byID = sub.durable.Kind != 0 && !isNamed(f)
 	ok := false
 	if sub.ack, ok = broker.ParseAckMode(f.Header.Get(frame.Ack)); !ok {
 		return nil, fault(InvalidHeader, "The ack header of SUBSCRIBE must be auto, client or client-individual.")
