@@ -142,6 +142,7 @@ func (s *state) unrevoked(id *Identity, err error) (*Identity, error) {
 }
 
 func (a *Authenticator) authenticate(s *state, r Request) (*Identity, error) {
+	r = s.withBasic(r)
 	if s.tokens != nil {
 		token, found, err := s.tokens.options.Sources.token(r)
 		if err != nil {

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"log/slog"
 	"os"
@@ -72,6 +73,42 @@ func TestAuthorizationHeaders(t *testing.T) {
 	}
 	if id, err := a.Authenticate(Request{HTTPAuthorization: "Basic YTpi", QueryToken: good}); err != nil || id.User != "anna" {
 		t.Errorf("got %v, %v", id, err)
+	}
+}
+
+// Basic credentials of the upgrade are a login and a passcode, where CONNECT has
+// none and one could be right.
+func TestBasicOfUpgrade(t *testing.T) {
+	basic := func(login, passcode string) string {
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(login+":"+passcode))
+	}
+	users := []User{{Name: "otto", Hash: cheapBcrypt("a:b")}}
+	noHTTP := tokenOptions(t)
+	noHTTP.Sources.HTTPAuthorization = false
+	for name, tt := range map[string]struct {
+		o    Options
+		r    Request
+		want string // a user; empty: refused
+	}{
+		"right":                       {Options{Users: users}, Request{HTTPAuthorization: basic("otto", "a:b")}, "otto"},
+		"lower case":                  {Options{Users: users}, Request{HTTPAuthorization: "basic " + basic("otto", "a:b")[6:]}, "otto"},
+		"wrong":                       {Options{Users: users}, Request{HTTPAuthorization: basic("otto", "a")}, ""},
+		"wrong is not anonymous":      {Options{Users: users, Anonymous: true}, Request{HTTPAuthorization: basic("otto", "a")}, ""},
+		"no users":                    {Options{Anonymous: true}, Request{HTTPAuthorization: basic("otto", "a")}, AnonymousUser},
+		"CONNECT wins":                {Options{Users: users}, Request{Login: "otto", Passcode: "a:b", HTTPAuthorization: basic("eve", "x")}, "otto"},
+		"CONNECT wins, wrong":         {Options{Users: users}, Request{Login: "otto", HTTPAuthorization: basic("otto", "a:b")}, ""},
+		"beside tokens":               {Options{Users: users, JWT: tokenOptions(t)}, Request{HTTPAuthorization: basic("otto", "a:b")}, "otto"},
+		"a token wins":                {Options{Users: users, JWT: tokenOptions(t)}, Request{Authorization: "Bearer " + goodToken(), HTTPAuthorization: basic("otto", "a:b")}, "anna"},
+		"a token as passcode":         {Options{JWT: tokenOptions(t)}, Request{HTTPAuthorization: basic("x", goodToken())}, "anna"},
+		"header is not looked at":     {Options{Users: users, JWT: noHTTP}, Request{HTTPAuthorization: basic("otto", "a:b")}, ""},
+		"not base64":                  {Options{Users: users}, Request{HTTPAuthorization: "Basic %%%"}, ""},
+		"no colon":                    {Options{Users: users}, Request{HTTPAuthorization: "Basic b3R0bw=="}, ""},
+		"another scheme, then a user": {Options{Users: users}, Request{Login: "otto", Passcode: "a:b", HTTPAuthorization: "Digest x"}, "otto"},
+	} {
+		id, err := start(t, tt.o).Authenticate(tt.r)
+		if (err == nil) != (tt.want != "") || err == nil && id.User != tt.want {
+			t.Errorf("%s: got %+v, %v", name, id, err)
+		}
 	}
 }
 

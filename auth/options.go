@@ -79,7 +79,7 @@ type TokenOptions struct {
 type Sources struct {
 	Authorization     bool // of CONNECT, with the scheme Bearer
 	Passcode          bool // of CONNECT, if it has the form of a token
-	HTTPAuthorization bool // of the upgrade, with the scheme Bearer; another scheme is ignored
+	HTTPAuthorization bool // of the upgrade, with the scheme Bearer; Basic is login and passcode
 	Query             bool // a parameter of the upgrade's URL
 	Cookie            bool // a cookie of the upgrade
 }

@@ -1,6 +1,9 @@
 package auth
 
-import "strings"
+import (
+	"net/http"
+	"strings"
+)
 
 const reasonScheme = "the Authorization header of CONNECT is not Bearer with a token"
 
@@ -37,6 +40,21 @@ func bearer(header string) (string, bool) {
 		return "", false
 	}
 	return strings.Trim(token, " "), true
+}
+
+// withBasic takes login and passcode from the Basic credentials of the upgrade
+// (RFC 7617) if CONNECT has none, as RabbitMQ's Web STOMP does. They are looked
+// at only where a passcode could be right: they may be for a proxy.
+func (s *state) withBasic(r Request) Request {
+	if r.Login != "" || r.Passcode != "" || s.tokens != nil && !s.tokens.options.Sources.HTTPAuthorization {
+		return r
+	}
+	login, passcode, ok := (&http.Request{Header: http.Header{"Authorization": {r.HTTPAuthorization}}}).BasicAuth()
+	asToken := s.tokens != nil && s.tokens.options.Sources.Passcode && looksLikeToken(passcode)
+	if ok && (s.users.configured || asToken) {
+		r.Login, r.Passcode = login, passcode
+	}
+	return r
 }
 
 // looksLikeToken tells whether s has the form of a signed token, and its first

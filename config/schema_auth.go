@@ -73,7 +73,7 @@ func tokenPlaces() []entry {
 	return []entry{
 		{key: "auth.jwt.sources", kind: listKind{}, fallback: "connect,passcode,http", check: each(checkSource),
 			doc: "where tokens are looked for: connect (the Authorization header of CONNECT), passcode, " +
-				"http (the Authorization header of the upgrade)",
+				"http (the Authorization header of the upgrade, which may also be Basic with the passcode of a static user)",
 			field: func(c *Config) any { return &c.Auth.JWT.Sources }},
 		{key: "auth.jwt.query_parameter", kind: textKind{}, fallback: "access_token", check: optional(checkQueryParameter),
 			doc:   "parameter of the WebSocket URL with a token; empty: tokens in URLs are not looked at",

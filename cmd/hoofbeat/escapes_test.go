@@ -2,11 +2,14 @@ package main
 
 import (
 	"bufio"
+	"encoding/base64"
 	"net"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/coder/websocket"
 	"github.com/go-stomp/stomp/v3"
 
 	"hoofbeat/auth"
@@ -53,5 +56,32 @@ func TestEscapedCredentials(t *testing.T) {
 		if _, err := stomp.Dial("tcp", address, stomp.ConnOpt.Login(wrong[0], wrong[1])); err == nil || !strings.Contains(err.Error(), "authentication-failed") {
 			t.Errorf("%q: %v", wrong, err)
 		}
+	}
+}
+
+// Static users without any key for tokens may also come with Basic credentials in the upgrade.
+func TestBasicCredentials(t *testing.T) {
+	const sesame = "$2a$04$DENGnxhW7tB0tl29bs3fkOBBeLi9h2mK7TAtnSEd3GOMGy8ULB2Ka"
+	users := filepath.Join(t.TempDir(), "users")
+	replace(t, users, "otto:"+sesame+"\n")
+	s := startServe(t, 1, "--auth-users-file", users, "--auth-anonymous=false")
+	for passcode, want := range map[string]string{"sesame": "CONNECTED\n", "Sesame": "ERROR\nmessage:authentication-failed\n"} {
+		header := http.Header{}
+		header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("otto:"+passcode)))
+		conn, r, err := websocket.Dial(t.Context(), s.urls[0], &websocket.DialOptions{HTTPHeader: header})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Body != nil {
+			_ = r.Body.Close()
+		}
+		if err := conn.Write(t.Context(), websocket.MessageText, []byte("CONNECT\naccept-version:1.2\nhost:h\n\n\x00")); err != nil {
+			t.Fatal(err)
+		}
+		_, frame, err := conn.Read(t.Context())
+		if err != nil || !strings.HasPrefix(string(frame), want) || passcode == "sesame" && !strings.Contains(string(frame), "\nuser-name:otto\n") {
+			t.Errorf("%s: got %q, %v", passcode, frame, err)
+		}
+		_ = conn.CloseNow()
 	}
 }

@@ -17,7 +17,7 @@ func transportOptions(c *config.Config, b *broker.Broker, log *slog.Logger) tran
 	return transport.Options{
 		Session: sessionOptions(c, b, log), Origins: c.Listen.WebSocket.Origins, Compression: c.Listen.WebSocket.Compression, Log: log,
 		SockJS:         transport.SockJS{Enabled: c.Listen.WebSocket.SockJS},
-		TrustedProxies: l.TrustedProxies, Credentials: credentials(c.Auth.JWT),
+		TrustedProxies: l.TrustedProxies, Credentials: credentials(c.Auth),
 		RetryAfter: l.RetryAfter,
 		Limits: transport.Limits{
 			Connections: l.Connections, PerAddress: l.ConnectionsPerIP,
@@ -26,11 +26,14 @@ func transportOptions(c *config.Config, b *broker.Broker, log *slog.Logger) tran
 	}
 }
 
-func credentials(j config.JWT) transport.Credentials {
-	if !j.Configured() {
-		return transport.Credentials{}
+// credentials are the places of the upgrade that are looked at. Without keys
+// for tokens, the header may have the passcode of a static user.
+func credentials(a config.Auth) transport.Credentials {
+	inHeader := slices.Contains(a.JWT.Sources, "http")
+	if !a.JWT.Configured() {
+		return transport.Credentials{HTTPAuthorization: inHeader && a.CanAuthenticate()}
 	}
-	return transport.Credentials{HTTPAuthorization: slices.Contains(j.Sources, "http"), QueryParameter: j.QueryParameter, Cookie: j.Cookie}
+	return transport.Credentials{HTTPAuthorization: inHeader, QueryParameter: a.JWT.QueryParameter, Cookie: a.JWT.Cookie}
 }
 
 func sessionOptions(c *config.Config, b *broker.Broker, log *slog.Logger) session.Options {
