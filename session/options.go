@@ -117,3 +117,16 @@ func DefaultOptions(b *broker.Broker) Options {
 		},
 	}
 }
+
+// UserOf is whom a token proves, for transports that meet one again after
+// CONNECT. gone is closed when nobody waits for the answer any more.
+func (o *Options) UserOf(token, remote string, gone <-chan struct{}) (user string, ok bool) {
+	if o.Verify == nil {
+		return "", false
+	}
+	id, err := o.Verify(token, auth.Peer{Remote: remote, Gone: gone})
+	if err != nil {
+		return "", false
+	}
+	return id.User, true
+}

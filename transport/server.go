@@ -74,6 +74,7 @@ type Server struct {
 	gate    *gate
 	ids     *session.IDs
 	sockJS  *sockSessions
+	guesses *guesses
 	context context.Context // ends when the server does
 	cancel  context.CancelFunc
 	wait    sync.WaitGroup // for every connection
@@ -108,7 +109,7 @@ func NewServer(o Options) *Server {
 	}
 	return &Server{
 		options: o, origins: newOrigins(o.Origins), gate: newGate(o.Limits), ids: session.NewIDs(), context: ctx, cancel: cancel,
-		sockJS:    newSockSessions(),
+		sockJS: newSockSessions(), guesses: newGuesses(),
 		listeners: make(map[net.Listener]struct{}), sessions: make(map[*session.Session]conn),
 	}
 }

@@ -102,9 +102,13 @@ func (s *sockSessions) wait() bool {
 // it. It answers the request and returns nil if there can be none.
 func (s *Server) findOrOpen(w http.ResponseWriter, r *http.Request, id string) *xhrConn {
 	key := s.sockKey(r, id)
-	if c := s.sockJS.find(key); c != nil {
-		return c
+	if !s.holdUp(w, r, key.network) {
+		return nil
 	}
+	if c := s.sockJS.find(key); c != nil {
+		return s.proven(w, r, c)
+	}
+	s.guesses.count(key.network, 1, time.Now())
 	if !s.begin() {
 		refuseHTTP(w, http.StatusServiceUnavailable, stopping)
 		return nil
@@ -116,12 +120,14 @@ func (s *Server) findOrOpen(w http.ResponseWriter, r *http.Request, id string) *
 		return nil
 	}
 	c := newXHRConn(&s.options, key, s.infoOf(r, remote, "sockjs-http"))
+	c.owner = &owner{shown: s.credentialsOf(r)}
+	c.accepted = func() { s.guesses.count(key.network, -1, time.Now()) }
 	c.timer = s.options.Session.Timers.Add(time.Now().Add(c.options.disconnectDelay()), c.tick)
 	if other := s.sockJS.add(c); other != nil {
 		c.timer.Stop()
 		release()
 		s.wait.Done()
-		return other
+		return s.proven(w, r, other)
 	}
 	go func() {
 		defer s.wait.Done()
@@ -130,6 +136,17 @@ func (s *Server) findOrOpen(w http.ResponseWriter, r *http.Request, id string) *
 		s.bury(c)
 	}()
 	return c
+}
+
+// proven gives a session to a request that may use it, or answers as if there
+// was none.
+func (s *Server) proven(w http.ResponseWriter, r *http.Request, c *xhrConn) *xhrConn {
+	if s.owns(r, c.owner) {
+		return c
+	}
+	s.guesses.count(c.key.network, 1, time.Now())
+	http.NotFound(w, r)
+	return nil
 }
 
 // bury keeps what is left of a session for a moment: until then, its client is

@@ -675,8 +675,8 @@ func (c clerk) Authenticate(r auth.Request) (*auth.Identity, error) {
 	return c.Anonymous.Authenticate(r)
 }
 
-// Credentials are those of the request that opened the session; later ones may
-// have others.
+// Credentials are those of the request that opened the session; later ones must
+// have the same.
 func TestSockJSCredentials(t *testing.T) {
 	t.Parallel()
 	seen := make(chan auth.Request, 1)
@@ -694,11 +694,16 @@ func TestSockJSCredentials(t *testing.T) {
 	}
 	s := newSession()
 	p.do("POST", s+"/xhr"+query, "", headers...).want(t, 200, "o\n")
-	p.do("POST", s+"/xhr_send?token=other", inMessages(connectFrame), "Cookie: session=other").want(t, 204, "")
+	if a := p.do("POST", s+"/xhr_send?token=other", inMessages(connectFrame), "Cookie: session=other"); a.StatusCode != http.StatusNotFound {
+		t.Errorf("with other credentials: %s", a.Status)
+	}
+	p.do("POST", s+"/xhr_send"+query, inMessages(connectFrame), headers...).want(t, 204, "")
 	want()
-	p.poll(s, "CONNECTED")
-	p.send(s, "DISCONNECT\n\n")
-	p.do("POST", s+"/xhr", "")
+	if a := p.do("POST", s+"/xhr"+query, "", headers...); !strings.Contains(a.body, "CONNECTED") {
+		t.Errorf("received %q", a.body)
+	}
+	p.do("POST", s+"/xhr_send"+query, inMessages("DISCONNECT\n\n\x00"), headers...).want(t, 204, "")
+	p.do("POST", s+"/xhr"+query, "", headers...)
 
 	o := &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer in-header"}, "Cookie": {"session=in-cookie"}}}
 	ws := dialSockWS(t, "ws"+strings.TrimPrefix(p.base, "http")+newSession()+"/websocket"+query, o)

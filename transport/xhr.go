@@ -26,12 +26,15 @@ import (
 type xhrConn struct {
 	meters
 	stall
-	key     sockKey
-	info    session.Info
-	limits  frames.Limits
-	options SockJS
-	log     *slog.Logger
-	timer   *timers.Timer
+	key   sockKey
+	owner *owner // whose requests belong to it
+	// accepted is called when the session has had its CONNECT.
+	accepted func()
+	info     session.Info
+	limits   frames.Limits
+	options  SockJS
+	log      *slog.Logger
+	timer    *timers.Timer
 	// patience is how long the end of a response may take to be written.
 	patience time.Duration
 
@@ -112,6 +115,9 @@ func (c *xhrConn) Info() session.Info { return c.info }
 // Negotiated implements session.Conn.
 func (c *xhrConn) Negotiated(v frames.Version) {
 	c.negotiated.Store(true)
+	if c.accepted != nil {
+		c.accepted()
+	}
 	c.decoder.SetVersion(v)
 }
 

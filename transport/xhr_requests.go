@@ -206,8 +206,13 @@ const maxSenders = 4
 
 // take serves a request that brings messages.
 func (s *Server) take(w http.ResponseWriter, r *http.Request, id string) {
-	c := s.sockJS.find(s.sockKey(r, id))
-	if c == nil {
+	key := s.sockKey(r, id)
+	if !s.holdUp(w, r, key.network) {
+		return
+	}
+	c := s.sockJS.find(key)
+	if c == nil || !s.owns(r, c.owner) {
+		s.guesses.count(key.network, 1, time.Now())
 		http.NotFound(w, r)
 		return
 	}

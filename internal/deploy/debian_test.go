@@ -21,6 +21,16 @@ mount -t overlay overlay -o "lowerdir=/,upperdir=$1/changes,workdir=$1/work" "$1
 mount -t proc proc "$1/root/proc"
 mount --bind /dev "$1/root/dev"
 mount -t tmpfs none "$1/root/run"
+mount -t tmpfs none "$1/root/tmp"
+# Of what this machine has of a broker, the copy knows nothing.
+for left in etc/hoofbeat etc/logrotate.d/hoofbeat var/lib/hoofbeat var/log/hoofbeat usr/bin/hoofbeat; do
+	rm -rf "$1/root/$left"
+done
+chroot "$1/root" sh -c '
+	! dpkg -s hoofbeat || dpkg -P --force-all hoofbeat
+	! getent passwd hoofbeat || userdel hoofbeat
+	! getent group hoofbeat || groupdel hoofbeat
+' >/dev/null 2>&1
 mount --bind "$2" "$1/root/mnt"
 exec chroot "$1/root" sh -eux -c "$3"`
 
@@ -62,6 +72,8 @@ func debFolder(t *testing.T) string {
 // The package is installed, gives a broker that lets in who has a token and nobody else, is installed again over changes, removed
 // and purged. There is no systemd, and nothing runs that was not started here.
 func TestDebianPackage(t *testing.T) {
+	const installed = "/var/lib/dpkg/info/hoofbeat.list"
+	_, before := os.Stat(installed)
 	m := newMachine(t)
 	out := m.run(debFolder(t), `
 dpkg --compare-versions "$(dpkg-deb -f /mnt/hoofbeat.deb Version)" lt 1.2.3
@@ -82,16 +94,18 @@ systemd-analyze verify --man=no hoofbeat.service
 # It runs as the unit says.
 cd /var/lib/hoofbeat
 : >/tmp/out
-setpriv --reuid hoofbeat --regid hoofbeat --init-groups env HOOFBEAT_LISTEN_WEBSOCKET_ADDRESS=127.0.0.1:15774 HOOFBEAT_LISTEN_ADMIN_ADDRESS=127.0.0.1:15780 \
+setpriv --reuid hoofbeat --regid hoofbeat --init-groups env HOOFBEAT_LISTEN_WEBSOCKET_ADDRESS=127.0.0.1:0 HOOFBEAT_LISTEN_ADMIN_ADDRESS=127.0.0.1:0 \
   hoofbeat serve --config /etc/hoofbeat/hoofbeat.yaml >/tmp/out 2>&1 &
 broker=$!
 tail -f /tmp/out --pid "$broker" | grep -q 'answers operators' || { cat /tmp/out; exit 1; }
-hoofbeat health --admin 127.0.0.1:15780
+stomp=$(sed -n 's/^hoofbeat accepts STOMP on //p' /tmp/out)
+operators=$(sed -n 's/^hoofbeat answers operators on //p' /tmp/out)
+hoofbeat health --admin "${operators#http://}"
 token=$(hoofbeat token sign --claims '{"sub":"anna","roles":["operator"]}')
-hoofbeat pub /queue/a 'two horseshoes' --url ws://127.0.0.1:15774/ws --token "$token"
-test "$(hoofbeat sub /queue/a --count 1 --url ws://127.0.0.1:15774/ws --token "$token")" = 'two horseshoes'
-! hoofbeat pub /queue/a no --url ws://127.0.0.1:15774/ws
-! hoofbeat pub /queue/a no --url ws://127.0.0.1:15774/ws --token "$(hoofbeat token sign --claims '{"sub":"bob"}')"
+hoofbeat pub /queue/a 'two horseshoes' --url "$stomp" --token "$token"
+test "$(hoofbeat sub /queue/a --count 1 --url "$stomp" --token "$token")" = 'two horseshoes'
+! hoofbeat pub /queue/a no --url "$stomp"
+! hoofbeat pub /queue/a no --url "$stomp" --token "$(hoofbeat token sign --claims '{"sub":"bob"}')"
 kill "$broker"
 wait "$broker"
 test -s /var/log/hoofbeat/audit.log
@@ -115,9 +129,26 @@ echo 'all of it'
 	if !strings.HasSuffix(out, "all of it\n") {
 		t.Errorf("it ended early:\n%s", out)
 	}
-	if _, err := os.Stat("/var/lib/dpkg/info/hoofbeat.list"); err == nil {
-		t.Error("the package is on this machine itself")
+	if _, after := os.Stat(installed); (before == nil) != (after == nil) {
+		t.Error("the package was installed on this machine itself, or removed from it")
 	}
+}
+
+// Directories that are there already are the broker's afterwards, unless the administrator has said whose they are. What is in them
+// stays.
+func TestDebianPackageOverDirectories(t *testing.T) {
+	m := newMachine(t)
+	m.run(debFolder(t), `
+mkdir -m 0755 /var/lib/hoofbeat /var/log/hoofbeat
+touch /var/lib/hoofbeat/kept
+dpkg-statoverride --add --update root root 0700 /var/log/hoofbeat
+dpkg -i /mnt/hoofbeat.deb
+test "$(stat -c '%U:%G %a' /var/lib/hoofbeat)" = 'hoofbeat:hoofbeat 750'
+test "$(stat -c '%U:%G %a' /var/log/hoofbeat)" = 'root:root 700'
+test -e /var/lib/hoofbeat/kept
+dpkg -i /mnt/hoofbeat.deb
+test "$(stat -c '%U:%G %a' /var/log/hoofbeat)" = 'root:root 700'
+`)
 }
 
 // lintian takes too long to install for every run: it is asked where it is there, as in `make release-check`.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync/atomic"
 
@@ -33,6 +34,20 @@ type disk struct {
 	// lazy has the log written without being synced, until it is closed: so it
 	// is the operating system's, which outlives the process.
 	lazy atomic.Bool
+}
+
+// ownerOnly is what a store's folder is made with.
+const ownerOnly os.FileMode = 0o700
+
+// MkdirAll makes folders with the permissions of the store's own, whatever
+// Pebble asks for: it would let everybody look into a backup, which has the
+// same messages.
+func (d *disk) MkdirAll(dir string, _ os.FileMode) error {
+	perm := ownerOnly
+	if store, err := d.Stat(d.dir); err == nil {
+		perm = store.Mode().Perm()
+	}
+	return d.FS.MkdirAll(dir, perm)
 }
 
 // vital tells whether a file is one that Pebble cannot write again.

@@ -25,7 +25,7 @@ const format = 2
 // have it open.
 func Open(dir string, o Options) (*Store, error) {
 	s := newStore(dir, o)
-	if err := s.options.FS.MkdirAll(dir, 0o700); err != nil {
+	if err := s.options.FS.MkdirAll(dir, ownerOnly); err != nil {
 		return nil, fmt.Errorf("a store cannot be made in %s: %w", dir, err)
 	}
 	if err := s.acquire(); err != nil {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -201,6 +203,38 @@ func TestBackup(t *testing.T) {
 	}
 	if d := m.Diff(t, s); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestBackupPermissions: a backup lets nobody in who may not look into the
+// store.
+func TestBackupPermissions(t *testing.T) {
+	top := t.TempDir()
+	dir := filepath.Join(top, "data")
+	s := mustOpen(t, dir, small(Options{}))
+	empty := filepath.Join(top, "empty")
+	if err := os.Mkdir(empty, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for dirMode, backups := range map[os.FileMode][]string{
+		0o700: {filepath.Join(top, "backups", "a"), empty},
+		0o750: {filepath.Join(top, "b")},
+	} {
+		if err := os.Chmod(dir, dirMode); err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range backups {
+			if err := s.Backup(b); err != nil {
+				t.Fatal(err)
+			}
+			about, err := os.Stat(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := about.Mode().Perm(); got&^dirMode != 0 { // the umask may take more
+				t.Errorf("%s has %v, the store %v", b, got, dirMode)
+			}
+		}
 	}
 }
 
