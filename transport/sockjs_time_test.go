@@ -121,6 +121,7 @@ func TestSockJSDisconnectDelay(t *testing.T) {
 		p.do("POST", s+"/xhr", "").want(t, 200, "o\n") // forgotten
 		// Who only opens, and never comes back.
 		p.do("POST", newSession()+"/xhr", "").want(t, 200, "o\n")
+		synctest.Wait() // or the session is not there yet
 		after(t, 5*time.Second, func() {
 			eventually(t, "nobody is left", func() bool { return w.server.Sessions() == 0 })
 		})
