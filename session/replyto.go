@@ -66,7 +66,7 @@ func (r *replyTos) addOther(name, value string) {
 			r.addLike(name, value)
 		}
 	}
-	if strings.IndexByte(value, '\r') >= 0 || strings.Contains(value, "\u2028") || strings.Contains(value, "\u0085") {
+	if strings.IndexByte(value, '\r') >= 0 {
 		r.addHidden(value)
 	}
 }
@@ -86,7 +86,7 @@ func (r *replyTos) addLike(name, value string) {
 // readLine and .NET's do so with a CR, which stands in a MESSAGE of STOMP 1.1
 // as it is.
 func (r *replyTos) addHidden(value string) {
-	lines := strings.FieldsFunc(value, func(c rune) bool { return c == '\r' || c == '\n' || c == '\u0085' || c == '\u2028' })
+	lines := strings.FieldsFunc(value, func(c rune) bool { return c == '\r' || c == '\n' })
 	for _, line := range lines {
 		if name, v, ok := strings.Cut(line, ":"); ok {
 			r.addLike(name, v)

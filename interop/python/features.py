@@ -132,7 +132,8 @@ def heart_beats(broker, way):
 @feature('binary bodies')
 def binary(broker, way):
     topic = unique('/topic/bytes.')
-    with Client(way, broker, auto_decode=False) as c:
+    options = {'binary_mode': True} if 'WebSocket' in way else {}  # text that is not UTF-8 is refused
+    with Client(way, broker, auto_decode=False, **options) as c:
         c.subscribe(topic)
         for body in (bytes(range(256)), b'\0', b'\xff\xfe', b'\n', b'x' * 300_000):
             c.send(topic, body, content_type='application/octet-stream')
