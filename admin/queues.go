@@ -33,6 +33,8 @@ type Queue struct {
 	// memory. Abandoned is since when a durable subscription has no subscriber.
 	Oldest    *time.Time `json:"oldest,omitempty"`
 	Abandoned *time.Time `json:"abandoned,omitempty"`
+	// Owner is the user who has it in the user's quota.
+	Owner string `json:"owner,omitempty"`
 	// Policy is only told when one queue is asked for.
 	Policy *Policy `json:"policy,omitempty"`
 }
@@ -159,7 +161,7 @@ func (s *server) queue(c *call) error {
 func describe(q broker.QueueInfo) Queue {
 	out := Queue{
 		Name: Name(q.Destination), Durable: q.Durable, Ready: q.Ready, Unacked: q.Unacked, Delayed: q.Delayed, Consumers: q.Consumers,
-		OverLimits: q.OverLimits(), Bytes: q.Bytes, Oldest: moment(q.Oldest), Abandoned: moment(q.Abandoned),
+		OverLimits: q.OverLimits(), Bytes: q.Bytes, Oldest: moment(q.Oldest), Abandoned: moment(q.Abandoned), Owner: q.Owner,
 		Totals: QueueTotals(q.Flow),
 	}
 	if q.Topic.Kind != 0 {

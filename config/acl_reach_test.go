@@ -104,7 +104,7 @@ func TestRuleWarnings(t *testing.T) {
 		{token + "acl: [{ claims: [{ name: a, values: [b, c] }], allow: [send], destinations: [/topic/**] }, " +
 			"{ claims: [{ name: a, values: [b] }, { name: d, values: [e] }], allow: [send], destinations: [/topic/a] }]", []string{again("1", "0")}},
 		{token + "acl: [{ allow: ['admin:read'] }, { users: [x], allow: ['admin:read'] }]", []string{again("1", "0")}},
-		{token + "acl: [{ allow: [send], destinations: [/topic/a] }, { allow: [send, subscribe], destinations: [/topic/a] }]", nil},
+		{token + "acl: [{ allow: [send], destinations: [/queue/a] }, { allow: [send, subscribe], destinations: [/queue/a] }]", nil},
 	} {
 		if got := (trial{text: tt.yaml}).mustLoad(t).Warnings(); !slices.Equal(got, tt.want) {
 			t.Errorf("%s:\n%q, want\n%q", tt.yaml, got, tt.want)

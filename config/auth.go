@@ -139,6 +139,7 @@ func (c *Config) Warnings() []string {
 	all = append(all, c.secretWarnings()...)
 	all = append(all, c.edgeWarnings()...)
 	all = append(all, c.aclWarnings()...)
+	all = append(all, c.expiryWarnings()...)
 	return append(all, c.policyWarnings()...)
 }
 

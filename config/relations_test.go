@@ -140,6 +140,7 @@ func TestWarnings(t *testing.T) {
 	const (
 		empty = "acl is empty: nobody may send or subscribe to anything"
 		all   = "everybody who can connect may do everything"
+		stay  = "durable subscriptions to /topic/** are kept for ever when nobody comes back to them, with their messages: destinations[].subscription_expiry ends them"
 		roles = "auth.anonymous_roles are set but auth.anonymous is false: nobody has them"
 		disk  = "storage.directory is empty: queues are in memory only, and what they hold is lost when the broker stops"
 		plain = "listen.admin.address is not loopback and listen.admin.tls is not set: the tokens of operators travel in the clear"
@@ -150,7 +151,12 @@ func TestWarnings(t *testing.T) {
 		yaml string
 		want []string
 	}{
-		{open, []string{all}},
+		{open, []string{all, stay}},
+		{open + "acl: [{ allow: [subscribe], destinations: ['/topic/a.**'] }]", []string{stay}},
+		{open + "acl: [{ allow: [subscribe], destinations: [/queue/a] }, { allow: [send], destinations: [/topic/a] }]", nil},
+		{open + "destinations: [{ match: '/topic/**', subscription_expiry: 720h }]", []string{all}},
+		{open + "destinations: [{ match: /topic/a, durable: true }, { match: '/topic/**', subscription_expiry: 720h }]", []string{all, stay}},
+		{open + "destinations: [{ match: /topic/a, subscription_expiry: 1h }]", []string{all, stay}},
 		{open + rules, nil},
 		{"auth: { anonymous: true, " + users + " }", []string{empty}},
 		{"auth: { jwt: { jwks_url: 'https://a/b', required_claims: [exp] } }", []string{empty}},

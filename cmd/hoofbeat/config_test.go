@@ -38,7 +38,7 @@ func writeConfig(t *testing.T, text string) string {
 }
 
 func TestConfigCheckOK(t *testing.T) {
-	path := writeConfig(t, "auth: { anonymous: true }\n")
+	path := writeConfig(t, "auth: { anonymous: true }\ndestinations: [{ match: '/topic/**', subscription_expiry: 720h }]\n")
 	stdout, stderr, err := runConfig(t, "check", path)
 	if err != nil || stdout != path+": ok\n" || stderr != "warning: everybody who can connect may do everything\n" {
 		t.Errorf("got %q, %q, %v", stdout, stderr, err)

@@ -127,6 +127,9 @@ func printQueue(w io.Writer, q admin.Queue, now time.Time) error {
 	row("queue", q.Name)
 	row("topic", q.Topic)
 	fmt.Fprintf(&b, "ready\t%d\nunacked\t%d\ndelayed\t%d\nconsumers\t%d\nbytes\t%d\noldest\t%s\n", q.Ready, q.Unacked, q.Delayed, q.Consumers, q.Bytes, age(q.Oldest, now))
+	if q.Owner != "" {
+		row("owner", q.Owner)
+	}
 	if q.Abandoned != nil {
 		row("without subscriber for", age(q.Abandoned, now))
 	}
