@@ -24,7 +24,7 @@ func runBench(t *testing.T, args ...string) (string, error) {
 	cmd.SetErr(&out)
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetArgs(args)
-	err := cmd.ExecuteContext(t.Context())
+	err := cmd.ExecuteContext(apart(t.Context()))
 	return out.String(), err
 }
 

@@ -159,9 +159,16 @@ func readConfig(cmd *cobra.Command) (*config.Config, error) {
 	return config.Load(o)
 }
 
+// searchKey is where a command's context may have other files to look for than
+// config.DefaultSearch.
+type searchKey struct{}
+
 // configOptions say where a command looks for its configuration.
 func configOptions(cmd *cobra.Command) (config.Options, error) {
 	o := config.Options{Environ: environment(), Flags: cmd.Flags()}
+	if search, ok := cmd.Context().Value(searchKey{}).([]string); ok {
+		o.Search = search
+	}
 	if cmd.Flags().Lookup("config") == nil {
 		return o, nil
 	}

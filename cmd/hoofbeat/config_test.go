@@ -24,7 +24,7 @@ func runConfig(t *testing.T, args ...string) (stdout, stderr string, err error) 
 	root.SetOut(&out)
 	root.SetErr(&errOut)
 	root.SetArgs(append([]string{"config"}, args...))
-	err = root.Execute()
+	err = root.ExecuteContext(apart(t.Context()))
 	return out.String(), errOut.String(), err
 }
 

@@ -45,7 +45,7 @@ func TestDurableSubscriptionCommands(t *testing.T) {
 	cmd.SetOut(said)
 	cmd.SetErr(said)
 	ended := make(chan error)
-	go func() { ended <- cmd.ExecuteContext(ctx) }()
+	go func() { ended <- cmd.ExecuteContext(apart(ctx)) }()
 	said.wait(t, "subscribed\n", 1)
 	if got := s.operate("queue", "show", name); !strings.Contains(got, "topic      /topic/news.**\n") || !strings.Contains(got, "consumers  1\n") {
 		t.Errorf("show:\n%s", got)

@@ -65,7 +65,7 @@ func TestManHasAllCommands(t *testing.T) {
 // hoofbeat.yaml(5) has all keys.
 func TestManOfTheConfiguration(t *testing.T) {
 	page := strings.ReplaceAll(manual(t)["hoofbeat.yaml.5"], `\-`, "-")
-	c, err := config.Load(config.Options{})
+	c, err := config.Load(config.Options{Search: []string{}})
 	if err != nil {
 		t.Fatal(err)
 	}

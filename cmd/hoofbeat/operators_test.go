@@ -116,7 +116,7 @@ func TestPurgeOnATerminal(t *testing.T) {
 		cmd.SetOut(&printed)
 		cmd.SetErr(said)
 		ended := make(chan int)
-		go func() { ended <- report(said, cmd.ExecuteContext(ctx)) }()
+		go func() { ended <- report(said, cmd.ExecuteContext(apart(ctx))) }()
 		said.wait(t, "purge /queue/a, with 2 messages? [y/N] ", 1)
 		if answer == "" {
 			cancel()

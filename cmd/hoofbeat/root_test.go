@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"runtime/debug"
 	"strings"
 	"testing"
@@ -25,8 +26,27 @@ func runProgram(ctx context.Context, stdin io.Reader, args ...string) result {
 	root.SetIn(stdin)
 	root.SetOut(&stdout)
 	root.SetErr(&stderr)
-	code := report(&stderr, root.ExecuteContext(ctx))
+	code := report(&stderr, root.ExecuteContext(apart(ctx)))
 	return result{code, stdout.String(), stderr.String()}
+}
+
+// apart keeps a program in a test from the configuration that a broker has on
+// this machine, in /etc.
+func apart(ctx context.Context) context.Context {
+	return context.WithValue(ctx, searchKey{}, []string{"hoofbeat.yaml"})
+}
+
+// TestMain takes the settings of a broker on this machine out of the
+// environment.
+func TestMain(m *testing.M) {
+	for _, pair := range os.Environ() {
+		if name, _, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "HOOFBEAT_") {
+			if err := os.Unsetenv(name); err != nil {
+				panic(err)
+			}
+		}
+	}
+	os.Exit(m.Run())
 }
 
 func TestReport(t *testing.T) {

@@ -100,7 +100,7 @@ func startProgram(t *testing.T, urls int, args ...string) *serving {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(s.log)
-	go func() { s.code <- report(s.log, root.ExecuteContext(ctx)) }()
+	go func() { s.code <- report(s.log, root.ExecuteContext(apart(ctx))) }()
 	t.Cleanup(func() { s.stop() })
 	stdout.wait(t, "\n", urls)
 	for line := range strings.Lines(stdout.String()) {

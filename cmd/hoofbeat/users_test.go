@@ -115,7 +115,7 @@ func TestUsersHashOnATerminal(t *testing.T) {
 			cmd.SetOut(&printed)
 			cmd.SetErr(said)
 			code := make(chan int)
-			go func() { code <- report(said, cmd.ExecuteContext(ctx)) }()
+			go func() { code <- report(said, cmd.ExecuteContext(apart(ctx))) }()
 			for i, prompt := range []string{"Password: ", "Once more: "}[:max(len(tc.typed), 1)] {
 				said.wait(t, prompt, 1)
 				if echoes(t, terminal) {

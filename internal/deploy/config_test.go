@@ -72,7 +72,7 @@ func TestConfigurationOfThePackage(t *testing.T) {
 // effective is a duration of the defaults.
 func effective(t *testing.T, key string) time.Duration {
 	t.Helper()
-	c, err := config.Load(config.Options{})
+	c, err := config.Load(config.Options{Search: []string{}})
 	if err != nil {
 		t.Fatal(err)
 	}
