@@ -105,6 +105,16 @@ func (q *queue) dropHead(count, size int) {
 	q.giveUp(q.popLast, Extent{count, size}, Extent{count, size})
 }
 
+// yields tells whether a message that comes is the one that is given up, as all
+// that wait, but for what is delayed, are of higher priorities.
+func (q *queue) yields(m *Message) bool {
+	if !q.dropsHead() || !q.over(q.count+1, q.size+m.Size()) || m.rarely().due > q.set.now() {
+		return false
+	}
+	l := q.last()
+	return l != nil && m.priority < l.priority
+}
+
 // giveUp drops messages until more fits, but not more than most.
 func (q *queue) giveUp(pop func(owed Extent) (entry, bool), more, most Extent) {
 	for q.over(q.count+more.Count, q.size+more.Size) && (most.Count > 0 || most.Size > 0) {

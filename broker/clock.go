@@ -203,7 +203,7 @@ func (q *queue) ripen(e entry) {
 		e.seq = q.seq
 		q.enqueue(e)
 	}
-	q.do(Op{Kind: Put, Queue: q.id, At: e.position(), Message: e.msg, Size: e.msg.Size(), State: e.state()})
+	q.put(&e)
 }
 
 // due is how much of what is due the Store keeps.

@@ -100,9 +100,14 @@ func (q *queue) postpone(e entry, at int64) {
 	e.at = at
 	e.marks &^= notedMark
 	if e.stored() {
-		q.do(Op{Kind: Put, Queue: q.id, At: e.position(), Message: e.msg, Size: e.msg.Size(), Shared: e.msg.shared, State: e.state()})
+		q.put(&e)
 	}
 	q.schedule(e)
+}
+
+// put makes the Store keep a message, at the place that it has.
+func (q *queue) put(e *entry) {
+	q.do(Op{Kind: Put, Queue: q.id, At: e.position(), Message: e.msg, Size: e.msg.Size(), Shared: e.msg.shared, State: e.state()})
 }
 
 // fill asks for the next messages of a lane if few are in memory.

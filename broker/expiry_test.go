@@ -234,3 +234,98 @@ func TestExpiryRandomly(t *testing.T) {
 		})
 	}
 }
+
+// A backlog on disk that nobody reads expires by whole pages, and no more of it
+// at a time than a lock should be held for.
+func TestBacklogExpiresByPages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &counting{Memory: &Memory{}}
+		x := newTesterWith(t, Options{Store: store, Policies: rules(t, map[string]Policy{"/queue/q": {Durable: true, TTL: time.Minute, DeadLetter: toDead(t)}})})
+		defer x.b.Close()
+		const n = 5000
+		for range n {
+			x.send("/queue/q", "m")
+		}
+		pass(30 * time.Second)
+		if pages := store.pages.Load(); pages != 0 {
+			t.Errorf("%d pages were read although nothing has expired", pages)
+		}
+		pass(31 * time.Second)
+		x.wantDepth("/queue/q", -1, 0)
+		x.wantDepth("/queue/dead", n, 0)
+		if pages := store.pages.Load(); pages > n/100 {
+			t.Errorf("%d pages were read for %d messages", pages, n)
+		}
+	})
+}
+
+// What expires in memory at one time leaves the lock, and the timers, to others
+// in between.
+func TestExpiryIsBounded(t *testing.T) {
+	x := newTesterWith(t, Options{Clock: func() time.Time { return time.Unix(1000, 0) }})
+	d := readDestination(t, "/queue/q", alice)
+	const n = 3 * toilMessages
+	for range n {
+		x.send("/queue/q", "m")
+	}
+	q := x.b.queues.lookup(d.Key())
+	x.b.queues.timers.Close() // ticks are those of this test
+	q.mu.Lock()
+	for _, l := range q.lanes {
+		for i := range l.loose.len() {
+			l.loose.at(i).msg.setTimes(1, 0)
+		}
+	}
+	q.expiring = true
+	q.mu.Unlock()
+	for left := n; left > 0; left -= toilMessages {
+		x.wantDepth("/queue/q", left, 0)
+		q.tick()
+	}
+	x.wantDepth("/queue/q", -1, 0)
+}
+
+// What the Store keeps once for several queues is told as such wherever it goes.
+func TestSharedRipens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &counting{Memory: &Memory{}}
+		x := newTesterWith(t, Options{Store: store, Policies: rules(t, map[string]Policy{"/topic/**": {Durable: true, RedeliveryDelay: Backoff{Initial: time.Second}}})})
+		defer x.b.Close()
+		a, b := x.attach("a", "/topic/a", AckClient), x.attach("b", "/topic/a", AckClient)
+		const n = 1500
+		a.sub.consumer.prefetch, b.sub.consumer.prefetch = n, n // nothing was sent yet
+		for range n {
+			x.send("/topic/a", "m")
+		}
+		synctest.Wait()
+		for _, p := range []*peer{a, b} { // all of them in one go
+			x.must(p.sub.Nack(p.got[n-1].tag, true, nil))
+			p.setRoom(0)
+		}
+		pass(time.Minute)
+		if wrong := store.unshared.Load(); wrong > 0 {
+			t.Errorf("%d messages were stored again without what they share", wrong)
+		}
+	})
+}
+
+// A counting Store counts the pages that are read, and the messages whose
+// number is not told.
+type counting struct {
+	*Memory
+	pages, unshared atomic.Int64
+}
+
+func (s *counting) Read(r Range, f func(Page)) {
+	s.pages.Add(1)
+	s.Memory.Read(r, f)
+}
+
+func (s *counting) Apply(b Batch, done func(error)) {
+	for i := range b {
+		if op := &b[i]; op.Kind == Put && op.Shared != op.Message.shared {
+			s.unshared.Add(1)
+		}
+	}
+	s.Memory.Apply(b, done)
+}

@@ -52,6 +52,29 @@ func TestDropHeadByPriority(t *testing.T) {
 	})
 }
 
+// A message never pushes out one of a higher priority: if only such ones wait,
+// it is given up itself. What consumers have does not count.
+func TestDropHeadYields(t *testing.T) {
+	bothWays(t, func(t *testing.T, start func(map[string]Policy) *tester) {
+		x := start(map[string]Policy{"/queue/q": {MaxMessages: 3, Overflow: DropHead, DeadLetter: toDead(t)}})
+		for i, priority := range []uint8{9, 9, 0, 0, 9, 0, 5, 9} {
+			var done counter
+			m := x.message("/queue/q", fmt.Sprint("p", priority, "-", i))
+			m.priority = priority
+			x.p.Send(m, done.done)
+			synctest.Wait()
+			done.want(t, 1, nil)
+		}
+		x.wantDepth("/queue/q", 3, 0)
+		dead := x.subscribe("/queue/dead", AckClient, 9)
+		dead.arrived("p9-0 p5-6 p0-2 p0-3 p0-5") // by their priority
+		p := x.subscribe("/queue/q", AckClientIndividual, 9)
+		p.arrived("p9-1 p9-4 p9-7")
+		x.sendWith("/queue/q", "p0-8", 0, false, 0, 0)
+		p.arrived("p0-8")
+	})
+}
+
 // Messages that wait for their time count towards the limits, and are given up
 // when there are no others.
 func TestDropHeadOfDelayed(t *testing.T) {

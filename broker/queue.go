@@ -201,7 +201,8 @@ func (q *queue) keeps(m *Message) bool {
 // append puts a message at the end, and gives up the head where that is the
 // policy of a full queue. The lock is held.
 func (q *queue) append(m *Message, s State) {
-	if q.dropsHead() {
+	yields := q.yields(m)
+	if q.dropsHead() && !yields {
 		q.dropHead(1, m.Size())
 	}
 	q.seq++
@@ -221,13 +222,15 @@ func (q *queue) append(m *Message, s State) {
 	if e.stored() {
 		q.fit(m.Size() + opSize)
 		q.describe()
-		q.do(Op{Kind: Put, Queue: q.id, At: e.position(), Message: m, Size: m.Size(), Shared: m.shared, State: s})
+		q.put(&e)
 	}
 	if e.at != 0 {
 		q.schedule(e)
 		return
 	}
-	q.enqueue(e)
+	if q.enqueue(e); yields {
+		q.giveUp(q.popLast, Extent{}, Extent{1, m.Size()})
+	}
 }
 
 // enqueue puts an entry to the end of its lane.

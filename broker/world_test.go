@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,9 +27,9 @@ type world struct {
 	// window bounds what the Broker has in memory of what is stored.
 	window   int
 	policies Policies
-	mu       sync.Mutex    // held by Deliver
-	offset   time.Duration // of the wall clock
-	back     bool          // it was set back
+	mu       sync.Mutex   // held by Deliver
+	offset   atomic.Int64 // of the wall clock, which timers read
+	back     bool         // it was set back
 
 	clients   []*worldClient
 	consumers []*consumer // those that may hold something
@@ -135,10 +136,10 @@ func (w *world) begin() {
 	w.step = deeds{acked: make(map[spot]int), refused: make(map[spot]bool), wiped: make(map[string]bool), policies: []Policies{w.policies}}
 }
 
-func (w *world) now() int64 { return time.Now().Add(w.offset).UnixMilli() }
+func (w *world) now() int64 { return time.Now().Add(time.Duration(w.offset.Load())).UnixMilli() }
 
 func (w *world) open() {
-	o := Options{Policies: w.policies, window: w.window, Clock: func() time.Time { return time.Now().Add(w.offset) }}
+	o := Options{Policies: w.policies, window: w.window, Clock: func() time.Time { return time.Now().Add(time.Duration(w.offset.Load())) }}
 	if w.store != nil {
 		o.Store = w.store
 	}

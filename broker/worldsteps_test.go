@@ -161,7 +161,7 @@ func (w *world) pass() {
 // setClock sets the wall clock, as NTP or an operator does, or sleep.
 func (w *world) setClock() {
 	step := time.Duration(w.r.IntN(60_000)-20_000) * time.Millisecond
-	w.offset += step
+	w.offset.Add(int64(step))
 	w.back = w.back || step < 0
 	w.note("the clock is set by %v", step)
 }
