@@ -22,6 +22,7 @@ type consumer struct {
 	bill                 bill
 	// takenOver is that of SubscribeOptions.
 	takenOver func()
+	numbered  NumberedSink // its sink, if it is one
 
 	tag uint64 // of the newest delivery
 	// held are the deliveries, by tag, that are not settled, with settled ones
@@ -119,7 +120,7 @@ func (c *consumer) leaveLine() {
 }
 
 func (c *consumer) deliver(e entry) bool {
-	if c.starves(&e) || !c.sub.sink.Deliver(e.msg, c.tag+1, int(e.state().Attempts)+1) {
+	if c.starves(&e) || !c.hand(&e) {
 		c.blocked = true
 		return false
 	}
@@ -130,6 +131,15 @@ func (c *consumer) deliver(e entry) bool {
 	c.q.held++
 	c.q.countDelivered(e.state().Attempts > 0)
 	return true
+}
+
+// hand gives a message to the sink.
+func (c *consumer) hand(e *entry) bool {
+	attempt := int(e.state().Attempts) + 1
+	if c.numbered != nil {
+		return c.numbered.DeliverNumbered(e.msg, c.tag+1, attempt, e.seq)
+	}
+	return c.sub.sink.Deliver(e.msg, c.tag+1, attempt)
 }
 
 func (c *consumer) resume() {

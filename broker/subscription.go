@@ -60,6 +60,14 @@ type Sink interface {
 	Overrun() Overflow
 }
 
+// A NumberedSink is a Sink that tells messages apart. Deliveries from a queue come
+// by DeliverNumbered, which is Deliver but for seq: the message's number in that
+// queue, the same at each delivery.
+type NumberedSink interface {
+	Sink
+	DeliverNumbered(m *Message, tag uint64, attempt int, seq uint64) bool
+}
+
 // Overflow is what happens to messages for which there is no room.
 type Overflow uint8
 
@@ -161,6 +169,32 @@ func (s *Subscription) end(lost bool) {
 		s.consumer.close(lost)
 		s.broker.queues.vanish(s.consumer.q)
 	}
+}
+
+// QueueID is that of the queue that messages come from; 0: they come from a topic.
+func (s *Subscription) QueueID() QueueID {
+	if s.consumer == nil {
+		return 0
+	}
+	return s.consumer.q.id
+}
+
+// TagOf finds the newest pending delivery of a message by its number in the queue,
+// among the oldest thousand; false: there is none.
+func (s *Subscription) TagOf(seq uint64) (tag uint64, ok bool) {
+	c := s.consumer
+	if c == nil {
+		return 0, false
+	}
+	const most = 1024
+	c.q.mu.Lock()
+	defer c.q.mu.Unlock()
+	for i := range min(c.held.len(), most) {
+		if d := c.held.at(i); d.seq == seq && d.settle == pending {
+			return d.tag, true
+		}
+	}
+	return 0, false
 }
 
 // Pending is how many deliveries wait for an acknowledgement; what an open

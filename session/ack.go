@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/go-stomp/stomp/v3/frame"
 
@@ -60,7 +61,7 @@ func (s *Session) delivery(f frames.Inbound, id string) (sub *subscription, tag 
 	session, number, tag, ok := s.parseMessageID(id)
 	switch {
 	case !ok:
-		return nil, 0, broker.ErrUnknownDelivery
+		return s.deliveryOf(id)
 	case session != s.id:
 		return nil, 0, broker.ErrLateDelivery
 	}
@@ -77,6 +78,31 @@ func (s *Session) delivery(f frames.Inbound, id string) (sub *subscription, tag 
 		return nil, 0, broker.ErrUnknownDelivery
 	}
 	return sub, tag, nil
+}
+
+// deliveryOf finds the delivery of a message by its message-id, which some clients
+// write into the ACKs of STOMP 1.2, too.
+func (s *Session) deliveryOf(id string) (sub *subscription, tag uint64, err error) {
+	parts := strings.Split(id, "-")
+	if s.version != frames.V12 || len(parts) != 3 || !strings.HasPrefix(id, "M") {
+		return nil, 0, broker.ErrUnknownDelivery
+	}
+	queue, ok1 := parseNumber(parts[1])
+	seq, ok2 := parseNumber(parts[2])
+	if !ok1 || !ok2 {
+		return nil, 0, broker.ErrUnknownDelivery
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sub := range s.byNumber {
+		if sub.handle.QueueID() != broker.QueueID(queue) || sub.auto {
+			continue
+		}
+		if tag, ok := sub.handle.TagOf(seq); ok {
+			return sub, tag, nil
+		}
+	}
+	return nil, 0, broker.ErrLateDelivery
 }
 
 // settle does what an ACK or NACK outside of transactions asks for.

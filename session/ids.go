@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 )
 
-// A message id is SESSION-SUBSCRIPTION-DELIVERY: the id of the session, the
+// A delivery is named SESSION-SUBSCRIPTION-DELIVERY: the id of the session, the
 // number of its subscription and the broker's tag of the delivery, both
 // numbers from 1 on in base 36. It tells an id that some broker has made from
 // one that none can have made.

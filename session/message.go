@@ -11,7 +11,12 @@ import (
 
 // Deliver implements broker.Sink.
 func (sub *subscription) Deliver(m *broker.Message, tag uint64, attempt int) bool {
-	it := item{sub: sub, msg: m, tag: tag, attempt: attempt}
+	return sub.DeliverNumbered(m, tag, attempt, 0)
+}
+
+// DeliverNumbered implements broker.NumberedSink.
+func (sub *subscription) DeliverNumbered(m *broker.Message, tag uint64, attempt int, seq uint64) bool {
+	it := item{sub: sub, msg: m, tag: tag, attempt: attempt, seq: seq}
 	if sub.ended.Load() {
 		sub.session.out.lose(it)
 		return false
@@ -89,6 +94,45 @@ func (sub *subscription) makeHead() {
 	sub.head = append(dst, sub.session.messageID(sub.number)...)
 }
 
+// makeNumbered makes what message-ids of a queue's messages have in common, where
+// they are the same at each delivery: in STOMP 1.2, which acknowledges by another
+// header. They begin so that no ACK can take one for its own.
+func (sub *subscription) makeNumbered() {
+	queue := sub.handle.QueueID()
+	if queue == 0 || sub.session.version != frames.V12 {
+		return
+	}
+	sub.shared = sub.dest.Kind == broker.Queue || sub.durable.Kind != 0
+	if !sub.shared { // it ends with the session
+		sub.numbered = append(sub.numbered, sub.session.id...)
+	}
+	sub.numbered = append(sub.numbered, '-')
+	sub.numbered = strconv.AppendUint(sub.numbered, uint64(queue), 36)
+	sub.numbered = append(sub.numbered, '-')
+}
+
+// appendMessageID appends the message-id of a queue's message: when it came, to
+// tell it from those of other processes and of a queue that begins anew, its
+// queue, and its number there.
+func (sub *subscription) appendMessageID(dst []byte, it *item) []byte {
+	dst = append(dst, 'M')
+	if sub.shared {
+		dst = strconv.AppendUint(dst, uint64(it.msg.Arrived()), 36)
+	}
+	dst = append(dst, sub.numbered...)
+	return strconv.AppendUint(dst, it.seq, 36)
+}
+
+// appendDelivery appends what a delivery is acknowledged by.
+func (sub *subscription) appendDelivery(dst []byte, it *item) []byte {
+	dst = append(dst, sub.head[sub.idAt:]...)
+	if it.tag != 0 {
+		return strconv.AppendUint(dst, it.tag, 36)
+	}
+	sub.sent++
+	return strconv.AppendUint(dst, sub.sent, 36)
+}
+
 // encodeItem appends the MESSAGE of an item to dst (STOMP 1.2, MESSAGE). It
 // appends nothing if the subscription has ended meanwhile.
 func (s *Session) encodeItem(dst []byte, it *item) (_ []byte, text bool) {
@@ -96,19 +140,16 @@ func (s *Session) encodeItem(dst []byte, it *item) (_ []byte, text bool) {
 	if sub.ended.Load() {
 		return dst, true
 	}
-	start := len(dst) + sub.idAt
-	dst = append(dst, sub.head...)
-	if it.tag != 0 {
-		dst = strconv.AppendUint(dst, it.tag, 36)
+	dst = append(dst, sub.head[:sub.idAt]...)
+	if it.seq != 0 && len(sub.numbered) > 0 {
+		dst = sub.appendMessageID(dst, it)
 	} else {
-		sub.sent++
-		dst = strconv.AppendUint(dst, sub.sent, 36)
+		dst = sub.appendDelivery(dst, it)
 	}
-	end := len(dst)
 	dst = append(dst, '\n')
 	if !sub.auto {
 		dst = append(dst, frame.Ack+":"...)
-		dst = append(dst, dst[start:end]...)
+		dst = sub.appendDelivery(dst, it)
 		dst = append(dst, '\n')
 	}
 	if sub.dest.Wild() {

@@ -83,6 +83,7 @@ type item struct {
 	control []byte
 	tag     uint64
 	attempt int
+	seq     uint64 // see broker.NumberedSink; 0: a topic's
 }
 
 // written counts what went out; topics are those of messages without a tag,

@@ -41,6 +41,10 @@ type subscription struct {
 	// idAt is where in it the message's id begins.
 	head []byte
 	idAt int
+	// numbered is what message-ids have in common that are the same at each
+	// delivery, empty if they are not; shared says that they outlive the session.
+	numbered []byte
+	shared   bool
 
 	ended atomic.Bool
 	taken atomic.Bool // its durable subscription was taken over
@@ -252,6 +256,7 @@ func (s *Session) start(sub *subscription) error {
 		}
 		return durableFault(sub.durable, err)
 	}
+	sub.makeNumbered()
 	return nil
 }
 

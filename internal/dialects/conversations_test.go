@@ -212,7 +212,7 @@ func redelivery(connect func(...string) *peer) {
 		p.send("NACK", p.answer(first), "")
 	}
 	f := p.message("/queue/refused", "again")
-	if f.headers["redelivered"] != "true" || f.headers["delivery-count"] != "2" || f.headers["message-id"] == first.headers["message-id"] {
+	if f.headers["redelivered"] != "true" || f.headers["delivery-count"] != "2" || f.headers["ack"] == first.headers["ack"] {
 		p.t.Errorf("the headers are %q", f.headers)
 	}
 	p.say("ACK", f)

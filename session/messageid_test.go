@@ -1,0 +1,107 @@
+package session_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"hoofbeat/broker"
+	"hoofbeat/internal/stomptest"
+)
+
+// In STOMP 1.2 a message of a queue has one message-id, whoever is given it, how
+// often, and after a restart; no other message has it. The ack header is new for
+// each delivery; an ACK by message-id means the delivery that is pending.
+func TestMessageIDIsTheSameAtRedelivery(t *testing.T) {
+	for _, to := range []string{"/queue/a", "durable"} {
+		t.Run(to, func(t *testing.T) {
+			later := broker.Backoff{Initial: time.Minute}
+			durably(t, []broker.PolicyRule{rule("/queue/a", broker.Policy{RedeliveryDelay: later}), rule("/topic/a", broker.Policy{RedeliveryDelay: later})}, func(t *testing.T, w *world) {
+				subscribe := []string{"id:x", "destination:" + to, "ack:client-individual"}
+				if to == "durable" {
+					subscribe = []string{"id:x", "destination:/topic/a", "durable:true", "ack:client-individual"}
+					w.durables = append(w.durables, broker.DurableSubscription("anonymous", "", "x"))
+					to = "/topic/a"
+				}
+				ids, acks := map[string]string{}, map[string]bool{}
+				look := func(f stomptest.Frame) stomptest.Frame {
+					id, body := f.Get("message-id"), string(f.Body)
+					for other, its := range ids {
+						if (its == id) != (other == body) {
+							t.Fatalf("the message-id of %s is %q, and that of %s was %q", body, id, other, its)
+						}
+					}
+					ids[body] = id
+					if ack := f.Get("ack"); acks[ack] || ack == id {
+						t.Fatalf("the ack header of %s is %q", body, ack)
+					}
+					acks[f.Get("ack")] = true
+					return f
+				}
+				c := w.connect()
+				c.Send("SUBSCRIBE", subscribe...)
+				for i := range 3 {
+					c.Send("SEND", "destination:"+to, "", fmt.Sprint(i))
+				}
+				var last stomptest.Frame
+				for range 3 {
+					last = look(c.Want("MESSAGE"))
+				}
+				c.Send("NACK", "id:"+last.Get("ack"))
+				c.Barrier()
+				pass(time.Minute)
+				look(c.Want("MESSAGE", "redelivered:true", "", "2"))
+				c.Close()
+				pass(time.Second)
+				w.restart()
+				c = w.connect()
+				c.Send("SUBSCRIBE", subscribe...)
+				for range 3 {
+					last = look(c.Want("MESSAGE"))
+					c.Send("ACK", "id:"+last.Get("ack"))
+				}
+				c.Send("UNSUBSCRIBE", "id:x")
+				c.Barrier()
+				w.restart()
+				c = w.connect()
+				c.Send("SUBSCRIBE", subscribe...)
+				pass(time.Second)
+				for i := range 3 { // numbers may begin anew
+					c.Send("SEND", "destination:"+to, "", fmt.Sprint("new ", i))
+					last = look(c.Want("MESSAGE"))
+				}
+				// Some clients acknowledge by message-id, in 1.2 as well.
+				c.Send("ACK", "id:"+last.Get("message-id"), "receipt:r")
+				c.Want("RECEIPT", "receipt-id:r", "!late")
+				c.Send("ACK", "id:"+last.Get("message-id"), "receipt:r")
+				c.Want("RECEIPT", "receipt-id:r", "late:true")
+			})
+		})
+	}
+}
+
+// The same for queues that end with the connection; earlier versions acknowledge
+// by message-id, which is new each time.
+func TestMessageIDOfOtherQueuesAndVersions(t *testing.T) {
+	for version, ackID := range ackIDs {
+		for _, to := range []string{"/topic/a", "/temp-queue/a", "/queue/a"} {
+			t.Run(version+strings.ReplaceAll(to, "/", "_"), func(t *testing.T) {
+				converse(t, func(t *testing.T, w *world) {
+					c := w.dial()
+					c.Connect(version)
+					c.Send("SUBSCRIBE", "id:1", "destination:"+to, "ack:client")
+					c.Send("SEND", "destination:"+to, "", "1")
+					first := c.Want("MESSAGE", "", "1")
+					c.Send("NACK", ackID(first)...)
+					again := c.Want("MESSAGE", "redelivered:true", "", "1")
+					if same := first.Get("message-id") == again.Get("message-id"); same != (version == "1.2") {
+						t.Errorf("the message-ids are %q and %q", first.Get("message-id"), again.Get("message-id"))
+					}
+					c.Send("ACK", append(ackID(again), "receipt:r")...)
+					c.Want("RECEIPT", "receipt-id:r", "!late")
+				})
+			})
+		}
+	}
+}
