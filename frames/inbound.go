@@ -38,6 +38,12 @@ func (f Inbound) Plain() bool {
 	return strings.Count(f.block, ":") == f.Header.Len() && strings.IndexByte(f.block, '\\') < 0 && strings.IndexByte(f.block, '\r') < 0
 }
 
+// MayHoldCR tells whether a value may hold a CR, as it is or escaped. False is
+// sure.
+func (f Inbound) MayHoldCR() bool {
+	return f.block == "" || strings.IndexByte(f.block, '\\') >= 0 || strings.IndexByte(f.block, '\r') >= 0
+}
+
 func wireValue(block, name string, crlf bool) string {
 	for rest := block; rest != ""; {
 		var line string

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/go-stomp/stomp/v3/frame"
+
 	"hoofbeat/auth"
 	"hoofbeat/broker"
 	"hoofbeat/frames"
@@ -57,18 +59,15 @@ func (r replyTos) clone() replyTos {
 	return c
 }
 
-// addOther looks at a header of another name: 1.0 readers trim names, HTTP's
-// and .NET's collections ignore their case, and JMS names it JMSReplyTo.
-func (r *replyTos) addOther(name, value string) {
-	if len(name) >= len(replyToHeader) {
-		switch c := name[0] | 0x20; {
-		case c == 'r', c == 'j', c < 'a', c > 'z':
-			r.addLike(name, value)
-		}
+// mayBeReplyTo tells whether a header of another name is to be looked at: 1.0
+// readers trim names, HTTP's and .NET's collections ignore their case, and JMS
+// names it JMSReplyTo. It is on the way of each SEND.
+func mayBeReplyTo(name string) bool {
+	if len(name) < len(replyToHeader) {
+		return false
 	}
-	if strings.IndexByte(value, '\r') >= 0 {
-		r.addHidden(value)
-	}
+	c := name[0] | 0x20
+	return c == 'r' || c == 'j' || c < 'a' || c > 'z'
 }
 
 func (r *replyTos) addLike(name, value string) {
@@ -85,11 +84,16 @@ func (r *replyTos) addLike(name, value string) {
 // addHidden looks behind what some readers take for the end of a line: Java's
 // readLine and .NET's do so with a CR, which stands in a MESSAGE of STOMP 1.1
 // as it is.
-func (r *replyTos) addHidden(value string) {
-	lines := strings.FieldsFunc(value, func(c rune) bool { return c == '\r' || c == '\n' })
-	for _, line := range lines {
-		if name, v, ok := strings.Cut(line, ":"); ok {
-			r.addLike(name, v)
+func (r *replyTos) addHidden(h *frame.Header) {
+	for i := range h.Len() {
+		_, value := h.GetAt(i)
+		if strings.IndexByte(value, '\r') < 0 {
+			continue
+		}
+		for _, line := range strings.FieldsFunc(value, func(c rune) bool { return c == '\r' || c == '\n' }) {
+			if name, v, ok := strings.Cut(line, ":"); ok {
+				r.addLike(name, v)
+			}
 		}
 	}
 }

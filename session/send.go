@@ -40,7 +40,9 @@ func readSend(h *frame.Header) (out sendHeaders, err error) {
 			if err := out.properties.read(k, v); err != nil {
 				return out, err
 			}
-			out.addOther(k, v)
+			if mayBeReplyTo(k) {
+				out.addLike(k, v)
+			}
 		}
 	}
 	return out, nil
@@ -74,6 +76,9 @@ func (s *Session) sendAs(f frames.Inbound, trace Trace) error {
 	h, err := readSend(f.Header)
 	if err != nil {
 		return err
+	}
+	if f.MayHoldCR() {
+		h.addHidden(f.Header)
 	}
 	if r := &s.rate; r.n > 0 && !r.take(time.Now()) {
 		return fault(RateLimited, "More than %d SEND frames came within %v (limits.send_rate_per_connection).",
