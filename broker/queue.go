@@ -186,7 +186,9 @@ func (q *queue) settleUp() []deadLetter {
 	dead := q.dead
 	q.dead = nil
 	q.moving += len(dead)
-	q.announceRoom()
+	if q.waiting != nil {
+		q.announceRoom()
+	}
 	q.toil = Extent{}
 	q.setWake()
 	q.mu.Unlock()

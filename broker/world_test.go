@@ -30,6 +30,7 @@ type world struct {
 	mu       sync.Mutex   // held by Deliver
 	offset   atomic.Int64 // of the wall clock, which timers read
 	back     bool         // it was set back
+	stepped  time.Time    // when it was set last
 
 	clients   []*worldClient
 	consumers []*consumer // those that may hold something
@@ -404,6 +405,11 @@ func (w *world) checkLive() {
 	for _, c := range w.consumers {
 		if d := c.q.depth(); d.Ready > 0 && c.ready() {
 			w.fail("%s: %d wait, and a consumer has room", c.q.dest.Key(), d.Ready)
+		}
+		// The wall clock is looked at every few seconds.
+		const late = 10 * time.Second
+		if it := c.q.delayed.soon.first(); it != nil && c.ready() && time.Since(w.stepped) > late && w.now()-it.at > late.Milliseconds() {
+			w.fail("%s: %.9s is late by %d ms, and a consumer has room", c.q.dest.Key(), it.msg.Body(), w.now()-it.at)
 		}
 	}
 }

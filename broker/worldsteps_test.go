@@ -92,6 +92,10 @@ func (w *world) act() {
 		w.store.release(w.r.IntN(2) == 0)
 		synctest.Wait()
 	}
+	if w.r.IntN(100) == 0 {
+		w.setClock() // alone, or it is not known when messages came
+		return
+	}
 	for _, c := range w.clients {
 		w.tryAgain(c)
 	}
@@ -145,8 +149,6 @@ func (w *world) act() {
 		w.disconnect(c)
 	case n < 89 && w.r.IntN(3) == 0:
 		w.restart()
-	case n < 90:
-		w.setClock()
 	default:
 		w.pass()
 	}
@@ -162,6 +164,7 @@ func (w *world) pass() {
 func (w *world) setClock() {
 	step := time.Duration(w.r.IntN(60_000)-20_000) * time.Millisecond
 	w.offset.Add(int64(step))
+	w.stepped = time.Now()
 	w.back = w.back || step < 0
 	w.note("the clock is set by %v", step)
 }
