@@ -30,14 +30,6 @@ func appendSharedKey(dst []byte, prefix byte, id uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, prefix), id)
 }
 
-// parseSharedKey is the inverse of appendSharedKey.
-func parseSharedKey(key []byte) (id uint64, ok bool) {
-	if len(key) != 1+8 {
-		return 0, false
-	}
-	return binary.BigEndian.Uint64(key[1:]), true
-}
-
 // recall learns what there is to know of the shared messages of some steps.
 // Nothing is locked: it may have to read.
 func (e *encoder) recall(ops []broker.Op) error {
