@@ -77,6 +77,14 @@ func eachHidden(f func(string) string) check {
 	}
 }
 
+// enoughMemory refuses a bound that the broker alone needs.
+func enoughMemory(value any) []complaint {
+	if s := value.(Share); s.Percent == 0 && s.Bytes < 32<<20 {
+		return []complaint{{expected: "expected at least 32MiB"}}
+	}
+	return nil
+}
+
 func positive(value any) []complaint {
 	if value.(int) < 1 {
 		return []complaint{{expected: "expected at least 1"}}

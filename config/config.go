@@ -127,6 +127,7 @@ type Limits struct {
 	TemporaryQueues             int
 	TemporaryQueuesPerUser      int
 	OutboundBytesPerConnection  int
+	Memory                      Share  // of the process; at least 32MiB
 	MemoryPerConnection         int    // if it is less than one of the others, the largest of them counts
 	SlowConsumer                string // disconnect, drop-newest or drop-oldest
 	Prefetch                    int

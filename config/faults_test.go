@@ -224,7 +224,7 @@ log: { level: loud }
 		`HOOFBEAT_X: "1" (environment): unknown key; did you mean HOOFBEAT_ACL?`,
 		`auth.anonymous: false (default): `+nobodyCan,
 		`heartbeat.min: "20s" (flag --heartbeat-min): expected at most heartbeat.server, which is 10s`,
-		`limits.colour: "red" (hoofbeat.yaml): unknown key; did you mean limits.queues?`,
+		`limits.colour: "red" (hoofbeat.yaml): unknown key; did you mean limits.memory?`,
 		`limits.connect_timeout: "ten" (hoofbeat.yaml): expected a duration such as 10s`,
 		`limits.connections: "many" (environment HOOFBEAT_LIMITS_CONNECTIONS): expected a whole number such as 100, not negative`,
 		`limits.prefetch: 0 (hoofbeat.yaml): expected at least 1`,

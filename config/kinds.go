@@ -111,6 +111,22 @@ func (k sizeKind) typed(raw any) (any, bool) {
 	return wholeNumber(raw)
 }
 
+// shareKind is a number of bytes, or a part of what there is. Its values are of
+// type Share.
+type shareKind struct{}
+
+func (shareKind) name() string              { return "size" }
+func (shareKind) expected() string          { return "a size such as 512MiB, or a percentage such as 50%" }
+func (shareKind) format(value any) string   { return value.(Share).String() }
+func (shareKind) text(s string) (any, bool) { return parseShare(s) }
+func (k shareKind) typed(raw any) (any, bool) {
+	if _, ok := raw.(string); ok {
+		return typedAsText(k, raw)
+	}
+	n, ok := wholeNumber(raw)
+	return Share{Bytes: n}, ok
+}
+
 // decimalKind is a number that need not be whole. Its values are of type
 // float64, and neither infinite nor no number.
 type decimalKind struct{}

@@ -309,6 +309,8 @@ func assign(field, value any) {
 		*f = value.(time.Duration)
 	case *Rate:
 		*f = value.(Rate)
+	case *Share:
+		*f = value.(Share)
 	case *Secret:
 		*f = Secret(value.(string))
 	case *[]string:

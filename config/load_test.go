@@ -59,6 +59,7 @@ func defaults() *Config {
 			SendRatePerConnection:         Rate{Per: time.Second},
 			DeniedRatePerConnection:       Rate{100, time.Minute},
 			OutboundBytesPerConnection:    8 << 20,
+			Memory:                        Share{Percent: 50},
 			MemoryPerConnection:           128 << 20,
 			SlowConsumer:                  "disconnect",
 			Prefetch:                      100,

@@ -41,6 +41,36 @@ func parseRate(text string) (Rate, bool) {
 	return Rate{Events: n, Per: per}, ok
 }
 
+// Share is a number of bytes, or, if Percent is not 0, a part of all that there
+// are.
+type Share struct{ Bytes, Percent int }
+
+// String is the form that a configuration file has.
+func (s Share) String() string {
+	if s.Percent != 0 {
+		return strconv.Itoa(s.Percent) + "%"
+	}
+	return formatSize(s.Bytes)
+}
+
+// Of is how many bytes that are where there are so many.
+func (s Share) Of(all int) int {
+	if s.Percent != 0 {
+		return all / 100 * s.Percent
+	}
+	return s.Bytes
+}
+
+// parseShare reads a size, or a percentage from 1% to 100%.
+func parseShare(text string) (Share, bool) {
+	if digits, ok := strings.CutSuffix(text, "%"); ok {
+		n, ok := parseDigits(digits)
+		return Share{Percent: n}, ok && n >= 1 && n <= 100
+	}
+	n, ok := parseSize(text)
+	return Share{Bytes: n}, ok
+}
+
 // parseSize reads a whole number of bytes, alone or with a unit: 65536, 64KiB,
 // 64 kib. KB, MB, GB and TB are powers of 1000; KiB, MiB, GiB and TiB of 1024.
 func parseSize(text string) (int, bool) {

@@ -25,6 +25,23 @@ func TestParseSize(t *testing.T) {
 	}
 }
 
+func TestParseShare(t *testing.T) {
+	for text, want := range map[string]int{"50%": 500, "1%": 10, "100%": 1000, "512MiB": 512 << 20, "33554432": 32 << 20} {
+		s, ok := parseShare(text)
+		if !ok || s.Of(1000) != want {
+			t.Errorf("%q: %v, %v, want %d of 1000", text, s, ok, want)
+		}
+		if again, ok := parseShare(s.String()); !ok || again != s {
+			t.Errorf("%q is written as %q", text, s)
+		}
+	}
+	for _, text := range []string{"", "%", "0%", "101%", "-1%", "1.5%", "50 %", "50%%", "half", "5x"} {
+		if s, ok := parseShare(text); ok {
+			t.Errorf("%q: accepted as %v", text, s)
+		}
+	}
+}
+
 func TestParseDuration(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		"10s": 10 * time.Second, "1h30m": 90 * time.Minute, "1.5s": 1500 * time.Millisecond, "250ms": 250 * time.Millisecond, "0s": 0,

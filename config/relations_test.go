@@ -51,6 +51,8 @@ func TestRelations(t *testing.T) {
 			`limits.frame_bytes_before_connect: "3KiB" (hoofbeat.yaml): expected at most limits.frame_header_bytes and limits.frame_body_bytes together`}},
 		{"memory", "limits: { memory_per_connection: 32MiB }", []string{
 			`limits.memory_per_connection: "32MiB" (hoofbeat.yaml): expected at least as much as limits.transaction_bytes_per_connection, which is 64MiB`}},
+		{"too little memory", "limits: { memory: 1MiB }", []string{`limits.memory: "1MiB" (hoofbeat.yaml): expected at least 32MiB`}},
+		{"memory as a part", "limits: { memory: 25% }", nil},
 		{"memory by default", "limits: { transaction_bytes_per_connection: 1GiB }", nil},
 		{"frames that just fit", "limits: { frame_bytes_before_connect: 2KiB, frame_header_bytes: 1KiB, frame_body_bytes: 1KiB }", nil},
 		{"largest frames", "limits: { frame_header_bytes: 9223372036854775807, frame_body_bytes: 9223372036854775807 }", nil},

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"sync/atomic"
 	"time"
 
 	"hoofbeat/internal/memory"
@@ -48,6 +49,7 @@ func (s *Session) afford(n int) error {
 func (s *Session) awaitMemory() {
 	for first := true; ; first = false {
 		relief := s.options.Memory.Relief()
+		s.flight.trim(s.underWay())
 		if !s.account.Pressed() || s.pending() > 0 || s.out.ending.hasRung() {
 			return
 		}
@@ -97,6 +99,8 @@ type flight struct {
 	segs    []segment // the oldest first
 	last    segment   // the newest, not charged yet
 	sum     segment   // of segs
+	// charged is what the account was told; written by any goroutine.
+	charged atomic.Int64
 }
 
 type segment struct{ count, bytes int }
@@ -113,6 +117,7 @@ func (f *flight) add(size int) {
 	f.segs = append(f.segs, f.last)
 	f.sum.count += f.last.count
 	f.sum.bytes += f.last.bytes
+	f.charged.Add(int64(f.last.bytes))
 	f.account.Add(f.last.bytes)
 	f.last = segment{}
 }
@@ -132,9 +137,30 @@ func (f *flight) trim(left int) {
 		return
 	}
 	f.sum.bytes -= bytes
-	f.account.Add(-bytes)
+	f.release(int64(bytes))
 	if f.segs = append(f.segs[:0], f.segs[done:]...); len(f.segs) == 0 {
 		f.segs = nil
+	}
+}
+
+// release takes off the account what is done, unless land has.
+func (f *flight) release(n int64) {
+	for {
+		charged := f.charged.Load()
+		n = min(n, charged)
+		if f.charged.CompareAndSwap(charged, charged-n) {
+			f.account.Add(-int(n))
+			return
+		}
+	}
+}
+
+// land takes everything off the account, as nothing is under way any more. It may
+// be called by any goroutine: the reader may have nothing to read for long. If it
+// goes on at this moment, what it adds may be off by a segment.
+func (f *flight) land() {
+	if f.charged.Load() > 0 {
+		f.account.Add(-int(f.charged.Swap(0)))
 	}
 }
 

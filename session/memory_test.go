@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"sync"
@@ -145,6 +146,26 @@ func TestSlowDisk(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What has come to the disk is charged to nobody, though its client says nothing
+// more.
+func TestIdleSenderIsChargedNothing(t *testing.T) {
+	onDisk(t, func(t *testing.T, w *world, d *disk) {
+		c := w.connect()
+		for range 12 {
+			c.Send("SEND", "destination:/queue/a", "", strings.Repeat("x", 16<<10))
+		}
+		synctest.Wait()
+		if n := w.options.Memory.Used(); n < 128<<10 {
+			t.Errorf("%d bytes are charged", n)
+		}
+		d.move()
+		synctest.Wait()
+		if n := w.options.Memory.Used(); n != 0 {
+			t.Errorf("%d bytes are charged to an idle client", n)
+		}
+	})
 }
 
 // While it waits for the disk a client is as one that is heard, gets its
@@ -362,4 +383,86 @@ func TestMemoryOfUser(t *testing.T) {
 			}, func(o *session.Options) { o.Memory = memory.New(10 << 20) })
 		})
 	}
+}
+
+// Near the budget of the process, whoever holds more than its share is not read,
+// and after 10 s the largest is ended, until there is memory again; who holds
+// little, and who has something to acknowledge, goes on.
+func TestMemoryOfProcess(t *testing.T) {
+	durably(t, nil, func(t *testing.T, w *world) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		go w.options.Memory.Watch(ctx)
+		by := w.connect()
+		by.Send("SUBSCRIBE", "id:1", "destination:/topic/news", "receipt:s")
+		by.WantReceipt("s")
+		attackers := make([]*client, 10)
+		for i := range attackers {
+			attackers[i] = w.connect()
+			attackers[i].Send("BEGIN", "transaction:t")
+			go func() {
+				send := raw("SEND", "destination:/queue/a", "transaction:t", "", strings.Repeat("x", (i+1)<<12))
+				for attackers[i].TryWrite(send) == nil {
+				}
+			}()
+		}
+		pass(time.Second)
+		if s := w.options.Memory.Stats(); !s.Near || s.Used > 10<<20 || s.Paused == 0 {
+			t.Errorf("%+v", s)
+		}
+		news := func() {
+			by.Send("SEND", "destination:/topic/news", "", "news")
+			by.Want("MESSAGE", "subscription:1", "", "news")
+		}
+		news()
+		w.counted("")
+		pass(30 * time.Second)
+		news()
+		s := w.options.Memory.Stats()
+		if closed := w.options.Counters.Totals().Closed["out-of-memory-budget"]; s.Near || closed == 0 || s.Ended != closed {
+			t.Errorf("%d were ended: %+v", closed, s)
+		}
+		for _, c := range attackers {
+			c.Close()
+		}
+		pass(time.Second)
+	}, func(o *session.Options) { o.Memory = memory.New(10 << 20) })
+}
+
+// A consumer that holds much is read while memory is short: what it acknowledges
+// frees it, and then it has more.
+func TestConsumerIsReadWhenMemoryIsShort(t *testing.T) {
+	durably(t, nil, func(t *testing.T, w *world) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		go w.options.Memory.Watch(ctx)
+		by := w.connect()
+		for range 40 {
+			by.Send("SEND", "destination:/queue/a", "", strings.Repeat("x", 60<<10))
+		}
+		by.Barrier()
+		by.Close()
+		c := w.connect()
+		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client-individual", "prefetch-count:0")
+		var acks []string
+		for range 13 {
+			acks = append(acks, c.Want("MESSAGE", "subscription:1").Get("ack"))
+		}
+		synctest.Wait()
+		if d := w.depth("/queue/a"); d.Unacked > 16 { // about 85 % of 1 MiB
+			t.Errorf("%d messages are with the consumer", d.Unacked)
+		}
+		if !w.options.Memory.Stats().Near {
+			t.Error("memory is not short")
+		}
+		c.Send("SEND", "destination:/topic/b", "receipt:r") // it may have to send to go on
+		c.AwaitReceipt("r")
+		for n := range 40 {
+			c.Send("ACK", "id:"+acks[n])
+			if len(acks) < 40 {
+				acks = append(acks, c.Want("MESSAGE", "subscription:1").Get("ack"))
+			}
+		}
+		c.Barrier()
+	}, func(o *session.Options) { o.Memory = memory.New(1 << 20) })
 }

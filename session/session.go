@@ -343,6 +343,9 @@ func (s *Session) finish() {
 		if n <= s.wakeAt.Load() {
 			ringOnce(s.landed)
 		}
+		if n == 1 { // the session itself
+			s.flight.land()
+		}
 		return
 	}
 	if f := s.failure.Load(); f != nil {

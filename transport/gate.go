@@ -44,6 +44,9 @@ func newGate(l Limits) *gate {
 // there is none, or release gives it back.
 func (s *Server) admit(a net.Addr) (release func(), refusal *session.Fault) {
 	ip := site(ipOf(a))
+	if s.options.Session.Memory.Exhausted() {
+		return nil, &session.Fault{Word: session.TryLater, Text: "The broker has used up its memory (limits.memory). Connect again later."}
+	}
 	if f := s.gate.enter(ip, time.Now()); f != nil {
 		return nil, f
 	}

@@ -82,7 +82,7 @@ var (
 	refusals   = []string{session.AuthenticationFailed, session.ConnectTimeout, session.NotConnected, session.RateLimited, session.TryLater, session.ConnectionLost}
 	closings   = []string{
 		session.Disconnected, session.ConnectionLost, session.HeartBeatTimeout, session.SlowConsumer, session.TokenExpired, session.TokenRevoked,
-		session.AccessDenied, session.TakenOver, session.GoingAway, session.ClosedByOperator, session.QueueFull, session.StorageFailed, session.InternalError,
+		session.AccessDenied, session.TakenOver, session.GoingAway, session.ClosedByOperator, session.QueueFull, session.OutOfMemory, session.StorageFailed, session.InternalError,
 	}
 )
 
@@ -139,6 +139,11 @@ func (c *collector) collectClients(s sink) {
 	out := c.Outbound()
 	s.count(c.outbound, out.All)
 	s.count(c.outboundMost, out.Most)
+	m := c.Memory()
+	s.count(c.memoryLimit, m.Limit)
+	s.count(c.memoryUsed, m.Used)
+	s.count(c.memoryPaused, m.Paused)
+	s.count(c.memoryEnded, m.Ended)
 	s.count(c.written, t.Written)
 	s.count(c.topicDropped, t.Slow, "slow-consumer")
 	s.count(c.topicDropped, t.Lost, "ended")

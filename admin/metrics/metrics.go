@@ -24,6 +24,7 @@ type Sources struct {
 	Broker   Broker
 	Sessions func() session.Totals
 	Outbound func() Outbound
+	Memory   func() Memory
 	Auth     func() auth.Stats
 	Store    func() Store // nil: nothing is on disk
 	Spans    func() Spans // nil: nothing is traced
@@ -45,6 +46,12 @@ type Build struct{ Version, Commit, Go string }
 type Outbound struct {
 	All  int64
 	Most int64 // to one client
+}
+
+// Memory is what clients make the process hold, in bytes.
+type Memory struct {
+	Limit, Used   int64
+	Paused, Ended int64 // senders that had to wait for memory, and connections that were ended for it
 }
 
 // Reloads are the attempts to put changed files in force.

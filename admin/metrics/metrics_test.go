@@ -47,6 +47,7 @@ func newFixture(t *testing.T, rules map[string]broker.Policy) *fixture {
 	f := &fixture{broker: b, counts: &session.Counters{}}
 	f.sources = Sources{
 		Build: Build{"v1", "abc", "go1"}, Broker: b, Sessions: f.counts.Totals,
+		Memory:   func() Memory { return Memory{Limit: 1000, Used: 900, Paused: 3, Ended: 2} },
 		Outbound: func() Outbound { return Outbound{All: 30, Most: 20} },
 		Auth:     func() auth.Stats { return auth.Stats{Refreshes: 3, Failures: 1, Keys: 2, KeysAge: time.Minute} },
 		Store:    func() Store { return sampleStore },
@@ -122,8 +123,12 @@ func TestValues(t *testing.T) {
 		`frames_received_bytes_total{command="SEND"}`:           "150",
 		`frames_received_total{command="ABORT"}`:                "0",
 		`frames_sent_bytes_total{command="heart-beat"}`:         "1",
-		`outbound_bytes`:     "30",
-		`outbound_max_bytes`: "20",
+		`outbound_bytes`:      "30",
+		`outbound_max_bytes`:  "20",
+		`memory_limit_bytes`:  "1000",
+		`memory_used_bytes`:   "900",
+		`memory_paused_total`: "3",
+		`memory_ended_total`:  "2",
 		`acl_decisions_total{action="subscribe",decision="denied"}`:             "0",
 		`jwks_fetches_total{result="failed"}`:                                   "1",
 		`jwks_age_seconds`:                                                      "60",

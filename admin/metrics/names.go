@@ -16,6 +16,7 @@ type names struct {
 
 	connections, opened, rejected, accepted, refused, closed, slow, late name
 	framesIn, bytesIn, framesOut, bytesOut                               name
+	memoryLimit, memoryUsed, memoryPaused, memoryEnded                   name
 	outbound, outboundMost                                               name
 
 	decisions, expiries, refreshes          name
@@ -78,6 +79,10 @@ func (n *names) nameClients() {
 	n.bytesOut = n.counter("frames_sent_bytes_total", "Bytes of STOMP frames to clients.", "command")
 	n.outbound = n.gauge("outbound_bytes", "What waits to be written to all clients.")
 	n.outboundMost = n.gauge("outbound_max_bytes", "What waits to be written to the client for whom most does.")
+	n.memoryLimit = n.gauge("memory_limit_bytes", "What all clients together may make the broker hold in memory.")
+	n.memoryUsed = n.gauge("memory_used_bytes", "What they do.")
+	n.memoryPaused = n.counter("memory_paused_total", "Times that a sender had to wait for memory.")
+	n.memoryEnded = n.counter("memory_ended_total", "Connections that were ended because they held most of the memory.")
 	n.subscriptions = n.gauge("subscriptions", "Subscriptions of clients.")
 }
 

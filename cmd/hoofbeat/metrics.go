@@ -8,17 +8,22 @@ import (
 
 	"hoofbeat/admin/metrics"
 	"hoofbeat/broker"
+	"hoofbeat/internal/memory"
 	"hoofbeat/internal/tracing"
 	"hoofbeat/transport"
 )
 
 // newMetrics makes the handler of /metrics. The reloader has been completed.
-func newMetrics(b *broker.Broker, s *transport.Server, store *diskStore, a *access, tracer *tracing.Tracer, r *reloader, log *slog.Logger) http.Handler {
+func newMetrics(b *broker.Broker, s *transport.Server, budget *memory.Budget, store *diskStore, a *access, tracer *tracing.Tracer, r *reloader, log *slog.Logger) http.Handler {
 	v := readVersion()
 	sources := metrics.Sources{
 		Build:  metrics.Build{Version: v.Version, Commit: v.Commit, Go: v.Go},
 		Broker: b, Sessions: s.Counters().Totals, Auth: a.authenticator.Stats, Reloads: r.counts.read, Log: log,
 		Outbound: func() metrics.Outbound { return outbound(s) },
+		Memory: func() metrics.Memory {
+			m := budget.Stats()
+			return metrics.Memory{Limit: m.Limit, Used: m.Used, Paused: m.Paused, Ended: m.Ended}
+		},
 	}
 	if store != nil {
 		sources.Store = store.measure

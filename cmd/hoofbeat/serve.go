@@ -83,7 +83,10 @@ func serve(ctx context.Context, r *reloader, out, errout io.Writer) (err error) 
 		return err
 	}
 	defer b.Close()
+	budget, stop := startMemory(c.Limits, log)
+	defer stop()
 	options := transportOptions(c, b, log)
+	options.Session.Memory = budget
 	options.Session.Timers = clock
 	if options.Elsewhere, err = page(c); err != nil {
 		return err
@@ -106,7 +109,7 @@ func serve(ctx context.Context, r *reloader, out, errout io.Writer) (err error) 
 	r.settle(c)
 	r.counts.started()
 	operators := newAdminServer(adminParts{
-		metrics: newMetrics(b, s, store, a, tracer, r, log),
+		metrics: newMetrics(b, s, budget, store, a, tracer, r, log),
 		config:  c, broker: b, store: store, access: a, sessions: s,
 		settings: r.settings, level: level, drain: drain, log: log, record: record,
 	})

@@ -80,7 +80,7 @@ var table = []rule{
 	{
 		pkg: "cmd/hoofbeat", own: []string{
 			"frames", "broker", "auth", "config", "session", "transport", "store/pebble", "admin", "admin/console", "admin/metrics",
-			"internal/client", "internal/load", "internal/logs", "internal/tlsfiles", "internal/timers", "internal/tracing", "examples/browser",
+			"internal/client", "internal/load", "internal/logs", "internal/memory", "internal/tlsfiles", "internal/timers", "internal/tracing", "examples/browser",
 		},
 		third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", stompClient, "golang.org/x/sys", "github.com/pires/go-proxyproto", systemdLib, md2manLib},
 		reason: "the program: it alone puts the parts together; go-stomp is there for pub and sub, which are clients, " +
