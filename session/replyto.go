@@ -83,17 +83,24 @@ func (r *replyTos) addLike(name, value string) {
 
 // addHidden looks behind what some readers take for the end of a line: Java's
 // readLine and .NET's do so with a CR, which stands in a MESSAGE of STOMP 1.1
-// as it is.
+// as it is, in names and in values.
 func (r *replyTos) addHidden(h *frame.Header) {
 	for i := range h.Len() {
-		_, value := h.GetAt(i)
-		if strings.IndexByte(value, '\r') < 0 {
+		name, value := h.GetAt(i)
+		if strings.IndexByte(name, '\r') < 0 && strings.IndexByte(value, '\r') < 0 {
 			continue
 		}
-		for _, line := range strings.FieldsFunc(value, func(c rune) bool { return c == '\r' || c == '\n' }) {
-			if name, v, ok := strings.Cut(line, ":"); ok {
+		line := name + ":" + value
+		for rest := line[strings.IndexAny(line, "\r\n"):]; rest != ""; {
+			rest = rest[1:]
+			end := strings.IndexAny(rest, "\r\n")
+			if end < 0 {
+				end = len(rest)
+			}
+			if name, v, ok := strings.Cut(rest[:end], ":"); ok {
 				r.addLike(name, v)
 			}
+			rest = rest[end:]
 		}
 	}
 }

@@ -35,6 +35,8 @@ func TestReplyToInDisguise(t *testing.T) {
 		{"colon in the name", "1.2", "reply-to\\c/topic/secret.x:y\n", "access-denied"},
 		{"behind a CR", "1.1", "x:y\rreply-to:/topic/secret.x\n", "access-denied"},
 		{"behind an escaped CR", "1.2", "x:y\\rreply-to\\c/topic/secret.x\n", "access-denied"},
+		{"behind a CR in the name", "1.1", "x\rreply-to:/topic/secret.x\n", "access-denied"},
+		{"behind an escaped CR in the name", "1.2", "x\\rreply-to:/topic/secret.x\n", "access-denied"},
 		{"other separator", "1.2", "reply-to:/topic/secret/x\n", "access-denied"},
 		{"a pattern", "1.2", "reply-to:/topic/news.*\n", "invalid-destination"},
 		{"no name", "1.2", "reply-to:/topic/\n", "invalid-destination"},
