@@ -212,9 +212,10 @@ func (s *Store) load(readOnly bool) error {
 }
 
 // migrate makes a store that an older version wrote one of this version, which
-// older ones then refuse.
+// older ones then refuse. It is a warning, so that commands on a stopped
+// broker's directory say it, too.
 func (s *Store) migrate(from uint64) error {
-	s.options.Log.Info("The store has been migrated. Older versions of hoofbeat do not open it any more.", "directory", s.dir, "from", from, "to", format)
+	s.options.Log.Warn("The store has been migrated. Older versions of hoofbeat do not open it any more.", "directory", s.dir, "from", from, "to", format)
 	return s.db.Set([]byte{prefixFormat}, binary.AppendUvarint(nil, format), cockroach.Sync)
 }
 
