@@ -23,20 +23,34 @@ var (
 // is not nil, is called as by [Publisher.Send] when the subscription is as
 // safe as its policy promises.
 func (b *Broker) MakeDurable(d, topic Destination, done func(error)) error {
-	q, err := b.durable(d, topic)
-	if err != nil {
-		return err
+	for {
+		q, err := b.durable(d, topic)
+		if err != nil {
+			return err
+		}
+		if q.topic.Key() != topic.Key() {
+			return fmt.Errorf("%w: %s", ErrOtherTopic, q.topic)
+		}
+		if q.confirm(done) {
+			return nil
+		}
 	}
-	if q.topic.Key() != topic.Key() {
-		return fmt.Errorf("%w: %s", ErrOtherTopic, q.topic)
-	}
+}
+
+// confirm calls done when the Store knows the queue, and reports whether it still
+// exists: one that was deleted meanwhile must not be described again, or a restart
+// would find it.
+func (q *queue) confirm(done func(error)) bool {
 	q.mu.Lock()
 	defer q.unlock()
+	if q.gone {
+		return false
+	}
 	if q.described {
 		q.redescribe() // so that done comes after what described it first
 	}
 	q.flush(done)
-	return nil
+	return true
 }
 
 // attach subscribes s to a durable subscription, which is made if there is
