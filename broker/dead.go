@@ -102,13 +102,25 @@ func (q *queue) inter(dead []deadLetter, grave *queue) {
 		e := &dead[i]
 		m := e.msg.dead(grave.dest, q.dest, e.reason)
 		m.arrived = q.set.now()
-		grave.fit(m.Size() + 2*opSize)
-		if e.stored() {
-			grave.do(e.deletion(q.id))
-		}
-		grave.append(m, State{})
+		grave.moveIn(m, &e.entry, q.id)
 	}
 	q.set.stats.DeadLettered.Add(int64(len(dead)))
+}
+
+// moveIn puts a message at the end that was e in another queue. The Store gets that
+// as one step: what makes room for the message must not come between, or a crash
+// would find it in neither queue.
+func (q *queue) moveIn(m *Message, e *entry, from QueueID) {
+	if !e.stored() {
+		q.append(m, State{})
+		return
+	}
+	q.fit(2*m.Size() + 4*opSize) // the half of a message at most is deletions of others
+	q.do(e.deletion(from))
+	out, whole := q.out, q.out.whole
+	out.whole = true
+	q.append(m, State{})
+	out.whole = whole
 }
 
 // dead is the message as a dead letter queue has it: what it was, without an

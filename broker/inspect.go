@@ -381,11 +381,7 @@ func (q *queue) transfer(some []entry, qs *queues, to Destination, done func(err
 			e := &some[i]
 			m := e.msg.redirected(to, e.msg.Header())
 			m.arrived = qs.now()
-			other.fit(m.Size() + 2*opSize)
-			if e.stored() {
-				other.do(e.deletion(q.id))
-			}
-			other.append(m, State{})
+			other.moveIn(m, e, q.id)
 		}
 		other.pump()
 		other.flush(done)
