@@ -179,20 +179,29 @@ func (s *Subscription) QueueID() QueueID {
 	return s.consumer.q.id
 }
 
-// TagOf finds the newest pending delivery of a message by its number in the queue,
-// among the oldest thousand; false: there is none.
-func (s *Subscription) TagOf(seq uint64) (tag uint64, ok bool) {
+// TagOf finds the pending delivery of a message by its number in the queue and,
+// unless that is 0, by when it arrived, as a queue that begins anew numbers anew;
+// false: there is none. Others have the queue between any thousand of them.
+func (s *Subscription) TagOf(seq uint64, arrived int64) (tag uint64, ok bool) {
 	c := s.consumer
 	if c == nil {
 		return 0, false
 	}
-	const most = 1024
-	c.q.mu.Lock()
-	defer c.q.mu.Unlock()
-	for i := range min(c.held.len(), most) {
-		if d := c.held.at(i); d.seq == seq && d.settle == pending {
-			return d.tag, true
+	const atATime = 1000
+	for more := true; more; {
+		c.q.mu.Lock()
+		i := c.search(tag)
+		end := min(c.held.len(), i+atATime)
+		for ; i < end; i++ {
+			d := c.held.at(i)
+			if tag = d.tag; d.seq == seq && d.settle == pending && (arrived == 0 || d.msg.arrived == arrived) {
+				c.q.mu.Unlock()
+				return tag, true
+			}
 		}
+		more = end < c.held.len()
+		c.q.mu.Unlock()
+		tag++
 	}
 	return 0, false
 }

@@ -92,13 +92,21 @@ func (s *Session) deliveryOf(id string) (sub *subscription, tag uint64, err erro
 	if !ok1 || !ok2 {
 		return nil, 0, broker.ErrUnknownDelivery
 	}
+	from := parts[0][1:]
+	arrived, _ := parseNumber(from)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, sub := range s.byNumber {
-		if sub.handle.QueueID() != broker.QueueID(queue) || sub.auto {
+		when := int64(arrived)
+		switch {
+		case sub.handle.QueueID() != broker.QueueID(queue) || sub.auto:
 			continue
+		case sub.shared && when == 0, !sub.shared && from != s.id:
+			continue // the id is of another process
+		case !sub.shared:
+			when = 0
 		}
-		if tag, ok := sub.handle.TagOf(seq); ok {
+		if tag, ok := sub.handle.TagOf(seq, when); ok {
 			return sub, tag, nil
 		}
 	}

@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,5 +104,63 @@ func TestMessageIDOfOtherQueuesAndVersions(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// A client that acknowledges by message-id may have as many deliveries as any
+// other, and acknowledge them in any order.
+func TestAckByMessageIDOfManyDeliveries(t *testing.T) {
+	const n = 2500
+	for _, ack := range []string{"client", "client-individual"} {
+		t.Run(ack, func(t *testing.T) {
+			converse(t, func(t *testing.T, w *world) {
+				c := w.connect()
+				c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:"+ack, fmt.Sprint("prefetch-count:", n))
+				var ids []string
+				for i := range n {
+					c.Send("SEND", "destination:/queue/a", "", fmt.Sprint(i))
+					ids = append(ids, c.Want("MESSAGE", "", fmt.Sprint(i)).Get("message-id"))
+				}
+				if ack == "client" {
+					ids = ids[n-1:] // which stands for all
+				}
+				slices.Reverse(ids)
+				for _, id := range ids {
+					c.Send("ACK", "id:"+id, "receipt:r")
+					c.Want("RECEIPT", "receipt-id:r", "!late")
+				}
+				w.wantDepth("/queue/a", 0, 0)
+			})
+		})
+	}
+}
+
+// What an ACK names by a message-id of before a restart is no message of the queue
+// that has begun anew since, or of another connection's.
+func TestAckByMessageIDOfAnotherTime(t *testing.T) {
+	for _, to := range []string{"/queue/a", "/temp-queue/a"} {
+		t.Run(strings.ReplaceAll(to, "/", "_"), func(t *testing.T) {
+			converse(t, func(t *testing.T, w *world) {
+				get := func() (*client, string) {
+					c := w.connect()
+					c.Send("SUBSCRIBE", "id:1", "destination:"+to, "ack:client")
+					c.Send("SEND", "destination:"+to, "", "1")
+					return c, c.Want("MESSAGE", "", "1").Get("message-id")
+				}
+				c, old := get()
+				c.Send("ACK", "id:"+old, "receipt:r")
+				c.Want("RECEIPT", "receipt-id:r", "!late")
+				pass(time.Second)
+				w.restart()
+				c, now := get()
+				if old[strings.IndexByte(old, '-'):] != now[strings.IndexByte(now, '-'):] {
+					t.Fatalf("the message-ids %q and %q differ in more than they are of", old, now)
+				}
+				c.Send("ACK", "id:"+old, "receipt:r")
+				c.Want("RECEIPT", "receipt-id:r", "late:true")
+				c.Send("ACK", "id:"+now, "receipt:r")
+				c.Want("RECEIPT", "receipt-id:r", "!late")
+			})
+		})
 	}
 }
