@@ -30,6 +30,8 @@ func (q *queue) turnAway() {
 type application struct {
 	Extent
 	keep bool // the Store is to keep some of it
+	// loose is the bytes that it is not to keep, less those that go.
+	loose int
 	// largest is the size of the largest message that is to be kept.
 	largest int
 	p       *Publisher // who sends it, and may have a place in the line; nil: nobody who waits
@@ -40,7 +42,11 @@ type application struct {
 
 // applies is the application of one message.
 func (q *queue) applies(m *Message, p *Publisher) application {
-	return application{Extent: Extent{1, m.Size()}, largest: m.Size(), keep: q.keeps(m), p: p}
+	a := application{Extent: Extent{1, m.Size()}, largest: m.Size(), keep: q.keeps(m), p: p}
+	if !a.keep {
+		a.loose = m.Size()
+	}
+	return a
 }
 
 // admit tells whether it may come in. It changes nothing, so that others can be

@@ -34,6 +34,9 @@ func (q *queue) charge(e *entry, times int) {
 	case !e.stored():
 		q.bill.add(e.msg.owner, times*e.msg.Size())
 	}
+	if n := q.bill.n; (n >= smallBill || n <= -smallBill) && q.set.many.Load() {
+		q.bill.settle()
+	}
 }
 
 // A bill is what an account is to be charged with next, so that one that many
@@ -45,6 +48,10 @@ type bill struct {
 
 // billBytes is how much a bill may have that the account was not told of.
 const billBytes = 8 << 10
+
+// smallBill is the same for a queue's where there are many queues: a user may have
+// a little in each of them.
+const smallBill = 256
 
 func (b *bill) add(a *memory.Account, n int) {
 	if b.account != a {
@@ -90,7 +97,7 @@ var ErrNoMemory = errors.New("the messages of the user take too much memory")
 // affords tells whether the sender's account has room for what comes into the
 // queue and no Store keeps.
 func (q *queue) affords(a *application) bool {
-	return a.keep || q.private || a.p == nil || a.Size <= 0 || a.p.account.Affords(a.Size)
+	return q.private || a.p == nil || a.loose <= 0 || a.p.account.Affords(a.loose)
 }
 
 // hold charges the consumer for a message that is in memory because it has it.

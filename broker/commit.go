@@ -172,14 +172,17 @@ func (c *commitment) wants() map[*queue]*application {
 			a.add(m.Size())
 			if q.keeps(m) {
 				a.keep, a.largest = true, max(a.largest, m.Size())
+			} else {
+				a.loose += m.Size()
 			}
 		}
 	}
 	for _, cl := range c.t.claims {
 		if a := wants[cl.consumer.q]; a != nil && cl.how == acknowledged {
-			freed := cl.consumer.claimedSize(cl)
+			freed, loose := cl.consumer.claimedSize(cl)
 			a.Count -= freed.Count
 			a.Size -= freed.Size
+			a.loose -= loose
 			a.outOfTurn = true
 		}
 	}

@@ -185,12 +185,17 @@ func (c *consumer) unclaim(tags []uint64) {
 	c.release()
 }
 
-// claimedSize is how much a claim holds. The lock is held.
-func (c *consumer) claimedSize(cl claim) (x Extent) {
+// claimedSize is how much a claim holds, and how many bytes of it no Store keeps.
+// The lock is held.
+func (c *consumer) claimedSize(cl claim) (x Extent, loose int) {
 	for _, tag := range cl.tags {
-		x.add(c.held.at(c.search(tag)).msg.Size())
+		d := c.held.at(c.search(tag))
+		x.add(d.msg.Size())
+		if !d.stored() {
+			loose += d.msg.Size()
+		}
 	}
-	return x
+	return x, loose
 }
 
 // commit settles what a transaction claimed. The lock is held.

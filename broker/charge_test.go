@@ -1,0 +1,93 @@
+package broker
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"hoofbeat/internal/memory"
+)
+
+// What a user may have in memory counts in a transaction, too, whatever else is in
+// it: a message that is stored, or an acknowledgement of one.
+func TestCommitWithinMemory(t *testing.T) {
+	const q = "/queue/q"
+	for name, fill := range map[string]func(x *tester, p *peer, tx *Transaction){
+		"Alone":   func(*tester, *peer, *Transaction) {},
+		"Beside":  func(x *tester, _ *peer, tx *Transaction) { tx.Send(x.message(q, "stored")) },
+		"InPlace": func(x *tester, p *peer, tx *Transaction) { x.must(tx.Ack(p.sub, p.tag(strings.Repeat("x", 300_000)))) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := newTester(t, &Memory{})
+				user := memory.New(1 << 20).EnterUser("alice")
+				x.p.ChargeTo(user)
+				x.send(q, strings.Repeat("x", 300_000))
+				p := x.subscribe(q, AckClientIndividual, 1)
+				synctest.Wait()
+				loose := func() *Message {
+					m := x.message(q, strings.Repeat("y", 300_000))
+					m.transient = true
+					return m
+				}
+				x.p.Send(loose(), nil)
+				x.wantDepth(q, 1, 1)
+				tx := x.p.Begin()
+				fill(x, p, tx)
+				tx.Send(loose())
+				var done counter
+				tx.Commit(done.done)
+				synctest.Wait()
+				done.want(t, 1, ErrNoMemory)
+				if n := user.Used(); n > 400_000 {
+					t.Errorf("the user is charged with %d bytes", n)
+				}
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) { // what goes makes room
+		x := newTester(t, &Memory{})
+		x.p.ChargeTo(memory.New(1 << 20).EnterUser("alice"))
+		body := strings.Repeat("y", 300_000)
+		m := x.message(q, body)
+		m.transient = true
+		x.p.Send(m, nil)
+		p := x.subscribe(q, AckClientIndividual, 1)
+		synctest.Wait()
+		tx := x.p.Begin()
+		x.must(tx.Ack(p.sub, p.tag(body)))
+		tx.Send(m)
+		var done counter
+		tx.Commit(done.done)
+		synctest.Wait()
+		done.want(t, 1, nil)
+	})
+}
+
+// A user who has a little in each of many queues is charged with it.
+func TestManyQueuesWithinMemory(t *testing.T) {
+	b, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &tester{TB: t, b: b, p: b.NewPublisher()}
+	user := memory.New(1 << 30).EnterUser("alice")
+	x.p.ChargeTo(user)
+	const queues, size = 5 * manyQueues, 4000
+	body := strings.Repeat("x", size)
+	for i := range queues {
+		x.p.Send(x.message(fmt.Sprint("/queue/", i), body), nil)
+	}
+	if n := user.Used(); n < (queues-manyQueues)*size {
+		t.Errorf("the user is charged with %d bytes of %d", n, queues*size)
+	}
+	for i := range queues {
+		p := x.subscribe(fmt.Sprint("/queue/", i), AckClientIndividual, 1)
+		x.must(p.sub.Ack(1, nil))
+		p.sub.Unsubscribe()
+	}
+	if n := user.Used(); n != 0 {
+		t.Errorf("the user is charged with %d bytes for nothing", n)
+	}
+}
