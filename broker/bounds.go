@@ -52,6 +52,9 @@ func (q *queue) applies(m *Message, p *Publisher) application {
 // admit tells whether it may come in. It changes nothing, so that others can be
 // asked as well. The lock is held.
 func (q *queue) admit(a application) verdict {
+	if q.failed != nil {
+		return verdict{err: q.failed}
+	}
 	if a.keep {
 		if err := q.storable(a.largest); err != nil {
 			return verdict{err: err}
@@ -81,9 +84,6 @@ func (q *queue) admit(a application) verdict {
 // storable tells why a message of that size cannot be kept; nil: it can. It must
 // fit into a batch wherever it goes, with the headers of a dead one.
 func (q *queue) storable(size int) error {
-	if q.failed != nil {
-		return q.failed
-	}
 	if most := q.set.maxBatch / 2; size > most {
 		return fmt.Errorf("%w: a message of %d bytes, and %d are the most", ErrTooLarge, size, most)
 	}

@@ -138,6 +138,10 @@ func (c *consumer) starves(e *entry) bool {
 	return true
 }
 
+// hungry tells whether the consumer waits for memory. With nothing in its hands it
+// does not: those who hold the memory may wait for it.
+func (c *consumer) hungry() bool { return c.starving && c.outstanding > 0 }
+
 // sated tells whether the consumer has as much as it may have at a time.
 func (c *consumer) sated() bool {
 	return c.outstanding >= c.prefetch || c.prefetchBytes > 0 && c.bytes >= c.prefetchBytes && c.outstanding > 0

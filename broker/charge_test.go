@@ -91,3 +91,26 @@ func TestManyQueuesWithinMemory(t *testing.T) {
 		t.Errorf("the user is charged with %d bytes for nothing", n)
 	}
 }
+
+// A consumer for which there was no memory has one delivery at a time all the same
+// once it has acknowledged what it had: others may hold the memory for ever.
+func TestStarvedConsumerGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTester(t, &Memory{})
+		account := memory.New(0).Open(1000, nil)
+		p := x.subscribeWith(newRecorder(), SubscribeOptions{Destination: readDestination(t, "/queue/q", alice), Ack: AckClientIndividual, Prefetch: 9, Account: account})
+		x.send("/queue/q", "1")
+		account.Add(5000) // something else
+		x.send("/queue/q", "2 3 4")
+		p.arrived("1")
+		p.ack("1")
+		p.arrived("2")
+		p.ack("2")
+		p.arrived("3")
+		account.Add(-5000)
+		account.Feed()
+		p.arrived("4")
+		p.sub.Unsubscribe()
+		account.Feed()
+	})
+}

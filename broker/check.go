@@ -28,7 +28,8 @@ func (q *queue) check() error {
 
 // fail ends a queue that the Store has refused a batch of: what is in memory is
 // not what a restart will find. Its consumers get no more messages and can
-// acknowledge none, and nothing comes in that is to be kept.
+// acknowledge none, nothing comes in, and nothing dies or moves: the Store would
+// refuse that, and then fail the queue for the dead as well.
 func (qs *queues) fail(id QueueID, why error) {
 	for _, q := range qs.all() {
 		if q.id != id {

@@ -46,7 +46,9 @@ func sooner(a, b int64) int64 {
 }
 
 // mayExpire tells whether it may have messages that expire.
-func (q *queue) mayExpire() bool { return q.count > 0 && (q.expiring || q.hasTTL()) }
+func (q *queue) mayExpire() bool {
+	return q.count > 0 && (q.expiring || q.hasTTL()) && q.failed == nil
+}
 
 // hasTTL tells whether its policy lets messages expire. Like limits, that is for
 // what clients share.

@@ -38,9 +38,10 @@ type consumer struct {
 	outstanding int
 	claimed     int
 
-	blocked bool // the sink has no room
-	inLine  bool // it stands in q.line
-	closed  bool
+	blocked  bool // the sink has no room
+	starving bool // its account had no room when it had something
+	inLine   bool // it stands in q.line
+	closed   bool
 	// released says that the queue does not count it any more: it is closed
 	// and no transaction holds anything of it.
 	released bool
@@ -93,7 +94,7 @@ func (c *consumer) open() bool {
 }
 
 // ready tells whether it may have a message.
-func (c *consumer) ready() bool { return !c.closed && !c.blocked && !c.sated() }
+func (c *consumer) ready() bool { return !c.closed && !c.blocked && !c.hungry() && !c.sated() }
 
 // lineUp puts it at the end of the line, if it may have a message.
 func (c *consumer) lineUp() {
@@ -120,7 +121,11 @@ func (c *consumer) leaveLine() {
 }
 
 func (c *consumer) deliver(e entry) bool {
-	if c.starves(&e) || !c.hand(&e) {
+	switch {
+	case c.starves(&e):
+		c.starving = true // until resume
+		return false
+	case !c.hand(&e):
 		c.blocked = true
 		return false
 	}
@@ -145,7 +150,7 @@ func (c *consumer) hand(e *entry) bool {
 func (c *consumer) resume() {
 	c.q.mu.Lock()
 	defer c.q.unlock()
-	c.blocked = false
+	c.blocked, c.starving = false, false
 	c.lineUp()
 	c.q.pump()
 }
@@ -323,7 +328,7 @@ func (q *queue) requeue(e entry, how outcome) {
 	}
 	if how != returned {
 		e.failed()
-		if most := q.policy.MaxDeliveries; most > 0 && int(e.state().Failures) >= most {
+		if most := q.policy.MaxDeliveries; most > 0 && q.failed == nil && int(e.state().Failures) >= most {
 			q.die(e, reasonMaxDeliveries)
 			return
 		}

@@ -52,6 +52,7 @@ func (q *queue) discard(e entry, why DropReason) {
 // gets one batch. Nothing is locked. done is called when all of that is as safe
 // as it gets.
 func (q *queue) bury(dead []deadLetter, done func(error)) {
+	stay := 0
 	for rest := dead; len(rest) > 0; {
 		n := 1
 		for n < len(rest) && rest[n].to.Key() == rest[0].to.Key() {
@@ -59,20 +60,22 @@ func (q *queue) bury(dead []deadLetter, done func(error)) {
 		}
 		some := rest[:n]
 		if rest = rest[n:]; len(rest) > 0 {
-			q.buryIn(*some[0].to, some, nil)
+			stay += q.buryIn(*some[0].to, some, nil)
 		} else {
-			q.buryIn(*some[0].to, some, done)
+			stay += q.buryIn(*some[0].to, some, done)
 		}
 	}
 	q.mu.Lock()
-	q.moving -= len(dead)
+	q.moving -= len(dead) - stay
 	q.rest()
 	q.unlock()
 	q.set.vanish(q)
 }
 
-// buryIn moves dead messages to one queue.
-func (q *queue) buryIn(to Destination, dead []deadLetter, done func(error)) {
+// buryIn moves dead messages to one queue. If that has failed, they stay where the
+// Store has them until a restart: they are on their way until then, and their
+// number is returned. The Store would refuse the move, and fail their queue as well.
+func (q *queue) buryIn(to Destination, dead []deadLetter, done func(error)) (stay int) {
 	for {
 		grave := q.set.get(to)
 		grave.mu.Lock()
@@ -80,11 +83,16 @@ func (q *queue) buryIn(to Destination, dead []deadLetter, done func(error)) {
 			grave.mu.Unlock()
 			continue
 		}
+		if err := grave.failed; err != nil {
+			grave.mu.Unlock()
+			finished(done, err)
+			return len(dead)
+		}
 		q.inter(dead, grave)
 		grave.pump()
 		grave.flush(done)
 		grave.unlock()
-		return
+		return 0
 	}
 }
 

@@ -329,6 +329,10 @@ func (b *Broker) moveSome(ctx context.Context, q *queue, to Destination, limit i
 func (q *queue) take(ctx context.Context, limit int) (some []entry, err error) {
 	for {
 		q.mu.Lock()
+		if err := q.failed; err != nil {
+			q.mu.Unlock()
+			return nil, err
+		}
 		for len(some) < limit {
 			e, ok := q.next()
 			if !ok {

@@ -107,7 +107,7 @@ func (q *queue) announceRoom() {
 	if l == nil {
 		return
 	}
-	ended := q.gone || q.policy.Overflow != BlockSender
+	ended := q.gone || q.failed != nil || q.policy.Overflow != BlockSender
 	for e := l.list.Front(); e != nil; e = l.list.Front() {
 		w := e.Value.(*waiter)
 		want := Extent{w.want.Count + l.room.Count, w.want.Size + l.room.Size}
