@@ -24,6 +24,6 @@ func quotaFault(name string, err error) *Fault {
 	if e.PerUser {
 		who, key = "The user", key+"_per_user"
 	}
-	return fault(QuotaExceeded, "%s has %d %s, which is the most allowed (%s), so %s was not made. Use or delete those that there are, "+
+	return fault(QuotaExceeded, "%s may have %d %s (%s) and has as many, or more from before, so %s was not made. Use or delete those that there are, "+
 		"or ask the operator to raise the limit.", who, e.Limit, what, key, name)
 }
