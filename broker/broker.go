@@ -120,6 +120,8 @@ func (p *Publisher) ChargeTo(user *memory.Account) { p.account = user }
 // If wait is not nil, the message was not taken, for its queue is full, and
 // done will not be called: the sender is to send it again when wait is closed.
 //
+// A message is sent once: only one that was not taken may be sent again.
+//
 // A Publisher waits in one line at a time. Its place is lost if something else is
 // sent, and must be given up with [Publisher.Close] if nothing is sent any more.
 func (p *Publisher) Send(m *Message, done func(error)) (wait <-chan struct{}) {

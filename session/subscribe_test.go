@@ -216,7 +216,7 @@ type publisher struct {
 
 func startPublisher(w *world, to string) *publisher {
 	p := &publisher{stopped: make(chan struct{}), ending: make(chan struct{})}
-	m, d, pub := message(to, "x"), w.destination(to), w.broker.NewPublisher()
+	d, pub := w.destination(to), w.broker.NewPublisher()
 	go func() {
 		defer close(p.stopped)
 		for {
@@ -226,7 +226,7 @@ func startPublisher(w *world, to string) *publisher {
 			default:
 			}
 			if w.delivered()-p.arrived.Load() < 100 && w.depthOf(d) < 100 {
-				pub.Send(m, nil)
+				pub.Send(message(to, "x"), nil)
 			} else {
 				runtime.Gosched()
 			}
