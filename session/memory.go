@@ -90,6 +90,11 @@ func (s *Session) Partial(n int) {
 	}
 }
 
+// Hold charges the session with n bytes more that the transport holds beside a
+// frame that is being read, or takes them off. It may be called from any
+// goroutine, and leaves nothing behind when the connection is closed.
+func (s *Session) Hold(n int) { s.account.Add(n) }
+
 // A flight is what the broker was given and has not done yet: SENDs, ACKs and
 // COMMITs that wait for the disk. They are done in about the order in which
 // they were given, so that how much is left follows from how many are left.

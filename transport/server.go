@@ -125,6 +125,9 @@ func (s *Server) run(c conn) {
 	defer c.unwatch()
 	ses := session.New(c, &s.options.Session, id)
 	c.chargeTo(ses.Partial)
+	if x, ok := c.(*xhrConn); ok {
+		x.chargeRequestsTo(ses.Hold)
+	}
 	if !s.addSession(ses, c) {
 		ses.Shutdown(s.options.Session.CloseTimeout)
 	}

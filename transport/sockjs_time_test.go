@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	budgets "hoofbeat/internal/memory"
 	"hoofbeat/internal/socktest"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
@@ -371,4 +372,49 @@ func TestSockJSResponseEndsLate(t *testing.T) {
 		p.send(s, "SEND\ndestination:/topic/a\nreceipt:r\n\n")
 		p.poll(s, "RECEIPT\nreceipt-id:r\n")
 	}, withSockJS)
+}
+
+// What a request has brought of its body is charged to the session before all of
+// it has come, and not kept for a session that has ended.
+func TestSockJSBodyIsCharged(t *testing.T) {
+	const size = 1 << 20
+	budget := budgets.New(64 << 20)
+	sockInBubble(t, func(w *world, p page) {
+		s := p.connected()
+		for _, end := range []string{"the rest comes", "the page leaves", "the session ends"} {
+			body, rest := io.Pipe()
+			answered := make(chan struct{})
+			go func() {
+				defer close(answered)
+				r, err := p.web.Post(p.base+s+"/xhr_send", "text/plain", body)
+				if err == nil {
+					_ = r.Body.Close()
+				}
+			}()
+			_, _ = io.WriteString(rest, `["SEND\ndestination:/topic/a\n\n`+strings.Repeat("x", size))
+			synctest.Wait()
+			if n := budget.Used(); n < size {
+				t.Errorf("%s: %d bytes are charged", end, n)
+			}
+			switch end {
+			case "the rest comes":
+				_, _ = io.WriteString(rest, `\u0000"]`)
+				_ = rest.Close()
+			case "the page leaves":
+				_ = rest.CloseWithError(io.ErrUnexpectedEOF)
+			default:
+				time.Sleep(10 * time.Second) // nobody polls
+				_, _ = io.WriteString(rest, "x")
+			}
+			<-answered
+			_ = rest.Close()
+			synctest.Wait()
+			if n := budget.Used(); n > 100<<10 {
+				t.Errorf("%s: %d bytes are charged to nothing", end, n)
+			}
+		}
+		if n := budget.Stats().Stray; n != 0 {
+			t.Errorf("%d bytes are stray", n)
+		}
+	}, func(o *transport.Options) { o.Session.Memory = budget })
 }

@@ -76,6 +76,8 @@ type xhrConn struct {
 	binary   bool      // a frame was not text
 	writeBy  time.Time // the session's deadline
 	over     func()    // removes what is left of the session
+	hold     func(int) // see session.Session.Hold; nil: nobody is told yet
+	holding  int       // what hold was told that a request has brought so far
 }
 
 // A delivery is what one request brought: text, or why there is none.
@@ -142,6 +144,34 @@ func (c *xhrConn) ReadFrame() (frames.Inbound, error) {
 
 // chargeTo is that of link.
 func (c *xhrConn) chargeTo(f func(int)) { c.charge = f }
+
+// chargeRequestsTo says who is told what requests have brought that are not
+// complete.
+func (c *xhrConn) chargeRequestsTo(f func(int)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hold = f
+}
+
+// holds says that a request has brought n bytes so far; 0 when they are taken
+// over. It returns false if the session has ended, and needs them no more.
+func (c *xhrConn) holds(n int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.last != "" {
+		return false
+	}
+	c.charging(n)
+	return true
+}
+
+// charging is holds with the lock held.
+func (c *xhrConn) charging(n int) {
+	if c.hold != nil && n != c.holding {
+		c.hold(n - c.holding)
+		c.holding = n
+	}
+}
 
 func (c *xhrConn) readMore() error {
 	if len(c.in.text) == 0 {
@@ -308,6 +338,7 @@ func (c *xhrConn) end(code session.CloseCode, reason string) {
 	if c.binary {
 		code, reason = closeUnsupported, BinaryMessage
 	}
+	c.charging(0)
 	c.last = string(appendClose(nil, code, reason)) + "\n"
 	close(c.closed)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -229,6 +230,7 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, id string) {
 		return
 	}
 	d, bad := c.receiveText(r, control, s.options.Session.ConnectTimeout)
+	c.holds(0)
 	_ = control.SetWriteDeadline(time.Now().Add(s.options.Session.ConnectTimeout))
 	switch {
 	case bad != "":
@@ -283,6 +285,9 @@ func (c *xhrConn) receiveText(r *http.Request, control *http.ResponseController,
 		var broken error
 		if d.text, broken = u.decode(d.text, chunk[:n]); broken != nil {
 			return delivery{}, brokenJSON
+		}
+		if !c.holds(cap(d.text)) {
+			return delivery{err: net.ErrClosed}, ""
 		}
 		if len(d.text) > limit {
 			// The rest is read, or the client would not hear of the ERROR.
