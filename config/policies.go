@@ -56,6 +56,7 @@ const destinationsExample = `destinations:
     prefetch: 100                 # of subscriptions that ask for no number
   - match: /topic/prices.**       # of durable subscriptions, and those that acknowledge
     subscription_expiry: 168h     # without a subscriber for so long, it is deleted
+    durable_sharing: false        # true: connections of one client-id share it, else the newest takes it over
 `
 
 func policyKind() recordsKind[Policy] {
