@@ -180,7 +180,7 @@ func (s *Subscription) QueueID() QueueID {
 }
 
 // TagOf finds the pending delivery of a message by its number in the queue and,
-// unless that is 0, by when it arrived, as a queue that begins anew numbers anew;
+// unless that is negative, by when it arrived, as a queue that begins anew numbers anew;
 // false: there is none. Others have the queue between any thousand of them.
 func (s *Subscription) TagOf(seq uint64, arrived int64) (tag uint64, ok bool) {
 	c := s.consumer
@@ -194,7 +194,7 @@ func (s *Subscription) TagOf(seq uint64, arrived int64) (tag uint64, ok bool) {
 		end := min(c.held.len(), i+atATime)
 		for ; i < end; i++ {
 			d := c.held.at(i)
-			if tag = d.tag; d.seq == seq && d.settle == pending && (arrived == 0 || d.msg.arrived == arrived) {
+			if tag = d.tag; d.seq == seq && d.settle == pending && (arrived < 0 || d.msg.arrived == arrived) {
 				c.q.mu.Unlock()
 				return tag, true
 			}

@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 
 	"github.com/go-stomp/stomp/v3/frame"
@@ -93,18 +94,18 @@ func (s *Session) deliveryOf(id string) (sub *subscription, tag uint64, err erro
 		return nil, 0, broker.ErrUnknownDelivery
 	}
 	from := parts[0][1:]
-	arrived, _ := parseNumber(from)
+	arrived, err := strconv.ParseInt(from, 36, 64) // 0: an early version has stored it
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, sub := range s.byNumber {
-		when := int64(arrived)
+		when := arrived
 		switch {
 		case sub.handle.QueueID() != broker.QueueID(queue) || sub.auto:
 			continue
-		case sub.shared && when == 0, !sub.shared && from != s.id:
+		case sub.shared && (err != nil || when < 0), !sub.shared && from != s.id:
 			continue // the id is of another process
 		case !sub.shared:
-			when = 0
+			when = -1
 		}
 		if tag, ok := sub.handle.TagOf(seq, when); ok {
 			return sub, tag, nil
