@@ -42,7 +42,7 @@ func New(o Options) (*Broker, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	b.queues = newQueues(o, &b.stats)
-	b.queues.book.quotas = o.Quotas
+	b.queues.setQuotas(o.Quotas)
 	if o.Store == nil {
 		return b, nil
 	}

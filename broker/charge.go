@@ -27,12 +27,15 @@ func (q *queue) went(e *entry) {
 
 // charge charges a message once, or takes that off again: of a private queue to
 // its connection, and else to the user who has sent it, unless it is stored.
+// Then the queue's owner is charged, for the disk.
 func (q *queue) charge(e *entry, times int) {
 	switch {
 	case q.private:
 		q.bill.add(q.account, times*e.msg.Share())
 	case !e.stored():
 		q.bill.add(e.msg.owner, times*e.msg.Size())
+	case !q.gone: // a queue that has ended has settled, as the Store drops it
+		q.addStored(times * e.msg.Size())
 	}
 	if n := q.bill.n; (n >= smallBill || n <= -smallBill) && q.set.many.Load() {
 		q.bill.settle()

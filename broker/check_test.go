@@ -26,6 +26,7 @@ func checkQueues(tb testing.TB, b *Broker) {
 			tb.Errorf("%s: %v", q.dest, err)
 		}
 	}
+	checkAccounts(tb, b)
 	if n := b.Stats().Faults.Load(); n > 0 {
 		tb.Errorf("%d queues have faults", n)
 	}

@@ -12,6 +12,7 @@ type commitment struct {
 	graves  map[*queue]*queue // where the dead of a queue go, if they go anywhere
 	locked  []*queue          // in their order
 	err     error             // why a message has no queue to go to
+	missed  []*queue          // durable subscriptions, once for each message that they go without
 }
 
 // lock finds and locks the queues. One may have vanished between the two; then
@@ -90,6 +91,9 @@ func (q *queue) deadLetters() Destination {
 func (c *commitment) admit() verdict {
 	if c.err != nil {
 		return verdict{err: c.err}
+	}
+	if err := c.spend(); err != nil {
+		return verdict{err: err}
 	}
 	wants := c.wants()
 	if err := c.tooLarge(); err != nil {
@@ -194,6 +198,9 @@ func (c *commitment) apply(done func(error)) {
 	if len(c.locked) == 0 {
 		finished(done, nil)
 		return
+	}
+	for _, q := range c.missed {
+		q.passOver(1)
 	}
 	// What was to be done for one queue before comes first.
 	for _, q := range c.locked {

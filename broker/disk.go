@@ -202,6 +202,7 @@ func (q *queue) page(r *pageReader, round uint64, p Page, load func() (missing E
 func (q *queue) miss(x Extent) {
 	q.count -= x.Count
 	q.size -= x.Size
+	q.addStored(-x.Size)
 	q.set.stats.drop(DropMissing, x.Count)
 	q.set.log.Error("messages are missing from the store", "queue", q.dest.String(), "messages", x.Count)
 }
@@ -225,6 +226,7 @@ func (q *queue) forget() {
 		q.earliest = sooner(q.earliest, q.set.now()+readAgainAfter.Milliseconds())
 	}
 	q.look, q.sweeping = false, false
+	q.settleStored()
 	for _, l := range q.lanes {
 		l.oldest = l.arrival()
 		l.due.leave(func(e *entry) {

@@ -186,7 +186,8 @@ func (q *queue) abandon(at int64) {
 }
 
 // publishDurably publishes a message that durable subscriptions keep. If one of
-// them cannot, nobody gets it: its sender is told, and tries again.
+// them cannot, nobody gets it: its sender is told, and tries again. One whose
+// owner has too much stored goes without it instead.
 func (p *Publisher) publishDurably(r *route, m *Message, done func(error)) (full *queue) {
 	m.arrived = p.broker.queues.now()
 	var v verdict
@@ -208,22 +209,26 @@ func (p *Publisher) publishDurably(r *route, m *Message, done func(error)) (full
 
 // pushOne gives a message to one durable subscription, if it may come in.
 func (p *Publisher) pushOne(q *queue, m *Message, done func(error)) verdict {
-	if v := q.couldTake(m, p); v != (verdict{}) {
+	q.mu.Lock()
+	if q.gone { // it was deleted meanwhile
+		q.mu.Unlock()
+		p.tally.countSent(1)
+		finished(done, nil)
+		return verdict{}
+	}
+	defer q.unlock()
+	if q.lacks(m) {
+		p.tally.countSent(1)
+		q.passOver(1)
+		q.flush(done)
+		return verdict{}
+	}
+	if v := q.admit(q.applies(m, p)); v != (verdict{}) {
 		return v
 	}
 	p.tally.countSent(1)
-	if there, _ := q.pushDurably(m, done, nil); !there {
-		finished(done, nil) // it was deleted meanwhile
-	}
+	q.append(m, State{})
+	q.pump()
+	q.flush(done)
 	return verdict{}
-}
-
-// couldTake is admit for one message.
-func (q *queue) couldTake(m *Message, p *Publisher) verdict {
-	q.mu.Lock()
-	defer q.unlock()
-	if q.gone {
-		return verdict{}
-	}
-	return q.admit(q.applies(m, p))
 }

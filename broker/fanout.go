@@ -18,14 +18,15 @@ func (p *Publisher) fanOut(queues []*queue, m *Message, done func(error)) (v ver
 	for _, q := range queues {
 		q.mu.Lock()
 	}
-	if v = p.allTake(queues, m); v != (verdict{}) {
+	takers := qs.within(queues, m)
+	if v = p.allTake(takers, m); v != (verdict{}) {
 		goOn(queues)
 		return v
 	}
 	p.tally.countSent(1)
 	g := qs.batches.Get().(*gathering)
 	g.whole = true
-	for _, q := range queues {
+	for _, q := range takers {
 		if !q.gone {
 			q.flush(nil)
 			q.out = g
@@ -39,6 +40,9 @@ func (p *Publisher) fanOut(queues []*queue, m *Message, done func(error)) (v ver
 		qs.store.Apply(g.batch, done)
 	}
 	qs.recycle(g)
+	if len(takers) < len(queues) {
+		passOthers(queues, takers)
+	}
 	goOn(queues)
 	return verdict{}
 }

@@ -259,6 +259,7 @@ func (q *queue) clearBehind(behind *Extent, after Position) {
 	*behind = Extent{}
 	q.count -= x.Count
 	q.size -= x.Size
+	q.addStored(-x.Size)
 	q.set.stats.drop(DropPurged, x.Count)
 	q.fit(opSize)
 	q.do(Op{Kind: Clear, Queue: q.id, At: after, Count: x.Count, Size: x.Size})

@@ -42,10 +42,13 @@ type queue struct {
 	kept      bool  // see QueueMeta
 	abandoned int64 // see QueueMeta
 
-	seq      uint64 // of the newest message
-	count    int    // of all messages: delivered ones and those on disk included
-	size     int    // their bytes
-	held     int    // delivered and not settled
+	seq      uint64    // of the newest message
+	count    int       // of all messages: delivered ones and those on disk included
+	size     int       // their bytes
+	stored   int       // of these, those that the Store keeps
+	told     int       // of these, those that holdings was told of; see stored.go
+	holdings *holdings // of the owner; nil: nobody owns it
+	held     int       // delivered and not settled
 	flow     Flow
 	lanes    []*lane // the highest priority first; those that were ever needed
 	delayed  schedule
@@ -129,8 +132,7 @@ func (q *queue) push(m *Message) bool {
 // and another has its name. done is called once the message is kept as safely
 // as this queue keeps any, or with the reason why it is not. If full is set the
 // message was not taken: its sender p is to wait, and done will not be called.
-// Otherwise it is counted as sent by p. Without p, the message is taken beyond
-// the limits, as admit was asked before.
+// Otherwise it is counted as sent by p.
 func (q *queue) pushDurably(m *Message, done func(error), p *Publisher) (there bool, full *queue) {
 	q.mu.Lock()
 	if q.gone {
@@ -148,22 +150,28 @@ func (q *queue) pushDurably(m *Message, done func(error), p *Publisher) (there b
 
 // offer is pushDurably with the lock held.
 func (q *queue) offer(m *Message, done func(error), p *Publisher) (taken bool, full *queue) {
-	if p != nil {
-		v := q.admit(q.applies(m, p))
-		if v.full != nil {
-			return false, v.full
-		}
-		p.tally.countSent(1)
-		if v.err != nil {
-			q.set.stats.refused(1, v.err)
-			finished(done, v.err)
-			return false, nil
-		}
+	v := q.decide(m, p)
+	if v.full != nil {
+		return false, v.full
+	}
+	p.tally.countSent(1)
+	if v.err != nil {
+		q.set.stats.refused(1, v.err)
+		finished(done, v.err)
+		return false, nil
 	}
 	q.append(m, State{})
 	q.pump()
 	q.flush(done)
 	return true, nil
+}
+
+// decide tells whether a message that somebody sends may come in. The lock is held.
+func (q *queue) decide(m *Message, p *Publisher) verdict {
+	if q.lacks(m) {
+		return verdict{err: q.storedError()}
+	}
+	return q.admit(q.applies(m, p))
 }
 
 func finished(done func(error), err error) {

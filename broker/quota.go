@@ -3,12 +3,15 @@ package broker
 import "fmt"
 
 // Quotas bound how many queues clients can make the broker keep, in all and
-// for each user. 0: no bound. Queues above a quota stay; new ones are refused.
+// for each user, and what the Store keeps in those of one user. 0: no bound. Queues above a quota stay; new ones are refused.
 // Queues that the broker or an operator makes count in all and are not refused.
 type Quotas struct {
 	Queues, QueuesPerUser               int
 	Subscriptions, SubscriptionsPerUser int // durable ones
 	TempQueues, TempQueuesPerUser       int
+	// StoredPerUser bounds the bytes, by Message.Size, in the queues that a user
+	// owns. See stored.go.
+	StoredPerUser int
 }
 
 // A QuotaError refuses a queue that would be beyond a quota.
@@ -55,7 +58,7 @@ func (h *headcount) of(k Kind) *int {
 type quotaBook struct {
 	quotas Quotas
 	all    headcount
-	users  map[string]*headcount // those who own at least one
+	users  map[string]*holdings // those who own at least one
 }
 
 // admit tells whether a user may have one more queue of a kind.
@@ -71,23 +74,24 @@ func (b *quotaBook) admit(k Kind, user string) error {
 }
 
 // add counts a queue of a user, who is "" for queues that nobody owns; n is 1
-// or -1.
-func (b *quotaBook) add(k Kind, user string, n int) {
+// or -1. It gives what the user has; nil: nobody owns the queue.
+func (b *quotaBook) add(k Kind, user string, n int) *holdings {
 	*b.all.of(k) += n
 	if user == "" {
-		return
+		return nil
 	}
 	h := b.users[user]
 	if h == nil {
 		if b.users == nil {
-			b.users = make(map[string]*headcount)
+			b.users = make(map[string]*holdings)
 		}
-		h = &headcount{}
+		h = &holdings{}
 		b.users[user] = h
 	}
-	if *h.of(k) += n; *h == (headcount{}) {
+	if *h.of(k) += n; h.headcount == (headcount{}) {
 		delete(b.users, user)
 	}
+	return h
 }
 
 // Admit tells whether a user may use the queue of that name, which may have to
@@ -110,11 +114,18 @@ func (b *Broker) Admit(d Destination, user string) error {
 func (b *Broker) SetQuotas(q Quotas) {
 	b.queues.mu.Lock()
 	defer b.queues.mu.Unlock()
-	b.queues.book.quotas = q
+	b.queues.setQuotas(q)
 }
 
-// Owned is how many queues of each kind a user owns.
-type Owned struct{ Queues, Subscriptions, TempQueues int }
+// setQuotas is SetQuotas with the registry's lock held.
+func (qs *queues) setQuotas(q Quotas) {
+	qs.book.quotas = q
+	qs.storedPerUser.Store(int64(q.StoredPerUser))
+}
+
+// Owned is how many queues of each kind a user owns, and about how many bytes
+// the Store keeps in them.
+type Owned struct{ Queues, Subscriptions, TempQueues, Stored int }
 
 // Owned counts the queues of a user.
 func (b *Broker) Owned(user string) Owned {
@@ -124,5 +135,5 @@ func (b *Broker) Owned(user string) Owned {
 	if h == nil {
 		return Owned{}
 	}
-	return Owned{Queues: h.queues, Subscriptions: h.durable, TempQueues: h.temporary}
+	return Owned{Queues: h.queues, Subscriptions: h.durable, TempQueues: h.temporary, Stored: int(h.stored.Load())}
 }

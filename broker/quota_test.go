@@ -103,7 +103,7 @@ func TestQuotaLeavesWhatIsThere(t *testing.T) {
 		x.b.Close()
 
 		x = newTesterWith(t, Options{Store: store, Policies: durably, Quotas: Quotas{QueuesPerUser: 1}})
-		if got := x.b.Owned("alice"); got != (Owned{Queues: 3, Subscriptions: 3}) {
+		if got := x.b.Owned("alice"); got != (Owned{Queues: 3, Subscriptions: 3, Stored: 3 * x.message("/queue/0", "a").Size()}) {
 			t.Errorf("alice owns %+v", got)
 		}
 		x.b.SetQuotas(Quotas{QueuesPerUser: 1, SubscriptionsPerUser: 1})

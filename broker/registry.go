@@ -26,6 +26,8 @@ type queues struct {
 	split    int           // about how large a batch gets that need not be one
 	many     atomic.Bool   // there are more than manyQueues
 	limit    int           // takes the place of windowMessages; 0: none
+	// storedPerUser is that of book.quotas, which every SEND reads.
+	storedPerUser atomic.Int64
 
 	// mu guards what follows. A queue whose connection owns it (private) is
 	// made and dropped by that connection and does not vanish by itself.
@@ -130,7 +132,7 @@ func (qs *queues) enter(q *queue) {
 	qs.byKey[q.dest.Key()] = q
 	q.place = len(qs.list)
 	qs.list = append(qs.list, q)
-	qs.book.add(q.dest.Kind, q.maker, 1)
+	q.belong(qs.book.add(q.dest.Kind, q.maker, 1))
 	qs.many.Store(len(qs.byKey) > manyQueues)
 }
 
@@ -186,6 +188,8 @@ func (q *queue) end() {
 	stays := q.held + q.taken
 	q.set.stats.drop(q.ending(), q.count-stays)
 	q.uncharge()
+	q.stored = 0
+	q.settleStored()
 	if q.dest.Kind == TempQueue {
 		q.account.Add(-q.bytes())
 	}
@@ -278,6 +282,7 @@ func (qs *queues) restore(s StoredQueue) *queue {
 		q.count += x.Count
 		q.size += x.Size
 	}
+	q.stored = q.size
 	q.earliest = qs.now()
 	qs.stats.Restored.Add(int64(q.count))
 	qs.enter(q)

@@ -57,11 +57,12 @@ const (
 	DropDeleted // with their queue or durable subscription
 	DropEnded   // with the connection or subscription that owned their queue
 	DropMissing // from the store
+	DropQuota   // for a durable subscription whose owner has too much stored
 )
 
 var dropReasons = [...]string{
 	string(reasonRejected), string(reasonMaxDeliveries), string(reasonExpired), string(reasonOverflow),
-	"no-room", "purged", "deleted", "ended", "missing",
+	"no-room", "purged", "deleted", "ended", "missing", "stored-quota",
 }
 
 // DropReasons are all there are.
@@ -116,7 +117,8 @@ func (s *Stats) died(why reason) {
 // refused counts messages that nobody took, for one reason.
 func (s *Stats) refused(n int, err error) {
 	s.Refused.Add(int64(n))
-	if quota := (*QuotaError)(nil); !errors.Is(err, ErrQueueFull) && !errors.Is(err, ErrNoMemory) && !errors.As(err, &quota) {
+	quota, stored := (*QuotaError)(nil), (*StoredError)(nil)
+	if !errors.Is(err, ErrQueueFull) && !errors.Is(err, ErrNoMemory) && !errors.As(err, &quota) && !errors.As(err, &stored) {
 		s.Unstorable.Add(int64(n))
 	}
 }

@@ -27,6 +27,7 @@ type world struct {
 	// window bounds what the Broker has in memory of what is stored.
 	window   int
 	policies Policies
+	quota    int          // of StoredPerUser
 	mu       sync.Mutex   // held by Deliver
 	offset   atomic.Int64 // of the wall clock, which timers read
 	back     bool         // it was set back
@@ -124,6 +125,9 @@ func newWorld(t *testing.T, seed uint64) *world {
 		}
 	}
 	w.window = w.r.IntN(8)
+	if w.r.IntN(2) == 0 {
+		w.quota = 1000 + w.r.IntN(storedChunk)
+	}
 	w.policies = w.somePolicies()
 	for i := range 4 {
 		w.clients = append(w.clients, &worldClient{owner: Owner{User: fmt.Sprint("u", i), Connection: fmt.Sprint("c", i)}})
@@ -140,7 +144,7 @@ func (w *world) begin() {
 func (w *world) now() int64 { return time.Now().Add(time.Duration(w.offset.Load())).UnixMilli() }
 
 func (w *world) open() {
-	o := Options{Policies: w.policies, window: w.window, Clock: func() time.Time { return time.Now().Add(time.Duration(w.offset.Load())) }}
+	o := Options{Policies: w.policies, Quotas: Quotas{StoredPerUser: w.quota}, window: w.window, Clock: func() time.Time { return time.Now().Add(time.Duration(w.offset.Load())) }}
 	if w.store != nil {
 		o.Store = w.store
 	}
@@ -150,8 +154,13 @@ func (w *world) open() {
 	}
 	w.consumers, w.order, w.notBefore = nil, make(map[string]int), make(map[spot]int64)
 	for _, c := range w.clients {
-		*c = worldClient{owner: c.owner, p: w.b.NewPublisher()}
+		w.connect(c)
 	}
+}
+
+func (w *world) connect(c *worldClient) {
+	*c = worldClient{owner: c.owner, p: w.b.NewPublisher()}
+	c.p.ActFor(c.owner.User)
 }
 
 func (w *world) somePolicies() Policies {
@@ -300,6 +309,9 @@ func (w *world) check() {
 	time.Sleep(time.Millisecond) // in a bubble: what is to be done at once is done
 	synctest.Wait()
 	checkQueues(w.t, w.b)
+	if w.store != nil {
+		checkStored(w.t, w.b, &w.store.Memory)
+	}
 	found := w.look()
 	w.checkGone(found)
 	w.checkCome(found)

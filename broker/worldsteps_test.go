@@ -213,7 +213,8 @@ func (w *world) offer(c *worldClient, bodies []string, f func(done func(error)) 
 		if err == nil {
 			return
 		}
-		if !errors.Is(err, ErrQueueFull) && !errors.Is(err, ErrTooLarge) {
+		stored := (*StoredError)(nil)
+		if !errors.Is(err, ErrQueueFull) && !errors.Is(err, ErrTooLarge) && !errors.As(err, &stored) {
 			w.note("FAULT: %v", err)
 			w.t.Error("the error is none of those expected")
 		}
@@ -262,7 +263,7 @@ func (w *world) subscribe(c *worldClient) {
 		return
 	}
 	s := &worldSub{w: w, ack: AckMode(w.r.IntN(3)), room: w.newRoom()}
-	o := SubscribeOptions{Ack: s.ack, Prefetch: 1 + w.r.IntN(10), Sink: s}
+	o := SubscribeOptions{Ack: s.ack, Prefetch: 1 + w.r.IntN(10), Sink: s, User: c.owner.User}
 	text := append(worldQueues, worldDead, "/topic/a", "/topic/b", "/topic/**")[w.r.IntN(7)]
 	o.Destination = readDestination(w.t, text, c.owner)
 	if s.queue = o.Destination.Key(); o.Destination.Kind == Topic {
@@ -478,7 +479,7 @@ func (w *world) disconnect(c *worldClient) {
 	for len(c.subs) > 0 {
 		w.unsubscribe(c, 0)
 	}
-	*c = worldClient{owner: c.owner, p: w.b.NewPublisher()}
+	w.connect(c)
 }
 
 func (w *world) reload() {

@@ -126,6 +126,7 @@ type Limits struct {
 	DurableSubscriptionsPerUser int
 	TemporaryQueues             int
 	TemporaryQueuesPerUser      int
+	StoredBytesPerUser          int
 	OutboundBytesPerConnection  int
 	Memory                      Share  // of the process; at least 32MiB
 	MemoryPerConnection         int    // if it is less than one of the others, the largest of them counts

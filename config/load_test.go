@@ -54,6 +54,7 @@ func defaults() *Config {
 			QueuesPerUser:                 100_000,
 			DurableSubscriptions:          1_000_000,
 			DurableSubscriptionsPerUser:   10_000,
+			StoredBytesPerUser:            1 << 40,
 			TemporaryQueues:               1_000_000,
 			TemporaryQueuesPerUser:        100_000,
 			SendRatePerConnection:         Rate{Per: time.Second},

@@ -6,9 +6,13 @@ import (
 	"hoofbeat/broker"
 )
 
-// quotaFault is how a client is told of a queue that would be beyond a quota;
-// nil if err is something else.
+// quotaFault is how a client is told of a queue, or of a message in one, that
+// would be beyond a quota; nil if err is something else.
 func quotaFault(name string, err error) *Fault {
+	if e := (*broker.StoredError)(nil); errors.As(err, &e) {
+		return fault(QuotaExceeded, "The user who made %s has as much on disk as a user may have (limits.stored_bytes_per_user: %d bytes), "+
+			"so the queue takes no message. Consume what the user's queues and durable subscriptions hold, or ask the operator to raise the limit.", e.Queue, e.Limit)
+	}
 	e := (*broker.QuotaError)(nil)
 	if !errors.As(err, &e) {
 		return nil

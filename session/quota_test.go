@@ -1,7 +1,9 @@
 package session_test
 
 import (
+	"strings"
 	"testing"
+	"testing/synctest"
 
 	"hoofbeat/broker"
 )
@@ -45,6 +47,52 @@ func TestQuotaExceeded(t *testing.T) {
 				c.WantError("quota-exceeded", tc.receipt, tc.words...)
 				c.WantClosed()
 				w.wantDepth("/queue/a", 1, 0)
+			})
+		})
+	}
+}
+
+// What an owner has on disk is bounded, whoever sends. The topic of a durable
+// subscription goes on.
+func TestStoredBytesExceeded(t *testing.T) {
+	for name, tc := range map[string]struct {
+		frames [][]string
+		words  []string
+	}{
+		"SEND": {[][]string{{"SEND", "destination:/queue/a", "receipt:r", "long:" + strings.Repeat("x", 5000)}}, nil},
+		"COMMIT": {[][]string{
+			{"BEGIN", "transaction:t"},
+			{"SEND", "destination:/queue/b", "transaction:t"},
+			{"SEND", "destination:/queue/a", "transaction:t", "long:" + strings.Repeat("x", 5000)},
+			{"COMMIT", "transaction:t", "receipt:r"},
+		}, []string{"Nothing of the transaction"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				policies := broker.Policies{Default: broker.Policy{Durable: true}}
+				w := newWorld(t, broker.Options{Store: &broker.Memory{}, Policies: policies, Quotas: broker.Quotas{StoredPerUser: 122_000}})
+				defer w.end()
+				w.durables = append(w.durables, broker.DurableSubscription("anonymous", "", "1"))
+				c := w.connect()
+				c.Send("SUBSCRIBE", "id:1", "destination:/topic/a", "durable:true", "ack:client", "receipt:s")
+				c.WantReceipt("s")
+				for range 2 { // the account hears of it in steps of 64 KiB
+					c.Send("SEND", "destination:/queue/a", "long:"+strings.Repeat("x", 60_000), "receipt:q")
+					c.WantReceipt("q")
+				}
+				c.Send("SEND", "destination:/queue/a", "persistent:false", "receipt:p")
+				c.WantReceipt("p")
+				c.Send("SEND", "destination:/topic/a", "long:"+strings.Repeat("x", 5000), "receipt:t")
+				c.WantReceipt("t")
+				if n := w.broker.Stats().DroppedFor(broker.DropQuota); n != 1 {
+					t.Errorf("%d messages were missed by a durable subscription, want 1", n)
+				}
+				for _, f := range tc.frames {
+					c.Send(f[0], f[1:]...)
+				}
+				c.WantError("quota-exceeded", "r", append(tc.words, "limits.stored_bytes_per_user", "/queue/a")...)
+				c.WantClosed()
+				w.wantDepth("/queue/a", 3, 0)
 			})
 		})
 	}

@@ -79,6 +79,7 @@ func quotas(c *config.Config) broker.Quotas {
 		Queues: l.Queues, QueuesPerUser: l.QueuesPerUser,
 		Subscriptions: l.DurableSubscriptions, SubscriptionsPerUser: l.DurableSubscriptionsPerUser,
 		TempQueues: l.TemporaryQueues, TempQueuesPerUser: l.TemporaryQueuesPerUser,
+		StoredPerUser: l.StoredBytesPerUser,
 	}
 }
 
