@@ -61,7 +61,10 @@ func TestManyCostLittle(t *testing.T) {
 					if r.count() <= i {
 						synctest.Wait()
 					}
-					x.must(p.sub.Ack(r.got[i].tag, nil))
+					r.mu.Lock() // a page may be delivered now
+					tag := r.got[i].tag
+					r.mu.Unlock()
+					x.must(p.sub.Ack(tag, nil))
 				}
 				x.wantSteps("/queue/q", 3*count)
 			})
