@@ -215,8 +215,8 @@ func TestDeleteWhileMoving(t *testing.T) {
 				t.Errorf("%d moved, want %d", n, want)
 			}
 			q.mu.Lock()
-			if q.count != 0 || q.size < 0 || q.taken != 0 {
-				t.Errorf("the queue that is gone counts %d messages, %d taken", q.count, q.taken)
+			if q.count != 0 || q.size < 0 || q.taken != 0 || q.stored != 0 || q.told != 0 {
+				t.Errorf("the queue that is gone counts %d messages, %d taken, %d bytes stored", q.count, q.taken, q.stored)
 			}
 			q.mu.Unlock()
 			synctest.Wait()

@@ -256,6 +256,50 @@ func TestStoredQuotaDurable(t *testing.T) {
 	}
 }
 
+// The only durable subscription of a topic is another way through the code.
+func TestStoredQuotaOneSubscription(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, body, size := storedTester(t, &Memory{}, nil)
+		d := DurableSubscription("u", "", "s")
+		x.must(x.b.MakeDurable(d, readDestination(t, "/topic/t", alice), nil))
+		for range 5 {
+			x.must(x.try(x.message("/topic/t", body)))
+		}
+		m := x.message("/topic/t", body)
+		m.transient = true // it is not stored
+		x.must(x.try(m))
+		if depth, _ := x.b.Depth(d); depth.Ready != 4 {
+			t.Errorf("it has %d messages, want 4", depth.Ready)
+		}
+		if n := x.b.Stats().DroppedFor(DropQuota); n != 2 {
+			t.Errorf("%d were missed, want 2", n)
+		}
+		x.wantStored("u", 3*size)
+		x.must(x.b.DeleteDurable(d, nil))
+		x.wantStored("u", 0)
+	})
+}
+
+// What is missing from the Store is not charged any more.
+func TestStoredMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &Memory{}
+		x, body, size := storedTester(t, store, nil)
+		for range 3 {
+			x.must(x.try(x.message("/queue/1", body)))
+		}
+		q := x.b.queues.lookup(readDestination(t, "/queue/1", alice).Key())
+		store.Apply(Batch{{Kind: Delete, Queue: q.id, At: Position{Lane: LaneOf(DefaultPriority), Seq: 2}}}, nil)
+		p := x.subscribe("/queue/1", AckClientIndividual, 9)
+		synctest.Wait()
+		if n := x.b.Stats().DroppedFor(DropMissing); n != 1 {
+			t.Fatalf("%d are missing, want 1", n)
+		}
+		x.wantStored("alice", 2*size)
+		p.sub.Unsubscribe()
+	})
+}
+
 // One owner of many subscriptions is charged for each, and gets as many as fit.
 func TestStoredQuotaFanOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
