@@ -74,7 +74,7 @@ describe('.NET, ClientWebSocket', { skip: noMono, concurrency: 6 }, () => {
   });
 
   const faults = {
-    'unknown destination': { config: other({ prefixes: { queue: ['/jobs/'] } }), word: 'unknown-destination' },
+    'unknown destination': { config: other({ prefixes: { queue: ['/jobs/'] }, acl: [{ ...everybody[0], destinations: ['/jobs/**', '/topic/**'] }] }), word: 'unknown-destination' },
     'refused subscription': { config: other({ acl: [{ ...everybody[0], allow: ['send'] }] }), word: 'access-denied' },
     'too large a message': { config: other({ limits: { ...good.limits, frame_body_bytes: '10B' } }), word: 'frame-too-large' },
   };
@@ -92,7 +92,7 @@ describe('.NET, ClientWebSocket', { skip: noMono, concurrency: 6 }, () => {
   test('an expired token: it says so, and tries again', async (t) => {
     const b = await broker(t);
     const program = await run(t, b, { TOKEN: await token('ada', { exp: inSeconds(-60) }) });
-    const says = 'authentication-failed: The credentials were not accepted.';
+    const says = 'authentication-failed: The credentials were not accepted: the token has expired.';
     assert.equal(await program.complaints.next(), says);
     assert.equal(await program.complaints.next(soon), says);
   });
