@@ -476,6 +476,7 @@ export class Stream {
   frames = new Inbox('a frame', () => ` (over TCP from ${this.#local}: ${this.#end}, ${this.#data.length} bytes of a frame are there)`);
   heartBeats = 0;
   #data = Buffer.alloc(0);
+  #behindFrame = false; // the line end that follows each frame has not come yet
   #local;
   #end = 'open';
 
@@ -505,7 +506,8 @@ export class Stream {
     this.#data = Buffer.concat([this.#data, d]);
     for (;;) {
       while (this.#data[0] === 10) {
-        this.heartBeats++;
+        this.heartBeats += this.#behindFrame ? 0 : 1;
+        this.#behindFrame = false;
         this.#data = this.#data.subarray(1);
       }
       const head = this.#data.indexOf('\n\n');
@@ -516,6 +518,7 @@ export class Stream {
       }
       this.frames.put(parseFrame(this.#data.subarray(0, end + 1)));
       this.#data = this.#data.subarray(end + 1);
+      this.#behindFrame = true;
     }
   }
 
