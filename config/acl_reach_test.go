@@ -111,3 +111,9 @@ func TestRuleWarnings(t *testing.T) {
 		}
 	}
 }
+
+// The longest prefix leaves room to look at rules.
+func TestRulesWithTheLongestPrefix(t *testing.T) {
+	prefix := "/" + strings.Repeat("a.", 15) + "b/"
+	trial{text: "auth: { anonymous: true }\nprefixes: { queue: [" + prefix + "] }\nacl: [ { allow: [send], destinations: [" + prefix + "**] } ]\n"}.mustLoad(t)
+}

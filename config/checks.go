@@ -178,6 +178,9 @@ func checkPrefix(prefix string) string {
 	if odd || len(prefix) < 3 || prefix[0] != '/' || prefix[len(prefix)-1] != '/' || strings.Contains(prefix, "//") {
 		return "expected a prefix that begins and ends with '/', without wildcards, such as /topic/"
 	}
+	if strings.Count(prefix, "/")+strings.Count(prefix, ".")-1 > maxPrefixSegments {
+		return fmt.Sprintf("expected at most %d segments", maxPrefixSegments)
+	}
 	for _, reserved := range reservedPrefixes() {
 		if destination.Nested(prefix, reserved) {
 			return fmt.Sprintf("expected another prefix, as %s has a meaning of its own", reserved)
@@ -185,6 +188,10 @@ func checkPrefix(prefix string) string {
 	}
 	return ""
 }
+
+// maxPrefixSegments leaves room for the longest name behind a prefix where
+// destinations are compared with rules.
+const maxPrefixSegments = 16
 
 func reservedPrefixes() []string {
 	return []string{destination.UserPrefix, destination.TempPrefix, destination.ReplyPrefix, "/hoofbeat/"}

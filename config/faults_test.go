@@ -89,6 +89,7 @@ func TestValueFaults(t *testing.T) {
 		{"prefixes.topic", "[/a//b/]", `"/a//b/"`, prefix},
 		{"prefixes.topic", `["/a,b/"]`, `"/a,b/"`, prefix},
 		{"prefixes.topic", `["/a.*/"]`, `"/a.*/"`, prefix},
+		{"prefixes.topic", "[/" + strings.Repeat("a.", 16) + "b/]", `"/` + strings.Repeat("a.", 16) + `b/"`, "expected at most 16 segments"},
 		{"prefixes.queue", "[/user/]", `"/user/"`, "expected another prefix, as /user/ has a meaning of its own"},
 		{"prefixes.queue", "[/temp-queue/a/]", `"/temp-queue/a/"`, "expected another prefix, as /temp-queue/ has a meaning of its own"},
 		{"listen.admin.address", "15680", "15680", "expected a string"},
