@@ -221,6 +221,35 @@ func TestWatchPatience(t *testing.T) {
 	})
 }
 
+// That one was ended the last time shortens nobody's patience the next time.
+func TestWatchPatienceAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := New(100 << 20)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go b.Watch(ctx)
+		first, second, third := open(b, 0), open(b, 0), open(b, 0)
+		first.account.Add(90 << 20)
+		time.Sleep(Patience + time.Second)
+		synctest.Wait()
+		if first.ended.Load() != 1 {
+			t.Fatal("the first was not ended")
+		}
+		second.account.Add(45 << 20)
+		third.account.Add(44 << 20)
+		time.Sleep(Patience - time.Second)
+		synctest.Wait()
+		if second.ended.Load()+third.ended.Load() > 0 {
+			t.Error("somebody was ended at once")
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if second.ended.Load() != 1 || third.ended.Load() != 0 {
+			t.Errorf("ended: %d, %d", second.ended.Load(), third.ended.Load())
+		}
+	})
+}
+
 // What users have sent ends no connection that holds little.
 func TestWatchSparesSmall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

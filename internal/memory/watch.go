@@ -33,6 +33,7 @@ func (b *Budget) endLargest(ctx context.Context) {
 	relief := b.Relief()
 	wait := time.NewTimer(Patience)
 	defer wait.Stop()
+	var gone <-chan struct{} // of b.gone, once one was ended
 	for b.near.Load() {
 		select {
 		case <-ctx.Done():
@@ -40,9 +41,14 @@ func (b *Budget) endLargest(ctx context.Context) {
 		case <-relief:
 			return // which Watch is told as well
 		case <-wait.C:
+			select {
+			case <-b.gone: // one that was ended the last time
+			default:
+			}
 			b.endOne()
+			gone = b.gone
 			wait.Reset(slowEnd)
-		case <-b.gone:
+		case <-gone:
 			if b.near.Load() {
 				b.endOne()
 				wait.Reset(slowEnd)
