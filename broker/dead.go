@@ -123,7 +123,7 @@ func (q *queue) moveIn(m *Message, e *entry, from QueueID) {
 		q.append(m, State{})
 		return
 	}
-	q.fit(2*m.Size() + 4*opSize) // the half of a message at most is deletions of others
+	q.fit(2*m.Size() + 4*opSize) // deletions of others take less than a message
 	q.do(e.deletion(from))
 	out, whole := q.out, q.out.whole
 	out.whole = true

@@ -119,6 +119,7 @@ func (e *encoder) settleBody(id uint64, b *sharedBody) error {
 		return nil
 	case b.count <= 0:
 		e.s.reclaimer.bodies = true
+		e.s.reclaimer.dead++ // more than that, but it is not known here
 		if err := e.batch.SingleDelete(appendSharedKey(e.key[:0], prefixBody, id), nil); err != nil {
 			return err
 		}

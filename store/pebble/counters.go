@@ -115,6 +115,14 @@ func (q *queue) empty() bool {
 	return true
 }
 
+// size is the bytes of the messages that it holds.
+func (q *queue) size() (n int) {
+	for i := range q.lanes {
+		n += q.lanes[i].size
+	}
+	return n
+}
+
 func (q *queue) stored() broker.StoredQueue {
 	s := broker.StoredQueue{ID: q.id, Meta: q.meta, LastSeq: q.lastSeq}
 	for _, l := range q.lanes {

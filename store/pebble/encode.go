@@ -144,6 +144,7 @@ func (e *encoder) drop(q *queue) error {
 			return err
 		}
 	case !q.empty():
+		e.s.reclaimer.dead += int64(q.size())
 		from, to := queueSpan(q.id)
 		if err := e.batch.DeleteRange(from, to, nil); err != nil {
 			return err
