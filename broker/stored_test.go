@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -376,4 +377,36 @@ func TestStoredAccounts(t *testing.T) {
 			y.b.Close()
 		}
 	})
+}
+
+// Several goroutines that send for one user stay within what the quota says it is
+// exact to, and the account is that of the queues then.
+func TestStoredConcurrent(t *testing.T) {
+	const queues, most = 6, 2 << 20
+	x := newTesterWith(t, Options{Store: &Memory{}, Policies: durably, Quotas: Quotas{StoredPerUser: most}})
+	body := strings.Repeat("x", 10_000)
+	size := x.message("/queue/0", body).Size()
+	var all sync.WaitGroup
+	for i := range queues {
+		text := fmt.Sprint("/queue/", i)
+		all.Go(func() {
+			p := x.b.NewPublisher()
+			p.ActFor("alice")
+			for range 2 * most / queues / size {
+				p.Send(x.message(text, body), nil)
+			}
+		})
+	}
+	all.Wait()
+	stored := 0
+	for _, q := range x.b.Queues() {
+		stored += q.Bytes
+	}
+	if exact := queues * (storedChunk + size); stored < most-exact || stored > most+exact {
+		t.Errorf("%d bytes are stored, and the quota is %d", stored, most)
+	}
+	x.wantStored("alice", stored)
+	if n := x.b.Stats().Refused.Load(); n == 0 {
+		t.Error("nothing was refused")
+	}
 }
