@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"hoofbeat/destination"
 )
 
 // expiryWarnings names the prefixes of topics whose durable subscriptions may
@@ -14,7 +16,7 @@ func (c *Config) expiryWarnings() []string {
 	}
 	var all []string
 	for _, prefix := range c.Prefixes.Topic {
-		if c.maySubscribe(prefix) && !c.allExpire(prefix) {
+		if slices.ContainsFunc(c.subscribable(prefix), func(w *destination.Word) bool { return !c.allExpire(w) }) {
 			all = append(all, fmt.Sprintf("durable subscriptions to %s** are kept for ever when nobody comes back to them, with their messages: "+
 				"destinations[].subscription_expiry ends them", prefix))
 		}
@@ -22,27 +24,45 @@ func (c *Config) expiryWarnings() []string {
 	return all
 }
 
-// maySubscribe tells whether somebody may subscribe to a topic of a prefix.
-func (c *Config) maySubscribe(prefix string) bool {
+// subscribable are the topics of a prefix that somebody may subscribe to.
+func (c *Config) subscribable(prefix string) []*destination.Word {
+	whole := space{prefix: prefix, least: 1}.word()
 	if len(c.ACL) == 0 {
-		return c.Auth.Anonymous && !c.Auth.CanAuthenticate()
+		if c.Auth.Anonymous && !c.Auth.CanAuthenticate() {
+			return []*destination.Word{whole}
+		}
+		return nil
 	}
-	return slices.ContainsFunc(c.ACL, func(r Rule) bool {
-		return slices.Contains(r.Allow, "subscribe") && slices.ContainsFunc(r.Destinations, func(d string) bool {
-			return strings.HasPrefix(d, prefix) || strings.HasPrefix(d, "/*")
-		})
-	})
+	var all []*destination.Word
+	for _, r := range c.ACL {
+		if !slices.Contains(r.Allow, "subscribe") {
+			continue
+		}
+		for _, d := range r.Destinations {
+			p, err := destination.ParseRule(d)
+			if err != nil || !p.Overlaps(whole) {
+				continue
+			}
+			w, err := p.Word()
+			if err != nil || !strings.HasPrefix(d, prefix) {
+				w = whole // it begins with a wildcard, and is about more than topics
+			}
+			all = append(all, w)
+		}
+	}
+	return all
 }
 
-// allExpire tells whether a policy with an expiry counts for each topic of a
-// prefix.
-func (c *Config) allExpire(prefix string) bool {
+// allExpire tells whether one policy with an expiry counts for each of the
+// topics.
+func (c *Config) allExpire(topics *destination.Word) bool {
 	for _, p := range c.Destinations {
+		match, err := destination.ParsePolicy(p.Match)
 		switch {
-		case !hasPrefix(p.Match, []string{prefix}):
+		case err != nil || !match.Overlaps(topics):
 		case p.SubscriptionExpiry == 0:
 			return false
-		case slices.Contains([]string{prefix + "**", prefix + "#", prefix + ">"}, p.Match):
+		case match.Covers(topics):
 			return true
 		}
 	}

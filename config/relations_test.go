@@ -159,6 +159,11 @@ func TestWarnings(t *testing.T) {
 		{open + "destinations: [{ match: '/topic/**', subscription_expiry: 720h }]", []string{all}},
 		{open + "destinations: [{ match: /topic/a, durable: true }, { match: '/topic/**', subscription_expiry: 720h }]", []string{all, stay}},
 		{open + "destinations: [{ match: /topic/a, subscription_expiry: 1h }]", []string{all, stay}},
+		{open + "acl: [{ allow: [subscribe], destinations: ['/topic/a.**', '/topic/b.{user}'] }]\n" +
+			"destinations: [{ match: /topic/c }, { match: '/topic/a.**', subscription_expiry: 1h }, { match: '/topic/b.*', subscription_expiry: 1h }]", nil},
+		{open + "acl: [{ allow: [subscribe], destinations: ['/topic/a.**'] }]\n" +
+			"destinations: [{ match: /topic/a.b }, { match: '/topic/a.**', subscription_expiry: 1h }]", []string{stay}},
+		{open + "acl: [{ allow: [subscribe], destinations: ['/**'] }]\ndestinations: [{ match: '/topic/**', subscription_expiry: 1h }]", nil},
 		{open + rules, nil},
 		{"auth: { anonymous: true, " + users + " }", []string{empty}},
 		{"auth: { jwt: { jwks_url: 'https://a/b', required_claims: [exp] } }", []string{empty}},
