@@ -143,6 +143,13 @@ type committer struct {
 	elider  elider
 	ops     int           // steps of the last batch
 	refused map[int]error // by application
+	untold  []refusal     // of the last batch
+}
+
+// A refusal is of all further changes of a queue.
+type refusal struct {
+	queue broker.QueueID
+	why   error
 }
 
 // commit writes n applications of a group, from the one at first on.
@@ -154,6 +161,7 @@ func (c *committer) commit(g *group, first, n int) error {
 	if err := c.encode(g, first, n); err != nil {
 		return err
 	}
+	c.tellRefusals() // before what was refused is reported
 	b := c.encoder.batch
 	s.space.written += int64(b.Len())
 	err := s.write(b, func() {
@@ -218,7 +226,7 @@ func (c *committer) refuse(i int, ops []broker.Op, err error) {
 	for _, op := range ops {
 		if op.Kind != 0 && s.refused[op.Queue] == nil {
 			s.refused = with(s.refused, op.Queue, err)
-			s.tellRefusal(op.Queue, err)
+			c.untold = append(c.untold, refusal{op.Queue, err})
 		}
 	}
 }
@@ -231,12 +239,20 @@ func with[K comparable, V any](m map[K]V, k K, v V) map[K]V {
 	return m
 }
 
-func (s *Store) tellRefusal(id broker.QueueID, why error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if f := s.refusal; f != nil {
-		s.tell(func(err error) { f(id, err) }, why)
+// tellRefusals has the broker told which queues are refused from now on. Nothing
+// is locked.
+func (c *committer) tellRefusals() {
+	if len(c.untold) == 0 {
+		return
 	}
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if f := c.s.refusal; f != nil {
+		for _, r := range c.untold {
+			c.s.tell(func(err error) { f(r.queue, err) }, r.why)
+		}
+	}
+	c.untold = nil
 }
 
 // write commits a batch, and calls visible when it can be read, which is
