@@ -41,11 +41,12 @@ func (s *Session) ack(f frames.Inbound) error {
 
 // ackID reads which delivery an ACK or NACK names: STOMP 1.2 has the MESSAGE's
 // ack header in id, earlier versions have its message-id. Some clients write id
-// in all versions.
+// in all versions. Spring's StompSession.acknowledge(headers, ...) sends the
+// headers of the MESSAGE back as they are, the ack header among them.
 func (s *Session) ackID(f frames.Inbound) (string, error) {
 	names := [...]string{frame.MessageId, frame.Id}
 	if s.version == frames.V12 {
-		names[0] = frame.Id
+		names = [...]string{frame.Id, frame.Ack}
 	}
 	for _, name := range names {
 		if id := f.Header.Get(name); id != "" {

@@ -242,3 +242,20 @@ func TestMessageIDs(t *testing.T) {
 		}
 	})
 }
+
+// TestAckWithHeadersOfMessage acknowledges as Spring's StompSession does: it sends
+// the MESSAGE's headers back.
+func TestAckWithHeadersOfMessage(t *testing.T) {
+	converse(t, func(t *testing.T, w *world) {
+		c := w.connect()
+		fill(c, 2)
+		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client-individual")
+		for i, f := range take(t, c, "0", "1") {
+			receipt := "r" + strconv.Itoa(i)
+			c.Send("ACK", "destination:/queue/a", "subscription:1", "message-id:"+f.Get("message-id"), "ack:"+f.Get("ack"), "receipt:"+receipt)
+			c.AwaitReceipt(receipt)
+		}
+		c.Send("UNSUBSCRIBE", "id:1")
+		w.wantDepth("/queue/a", 0, 0)
+	})
+}
