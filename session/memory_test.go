@@ -417,7 +417,7 @@ func TestMemoryOfProcess(t *testing.T) {
 		}
 		news()
 		w.counted("")
-		pass(30 * time.Second)
+		pass(2 * time.Minute) // 10 s for each of those that hold too much
 		news()
 		s := w.options.Memory.Stats()
 		if closed := w.options.Counters.Totals().Closed["out-of-memory-budget"]; s.Near || closed == 0 || s.Ended != closed {
