@@ -66,7 +66,7 @@ else
 fi
 
 echo '== go test, with the race detector'
-mapfile -t packages < <(go list ./... | grep -vE '/internal/(durable|deploy|soak)$')
+mapfile -t packages < <(go list ./... | grep -vE '/internal/(attack|durable|deploy|soak)$')
 go test -race -count=1 "${packages[@]}"
 
 echo '== random operations on the broker, with new seeds'
@@ -102,6 +102,9 @@ beside 'go test, with the race detector, on one processor' env GOMAXPROCS=1 go t
 
 echo '== the program on a disk: killed, full, with backlogs'
 go test -count=1 ./internal/durable
+
+echo '== the program under attack'
+go test -count=1 ./internal/attack
 
 echo '== releases, packages, images, manifests'
 go test -count=1 ./internal/deploy

@@ -153,6 +153,10 @@ var table = []rule{
 		reason: "tests only, of the program as an operator starts it",
 	},
 	{
+		pkg:    "internal/attack",
+		reason: "tests only, of the program under attack by its clients",
+	},
+	{
 		pkg:    "internal/dialects",
 		reason: "tests only, of what clients send and can read",
 	},
