@@ -2,6 +2,7 @@ package session
 
 import (
 	"crypto/rand"
+	"math/bits"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -64,16 +65,26 @@ func (s *Session) parseMessageID(id string) (session string, number, tag uint64,
 }
 
 // parseNumber reads a number as strconv.FormatUint writes it in base 36; there
-// is no 0, and no other spelling.
+// is no 0, and no other spelling. Each ACK comes here, so the digits are looked
+// at once.
 func parseNumber(s string) (n uint64, ok bool) {
 	if s == "" || s[0] == '0' {
 		return 0, false
 	}
 	for i := range len(s) {
-		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+		digit := uint64(s[i])
+		switch {
+		case digit >= '0' && digit <= '9':
+			digit -= '0'
+		case digit >= 'a' && digit <= 'z':
+			digit -= 'a' - 10
+		default:
+			return 0, false
+		}
+		high, low := bits.Mul64(n, 36)
+		if n = low + digit; high != 0 || n < low {
 			return 0, false
 		}
 	}
-	n, err := strconv.ParseUint(s, 36, 64)
-	return n, err == nil
+	return n, true
 }
