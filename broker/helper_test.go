@@ -67,6 +67,13 @@ func (r *recorder) count() int {
 	return len(r.got)
 }
 
+// delivery is the ith delivery, for tests whose senders go on meanwhile.
+func (r *recorder) delivery(i int) delivered {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.got[i]
+}
+
 // A discard is a Sink that takes everything and remembers nothing.
 type discard struct{}
 

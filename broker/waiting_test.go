@@ -66,7 +66,7 @@ func TestBlockDoesNotSpin(t *testing.T) {
 		p := x.subscribe("/queue/q", AckClientIndividual, 1)
 		synctest.Wait()
 		for n := 0; large.taken+many.taken < 2 && n < 200; n++ {
-			x.must(p.sub.Ack(p.got[len(p.got)-1].tag, nil))
+			x.must(p.sub.Ack(p.delivery(p.count()-1).tag, nil))
 			synctest.Wait()
 		}
 		wg.Wait()
@@ -107,7 +107,7 @@ func TestBlockIsFair(t *testing.T) {
 		n := 0
 		synctest.Wait()
 		for ; large.taken == 0 && n < 500; n++ {
-			x.must(p.sub.Ack(p.got[len(p.got)-1].tag, nil))
+			x.must(p.sub.Ack(p.delivery(p.count()-1).tag, nil))
 			synctest.Wait()
 		}
 		if large.taken != 1 || n > 100 || large.tries > 3 {
@@ -204,7 +204,7 @@ func TestBlockOfSeveralQueues(t *testing.T) {
 			synctest.Wait()
 			for i, r := range readers {
 				for ; acked[i] < r.count(); acked[i]++ {
-					x.must(r.sub.Ack(r.got[acked[i]].tag, nil))
+					x.must(r.sub.Ack(r.delivery(acked[i]).tag, nil))
 					idle = 0
 				}
 			}
