@@ -60,7 +60,9 @@ class DirectExampleTest {
             ada.orders("while you were away");
             ada.peer.close();
             try (Program application = start(broker, "10m")) {
-                ada = new Customer(application, broker);
+                // The broker fetches keys at most so often; a page tries again as well.
+                ada = org.awaitility.Awaitility.await().atMost(java.time.Duration.ofSeconds(40)).ignoreExceptions()
+                        .until(() -> new Customer(application, broker), java.util.Objects::nonNull);
                 ada.accepted("while you were away");
             }
             ada.peer.close();
