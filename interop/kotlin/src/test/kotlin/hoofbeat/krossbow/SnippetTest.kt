@@ -123,6 +123,6 @@ class SnippetTest {
     @DisplayName("the snippet shows that its token has expired")
     fun expired() {
         val lines = run("SnippetKt", token(Duration.ofMinutes(-5)))
-        assertEquals("authentication-failed: The credentials were not accepted.", lines.next())
+        assertEquals("authentication-failed: The credentials were not accepted: the token has expired.", lines.next())
     }
 }
