@@ -11,21 +11,22 @@ import (
 
 	"hoofbeat/auth"
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/session"
 )
 
 // Queues are what the handler looks into and changes; a *broker.Broker.
 type Queues interface {
-	QueueNames() iter.Seq[broker.Destination]
+	QueueNames() iter.Seq[destination.Destination]
 	Sketches(heads bool) iter.Seq[broker.QueueSketch]
-	Queue(d broker.Destination) (broker.QueueInfo, bool)
-	Browse(ctx context.Context, d broker.Destination, skip, limit int) ([]broker.Browsed, error)
-	CreateQueue(ctx context.Context, d broker.Destination) error
-	Purge(ctx context.Context, d broker.Destination) (int, error)
-	Move(ctx context.Context, from, to broker.Destination, limit int) (int, error)
-	DeleteQueue(ctx context.Context, d broker.Destination) (int, error)
-	TopicNames() iter.Seq[broker.Destination]
-	Topic(d broker.Destination) (broker.TopicInfo, bool)
+	Queue(d destination.Destination) (broker.QueueInfo, bool)
+	Browse(ctx context.Context, d destination.Destination, skip, limit int) ([]broker.Browsed, error)
+	CreateQueue(ctx context.Context, d destination.Destination) error
+	Purge(ctx context.Context, d destination.Destination) (int, error)
+	Move(ctx context.Context, from, to destination.Destination, limit int) (int, error)
+	DeleteQueue(ctx context.Context, d destination.Destination) (int, error)
+	TopicNames() iter.Seq[destination.Destination]
+	Topic(d destination.Destination) (broker.TopicInfo, bool)
 	Policies() *broker.Policies
 	Stats() *broker.Stats
 }
@@ -67,7 +68,7 @@ type Access interface {
 type Options struct {
 	Queues Queues
 	// Namespace reads the names of queues.
-	Namespace broker.Namespace
+	Namespace destination.Namespace
 	// Connections are those that there are when it is called.
 	Connections func() iter.Seq[Connection]
 	Access      Access

@@ -10,15 +10,16 @@ import (
 	"time"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 )
 
 func TestList(t *testing.T) {
 	d := newDesk()
 	want(t, d.do(t, "GET", "/api/v1/queues", ""), 200, `{"queues":[],"total":0}`)
 	d.infos = []broker.QueueInfo{
-		{Destination: destination(t, "/queue/orders/new"), Durable: true, Depth: broker.Depth{Ready: 3, Unacked: 2, Delayed: 1},
+		{Destination: parsed(t, "/queue/orders/new"), Durable: true, Depth: broker.Depth{Ready: 3, Unacked: 2, Delayed: 1},
 			Flow: broker.Flow{Enqueued: 9, Delivered: 8, Redelivered: 7, Acked: 6}, Consumers: 4, Bytes: 500, Oldest: 1500, Policy: broker.Policy{MaxMessages: 5}},
-		{Destination: broker.DurableSubscription("a/b", "", "n%"), Topic: destination(t, "/topic/news.**"), Abandoned: 1000, Policy: broker.Policy{Durable: true}},
+		{Destination: destination.DurableSubscription("a/b", "", "n%"), Topic: parsed(t, "/topic/news.**"), Abandoned: 1000, Policy: broker.Policy{Durable: true}},
 	}
 	want(t, d.do(t, "GET", "/api/v1/queues", ""), 200, `{"queues":[`+
 		`{"name":"/queue/orders/new","durable":true,"ready":3,"unacked":2,"delayed":1,"consumers":4,"over_limits":true,"bytes":500,"totals":{"enqueued":9,"delivered":8,"redelivered":7,"acked":6},"oldest":"1970-01-01T00:00:01.5Z"},`+
@@ -32,12 +33,12 @@ func TestList(t *testing.T) {
 func TestShow(t *testing.T) {
 	d := newDesk()
 	d.infos = []broker.QueueInfo{{
-		Destination: destination(t, "/queue/orders.new"), Policy: broker.Policy{
+		Destination: parsed(t, "/queue/orders.new"), Policy: broker.Policy{
 			Durable: true, MaxDeliveries: 5, RedeliveryDelay: broker.Backoff{Initial: time.Second, Multiplier: 2, Max: time.Minute},
-			DeadLetter: destination(t, "/queue/dead"), TTL: time.Hour, MaxMessages: 7, Overflow: broker.BlockSender, Prefetch: 9,
+			DeadLetter: parsed(t, "/queue/dead"), TTL: time.Hour, MaxMessages: 7, Overflow: broker.BlockSender, Prefetch: 9,
 		},
 	}, {
-		Destination: broker.DurableSubscription("a/b", "c", ""), Policy: broker.Policy{MaxBytes: 5, SubscriptionExpiry: time.Hour, DurableSharing: true},
+		Destination: destination.DurableSubscription("a/b", "c", ""), Policy: broker.Policy{MaxBytes: 5, SubscriptionExpiry: time.Hour, DurableSharing: true},
 	}}
 	const rest = `"durable":false,"ready":0,"unacked":0,"delayed":0,"consumers":0,"bytes":0,"totals":{"enqueued":0,"delivered":0,"redelivered":0,"acked":0},"policy":`
 	shop := `{"name":"/queue/orders.new",` + rest + `{"durable":true,"max_deliveries":5,"redelivery_delay":"1s","redelivery_delay_multiplier":2,` +
@@ -51,9 +52,9 @@ func TestShow(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	s := &server{o: Options{Namespace: broker.Namespace{Queues: []string{"/queue/", "/jobs/"}, Topics: []string{"/topic/"}}}}
+	s := &server{o: Options{Namespace: destination.Namespace{Queues: []string{"/queue/", "/jobs/"}, Topics: []string{"/topic/"}}}}
 	for _, parts := range [][3]string{{"anna", "", "n"}, {"a/b", "c%2F", "../x"}, {"", "", ""}, {"é ", "?&#", "a\nb"}} {
-		d := broker.DurableSubscription(parts[0], parts[1], parts[2])
+		d := destination.DurableSubscription(parts[0], parts[1], parts[2])
 		if got, err := s.queueNamed(Name(d)); err != nil || got.Key() != d.Key() {
 			t.Errorf("%q: %q, %v", parts, Name(d), err)
 		}

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"hoofbeat/broker"
+	"hoofbeat/destination"
 )
 
 // Changed is the answer to a change: how many messages it was about.
@@ -44,7 +44,7 @@ func (s *server) create(c *call) error {
 	if err != nil {
 		return err
 	}
-	if d.Kind != broker.Queue {
+	if d.Kind != destination.Queue {
 		return badRequest("only a queue can be created; a durable subscription is made by its subscriber")
 	}
 	err = s.o.Queues.CreateQueue(c.r.Context(), d)
@@ -64,7 +64,7 @@ func (s *server) remove(c *call) error {
 }
 
 // empty drops the messages of the queue that the request names.
-func (s *server) empty(c *call, what string, drop func(context.Context, broker.Destination) (int, error)) error {
+func (s *server) empty(c *call, what string, drop func(context.Context, destination.Destination) (int, error)) error {
 	var asked struct {
 		Name string `json:"name"`
 	}
@@ -92,7 +92,7 @@ func (s *server) move(c *call) error {
 	switch {
 	case err != nil:
 		return err
-	case to.Kind != broker.Queue:
+	case to.Kind != destination.Queue:
 		return badRequest("messages can be moved to a queue only; a durable subscription gets those of its topic")
 	case to.Key() == from.Key():
 		return badRequest("expected two queues")
@@ -129,9 +129,9 @@ func (s *server) backup(c *call) error {
 }
 
 // readQueue reads a request, and the name of a queue in it.
-func (s *server) readQueue(c *call, into any, name *string) (broker.Destination, error) {
+func (s *server) readQueue(c *call, into any, name *string) (destination.Destination, error) {
 	if err := read(c, into); err != nil {
-		return broker.Destination{}, err
+		return destination.Destination{}, err
 	}
 	return s.queueNamed(*name)
 }

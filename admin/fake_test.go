@@ -17,6 +17,7 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 )
 
@@ -27,15 +28,15 @@ type fake struct {
 	n        int
 	err      error
 	asked    []string
-	topics   []broker.Destination
+	topics   []destination.Destination
 	policies broker.Policies
 	stats    broker.Stats
 }
 
 func (f *fake) ask(format string, a ...any) { f.asked = append(f.asked, fmt.Sprintf(format, a...)) }
 
-func (f *fake) QueueNames() iter.Seq[broker.Destination] {
-	return func(yield func(broker.Destination) bool) {
+func (f *fake) QueueNames() iter.Seq[destination.Destination] {
+	return func(yield func(destination.Destination) bool) {
 		for _, q := range f.infos {
 			if !yield(q.Destination) {
 				return
@@ -54,20 +55,20 @@ func (f *fake) Sketches(bool) iter.Seq[broker.QueueSketch] {
 	}
 }
 
-func (f *fake) CreateQueue(_ context.Context, d broker.Destination) error {
+func (f *fake) CreateQueue(_ context.Context, d destination.Destination) error {
 	f.ask("create %s", d)
 	return f.err
 }
 
-func (f *fake) TopicNames() iter.Seq[broker.Destination] { return slices.Values(f.topics) }
-func (f *fake) Topic(broker.Destination) (broker.TopicInfo, bool) {
+func (f *fake) TopicNames() iter.Seq[destination.Destination] { return slices.Values(f.topics) }
+func (f *fake) Topic(destination.Destination) (broker.TopicInfo, bool) {
 	return broker.TopicInfo{Subscribers: f.n, TopicFlow: broker.TopicFlow{Messages: 7, Deliveries: 11}}, f.n > 0
 }
 
 func (f *fake) Policies() *broker.Policies { return &f.policies }
 func (f *fake) Stats() *broker.Stats       { return &f.stats }
 
-func (f *fake) Queue(d broker.Destination) (broker.QueueInfo, bool) {
+func (f *fake) Queue(d destination.Destination) (broker.QueueInfo, bool) {
 	for _, q := range f.infos {
 		if q.Destination.Key() == d.Key() {
 			return q, true
@@ -76,29 +77,29 @@ func (f *fake) Queue(d broker.Destination) (broker.QueueInfo, bool) {
 	return broker.QueueInfo{}, false
 }
 
-func (f *fake) Browse(_ context.Context, d broker.Destination, skip, limit int) ([]broker.Browsed, error) {
+func (f *fake) Browse(_ context.Context, d destination.Destination, skip, limit int) ([]broker.Browsed, error) {
 	f.ask("browse %s %d %d", d, skip, limit)
 	return f.messages[min(skip, len(f.messages)):min(skip+limit, len(f.messages))], f.err
 }
 
-func (f *fake) Purge(_ context.Context, d broker.Destination) (int, error) {
+func (f *fake) Purge(_ context.Context, d destination.Destination) (int, error) {
 	f.ask("purge %s", d)
 	return f.n, f.err
 }
 
-func (f *fake) Move(_ context.Context, from, to broker.Destination, limit int) (int, error) {
+func (f *fake) Move(_ context.Context, from, to destination.Destination, limit int) (int, error) {
 	f.ask("move %s %s %d", from, to, limit)
 	return f.n, f.err
 }
 
-func (f *fake) DeleteQueue(_ context.Context, d broker.Destination) (int, error) {
+func (f *fake) DeleteQueue(_ context.Context, d destination.Destination) (int, error) {
 	f.ask("delete %s", d)
 	return f.n, f.err
 }
 
-func destination(t *testing.T, text string) broker.Destination {
+func parsed(t *testing.T, text string) destination.Destination {
 	t.Helper()
-	d, err := broker.DefaultNamespace().ForSubscribe(text, broker.Owner{})
+	d, err := destination.DefaultNamespace().ForSubscribe(text, destination.Owner{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +110,7 @@ func message(t *testing.T, to, body string, headers ...string) *broker.Message {
 	t.Helper()
 	f := frames.Inbound{Frame: frame.New(frame.SEND, headers...)}
 	f.Body = []byte(body)
-	return broker.NewMessage(destination(t, to), f, broker.Properties{Priority: 7, Expires: 2000})
+	return broker.NewMessage(parsed(t, to), f, broker.Properties{Priority: 7, Expires: 2000})
 }
 
 // desk is a handler over a fake, with what it has logged.
@@ -128,7 +129,7 @@ func newDesk() *desk {
 		return a
 	}}
 	d.options = Options{
-		Queues: d.fake, LoopbackWithoutToken: true, Namespace: broker.DefaultNamespace(),
+		Queues: d.fake, LoopbackWithoutToken: true, Namespace: destination.DefaultNamespace(),
 		Log: slog.New(slog.NewTextHandler(&d.log, plain)), Audit: slog.New(slog.NewTextHandler(&d.audit, plain)),
 	}
 	return d
@@ -175,7 +176,7 @@ func serveOnce(h http.Handler, target string) int {
 }
 
 // plainMessage is one of a few bytes.
-func plainMessage(d broker.Destination) *broker.Message {
+func plainMessage(d destination.Destination) *broker.Message {
 	f := frames.Inbound{Frame: frame.New(frame.SEND)}
 	f.Body = []byte("x")
 	return broker.NewMessage(d, f, broker.Properties{Priority: 4})

@@ -4,7 +4,7 @@ import (
 	"net/url"
 	"strings"
 
-	"hoofbeat/broker"
+	"hoofbeat/destination"
 )
 
 // subscriptionPrefix begins the names of durable subscriptions:
@@ -13,8 +13,8 @@ import (
 const subscriptionPrefix = "/subscription/"
 
 // Name is what operators call a queue.
-func Name(d broker.Destination) string {
-	if d.Kind != broker.Durable {
+func Name(d destination.Destination) string {
+	if d.Kind != destination.Durable {
 		return d.String()
 	}
 	user, client, name := d.Subscriber()
@@ -23,40 +23,40 @@ func Name(d broker.Destination) string {
 
 // topicName is what operators call a topic, or a pattern of topics. That of a
 // user's own topic is what others SEND to.
-func topicName(d broker.Destination) string {
-	if d.Kind != broker.User {
+func topicName(d destination.Destination) string {
+	if d.Kind != destination.User {
 		return d.String()
 	}
 	user, rest := d.Owner()
-	return broker.UserPrefix + strings.ReplaceAll(user, "/", "%2F") + rest
+	return destination.UserPrefix + strings.ReplaceAll(user, "/", "%2F") + rest
 }
 
 // queueNamed is the inverse of Name.
-func (s *server) queueNamed(name string) (broker.Destination, error) {
+func (s *server) queueNamed(name string) (destination.Destination, error) {
 	if rest, ok := strings.CutPrefix(name, subscriptionPrefix); ok {
 		return subscription(rest)
 	}
-	d, err := s.o.Namespace.ForSend(name, broker.Owner{})
+	d, err := s.o.Namespace.ForSend(name, destination.Owner{})
 	if err != nil {
 		return d, badRequest("%v", err)
 	}
-	if d.Kind != broker.Queue {
+	if d.Kind != destination.Queue {
 		return d, badRequest("%q is not the name of a queue; those begin with %s or %s", name, strings.Join(s.o.Namespace.Queues, ", "), subscriptionPrefix)
 	}
 	return d, nil
 }
 
-func subscription(rest string) (broker.Destination, error) {
+func subscription(rest string) (destination.Destination, error) {
 	var parts [3]string
 	split := strings.Split(rest, "/")
 	if len(split) != len(parts) {
-		return broker.Destination{}, badRequest("expected %sUSER/CLIENT-ID/NAME, with a slash within them written as %%2F", subscriptionPrefix)
+		return destination.Destination{}, badRequest("expected %sUSER/CLIENT-ID/NAME, with a slash within them written as %%2F", subscriptionPrefix)
 	}
 	for i, p := range split {
 		var err error
 		if parts[i], err = url.PathUnescape(p); err != nil || strings.ContainsRune(parts[i], 0) {
-			return broker.Destination{}, badRequest("%q cannot be read as part of a name", p)
+			return destination.Destination{}, badRequest("%q cannot be read as part of a name", p)
 		}
 	}
-	return broker.DurableSubscription(parts[0], parts[1], parts[2]), nil
+	return destination.DurableSubscription(parts[0], parts[1], parts[2]), nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"hoofbeat/auth"
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/session"
 )
 
@@ -61,7 +62,7 @@ func TestPages(t *testing.T) {
 func TestCursors(t *testing.T) {
 	d := newDesk()
 	for i := range 5 {
-		d.infos = append(d.infos, broker.QueueInfo{Destination: destination(t, fmt.Sprintf("/queue/%d", i)), Depth: broker.Depth{Ready: i % 2}})
+		d.infos = append(d.infos, broker.QueueInfo{Destination: parsed(t, fmt.Sprintf("/queue/%d", i)), Depth: broker.Depth{Ready: i % 2}})
 	}
 	first := decode[QueueList](t, d.do(t, "GET", "/api/v1/queues?limit=2", ""))
 	if first.Total != 5 || len(first.Queues) != 2 || first.Next == "" {
@@ -87,7 +88,7 @@ func TestQueueOrders(t *testing.T) {
 	for i, q := range []broker.QueueInfo{
 		{Depth: broker.Depth{Ready: 5}, Oldest: 3000}, {Depth: broker.Depth{Ready: 9}}, {Depth: broker.Depth{Ready: 1}, Oldest: 1000}, {Depth: broker.Depth{Ready: 5}, Oldest: 2000},
 	} {
-		q.Destination = destination(t, fmt.Sprintf("/queue/%c", 'a'+i))
+		q.Destination = parsed(t, fmt.Sprintf("/queue/%c", 'a'+i))
 		d.infos = append(d.infos, q)
 	}
 	for query, order := range map[string]string{
@@ -138,7 +139,7 @@ func BenchmarkLists(b *testing.B) {
 	publisher := queues.NewPublisher()
 	connections := make([]Connection, many)
 	for i := range many {
-		d, err := broker.DefaultNamespace().ForSend(fmt.Sprintf("/queue/orders.%06d.new", i), broker.Owner{})
+		d, err := destination.DefaultNamespace().ForSend(fmt.Sprintf("/queue/orders.%06d.new", i), destination.Owner{})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -146,7 +147,7 @@ func BenchmarkLists(b *testing.B) {
 		connections[i] = &standIn{id: fmt.Sprintf("bcdf%05d", i), identity: &auth.Identity{User: fmt.Sprintf("user%d", i)}}
 	}
 	all := func() iter.Seq[Connection] { return slices.Values(connections) }
-	h := New(Options{Queues: queues, Connections: all, Namespace: broker.DefaultNamespace(), LoopbackWithoutToken: true})
+	h := New(Options{Queues: queues, Connections: all, Namespace: destination.DefaultNamespace(), LoopbackWithoutToken: true})
 	after := func(list, text string, number int64) string {
 		return "after=" + (&page{list: list}).format(place{number, text})
 	}

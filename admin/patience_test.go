@@ -13,7 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"hoofbeat/broker"
+	"hoofbeat/destination"
 )
 
 // slow is a broker that takes its time.
@@ -22,7 +22,7 @@ type slow struct {
 	takes time.Duration
 }
 
-func (s *slow) Purge(ctx context.Context, _ broker.Destination) (int, error) {
+func (s *slow) Purge(ctx context.Context, _ destination.Destination) (int, error) {
 	select {
 	case <-time.After(s.takes):
 		return 1, nil

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 )
 
 // A PolicyRule is a policy of the configuration. The first that matches counts.
@@ -72,7 +73,7 @@ func (s *server) policy(c *call) error {
 
 // governed is the destination that the policy of a queue, a topic or a durable
 // subscription goes by.
-func (s *server) governed(name string) (broker.Destination, error) {
+func (s *server) governed(name string) (destination.Destination, error) {
 	if strings.HasPrefix(name, subscriptionPrefix) {
 		d, err := s.queueNamed(name)
 		if err != nil {
@@ -84,11 +85,11 @@ func (s *server) governed(name string) (broker.Destination, error) {
 		}
 		return q.Topic, nil
 	}
-	d, err := s.o.Namespace.ForSend(name, broker.Owner{})
+	d, err := s.o.Namespace.ForSend(name, destination.Owner{})
 	if err != nil {
 		return d, badRequest("%v", err)
 	}
-	if d.Kind != broker.Queue && d.Kind != broker.Topic {
+	if d.Kind != destination.Queue && d.Kind != destination.Topic {
 		return d, badRequest("%q is the name of no topic and no queue, which policies are for", name)
 	}
 	return d, nil

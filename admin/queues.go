@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 )
 
 // A Queue is what operators see of a queue, or of a durable subscription.
@@ -86,7 +87,7 @@ func (s *server) queues(c *call) error {
 		return err
 	}
 	items, next, total := pick(&p, s.queuePlaces(given["q"], by, p.down, sort == "oldest"))
-	describeOne := func(d broker.Destination) (Queue, bool) {
+	describeOne := func(d destination.Destination) (Queue, bool) {
 		q, there := s.o.Queues.Queue(d)
 		return describe(q), there
 	}
@@ -96,10 +97,10 @@ func (s *server) queues(c *call) error {
 // queuePlaces gives all queues whose name has a text in it, with where they
 // stand in an order. One that needs no more than a name is not looked at; heads
 // says that the order needs to know when their heads came.
-func (s *server) queuePlaces(text string, by queueOrder, down, heads bool) iter.Seq2[place, broker.Destination] {
-	wanted := func(d broker.Destination) bool { return text == "" || strings.Contains(Name(d), text) }
+func (s *server) queuePlaces(text string, by queueOrder, down, heads bool) iter.Seq2[place, destination.Destination] {
+	wanted := func(d destination.Destination) bool { return text == "" || strings.Contains(Name(d), text) }
 	if by == nil {
-		return func(yield func(place, broker.Destination) bool) {
+		return func(yield func(place, destination.Destination) bool) {
 			for d := range s.o.Queues.QueueNames() {
 				if wanted(d) && !yield(place{text: d.Key()}, d) {
 					return
@@ -107,7 +108,7 @@ func (s *server) queuePlaces(text string, by queueOrder, down, heads bool) iter.
 			}
 		}
 	}
-	return func(yield func(place, broker.Destination) bool) {
+	return func(yield func(place, destination.Destination) bool) {
 		for q := range s.o.Queues.Sketches(heads) {
 			if wanted(q.Destination) && !yield(place{by(q, down), q.Destination.Key()}, q.Destination) {
 				return

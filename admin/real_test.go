@@ -15,6 +15,7 @@ import (
 
 	"hoofbeat/auth"
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
 	"hoofbeat/transport"
@@ -116,9 +117,9 @@ func newRealDesk(t *testing.T) *realDesk {
 	return d
 }
 
-func pattern(t *testing.T, text string) broker.Destination {
+func pattern(t *testing.T, text string) destination.Destination {
 	t.Helper()
-	d, err := broker.DefaultNamespace().ForPolicy(text)
+	d, err := destination.DefaultNamespace().ForPolicy(text)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,7 @@ package admin
 import (
 	"strings"
 
-	"hoofbeat/broker"
+	"hoofbeat/destination"
 )
 
 // A Topic is what somebody is subscribed to: a topic or a pattern, or
@@ -38,14 +38,14 @@ func (s *server) topics(c *call) error {
 		return err
 	}
 	q := given["q"]
-	items, next, total := pick(&p, func(yield func(place, broker.Destination) bool) {
+	items, next, total := pick(&p, func(yield func(place, destination.Destination) bool) {
 		for d := range s.o.Queues.TopicNames() {
 			if (q == "" || strings.Contains(topicName(d), q)) && !yield(place{text: d.Key()}, d) {
 				return
 			}
 		}
 	})
-	describe := func(d broker.Destination) (Topic, bool) {
+	describe := func(d destination.Destination) (Topic, bool) {
 		t, there := s.o.Queues.Topic(d)
 		return Topic{topicName(d), t.Subscribers, TopicTotals(t.TopicFlow)}, there
 	}

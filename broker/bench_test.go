@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 
 	"fmt"
@@ -90,7 +91,7 @@ func BenchmarkSendNewMessage(b *testing.B) {
 }
 
 func BenchmarkForSend(b *testing.B) {
-	n := DefaultNamespace()
+	n := destination.DefaultNamespace()
 	for _, text := range []string{"/topic/prices.eur", "/topic/prices/eur", "/user/bob/queue/inbox", "/temp-queue/r"} {
 		b.Run(text, func(b *testing.B) {
 			b.ReportAllocs()

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"hoofbeat/destination"
 	"hoofbeat/internal/memory"
 )
 
@@ -79,7 +80,9 @@ func (b *Broker) SetPolicies(p Policies) { b.queues.setPolicies(&p) }
 
 // Prefetch is how many messages a subscription to d that asks for no number
 // may have unacknowledged, by the policy; 0: the policy does not say.
-func (b *Broker) Prefetch(d Destination) int { return b.queues.policies.Load().For(d).Prefetch }
+func (b *Broker) Prefetch(d destination.Destination) int {
+	return b.queues.policies.Load().For(d).Prefetch
+}
 
 // Stats returns the broker's counters.
 func (b *Broker) Stats() *Stats { return &b.stats }
@@ -138,9 +141,9 @@ func (p *Publisher) Send(m *Message, done func(error)) (wait <-chan struct{}) {
 // send is Send, but for waiting.
 func (p *Publisher) send(m *Message, done func(error)) (full *queue) {
 	switch m.to.Kind {
-	case Topic, User:
+	case destination.Topic, destination.User:
 		return p.publish(m, done)
-	case TempQueue:
+	case destination.TempQueue:
 		p.tally.countSent(1)
 		p.broker.reply(m)
 		finished(done, nil)
@@ -177,7 +180,7 @@ func (p *Publisher) refuse(err error, done func(error)) {
 	finished(done, err)
 }
 
-func (p *Publisher) queueOf(d Destination) (q *queue, err error) {
+func (p *Publisher) queueOf(d destination.Destination) (q *queue, err error) {
 	if p.queue == nil || p.queue.dest.Key() != d.Key() {
 		if q, err = p.broker.queues.getFor(d, p.user); err != nil {
 			return nil, err
@@ -199,7 +202,7 @@ func (p *Publisher) publish(m *Message, done func(error)) (full *queue) {
 	return p.publishDurably(r, m, done)
 }
 
-func (p *Publisher) routeOf(d Destination) *route {
+func (p *Publisher) routeOf(d destination.Destination) *route {
 	if key := d.Key(); key != p.key || !p.broker.topics.current(p.route) {
 		p.key, p.route = key, p.broker.topics.resolve(d)
 	}
@@ -229,7 +232,7 @@ func (b *Broker) Subscribe(o SubscribeOptions) (*Subscription, error) {
 	switch {
 	case o.Durable.Kind != 0:
 		return s, b.attach(s, o)
-	case o.Destination.Kind == Topic || o.Destination.Kind == User:
+	case o.Destination.Kind == destination.Topic || o.Destination.Kind == destination.User:
 		if o.Ack != AckAuto {
 			b.consume(s, b.queues.makePassing(o.Destination, o.Backlog, o.Account), o)
 		}
@@ -262,16 +265,16 @@ func (b *Broker) consume(s *Subscription, q *queue, o SubscribeOptions) bool {
 // MakeTemporary makes the temporary queue of that name, which keeps at most
 // backlog bytes (0: any number), charged to a, and exists until [Broker.DropTemporary],
 // on a user's account. The error is a QuotaError.
-func (b *Broker) MakeTemporary(d Destination, user string, backlog int, a *memory.Account) error {
+func (b *Broker) MakeTemporary(d destination.Destination, user string, backlog int, a *memory.Account) error {
 	return b.queues.makeTemporary(d, user, backlog, a)
 }
 
 // DropTemporary removes a temporary queue with all that it holds.
-func (b *Broker) DropTemporary(d Destination) { b.queues.drop(d.Key()) }
+func (b *Broker) DropTemporary(d destination.Destination) { b.queues.drop(d.Key()) }
 
 // Depth tells how many messages a queue holds; ok is false if it does not
 // exist.
-func (b *Broker) Depth(d Destination) (depth Depth, ok bool) {
+func (b *Broker) Depth(d destination.Destination) (depth Depth, ok bool) {
 	if q := b.queues.lookup(d.Key()); q != nil {
 		return q.depth(), true
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hoofbeat/destination"
 )
 
 // checkQueues looks at the invariants of all queues, by walking their lists.
@@ -197,7 +199,7 @@ func TestDeleteWhileMoving(t *testing.T) {
 	for _, fits := range []int{0, 2} {
 		synctest.Test(t, func(t *testing.T) {
 			x := newTesterWith(t, Options{Store: &Memory{}, Policies: rules(t, map[string]Policy{"/queue/to": {Durable: true, MaxMessages: fits}})})
-			d := DurableSubscription("alice", "c", "n")
+			d := destination.DurableSubscription("alice", "c", "n")
 			x.must(x.b.MakeDurable(d, readDestination(t, "/topic/a", alice), nil))
 			x.send("/topic/a", "1 2 3 4 5")
 			synctest.Wait()

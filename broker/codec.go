@@ -37,7 +37,7 @@ var ErrRecord = errors.New("damaged record")
 
 // AppendMessage appends a message, with its state, as a Store of the queue
 // keeps it.
-func AppendMessage(dst []byte, m *Message, s State, queue Destination) []byte {
+func AppendMessage(dst []byte, m *Message, s State, queue destination.Destination) []byte {
 	at := len(dst)
 	var parts byte
 	dst = append(dst, 0)
@@ -76,7 +76,7 @@ func AppendMessage(dst []byte, m *Message, s State, queue Destination) []byte {
 
 // ParseMessage is the inverse of AppendMessage. What it returns shares no
 // memory with b.
-func ParseMessage(b []byte, queue Destination) (*Message, State, error) {
+func ParseMessage(b []byte, queue destination.Destination) (*Message, State, error) {
 	r := reader{rest: b}
 	parts := r.byte()
 	if parts&^messageParts != 0 {
@@ -144,7 +144,7 @@ func ParseReference(b []byte) (shared uint64, s State, err error) {
 
 // ParseShared makes a shared message of what AppendMessage wrote for no queue.
 func ParseShared(b []byte, shared uint64) (*Message, error) {
-	m, _, err := ParseMessage(b, Destination{})
+	m, _, err := ParseMessage(b, destination.Destination{})
 	if err != nil {
 		return nil, err
 	}
@@ -283,7 +283,7 @@ func (r *reader) text() string {
 	return s
 }
 
-func (r *reader) destination() Destination {
+func (r *reader) destination() destination.Destination {
 	d, rest, ok := destination.CutRecord(r.rest)
 	if !ok {
 		r.fail()

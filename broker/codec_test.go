@@ -8,15 +8,16 @@ import (
 	"testing"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 	"hoofbeat/internal/storetest"
 )
 
 // sampleMessages have each part of a record at least once.
-func sampleMessages(tb testing.TB) (queue broker.Destination, messages []*broker.Message) {
+func sampleMessages(tb testing.TB) (queue destination.Destination, messages []*broker.Message) {
 	tb.Helper()
 	queue = storetest.Queue(tb, "a/b")
-	user, err := broker.DefaultNamespace().ForSend("/user/x%2Fy/queue/z", broker.Owner{})
+	user, err := destination.DefaultNamespace().ForSend("/user/x%2Fy/queue/z", destination.Owner{})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -26,7 +27,7 @@ func sampleMessages(tb testing.TB) (queue broker.Destination, messages []*broker
 		storetest.Message(queue, "\x00\xff", "line", "one\ntwo\rthree", "a:b", `c:\d`),
 		storetest.Message(storetest.Queue(tb, "elsewhere"), "x"),
 		storetest.Message(user, "x", "\n", ":"),
-		storetest.Message(broker.DurableSubscription("u", "c", "n"), "x"),
+		storetest.Message(destination.DurableSubscription("u", "c", "n"), "x"),
 		storetest.MessageWith(queue, "x", broker.Properties{Priority: 0, Expires: math.MaxInt64, Due: 1, ReplyTo: "/queue/r"}),
 		storetest.MessageWith(queue, strings.Repeat("x", 1<<17), broker.Properties{Priority: broker.MaxPriority}, "h", strings.Repeat("y", 1000)),
 	}
@@ -71,7 +72,7 @@ func TestStateRecord(t *testing.T) {
 
 func sampleMetas(tb testing.TB) []broker.QueueMeta {
 	tb.Helper()
-	topic, err := broker.DefaultNamespace().ForSubscribe("/topic/a.*.#", broker.Owner{})
+	topic, err := destination.DefaultNamespace().ForSubscribe("/topic/a.*.#", destination.Owner{})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -79,7 +80,7 @@ func sampleMetas(tb testing.TB) []broker.QueueMeta {
 		{Destination: storetest.Queue(tb, "a")},
 		{Destination: storetest.Queue(tb, "a/b"), Abandoned: 1},
 		{Destination: storetest.Queue(tb, "a.b"), Kept: true, Expiring: true},
-		{Destination: broker.DurableSubscription("user", "client", "name"), Topic: topic, Abandoned: math.MaxInt64},
+		{Destination: destination.DurableSubscription("user", "client", "name"), Topic: topic, Abandoned: math.MaxInt64},
 	}
 }
 

@@ -1,6 +1,10 @@
 package broker
 
-import "fmt"
+import (
+	"fmt"
+
+	"hoofbeat/destination"
+)
 
 // A commitment is a COMMIT under way, with the queues that it changes locked.
 type commitment struct {
@@ -33,7 +37,7 @@ func (c *commitment) lock() {
 func (c *commitment) lockFound() bool {
 	for i, q := range c.locked {
 		q.mu.Lock()
-		if q.gone && q.dest.Kind == Queue {
+		if q.gone && q.dest.Kind == destination.Queue {
 			for _, q := range c.locked[:i+1] {
 				q.mu.Unlock()
 			}
@@ -44,20 +48,20 @@ func (c *commitment) lockFound() bool {
 }
 
 // find gathers the queues. get gives those with names.
-func (c *commitment) find(get func(d Destination, user string) (*queue, error)) {
+func (c *commitment) find(get func(d destination.Destination, user string) (*queue, error)) {
 	c.err = nil
 	c.targets, c.graves, c.locked = make([][]*queue, len(c.t.messages)), make(map[*queue]*queue), nil
 	now := c.qs.now()
 	for i, m := range c.t.messages {
 		switch m.to.Kind {
-		case Queue:
+		case destination.Queue:
 			q, err := get(m.to, c.t.publisher.user)
 			if err != nil {
 				c.err = err
 				continue
 			}
 			c.targets[i] = []*queue{q}
-		case Topic, User:
+		case destination.Topic, destination.User:
 			if c.targets[i] = c.t.publisher.routeOf(m.to).durable; len(c.targets[i]) > 1 {
 				c.qs.share(m)
 			}
@@ -81,7 +85,7 @@ func (c *commitment) find(get func(d Destination, user string) (*queue, error)) 
 }
 
 // deadLetters is where the dead of the queue go. Nothing is locked.
-func (q *queue) deadLetters() Destination {
+func (q *queue) deadLetters() destination.Destination {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.policy.DeadLetter

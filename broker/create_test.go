@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 )
 
 // A queue that was made stays while it is empty, and after a restart, until it
@@ -22,7 +23,7 @@ func TestCreateQueue(t *testing.T) {
 		return b
 	}
 	b := open()
-	d, err := broker.DefaultNamespace().ForSend("/queue/a", broker.Owner{})
+	d, err := destination.DefaultNamespace().ForSend("/queue/a", destination.Owner{})
 	if err != nil {
 		t.Fatal(err)
 	}

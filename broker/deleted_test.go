@@ -3,6 +3,8 @@ package broker
 import (
 	"sync"
 	"testing"
+
+	"hoofbeat/destination"
 )
 
 // A durable subscription that is made and deleted by several at a time is gone
@@ -14,7 +16,7 @@ func TestMadeWhileDeleted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	d, topic := DurableSubscription("alice", "c", "n"), readDestination(t, "/topic/a", alice)
+	d, topic := destination.DurableSubscription("alice", "c", "n"), readDestination(t, "/topic/a", alice)
 	var wg sync.WaitGroup
 	for range 2 {
 		wg.Go(func() {

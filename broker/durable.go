@@ -3,6 +3,8 @@ package broker
 import (
 	"errors"
 	"fmt"
+
+	"hoofbeat/destination"
 )
 
 // A durable subscription is a queue of Kind Durable that stands in a topic and
@@ -22,7 +24,7 @@ var (
 // be a pattern, if there is none. Errors are ErrOtherTopic and a QuotaError; else done, if it
 // is not nil, is called as by [Publisher.Send] when the subscription is as
 // safe as its policy promises.
-func (b *Broker) MakeDurable(d, topic Destination, done func(error)) error {
+func (b *Broker) MakeDurable(d, topic destination.Destination, done func(error)) error {
 	for {
 		q, err := b.durable(d, topic)
 		if err != nil {
@@ -72,7 +74,7 @@ func (b *Broker) attach(s *Subscription, o SubscribeOptions) error {
 
 // durable gives a durable subscription's queue, and makes it if there is none.
 // The error is a QuotaError.
-func (b *Broker) durable(d, topic Destination) (*queue, error) {
+func (b *Broker) durable(d, topic destination.Destination) (*queue, error) {
 	qs := b.queues
 	if q := qs.lookup(d.Key()); q != nil {
 		return q, nil
@@ -83,7 +85,7 @@ func (b *Broker) durable(d, topic Destination) (*queue, error) {
 		return q, nil
 	}
 	user, _, _ := d.Subscriber()
-	if err := qs.book.admit(Durable, user); err != nil {
+	if err := qs.book.admit(destination.Durable, user); err != nil {
 		return nil, err
 	}
 	q := qs.make(d)
@@ -108,10 +110,10 @@ func (b *Broker) bind(q *queue) {
 }
 
 // DurableTopic is the topic of a durable subscription; false: there is none.
-func (b *Broker) DurableTopic(d Destination) (topic Destination, ok bool) {
+func (b *Broker) DurableTopic(d destination.Destination) (topic destination.Destination, ok bool) {
 	q := b.queues.lookup(d.Key())
-	if q == nil || d.Kind != Durable {
-		return Destination{}, false
+	if q == nil || d.Kind != destination.Durable {
+		return destination.Destination{}, false
 	}
 	return q.topic, true
 }
@@ -119,9 +121,9 @@ func (b *Broker) DurableTopic(d Destination) (topic Destination, ok bool) {
 // DeleteDurable ends a durable subscription, with all that it holds. Errors
 // are ErrNoSubscription, and ErrQueueInUse while somebody is attached to it;
 // else done, if it is not nil, is called when it will not come back.
-func (b *Broker) DeleteDurable(d Destination, done func(error)) error {
+func (b *Broker) DeleteDurable(d destination.Destination, done func(error)) error {
 	q := b.queues.lookup(d.Key())
-	if q == nil || d.Kind != Durable {
+	if q == nil || d.Kind != destination.Durable {
 		return ErrNoSubscription
 	}
 	if !b.unbind(q, func() bool { return q.consumers == 0 }, done) {

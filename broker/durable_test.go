@@ -5,13 +5,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hoofbeat/destination"
 )
 
 // attach subscribes durably under a name, as alice.
 func (x *tester) attach(name, topic string, ack AckMode) *peer {
 	x.Helper()
 	return x.subscribeWith(newRecorder(), SubscribeOptions{
-		Destination: readDestination(x, topic, alice), Durable: DurableSubscription("alice", "c", name), Ack: ack, Prefetch: 9})
+		Destination: readDestination(x, topic, alice), Durable: destination.DurableSubscription("alice", "c", name), Ack: ack, Prefetch: 9})
 }
 
 func TestDurableSubscription(t *testing.T) {
@@ -37,19 +39,19 @@ func TestDurableSubscription(t *testing.T) {
 		if n := p.count() + again.count(); n != 4 {
 			t.Errorf("%d deliveries, want 4", n)
 		}
-		if _, err := x.b.Subscribe(SubscribeOptions{Destination: readDestination(t, "/topic/b", alice), Durable: DurableSubscription("alice", "c", "s"), Sink: discard{}}); !errors.Is(err, ErrOtherTopic) {
+		if _, err := x.b.Subscribe(SubscribeOptions{Destination: readDestination(t, "/topic/b", alice), Durable: destination.DurableSubscription("alice", "c", "s"), Sink: discard{}}); !errors.Is(err, ErrOtherTopic) {
 			t.Errorf("error is %v", err)
 		}
-		if err := x.b.MakeDurable(DurableSubscription("alice", "c", "s"), readDestination(t, "/topic/b", alice), nil); !errors.Is(err, ErrOtherTopic) {
+		if err := x.b.MakeDurable(destination.DurableSubscription("alice", "c", "s"), readDestination(t, "/topic/b", alice), nil); !errors.Is(err, ErrOtherTopic) {
 			t.Errorf("error is %v", err)
 		}
-		d := DurableSubscription("alice", "c", "s")
+		d := destination.DurableSubscription("alice", "c", "s")
 		if err := x.b.DeleteDurable(d, nil); !errors.Is(err, ErrQueueInUse) {
 			t.Errorf("error is %v", err)
 		}
 		p.sub.Unsubscribe()
 		again.sub.Unsubscribe()
-		for _, other := range []Destination{DurableSubscription("bob", "c", "s"), DurableSubscription("alice", "", "s"), DurableSubscription("alice", "c", "t")} {
+		for _, other := range []destination.Destination{destination.DurableSubscription("bob", "c", "s"), destination.DurableSubscription("alice", "", "s"), destination.DurableSubscription("alice", "c", "t")} {
 			if err := x.b.DeleteDurable(other, nil); !errors.Is(err, ErrNoSubscription) {
 				t.Errorf("%s: error is %v", other, err)
 			}
@@ -67,7 +69,7 @@ func TestDurableSubscriptionRestart(t *testing.T) {
 		store := &Memory{}
 		x := newTester(t, store)
 		var made counter
-		x.must(x.b.MakeDurable(DurableSubscription("alice", "c", "s"), readDestination(t, "/topic/a/**", alice), made.done))
+		x.must(x.b.MakeDurable(destination.DurableSubscription("alice", "c", "s"), readDestination(t, "/topic/a/**", alice), made.done))
 		synctest.Wait()
 		made.want(t, 1, nil)
 		x.send("/topic/a.b", "1")
@@ -78,7 +80,7 @@ func TestDurableSubscriptionRestart(t *testing.T) {
 		p := x.attach("s", "/topic/a.**", AckAuto)
 		p.arrived("1 2")
 		p.sub.Written(2)
-		x.must(x.b.MakeDurable(DurableSubscription("alice", "c", "s"), readDestination(t, "/topic/a/**", alice), made.done))
+		x.must(x.b.MakeDurable(destination.DurableSubscription("alice", "c", "s"), readDestination(t, "/topic/a/**", alice), made.done))
 		synctest.Wait()
 		made.want(t, 2, nil)
 		if store.Len() != 0 {
@@ -95,7 +97,7 @@ func TestDurableIsDone(t *testing.T) {
 		x := newTesterWith(t, Options{Store: s, Policies: rules(t, map[string]Policy{"/topic/t": {Durable: true, MaxMessages: 2}})})
 		live := x.subscribe("/topic/t", AckAuto, 1)
 		for _, name := range []string{"one", "two"} {
-			x.must(x.b.MakeDurable(DurableSubscription("alice", "", name), readDestination(t, "/topic/t", alice), nil))
+			x.must(x.b.MakeDurable(destination.DurableSubscription("alice", "", name), readDestination(t, "/topic/t", alice), nil))
 		}
 		s.finish(nil)
 		var done counter

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hoofbeat/destination"
 )
 
 // sendWith sends a message with a priority, an expiry and a delay (0: none).
@@ -132,7 +134,7 @@ func TestTemporaryExpires(t *testing.T) {
 		d := readDestination(t, "/temp-queue/r", alice)
 		x.b.MakeTemporary(d, "", 0, nil)
 		for i := range 3 {
-			x.sendWith(ReplyTo(d), fmt.Sprint(i), 4, false, time.Minute, 0)
+			x.sendWith(destination.ReplyTo(d), fmt.Sprint(i), 4, false, time.Minute, 0)
 		}
 		p := x.subscribe("/temp-queue/r", AckClientIndividual, 1)
 		p.arrived("0")

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 
 	"errors"
@@ -95,17 +96,17 @@ func matches(pattern, name []string) bool {
 }
 
 var (
-	alice = Owner{User: "alice", Connection: "c1"}
-	bob   = Owner{User: "bob", Connection: "c2"}
+	alice = destination.Owner{User: "alice", Connection: "c1"}
+	bob   = destination.Owner{User: "bob", Connection: "c2"}
 )
 
 // readDestination reads a text as SUBSCRIBE does, and if that is refused, as
 // SEND does.
-func readDestination(tb testing.TB, text string, o Owner) Destination {
+func readDestination(tb testing.TB, text string, o destination.Owner) destination.Destination {
 	tb.Helper()
-	d, err := DefaultNamespace().ForSubscribe(text, o)
+	d, err := destination.DefaultNamespace().ForSubscribe(text, o)
 	if err != nil {
-		d, err = DefaultNamespace().ForSend(text, o)
+		d, err = destination.DefaultNamespace().ForSend(text, o)
 	}
 	if err != nil {
 		tb.Fatal(err)
@@ -113,7 +114,7 @@ func readDestination(tb testing.TB, text string, o Owner) Destination {
 	return d
 }
 
-func makeMessage(d Destination, text, body string, headers ...string) *Message {
+func makeMessage(d destination.Destination, text, body string, headers ...string) *Message {
 	f := frame.New(frame.SEND, append([]string{frame.Destination, text}, headers...)...)
 	f.Body = []byte(body)
 	return NewMessage(d, frames.Inbound{Frame: f}, Properties{Priority: DefaultPriority})
@@ -146,7 +147,7 @@ func newTesterWith(tb testing.TB, o Options) *tester {
 
 func (x *tester) message(text, body string) *Message {
 	x.Helper()
-	d, err := DefaultNamespace().ForSend(text, alice)
+	d, err := destination.DefaultNamespace().ForSend(text, alice)
 	if err != nil {
 		x.Fatal(err)
 	}

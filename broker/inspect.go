@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"slices"
+
+	"hoofbeat/destination"
 )
 
 // What operators see and do. Everything here may be called from any goroutine
@@ -15,9 +17,9 @@ var ErrUnknownQueue = errors.New("there is no such queue")
 
 // QueueInfo describes a queue, or a durable subscription.
 type QueueInfo struct {
-	Destination Destination
-	Topic       Destination // of a durable subscription; Kind 0: none
-	Durable     bool        // the Store knows it
+	Destination destination.Destination
+	Topic       destination.Destination // of a durable subscription; Kind 0: none
+	Durable     bool                    // the Store knows it
 	Depth
 	Flow
 	Bytes     int // of all messages, by Message.Size
@@ -49,7 +51,7 @@ func (q *queue) info() QueueInfo {
 func (b *Broker) Queues() []QueueInfo {
 	var all []QueueInfo
 	for _, q := range b.queues.all() {
-		if q.dest.Kind == Queue || q.dest.Kind == Durable {
+		if q.dest.Kind == destination.Queue || q.dest.Kind == destination.Durable {
 			all = append(all, q.info())
 		}
 	}
@@ -73,7 +75,7 @@ func (b *Broker) OverLimits() []QueueInfo {
 }
 
 // Queue describes one; false if there is none.
-func (b *Broker) Queue(d Destination) (QueueInfo, bool) {
+func (b *Broker) Queue(d destination.Destination) (QueueInfo, bool) {
 	if q := b.queues.lookup(d.Key()); q != nil {
 		return q.info(), true
 	}
@@ -96,7 +98,7 @@ const maxBrowsed = 32 << 20
 // limit, and fewer if they are large; at least one if there is one. It changes
 // nothing and does not show what consumers have. The error is ErrUnknownQueue, the
 // context's, or the Store's.
-func (b *Broker) Browse(ctx context.Context, d Destination, skip, limit int) ([]Browsed, error) {
+func (b *Broker) Browse(ctx context.Context, d destination.Destination, skip, limit int) ([]Browsed, error) {
 	q := b.queues.lookup(d.Key())
 	if q == nil {
 		return nil, ErrUnknownQueue
@@ -204,7 +206,7 @@ func (w *browser) read(ctx context.Context, r Range) error {
 // Purge drops all messages of a queue that wait, the delayed ones included,
 // and returns their number when they will not come back. What consumers have
 // stays. Errors are ErrUnknownQueue, the context's, and the Store's.
-func (b *Broker) Purge(ctx context.Context, d Destination) (n int, err error) {
+func (b *Broker) Purge(ctx context.Context, d destination.Destination) (n int, err error) {
 	q := b.queues.lookup(d.Key())
 	if q == nil {
 		return 0, ErrUnknownQueue
@@ -268,7 +270,7 @@ func (q *queue) clearBehind(behind *Extent, after Position) {
 // DeleteQueue removes a queue, or a durable subscription, with all that it
 // holds, and returns how many messages that were. Errors are ErrUnknownQueue,
 // ErrQueueInUse, the context's, and the Store's.
-func (b *Broker) DeleteQueue(ctx context.Context, d Destination) (n int, err error) {
+func (b *Broker) DeleteQueue(ctx context.Context, d destination.Destination) (n int, err error) {
 	q := b.queues.lookup(d.Key())
 	if q == nil {
 		return 0, ErrUnknownQueue
@@ -286,9 +288,9 @@ func (b *Broker) DeleteQueue(ctx context.Context, d Destination) (n int, err err
 // the two at any time. They keep their headers; deliveries are counted anew.
 // Errors are ErrUnknownQueue, ErrQueueFull of the other queue, the context's
 // and the Store's; what was moved before stays moved.
-func (b *Broker) Move(ctx context.Context, from, to Destination, limit int) (n int, err error) {
+func (b *Broker) Move(ctx context.Context, from, to destination.Destination, limit int) (n int, err error) {
 	q := b.queues.lookup(from.Key())
-	if q == nil || to.Kind != Queue || from.Key() == to.Key() {
+	if q == nil || to.Kind != destination.Queue || from.Key() == to.Key() {
 		return 0, ErrUnknownQueue
 	}
 	q.mu.Lock()
@@ -313,7 +315,7 @@ func (b *Broker) Move(ctx context.Context, from, to Destination, limit int) (n i
 }
 
 // moveSome moves what is in memory of a queue, or waits until something is.
-func (b *Broker) moveSome(ctx context.Context, q *queue, to Destination, limit int) (int, error) {
+func (b *Broker) moveSome(ctx context.Context, q *queue, to destination.Destination, limit int) (int, error) {
 	some, err := q.take(ctx, min(limit, windowMessages))
 	if len(some) == 0 {
 		return 0, err
@@ -372,7 +374,7 @@ func (q *queue) reads() bool {
 
 // transfer puts what was taken into another queue, and what does not fit there
 // back. The error says why nothing fits; else done is called.
-func (q *queue) transfer(some []entry, qs *queues, to Destination, done func(error)) (n int, err error) {
+func (q *queue) transfer(some []entry, qs *queues, to destination.Destination, done func(error)) (n int, err error) {
 	var other *queue
 	for {
 		other = qs.get(to)

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hoofbeat/destination"
 )
 
 // Queues that exist while they are empty are on disk as soon as their policy
@@ -12,7 +14,7 @@ func TestReloadMakesDurable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := Options{Store: &Memory{}, Policies: Policies{}}
 		x := newTesterWith(t, o)
-		x.must(x.b.MakeDurable(DurableSubscription("alice", "c", "s"), readDestination(t, "/topic/a", alice), nil))
+		x.must(x.b.MakeDurable(destination.DurableSubscription("alice", "c", "s"), readDestination(t, "/topic/a", alice), nil))
 		x.must(x.b.CreateQueue(x.ctx(), readDestination(t, "/queue/made", alice)))
 		x.b.SetPolicies(durably)
 		synctest.Wait()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/go-stomp/stomp/v3/frame"
 
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 	"hoofbeat/internal/memory"
 )
@@ -13,7 +14,7 @@ import (
 // A Message is what a SEND left behind. It does not change after [NewMessage],
 // and all subscribers share it.
 type Message struct {
-	to Destination
+	to destination.Destination
 
 	// tail is what every MESSAGE of it ends with, from the first of the
 	// sender's headers to the NUL, as STOMP 1.2 writes it.
@@ -105,7 +106,7 @@ const (
 // NewMessage makes a message out of a SEND: its destination, as read, its
 // headers and its body. Headers that are the server's to set are left out. The
 // frame is not kept, and not changed.
-func NewMessage(to Destination, f frames.Inbound, p Properties) *Message {
+func NewMessage(to destination.Destination, f frames.Inbound, p Properties) *Message {
 	h := f.Header
 	if p.ReplyTo != "" {
 		h = h.Clone()
@@ -120,7 +121,7 @@ func NewMessage(to Destination, f frames.Inbound, p Properties) *Message {
 
 // newMessage encodes a header and a body; plain says that the header is
 // written alike in all versions.
-func newMessage(to Destination, h *frame.Header, body []byte, plain bool) *Message {
+func newMessage(to destination.Destination, h *frame.Header, body []byte, plain bool) *Message {
 	m := &Message{to: to, bodyLen: len(body), utf8: utf8.Valid(body), priority: DefaultPriority}
 	size := len("content-length:16777216\n\n\x00") + len(body)
 	for i := range h.Len() {
@@ -218,15 +219,15 @@ func (m *Message) Body() []byte { return m.tail[len(m.tail)-1-m.bodyLen : len(m.
 // Destination is where the message was sent, in the sender's spelling, but
 // for names under /user/, which only tell what the user's own name for it is.
 func (m *Message) Destination() string {
-	if m.to.Kind == User {
+	if m.to.Kind == destination.User {
 		_, own, _ := strings.Cut(m.to.Space(), "\x00/")
-		return UserPrefix + own + m.to.Name()
+		return destination.UserPrefix + own + m.to.Name()
 	}
 	return m.to.Text()
 }
 
 // To is where the message was sent, as it was read.
-func (m *Message) To() Destination { return m.to }
+func (m *Message) To() destination.Destination { return m.to }
 
 // ShareAs gives the message an id, which is not 0 and no other message ever had:
 // a Store keeps it once, in however many queues it is. It is called before

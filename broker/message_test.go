@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-stomp/stomp/v3/frame"
 
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 )
 
@@ -43,7 +44,7 @@ func TestMessageTail(t *testing.T) {
 // frame had in headers that are left out.
 func TestMessageKeepsNoFrame(t *testing.T) {
 	const n, header = 200, 60 << 10
-	namespace := DefaultNamespace()
+	namespace := destination.DefaultNamespace()
 	messages := make([]*Message, 0, n)
 	var before, after runtime.MemStats
 	runtime.GC()

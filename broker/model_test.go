@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hoofbeat/destination"
 )
 
 // A model is what a Broker should be, written plainly: every step is first
@@ -33,7 +35,7 @@ type model struct {
 // of delivery.
 type modelQueue struct {
 	text     string // to SEND to
-	dest     Destination
+	dest     destination.Destination
 	msgs     []*modelMessage
 	byMsg    map[*Message]*modelMessage
 	subs     []*modelSub // open ones
@@ -56,7 +58,7 @@ type modelMessage struct {
 }
 
 type modelClient struct {
-	owner Owner
+	owner destination.Owner
 	p     *Publisher
 	subs  []*modelSub
 	temp  *modelQueue // nil: it has none
@@ -78,7 +80,7 @@ type modelClaim struct {
 // A modelSub is a subscription and its Sink.
 type modelSub struct {
 	m        *model
-	dest     Destination
+	dest     destination.Destination
 	q        *modelQueue // nil: of a topic, without acknowledgement
 	ack      AckMode
 	prefetch int
@@ -99,7 +101,7 @@ func newModel(t *testing.T, seed uint64, store *Memory) *model {
 		m.queues = append(m.queues, newModelQueue(text, readDestination(t, text, alice), store != nil))
 	}
 	for i := range 4 {
-		o := Owner{User: fmt.Sprint("u", i), Connection: fmt.Sprint("c", i)}
+		o := destination.Owner{User: fmt.Sprint("u", i), Connection: fmt.Sprint("c", i)}
 		m.clients = append(m.clients, &modelClient{owner: o, p: m.b.NewPublisher()})
 	}
 	return m
@@ -116,7 +118,7 @@ func (m *model) open() {
 	}
 }
 
-func newModelQueue(text string, d Destination, durable bool) *modelQueue {
+func newModelQueue(text string, d destination.Destination, durable bool) *modelQueue {
 	return &modelQueue{text: text, dest: d, durable: durable, byMsg: make(map[*Message]*modelMessage)}
 }
 
@@ -250,7 +252,7 @@ func (m *model) each(f func(*modelQueue)) {
 			f(c.temp)
 		}
 		for _, s := range c.subs {
-			if s.q != nil && s.dest.Kind == Topic {
+			if s.q != nil && s.dest.Kind == destination.Topic {
 				f(s.q)
 			}
 		}
@@ -269,7 +271,7 @@ func (m *model) check(seed uint64) {
 				kept++
 			}
 		}
-		if q.dest.Kind != Topic {
+		if q.dest.Kind != destination.Topic {
 			messages += len(q.msgs)
 			m.checkDepth(q)
 			if q.exists || len(q.msgs) > 0 || len(q.subs) > 0 {
@@ -285,7 +287,7 @@ func (m *model) check(seed uint64) {
 	})
 	for _, c := range m.clients {
 		for _, s := range c.subs {
-			if s.dest.Kind == Topic {
+			if s.dest.Kind == destination.Topic {
 				topics[s.dest.Key()] = true
 			}
 			if len(s.expected) > 0 {
@@ -301,7 +303,7 @@ func (m *model) check(seed uint64) {
 	}
 	surveyed := 0
 	for _, g := range m.b.Survey().Groups {
-		if g.Kind != Topic { // what a transaction claims of one is there after its subscription
+		if g.Kind != destination.Topic { // what a transaction claims of one is there after its subscription
 			surveyed += g.Ready + g.Unacked + g.Delayed
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing/synctest"
+
+	"hoofbeat/destination"
 )
 
 // step takes one random step of one client.
@@ -79,7 +81,7 @@ func (m *model) publish(text string, msg *Message) {
 	for _, c := range m.clients {
 		for _, s := range c.subs {
 			switch {
-			case s.dest.Kind != Topic || !matches(strings.Split(s.dest.Name(), "."), name):
+			case s.dest.Kind != destination.Topic || !matches(strings.Split(s.dest.Name(), "."), name):
 			case s.q != nil:
 				s.q.push(msg)
 			default:
@@ -92,12 +94,12 @@ func (m *model) publish(text string, msg *Message) {
 func (m *model) send(c *modelClient) {
 	text, effect := m.target()
 	m.serial++
-	d, err := DefaultNamespace().ForSend(text, c.owner)
+	d, err := destination.DefaultNamespace().ForSend(text, c.owner)
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	msg := makeMessage(d, text, fmt.Sprint("m", m.serial))
-	if m.burst > 2 && d.Kind == Queue && m.r.IntN(4) == 0 {
+	if m.burst > 2 && d.Kind == destination.Queue && m.r.IntN(4) == 0 {
 		msg.priority = uint8(m.r.IntN(10))
 	}
 	msg.transient = m.burst > 3 && m.r.IntN(4) == 0
@@ -307,7 +309,7 @@ func (m *model) makeTemporary(c *modelClient) {
 		return
 	}
 	d := readDestination(m.t, "/temp-queue/r", c.owner)
-	c.temp = newModelQueue(ReplyTo(d), d, false)
+	c.temp = newModelQueue(destination.ReplyTo(d), d, false)
 	c.temp.exists = true
 	m.note("%s makes %s", c.owner.User, c.temp.text)
 	if err := m.b.MakeTemporary(d, "", 0, nil); err != nil {

@@ -3,6 +3,8 @@ package broker
 import (
 	"math"
 	"time"
+
+	"hoofbeat/destination"
 )
 
 // A Policy says how a queue treats its messages. The zero value keeps them in
@@ -19,7 +21,7 @@ type Policy struct {
 	RedeliveryDelay Backoff
 	// DeadLetter is the queue that dead messages move to; none (Kind 0): they
 	// are dropped.
-	DeadLetter Destination
+	DeadLetter destination.Destination
 	// TTL is after what time in the queue a message expires, if its sender did
 	// not set less. 0: never.
 	TTL time.Duration
@@ -99,7 +101,7 @@ const (
 // A PolicyRule is a Policy for destinations that match a pattern.
 type PolicyRule struct {
 	// Match is a pattern as Namespace.ForPolicy reads it.
-	Match  Destination
+	Match  destination.Destination
 	Policy Policy
 }
 
@@ -110,7 +112,7 @@ type Policies struct {
 }
 
 // For is the policy of a queue, or of a topic's durable subscriptions.
-func (p *Policies) For(d Destination) *Policy {
+func (p *Policies) For(d destination.Destination) *Policy {
 	for i := range p.Rules {
 		if p.Rules[i].Match.Covers(d) {
 			return &p.Rules[i].Policy

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hoofbeat/destination"
 )
 
 func TestBackoff(t *testing.T) {
@@ -30,7 +32,7 @@ func TestBackoff(t *testing.T) {
 func rules(tb testing.TB, all map[string]Policy) Policies {
 	p := durably
 	for match, policy := range all {
-		d, err := DefaultNamespace().ForPolicy(match)
+		d, err := destination.DefaultNamespace().ForPolicy(match)
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -67,7 +69,7 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
-func toDead(tb testing.TB) Destination { return readDestination(tb, "/queue/dead", alice) }
+func toDead(tb testing.TB) destination.Destination { return readDestination(tb, "/queue/dead", alice) }
 
 // header is one of the newest delivery's.
 func (p *peer) header(name string) string {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 
+	"hoofbeat/destination"
 	"hoofbeat/internal/memory"
 	"hoofbeat/internal/timers"
 )
@@ -16,8 +17,8 @@ import (
 // read when it is needed, see lane and schedule.
 type queue struct {
 	id      QueueID // its name in the Store, and the order in which transactions lock queues
-	dest    Destination
-	topic   Destination // of a durable subscription
+	dest    destination.Destination
+	topic   destination.Destination // of a durable subscription
 	set     *queues
 	private bool // belongs to one subscription or connection; neither registered nor stored
 	backlog int  // bound on the bytes of a private one, 0: none

@@ -1,6 +1,10 @@
 package broker
 
-import "fmt"
+import (
+	"fmt"
+
+	"hoofbeat/destination"
+)
 
 // Quotas bound how many queues clients can make the broker keep, in all and
 // for each user, and what the Store keeps in those of one user. 0: no bound. Queues above a quota stay; new ones are refused.
@@ -16,8 +20,8 @@ type Quotas struct {
 
 // A QuotaError refuses a queue that would be beyond a quota.
 type QuotaError struct {
-	Kind    Kind // Queue, Durable or TempQueue
-	PerUser bool // the quota of one user, else that of all together
+	Kind    destination.Kind // Queue, Durable or TempQueue
+	PerUser bool             // the quota of one user, else that of all together
 	Limit   int
 }
 
@@ -31,11 +35,11 @@ func (e *QuotaError) Error() string {
 }
 
 // of gives the quotas for a kind of queue.
-func (q *Quotas) of(k Kind) (all, perUser int) {
+func (q *Quotas) of(k destination.Kind) (all, perUser int) {
 	switch k {
-	case Durable:
+	case destination.Durable:
 		return q.Subscriptions, q.SubscriptionsPerUser
-	case TempQueue:
+	case destination.TempQueue:
 		return q.TempQueues, q.TempQueuesPerUser
 	}
 	return q.Queues, q.QueuesPerUser
@@ -44,11 +48,11 @@ func (q *Quotas) of(k Kind) (all, perUser int) {
 // A headcount is the number of registered queues of each kind.
 type headcount struct{ queues, durable, temporary int }
 
-func (h *headcount) of(k Kind) *int {
+func (h *headcount) of(k destination.Kind) *int {
 	switch k {
-	case Durable:
+	case destination.Durable:
 		return &h.durable
-	case TempQueue:
+	case destination.TempQueue:
 		return &h.temporary
 	}
 	return &h.queues
@@ -62,7 +66,7 @@ type quotaBook struct {
 }
 
 // admit tells whether a user may have one more queue of a kind.
-func (b *quotaBook) admit(k Kind, user string) error {
+func (b *quotaBook) admit(k destination.Kind, user string) error {
 	most, perUser := b.quotas.of(k)
 	if n := *b.all.of(k); most > 0 && n >= most {
 		return &QuotaError{Kind: k, Limit: most}
@@ -75,7 +79,7 @@ func (b *quotaBook) admit(k Kind, user string) error {
 
 // add counts a queue of a user, who is "" for queues that nobody owns; n is 1
 // or -1. It gives what the user has; nil: nobody owns the queue.
-func (b *quotaBook) add(k Kind, user string, n int) *holdings {
+func (b *quotaBook) add(k destination.Kind, user string, n int) *holdings {
 	*b.all.of(k) += n
 	if user == "" {
 		return nil
@@ -97,8 +101,8 @@ func (b *quotaBook) add(k Kind, user string, n int) *holdings {
 // Admit tells whether a user may use the queue of that name, which may have to
 // be made. Between this and the making, others may be faster. The error is a
 // QuotaError.
-func (b *Broker) Admit(d Destination, user string) error {
-	if d.Kind != Queue && d.Kind != TempQueue || user == "" {
+func (b *Broker) Admit(d destination.Destination, user string) error {
+	if d.Kind != destination.Queue && d.Kind != destination.TempQueue || user == "" {
 		return nil
 	}
 	qs := b.queues

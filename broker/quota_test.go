@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 	"testing/synctest"
+
+	"hoofbeat/destination"
 )
 
 // wantQuota says that an error is of a quota.
@@ -29,17 +31,17 @@ func TestQuotaOfQueues(t *testing.T) {
 		x.send("/queue/2", "a")
 		var done counter
 		x.p.Send(x.message("/queue/3", "a"), done.done)
-		wantQuota(t, done.err, QuotaError{Kind: Queue, PerUser: true, Limit: 2})
+		wantQuota(t, done.err, QuotaError{Kind: destination.Queue, PerUser: true, Limit: 2})
 		x.send("/queue/1", "b")
 		x.wantDepth("/queue/1", 2, 0)
 		s, err := subscribeAs(x, "/queue/4", "alice")
-		wantQuota(t, err, QuotaError{Kind: Queue, PerUser: true, Limit: 2})
+		wantQuota(t, err, QuotaError{Kind: destination.Queue, PerUser: true, Limit: 2})
 		s.Unsubscribe()
 		tx := x.p.Begin()
 		tx.Send(x.message("/queue/1", "c"))
 		tx.Send(x.message("/queue/5", "c"))
 		tx.Commit(done.done)
-		wantQuota(t, done.err, QuotaError{Kind: Queue, PerUser: true, Limit: 2})
+		wantQuota(t, done.err, QuotaError{Kind: destination.Queue, PerUser: true, Limit: 2})
 		x.wantDepth("/queue/1", 2, 0)
 		for _, text := range []string{"/queue/6", "/queue/7"} {
 			s, err := subscribeAs(x, text, "bob")
@@ -47,7 +49,7 @@ func TestQuotaOfQueues(t *testing.T) {
 			defer s.Unsubscribe()
 		}
 		s, err = subscribeAs(x, "/queue/8", "carol")
-		wantQuota(t, err, QuotaError{Kind: Queue, Limit: 4})
+		wantQuota(t, err, QuotaError{Kind: destination.Queue, Limit: 4})
 		s.Unsubscribe()
 		p := x.subscribe("/queue/2", AckAuto, 9) // bob's quota is not asked for what is there
 		p.arrived("a")
@@ -67,24 +69,24 @@ func TestQuotaOfSubscriptions(t *testing.T) {
 		x := newTesterWith(t, Options{Quotas: Quotas{SubscriptionsPerUser: 2, Subscriptions: 3, TempQueues: 3, TempQueuesPerUser: 2}})
 		topic := readDestination(t, "/topic/t", alice)
 		durable := func(user string, n int) error {
-			return x.b.MakeDurable(DurableSubscription(user, "", fmt.Sprint(n)), topic, nil)
+			return x.b.MakeDurable(destination.DurableSubscription(user, "", fmt.Sprint(n)), topic, nil)
 		}
 		x.must(durable("alice", 1))
 		x.must(durable("alice", 2))
 		x.must(durable("alice", 2)) // is there
-		wantQuota(t, durable("alice", 3), QuotaError{Kind: Durable, PerUser: true, Limit: 2})
+		wantQuota(t, durable("alice", 3), QuotaError{Kind: destination.Durable, PerUser: true, Limit: 2})
 		x.must(durable("bob", 1))
-		wantQuota(t, durable("bob", 2), QuotaError{Kind: Durable, Limit: 3})
-		x.must(x.b.DeleteDurable(DurableSubscription("alice", "", "1"), nil))
+		wantQuota(t, durable("bob", 2), QuotaError{Kind: destination.Durable, Limit: 3})
+		x.must(x.b.DeleteDurable(destination.DurableSubscription("alice", "", "1"), nil))
 		x.must(durable("bob", 2))
 		temporary := func(user string, n int) error {
-			return x.b.MakeTemporary(readDestination(t, fmt.Sprint("/temp-queue/", n), Owner{User: user, Connection: user}), user, 0, nil)
+			return x.b.MakeTemporary(readDestination(t, fmt.Sprint("/temp-queue/", n), destination.Owner{User: user, Connection: user}), user, 0, nil)
 		}
 		x.must(temporary("alice", 1))
 		x.must(temporary("alice", 2))
-		wantQuota(t, temporary("alice", 3), QuotaError{Kind: TempQueue, PerUser: true, Limit: 2})
+		wantQuota(t, temporary("alice", 3), QuotaError{Kind: destination.TempQueue, PerUser: true, Limit: 2})
 		x.must(temporary("bob", 1))
-		wantQuota(t, temporary("bob", 2), QuotaError{Kind: TempQueue, Limit: 3})
+		wantQuota(t, temporary("bob", 2), QuotaError{Kind: destination.TempQueue, Limit: 3})
 		x.b.DropTemporary(readDestination(t, "/temp-queue/1", alice))
 	})
 }
@@ -97,7 +99,7 @@ func TestQuotaLeavesWhatIsThere(t *testing.T) {
 		x.p.ActFor("alice")
 		for i := range 3 {
 			x.send(fmt.Sprint("/queue/", i), "a")
-			x.must(x.b.MakeDurable(DurableSubscription("alice", "c", fmt.Sprint(i)), readDestination(t, "/topic/t", alice), nil))
+			x.must(x.b.MakeDurable(destination.DurableSubscription("alice", "c", fmt.Sprint(i)), readDestination(t, "/topic/t", alice), nil))
 		}
 		synctest.Wait()
 		x.b.Close()
@@ -114,9 +116,9 @@ func TestQuotaLeavesWhatIsThere(t *testing.T) {
 		}
 		var done counter
 		x.p.Send(x.message("/queue/9", "a"), done.done)
-		wantQuota(t, done.err, QuotaError{Kind: Queue, PerUser: true, Limit: 1})
-		wantQuota(t, x.b.MakeDurable(DurableSubscription("alice", "", "9"), readDestination(t, "/topic/t", alice), nil),
-			QuotaError{Kind: Durable, PerUser: true, Limit: 1})
+		wantQuota(t, done.err, QuotaError{Kind: destination.Queue, PerUser: true, Limit: 1})
+		wantQuota(t, x.b.MakeDurable(destination.DurableSubscription("alice", "", "9"), readDestination(t, "/topic/t", alice), nil),
+			QuotaError{Kind: destination.Durable, PerUser: true, Limit: 1})
 		x.attach("2", "/topic/t", AckAuto).sub.Unsubscribe()
 	})
 }

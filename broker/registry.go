@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"hoofbeat/destination"
 	"hoofbeat/internal/memory"
 	"hoofbeat/internal/timers"
 )
@@ -83,13 +84,13 @@ func (qs *queues) recycle(g *gathering) {
 
 // get returns the queue of that name, and makes it, for the broker itself, if
 // there is none.
-func (qs *queues) get(d Destination) *queue {
+func (qs *queues) get(d destination.Destination) *queue {
 	q, _ := qs.getFor(d, "") // no quota is for the broker
 	return q
 }
 
 // getFor is get on behalf of a user. The error is a QuotaError.
-func (qs *queues) getFor(d Destination, user string) (*queue, error) {
+func (qs *queues) getFor(d destination.Destination, user string) (*queue, error) {
 	if q := qs.lookup(d.Key()); q != nil {
 		return q, nil
 	}
@@ -99,7 +100,7 @@ func (qs *queues) getFor(d Destination, user string) (*queue, error) {
 }
 
 // gotFor is getFor with the lock held.
-func (qs *queues) gotFor(d Destination, user string) (*queue, error) {
+func (qs *queues) gotFor(d destination.Destination, user string) (*queue, error) {
 	if q := qs.byKey[d.Key()]; q != nil {
 		return q, nil
 	}
@@ -123,8 +124,8 @@ func (qs *queues) lookup(key string) *queue {
 
 // make makes a queue. What it is called in the Store is a new number each
 // time, so that nothing of an older one of the same name can come up.
-func (qs *queues) make(d Destination) *queue {
-	return &queue{id: QueueID(qs.ids.Add(1)), dest: d, set: qs, policy: qs.policies.Load().For(d), private: d.Kind != Queue && d.Kind != Durable, expiries: ranking{by: byExpiry}}
+func (qs *queues) make(d destination.Destination) *queue {
+	return &queue{id: QueueID(qs.ids.Add(1)), dest: d, set: qs, policy: qs.policies.Load().For(d), private: d.Kind != destination.Queue && d.Kind != destination.Durable, expiries: ranking{by: byExpiry}}
 }
 
 // enter registers a queue. The lock is held.
@@ -139,7 +140,7 @@ func (qs *queues) enter(q *queue) {
 // vanish removes a queue that holds nothing and serves nobody, so that names
 // of clients' making do not pile up.
 func (qs *queues) vanish(q *queue) {
-	if q.private || q.dest.Kind == Durable {
+	if q.private || q.dest.Kind == destination.Durable {
 		return
 	}
 	q.mu.Lock()
@@ -190,7 +191,7 @@ func (q *queue) end() {
 	q.uncharge()
 	q.stored = 0
 	q.settleStored()
-	if q.dest.Kind == TempQueue {
+	if q.dest.Kind == destination.TempQueue {
 		q.account.Add(-q.bytes())
 	}
 	q.lanes, q.delayed, q.expiries.items = nil, schedule{}, nil
@@ -210,7 +211,9 @@ func (q *queue) ending() DropReason {
 
 // passing tells whether the queue is a topic's subscription's own, which
 // nobody can look up.
-func (q *queue) passing() bool { return q.dest.Kind == Topic || q.dest.Kind == User }
+func (q *queue) passing() bool {
+	return q.dest.Kind == destination.Topic || q.dest.Kind == destination.User
+}
 
 // pass ends such a queue with its subscription. The lock is held.
 func (q *queue) pass() {
@@ -229,7 +232,7 @@ func (qs *queues) unlist(q *queue) {
 }
 
 // makeTemporary makes a connection's queue, unless there is one.
-func (qs *queues) makeTemporary(d Destination, user string, backlog int, a *memory.Account) error {
+func (qs *queues) makeTemporary(d destination.Destination, user string, backlog int, a *memory.Account) error {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
 	if qs.byKey[d.Key()] != nil {
@@ -264,7 +267,7 @@ func (qs *queues) restore(s StoredQueue) *queue {
 	q := qs.make(s.Meta.Destination)
 	q.id, q.topic, q.described, q.expiring, q.abandoned, q.seq = s.ID, s.Meta.Topic, true, s.Meta.Expiring, s.Meta.Abandoned, s.LastSeq
 	q.kept, q.maker = s.Meta.Kept, s.Meta.Owner
-	if q.dest.Kind == Durable {
+	if q.dest.Kind == destination.Durable {
 		q.maker, _, _ = q.dest.Subscriber()
 	}
 	if s.Meta.Topic.Kind != 0 {
@@ -318,7 +321,7 @@ func (q *queue) follow(p *Policies) {
 
 // makePassing makes the queue of a topic's subscription that acknowledges. It
 // has its policy after setPolicies can see it, or a reload could miss it.
-func (qs *queues) makePassing(d Destination, backlog int, a *memory.Account) *queue {
+func (qs *queues) makePassing(d destination.Destination, backlog int, a *memory.Account) *queue {
 	q := qs.make(d)
 	q.backlog, q.account = backlog, a
 	qs.passing.Store(q, nil)
@@ -337,7 +340,7 @@ func (q *queue) describeKept() {
 }
 
 // named is the destination that a queue's policy goes by.
-func (q *queue) named() Destination {
+func (q *queue) named() destination.Destination {
 	if q.topic.Kind != 0 {
 		return q.topic
 	}

@@ -1,6 +1,10 @@
 package broker
 
-import "cmp"
+import (
+	"cmp"
+
+	"hoofbeat/destination"
+)
 
 // A Store keeps the messages of durable queues. All of its methods may be
 // called with locks of the broker held, and none waits for the disk, but for
@@ -184,9 +188,9 @@ type State struct {
 
 // A QueueMeta describes a queue.
 type QueueMeta struct {
-	Destination Destination
+	Destination destination.Destination
 	// Topic is what a durable subscription (Kind Durable) is subscribed to.
-	Topic Destination
+	Topic destination.Destination
 	// Abandoned is since when a durable subscription has no subscriber, in ms
 	// since the epoch; 0: it has one.
 	Abandoned int64

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"hoofbeat/destination"
 )
 
 // This file bounds the bytes that the Store keeps for one user, by
@@ -70,7 +72,7 @@ func (q *queue) lacks(m *Message) bool { return q.exceeds(m.Size()) && q.keeps(m
 // A StoredError refuses a message for a queue whose owner has as much stored as
 // Quotas.StoredPerUser allows.
 type StoredError struct {
-	Queue Destination
+	Queue destination.Destination
 	Limit int
 }
 
@@ -168,16 +170,16 @@ func (c *commitment) spend() error {
 	}
 	kept, s := c.kept(), c.freed()
 	for _, q := range c.locked {
-		if q.dest.Kind == Queue {
+		if q.dest.Kind == destination.Queue {
 			s.add(q, kept[q])
 		}
 	}
 	for _, q := range c.locked {
 		switch {
 		case kept[q] == 0 || q.gone:
-		case q.dest.Kind == Queue && s.over(q):
+		case q.dest.Kind == destination.Queue && s.over(q):
 			return q.storedError()
-		case q.dest.Kind == Durable && !s.affords(q, kept[q]):
+		case q.dest.Kind == destination.Durable && !s.affords(q, kept[q]):
 			c.leaveOut(q)
 		}
 	}

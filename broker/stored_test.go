@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hoofbeat/destination"
 )
 
 // checkAccounts compares what users are charged with the queues that they own.
@@ -219,15 +221,15 @@ func TestStoredQuotaDurable(t *testing.T) {
 					var log bytes.Buffer
 					x, body, size := storedTester(t, &Memory{}, slog.New(slog.NewTextHandler(&log, nil)))
 					topic := readDestination(t, "/topic/t", alice)
-					x.must(x.b.MakeDurable(DurableSubscription("mallory", "", "s"), topic, nil))
+					x.must(x.b.MakeDurable(destination.DurableSubscription("mallory", "", "s"), topic, nil))
 					for i := range others {
-						x.must(x.b.MakeDurable(DurableSubscription(fmt.Sprint("u", i), "", "s"), topic, nil))
+						x.must(x.b.MakeDurable(destination.DurableSubscription(fmt.Sprint("u", i), "", "s"), topic, nil))
 					}
 					p := x.subscribe("/topic/t", AckAuto, 9)
 					for range 3 {
 						x.must(publish(x, x.message("/topic/t", body)))
 					}
-					x.must(x.b.MakeDurable(DurableSubscription("late", "", "s"), topic, nil))
+					x.must(x.b.MakeDurable(destination.DurableSubscription("late", "", "s"), topic, nil))
 					x.b.SetQuotas(Quotas{StoredPerUser: 3*size + size/2})
 					for range 2 {
 						x.must(publish(x, x.message("/topic/t", body)))
@@ -236,7 +238,7 @@ func TestStoredQuotaDurable(t *testing.T) {
 						t.Errorf("a subscriber that is there got %d, want 5", n)
 					}
 					for user, want := range map[string]int{"mallory": 3, "late": 2} {
-						if d, _ := x.b.Depth(DurableSubscription(user, "", "s")); d.Ready != want {
+						if d, _ := x.b.Depth(destination.DurableSubscription(user, "", "s")); d.Ready != want {
 							t.Errorf("%s has %d messages, want %d", user, d.Ready, want)
 						}
 					}
@@ -261,7 +263,7 @@ func TestStoredQuotaDurable(t *testing.T) {
 func TestStoredQuotaOneSubscription(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, body, size := storedTester(t, &Memory{}, nil)
-		d := DurableSubscription("u", "", "s")
+		d := destination.DurableSubscription("u", "", "s")
 		x.must(x.b.MakeDurable(d, readDestination(t, "/topic/t", alice), nil))
 		for range 5 {
 			x.must(x.try(x.message("/topic/t", body)))
@@ -306,7 +308,7 @@ func TestStoredQuotaFanOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, body, _ := storedTester(t, &Memory{}, nil)
 		for i := range 5 {
-			x.must(x.b.MakeDurable(DurableSubscription("u", "", fmt.Sprint(i)), readDestination(t, "/topic/t", alice), nil))
+			x.must(x.b.MakeDurable(destination.DurableSubscription("u", "", fmt.Sprint(i)), readDestination(t, "/topic/t", alice), nil))
 		}
 		x.must(x.try(x.message("/topic/t", body)))
 		if n := x.b.Stats().DroppedFor(DropQuota); n != 2 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync/atomic"
 
+	"hoofbeat/destination"
 	"hoofbeat/internal/memory"
 )
 
@@ -89,7 +90,7 @@ var (
 
 // SubscribeOptions say what is subscribed to, and how.
 type SubscribeOptions struct {
-	Destination Destination
+	Destination destination.Destination
 	Ack         AckMode
 	// Prefetch is how many messages may be delivered and neither acknowledged
 	// nor, with AckAuto, written. At least 1. Topics with AckAuto have none.
@@ -101,7 +102,7 @@ type SubscribeOptions struct {
 	// Durable names the durable subscription (Kind Durable) to which the
 	// subscriber attaches, and which is made if there is none; the zero value:
 	// none. Several may attach to one and share its messages.
-	Durable Destination
+	Durable destination.Destination
 	// TakenOver, if it is not nil, makes the subscriber the only one of the durable
 	// subscription, unless its policy allows sharing: all others are ended, and
 	// what they have not acknowledged goes to this one. It is called when another
@@ -124,7 +125,7 @@ type SubscribeOptions struct {
 // goroutine that holds no lock which its Sink takes.
 type Subscription struct {
 	broker *Broker
-	dest   Destination
+	dest   destination.Destination
 	sink   Sink
 	closed atomic.Bool
 

@@ -1,5 +1,7 @@
 package broker
 
+import "hoofbeat/destination"
+
 // A durable subscription whose client has a name of its own is read by one
 // subscriber at a time, unless its policy allows sharing: a client that comes
 // back on another connection takes it over from the one that the broker still
@@ -7,7 +9,7 @@ package broker
 
 // enroll remembers an open consumer of a durable subscription. The lock is held.
 func (q *queue) enroll(c *consumer) {
-	if q.dest.Kind != Durable {
+	if q.dest.Kind != destination.Durable {
 		return
 	}
 	if q.members == nil {
@@ -38,8 +40,8 @@ func (q *queue) takeOver() {
 // ReclaimDurable is DeleteDurable for a client that may take the subscription
 // over: subscribers that are attached to it are ended first, unless its policy
 // allows sharing.
-func (b *Broker) ReclaimDurable(d Destination, done func(error)) error {
-	if q := b.queues.lookup(d.Key()); q != nil && d.Kind == Durable {
+func (b *Broker) ReclaimDurable(d destination.Destination, done func(error)) error {
+	if q := b.queues.lookup(d.Key()); q != nil && d.Kind == destination.Durable {
 		q.mu.Lock()
 		q.takeOver()
 		q.pump()

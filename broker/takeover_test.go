@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+
+	"hoofbeat/destination"
 )
 
 // A claimant is a subscriber that takes its durable subscription over.
@@ -20,7 +22,7 @@ func (x *tester) claim(name string, ack AckMode, prefetch int) *claimant {
 	x.Helper()
 	c := &claimant{}
 	c.peer = x.subscribeWith(newRecorder(), SubscribeOptions{
-		Destination: readDestination(x, "/topic/a", alice), Durable: DurableSubscription("alice", "c", name), Ack: ack, Prefetch: prefetch,
+		Destination: readDestination(x, "/topic/a", alice), Durable: destination.DurableSubscription("alice", "c", name), Ack: ack, Prefetch: prefetch,
 		TakenOver: func() { c.lost.Add(1) },
 	})
 	return c
@@ -73,7 +75,7 @@ func TestTakeover(t *testing.T) {
 					t.Errorf("%d messages are dead", n)
 				}
 				old.sub.Unsubscribe()
-				x.must(x.b.DeleteDurable(DurableSubscription("alice", "c", "s"), nil))
+				x.must(x.b.DeleteDurable(destination.DurableSubscription("alice", "c", "s"), nil))
 			})
 		})
 	}
@@ -89,7 +91,7 @@ func TestTakeoverOfClaims(t *testing.T) {
 	x.must(aborted.Ack(old.sub, old.tag("3")))
 	next := x.claim("s", AckClientIndividual, 9)
 	next.want("1#2 4#2")
-	d := DurableSubscription("alice", "c", "s")
+	d := destination.DurableSubscription("alice", "c", "s")
 	if err := x.b.ReclaimDurable(d, nil); !errors.Is(err, ErrQueueInUse) {
 		t.Errorf("error is %v", err)
 	}
@@ -110,7 +112,7 @@ func TestNoTakeover(t *testing.T) {
 	x := newTester(t, nil)
 	x.b.SetPolicies(rules(t, map[string]Policy{"/topic/**": {DurableSharing: true}}))
 	one, two := x.claim("s", AckClientIndividual, 1), x.claim("s", AckClientIndividual, 1)
-	d := DurableSubscription("alice", "c", "s")
+	d := destination.DurableSubscription("alice", "c", "s")
 	if err := x.b.ReclaimDurable(d, nil); !errors.Is(err, ErrQueueInUse) {
 		t.Errorf("error is %v", err)
 	}
@@ -142,7 +144,7 @@ func TestConcurrentTakeovers(t *testing.T) {
 			case 1:
 				claims[i].sub.Lose()
 			case 2:
-				_ = x.b.ReclaimDurable(DurableSubscription("alice", "c", "s"), nil) // another may be there already
+				_ = x.b.ReclaimDurable(destination.DurableSubscription("alice", "c", "s"), nil) // another may be there already
 			case 3:
 				p := x.b.NewPublisher()
 				p.Send(x.message("/topic/a", fmt.Sprint(i)), nil)
@@ -165,7 +167,7 @@ func TestConcurrentTakeovers(t *testing.T) {
 	for _, c := range claims {
 		c.sub.Unsubscribe()
 	}
-	if err := x.b.DeleteDurable(DurableSubscription("alice", "c", "s"), nil); err != nil && !errors.Is(err, ErrNoSubscription) {
+	if err := x.b.DeleteDurable(destination.DurableSubscription("alice", "c", "s"), nil); err != nil && !errors.Is(err, ErrNoSubscription) {
 		t.Error(err)
 	}
 	x.wantSize(0, 0)

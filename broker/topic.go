@@ -11,7 +11,7 @@ import (
 // A topic is one pattern that somebody subscribed to, with or without
 // wildcards, and its subscribers.
 type topic struct {
-	dest Destination
+	dest destination.Destination
 
 	// subs is replaced, never changed within its length, so that publishers
 	// read it without a lock. Written under the registry's lock. Subscribers
@@ -95,7 +95,7 @@ func (ts *topics) remove(s *Subscription) {
 	t.subs.Store(&live)
 }
 
-func (ts *topics) find(d Destination) *topic {
+func (ts *topics) find(d destination.Destination) *topic {
 	if !d.Wild() {
 		return ts.exact[d.Key()]
 	}
@@ -138,7 +138,7 @@ func (ts *topics) delete(t *topic) {
 }
 
 // resolve finds the topics that a message to d goes to.
-func (ts *topics) resolve(d Destination) route {
+func (ts *topics) resolve(d destination.Destination) route {
 	ts.mu.RLock()
 	defer ts.mu.RUnlock()
 	r := route{generation: ts.generation.Load()}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+
+	"hoofbeat/destination"
 )
 
 func TestTopicOverlap(t *testing.T) {
@@ -139,7 +141,7 @@ func TestBacklogAllDelivered(t *testing.T) {
 func TestTemporaryQueue(t *testing.T) {
 	x := newTester(t, nil)
 	d := readDestination(t, "/temp-queue/r", alice)
-	reply := ReplyTo(d)
+	reply := destination.ReplyTo(d)
 	x.send(reply, "early")
 	if n := x.b.Stats().Unroutable.Load(); n != 1 {
 		t.Errorf("%d messages unroutable, want 1", n)

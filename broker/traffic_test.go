@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"testing"
 	"testing/synctest"
+
+	"hoofbeat/destination"
 )
 
 func (x *tester) wantFlow(text string, want Flow) {
@@ -52,7 +54,7 @@ func TestFlowOfTopic(t *testing.T) {
 	}
 	pattern := x.subscribe("/topic/*", AckAuto, 0)
 	x.subscribe("/topic/a", AckClient, 10)
-	x.must(x.b.MakeDurable(DurableSubscription("alice", "", "d"), readDestination(t, "/topic/a", alice), nil))
+	x.must(x.b.MakeDurable(destination.DurableSubscription("alice", "", "d"), readDestination(t, "/topic/a", alice), nil))
 	x.send("/topic/a", "1 2")
 	x.send("/topic/b", "3")
 	want("/topic/a", TopicInfo{5, TopicFlow{2, 2 * 3}})
@@ -69,7 +71,7 @@ func TestFlowOfTopic(t *testing.T) {
 func TestCountedBeforeAnybodyHears(t *testing.T) {
 	bothWays(t, func(t *testing.T, start func(map[string]Policy) *tester) {
 		x := start(map[string]Policy{"/queue/q": {}, "/queue/full": {MaxMessages: 1}, "/topic/kept": {MaxMessages: 1}})
-		x.must(x.b.MakeDurable(DurableSubscription("alice", "", "d"), readDestination(t, "/topic/kept", alice), nil))
+		x.must(x.b.MakeDurable(destination.DurableSubscription("alice", "", "d"), readDestination(t, "/topic/kept", alice), nil))
 		for _, text := range []string{"/queue/q", "/topic/t", "/temp-queue/t"} {
 			mustSubscribe(x.b, SubscribeOptions{Destination: readDestination(t, text, alice), Sink: heard{x}})
 		}

@@ -3,6 +3,8 @@ package broker
 import (
 	"cmp"
 	"slices"
+
+	"hoofbeat/destination"
 )
 
 // A Transaction gathers sends and acknowledgements that happen together or
@@ -127,9 +129,9 @@ func (t *Transaction) finish(queues []*queue) {
 	b := t.publisher.broker
 	for _, m := range t.messages {
 		switch m.to.Kind {
-		case Topic, User:
+		case destination.Topic, destination.User:
 			t.publisher.deliver(t.publisher.routeOf(m.to), m)
-		case TempQueue:
+		case destination.TempQueue:
 			b.reply(m)
 		}
 	}

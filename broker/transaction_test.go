@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+
+	"hoofbeat/destination"
 )
 
 func TestCommit(t *testing.T) {
@@ -240,7 +242,7 @@ func TestCommitToTemporary(t *testing.T) {
 	d := readDestination(t, "/temp-queue/r", alice)
 	x.b.MakeTemporary(d, "", 1<<20, nil)
 	tx := x.p.Begin()
-	tx.Send(x.message(ReplyTo(d), "1"))
+	tx.Send(x.message(destination.ReplyTo(d), "1"))
 	tx.Send(x.message("/reply-queue/gone.r", "2"))
 	tx.Commit(nil)
 	x.wantDepth("/temp-queue/r", 1, 0)

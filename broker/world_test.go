@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hoofbeat/destination"
 )
 
 // A world is a Broker under everything that can happen to it at once. Where
@@ -56,7 +58,7 @@ type world struct {
 type spot struct{ queue, body string }
 
 type worldQueue struct {
-	named   Destination // that the policy goes by
+	named   destination.Destination // that the policy goes by
 	private bool
 }
 
@@ -130,7 +132,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	}
 	w.policies = w.somePolicies()
 	for i := range 4 {
-		w.clients = append(w.clients, &worldClient{owner: Owner{User: fmt.Sprint("u", i), Connection: fmt.Sprint("c", i)}})
+		w.clients = append(w.clients, &worldClient{owner: destination.Owner{User: fmt.Sprint("u", i), Connection: fmt.Sprint("c", i)}})
 	}
 	w.begin()
 	w.open()

@@ -8,11 +8,13 @@ import (
 	"strings"
 	"testing/synctest"
 	"time"
+
+	"hoofbeat/destination"
 )
 
 // A worldClient is a connection.
 type worldClient struct {
-	owner Owner
+	owner destination.Owner
 	p     *Publisher
 	subs  []*worldSub
 	tx    *worldTx
@@ -171,7 +173,7 @@ func (w *world) setClock() {
 
 func (w *world) newMessage(c *worldClient) *Message {
 	text := append(worldQueues, "/topic/a", "/topic/b")[w.r.IntN(5)]
-	d, err := DefaultNamespace().ForSend(text, c.owner)
+	d, err := destination.DefaultNamespace().ForSend(text, c.owner)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -183,7 +185,7 @@ func (w *world) newMessage(c *worldClient) *Message {
 	if w.r.IntN(5) == 0 {
 		expires = w.now() + int64(w.r.IntN(20000))
 	}
-	if d.Kind == Queue && w.r.IntN(4) == 0 {
+	if d.Kind == destination.Queue && w.r.IntN(4) == 0 {
 		due = w.now() + int64(w.r.IntN(15000))
 	}
 	m.setTimes(expires, due)
@@ -266,10 +268,10 @@ func (w *world) subscribe(c *worldClient) {
 	o := SubscribeOptions{Ack: s.ack, Prefetch: 1 + w.r.IntN(10), Sink: s, User: c.owner.User}
 	text := append(worldQueues, worldDead, "/topic/a", "/topic/b", "/topic/**")[w.r.IntN(7)]
 	o.Destination = readDestination(w.t, text, c.owner)
-	if s.queue = o.Destination.Key(); o.Destination.Kind == Topic {
+	if s.queue = o.Destination.Key(); o.Destination.Kind == destination.Topic {
 		if w.r.IntN(2) == 0 {
 			name := fmt.Sprint("n", w.r.IntN(2), " ", text)
-			o.Durable = DurableSubscription("u", "c", name)
+			o.Durable = destination.DurableSubscription("u", "c", name)
 			s.queue = o.Durable.Key()
 		} else if s.ack == AckAuto {
 			s.ack, o.Ack = AckClient, AckClient

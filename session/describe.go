@@ -7,6 +7,7 @@ import (
 
 	"hoofbeat/auth"
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 )
 
 // What operators see of a session, and do with it. All of it may be called
@@ -131,7 +132,7 @@ func (sub *subscription) describe() SubscriptionInfo {
 	if sub.hasID {
 		i.ID = sub.key
 	}
-	if sub.ack == broker.AckAuto && (sub.dest.Kind == broker.Topic || sub.dest.Kind == broker.User) {
+	if sub.ack == broker.AckAuto && (sub.dest.Kind == destination.Topic || sub.dest.Kind == destination.User) {
 		i.Prefetch = 0
 	}
 	return i

@@ -9,6 +9,7 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 )
 
@@ -101,15 +102,15 @@ func durableWithID(f frames.Inbound) (header string, err error) {
 }
 
 // durableOf is a durable subscription of this client's.
-func (s *Session) durableOf(name string) broker.Destination {
-	return broker.DurableSubscription(s.user(), s.clientID, name)
+func (s *Session) durableOf(name string) destination.Destination {
+	return destination.DurableSubscription(s.user(), s.clientID, name)
 }
 
 // durableByIDOf is the durable subscription to a topic that an id alone names.
 // Some clients number their ids, so that one id comes to mean several topics: the
 // first of them has the id as its name, as one with a name of its own would, and
 // each other one has its topic in the name as well.
-func (s *Session) durableByIDOf(id string, topic broker.Destination) broker.Destination {
+func (s *Session) durableByIDOf(id string, topic destination.Destination) destination.Destination {
 	own := s.durableOf(id + "@" + topic.Key())
 	if _, ok := s.options.Broker.DurableTopic(own); ok {
 		return own
@@ -123,26 +124,26 @@ func (s *Session) durableByIDOf(id string, topic broker.Destination) broker.Dest
 
 // readDurable gives the durable subscription that a SUBSCRIBE to d means, the
 // zero value if none.
-func (s *Session) readDurable(f frames.Inbound, d broker.Destination) (broker.Destination, error) {
-	if d.Kind == broker.Queue && !isNamed(f) {
+func (s *Session) readDurable(f frames.Inbound, d destination.Destination) (destination.Destination, error) {
+	if d.Kind == destination.Queue && !isNamed(f) {
 		// It keeps its messages anyway, as its policy says.
 		_, err := durableWithID(f)
-		return broker.Destination{}, err
+		return destination.Destination{}, err
 	}
 	name, err := durableName(f)
 	if err != nil || name == "" {
-		return broker.Destination{}, err
+		return destination.Destination{}, err
 	}
 	switch d.Kind {
-	case broker.Topic:
-	case broker.Queue:
-		return broker.Destination{}, fault(InvalidHeader, "A durable subscription is one to a topic; %q is a queue, "+
+	case destination.Topic:
+	case destination.Queue:
+		return destination.Destination{}, fault(InvalidHeader, "A durable subscription is one to a topic; %q is a queue, "+
 			"which keeps its messages as its policy says. Leave the header %q away.", d, durableBy(f))
 	default:
-		return broker.Destination{}, fault(NotSupported, "The header %q of SUBSCRIBE is not supported for %q: a durable subscription is one to a topic.", durableBy(f), d)
+		return destination.Destination{}, fault(NotSupported, "The header %q of SUBSCRIBE is not supported for %q: a durable subscription is one to a topic.", durableBy(f), d)
 	}
 	if !isNo(f.Header.Get(autoDeleteHeader)) {
-		return broker.Destination{}, fault(InvalidHeader, "The header %q of SUBSCRIBE must be false with %q: a durable subscription stays until it is deleted.",
+		return destination.Destination{}, fault(InvalidHeader, "The header %q of SUBSCRIBE must be false with %q: a durable subscription stays until it is deleted.",
 			autoDeleteHeader, durableBy(f))
 	}
 	if !isNamed(f) {
@@ -191,7 +192,7 @@ func (s *Session) prepareDurable(sub *subscription, f frames.Inbound) (goOn bool
 
 // attached is the subscription that is attached to d, if there is one. The lock
 // is held.
-func (s *Session) attached(d broker.Destination) *subscription {
+func (s *Session) attached(d destination.Destination) *subscription {
 	if d.Kind == 0 {
 		return nil
 	}
@@ -201,11 +202,11 @@ func (s *Session) attached(d broker.Destination) *subscription {
 // deleted gives the durable subscription that an UNSUBSCRIBE deletes, the zero
 // value if none. Where the id alone names it, it is the one that this connection
 // has by that id, or else the one to the destination, if there is that header.
-func (s *Session) deleted(f frames.Inbound) (broker.Destination, error) {
+func (s *Session) deleted(f frames.Inbound) (destination.Destination, error) {
 	name, err := durableName(f)
 	switch {
 	case err != nil || name == "":
-		return broker.Destination{}, err
+		return destination.Destination{}, err
 	case isNamed(f):
 		return s.durableOf(name), nil
 	}
@@ -213,8 +214,8 @@ func (s *Session) deleted(f frames.Inbound) (broker.Destination, error) {
 	sub := s.subscriptionOf(name)
 	s.mu.Unlock()
 	switch {
-	case sub != nil && sub.dest.Kind == broker.Queue: // which SUBSCRIBE may have called durable
-		return broker.Destination{}, nil
+	case sub != nil && sub.dest.Kind == destination.Queue: // which SUBSCRIBE may have called durable
+		return destination.Destination{}, nil
 	case sub != nil && sub.byID:
 		return sub.durable, nil
 	}
@@ -223,15 +224,15 @@ func (s *Session) deleted(f frames.Inbound) (broker.Destination, error) {
 		return s.durableOf(name), nil
 	}
 	topic, err := s.options.Namespace.ForSubscribe(text, s.ownerOf(text))
-	if err != nil || topic.Kind == broker.Queue {
-		return broker.Destination{}, err
+	if err != nil || topic.Kind == destination.Queue {
+		return destination.Destination{}, err
 	}
 	return s.durableByIDOf(name, topic), nil
 }
 
 // unsubscribeDurable handles an UNSUBSCRIBE that names a durable subscription:
 // it is deleted, whether the connection is attached to it or not.
-func (s *Session) unsubscribeDurable(f frames.Inbound, d broker.Destination) error {
+func (s *Session) unsubscribeDurable(f frames.Inbound, d destination.Destination) error {
 	if err := s.detach(f, d); err != nil {
 		return err
 	}
@@ -255,7 +256,7 @@ func (s *Session) unsubscribeDurable(f frames.Inbound, d broker.Destination) err
 
 // detach ends this connection's attachment to a durable subscription that is
 // to be deleted. An id, if there is one, must be that of the attachment.
-func (s *Session) detach(f frames.Inbound, d broker.Destination) error {
+func (s *Session) detach(f frames.Inbound, d destination.Destination) error {
 	s.awaitSettled(s.options.CloseTimeout)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -286,7 +287,7 @@ func (s *Session) whenDeleted(receipt string) func(error) {
 }
 
 // durableFault is why a durable subscription could not be used.
-func durableFault(d broker.Destination, err error) error {
+func durableFault(d destination.Destination, err error) error {
 	_, _, name := d.Subscriber()
 	if f := quotaFault("the durable subscription "+name, err); f != nil {
 		return f

@@ -9,6 +9,7 @@ import (
 
 	"hoofbeat/auth"
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/session"
 )
 
@@ -97,8 +98,8 @@ func TestDurableSubscription(t *testing.T) {
 // client-id's.
 func TestDurableOwner(t *testing.T) {
 	durably(t, nil, func(t *testing.T, w *world) {
-		w.durables = append(w.durables, broker.DurableSubscription("bob", "", "news"), broker.DurableSubscription("eve", "", "news"),
-			broker.DurableSubscription("bob", "c", "news"))
+		w.durables = append(w.durables, destination.DurableSubscription("bob", "", "news"), destination.DurableSubscription("eve", "", "news"),
+			destination.DurableSubscription("bob", "c", "news"))
 		c := w.connect("login:bob")
 		c.Send("SUBSCRIBE", "destination:/topic/a", "id:news", "durable:true", "receipt:s")
 		c.WantReceipt("s")
@@ -143,7 +144,7 @@ func TestDurableDelete(t *testing.T) {
 // Attaching twice from one connection is a mistake, from two it is sharing.
 func TestDurableTwice(t *testing.T) {
 	durably(t, nil, func(t *testing.T, w *world) {
-		w.durables = append(w.durables, broker.DurableSubscription("anonymous", "", "x"))
+		w.durables = append(w.durables, destination.DurableSubscription("anonymous", "", "x"))
 		subscribe := []string{"destination:/topic/a", "durable-subscription-name:x", "ack:client-individual", "prefetch-count:1"}
 		a, b, p := w.connect(), w.connect(), w.connect()
 		for _, c := range []*client{a, b} {
@@ -168,7 +169,7 @@ func TestDurableTwice(t *testing.T) {
 // A name of its own stays with its topic.
 func TestDurableOtherTopic(t *testing.T) {
 	durably(t, nil, func(t *testing.T, w *world) {
-		w.durables = append(w.durables, broker.DurableSubscription("anonymous", "", "x"))
+		w.durables = append(w.durables, destination.DurableSubscription("anonymous", "", "x"))
 		c := w.connect()
 		c.Send("SUBSCRIBE", "destination:/topic/a", "id:1", "durable-subscription-name:x", "receipt:1")
 		c.WantReceipt("1")
@@ -255,7 +256,7 @@ func TestDurableReceipts(t *testing.T) {
 // A store that hangs does not keep a session from ending.
 func TestDurableEndsWhileItIsMade(t *testing.T) {
 	stored(t, func(t *testing.T, w *world, s *slowStore) {
-		w.durables = append(w.durables, broker.DurableSubscription("anonymous", "", "x"))
+		w.durables = append(w.durables, destination.DurableSubscription("anonymous", "", "x"))
 		c := w.connect()
 		c.Send("SUBSCRIBE", "destination:/topic/a", "id:x", "durable:true", "receipt:1")
 		wantSilence(t, c)
@@ -327,7 +328,7 @@ func TestDurableExpires(t *testing.T) {
 // Messages with a client that ends go back, and are the first ones to come.
 func TestDurableGivesBack(t *testing.T) {
 	durably(t, nil, func(t *testing.T, w *world) {
-		w.durables = append(w.durables, broker.DurableSubscription("anonymous", "", "x"))
+		w.durables = append(w.durables, destination.DurableSubscription("anonymous", "", "x"))
 		c, p := w.connect(), w.connect()
 		subscribe := []string{"destination:/topic/a", "id:x", "durable:true", "ack:client-individual"}
 		c.Send("SUBSCRIBE", subscribe...)
@@ -351,7 +352,7 @@ func TestDurableGivesBack(t *testing.T) {
 // A COMMIT to a topic reaches durable subscriptions, whole.
 func TestCommitToDurable(t *testing.T) {
 	durably(t, nil, func(t *testing.T, w *world) {
-		w.durables = append(w.durables, broker.DurableSubscription("anonymous", "", "x"))
+		w.durables = append(w.durables, destination.DurableSubscription("anonymous", "", "x"))
 		c := w.connect()
 		subscribe := []string{"destination:/topic/a", "id:x", "durable:true"}
 		c.Send("SUBSCRIBE", subscribe...)
@@ -373,7 +374,7 @@ func TestCommitToDurable(t *testing.T) {
 // A subscriber that is there gets one copy for each of its subscriptions.
 func TestDurableBesideOthers(t *testing.T) {
 	durably(t, nil, func(t *testing.T, w *world) {
-		w.durables = append(w.durables, broker.DurableSubscription("anonymous", "", "x"), broker.DurableSubscription("anonymous", "", "y"))
+		w.durables = append(w.durables, destination.DurableSubscription("anonymous", "", "x"), destination.DurableSubscription("anonymous", "", "y"))
 		c := w.connect()
 		c.Send("SUBSCRIBE", "destination:/topic/a", "id:x", "durable:true", "ack:client")
 		c.Send("SUBSCRIBE", "destination:/topic/*", "id:y", "durable:true")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 )
 
@@ -101,7 +102,7 @@ func asFault(err error) (f *Fault, ok bool) {
 	if e := (*frames.Error)(nil); errors.As(err, &e) {
 		return &Fault{Word: e.Word, Text: e.Text, Receipt: e.Receipt}, true
 	}
-	if e := (*broker.DestinationError)(nil); errors.As(err, &e) {
+	if e := (*destination.Error)(nil); errors.As(err, &e) {
 		if e.Unknown {
 			return &Fault{Word: UnknownDestination, Text: e.Text}, true
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
 )
@@ -57,7 +58,7 @@ func TestQueueFull(t *testing.T) {
 				other.WantReceipt("s")
 				other.Send("UNSUBSCRIBE", "id:s")
 				other.Barrier()
-				w.durables = append(w.durables, broker.DurableSubscription("anonymous", "", "s"))
+				w.durables = append(w.durables, destination.DurableSubscription("anonymous", "", "s"))
 				c := w.connect()
 				for i := range 2 {
 					c.Send("SEND", "destination:/queue/a", fmt.Sprint("receipt:", i), "", fmt.Sprint(i))
@@ -153,7 +154,7 @@ func TestStoreNotReady(t *testing.T) {
 		d.Send("SUBSCRIBE", "id:1", "destination:/topic/a", "durable:true", "receipt:r")
 		d.WantError("storage-failed", "r", "durable subscription")
 		d.WantClosed()
-		w.durables = append(w.durables, broker.DurableSubscription("anonymous", "", "1"))
+		w.durables = append(w.durables, destination.DurableSubscription("anonymous", "", "1"))
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
 )
@@ -284,7 +285,7 @@ func (g *grammar) wantEmptied(t *testing.T) {
 		t.Errorf("a session failed: %v", r)
 	}
 	for _, q := range g.broker.Queues() {
-		if q.Destination.Kind == broker.Durable {
+		if q.Destination.Kind == destination.Durable {
 			if err := g.broker.DeleteDurable(q.Destination, nil); err != nil {
 				t.Errorf("%s: %v", q.Destination, err)
 			}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/internal/memory"
 	"hoofbeat/session"
 )
@@ -114,7 +115,7 @@ func TestSlowDisk(t *testing.T) {
 				other.WantReceipt("s")
 				other.Send("UNSUBSCRIBE", "id:s")
 				other.Barrier()
-				w.durables = append(w.durables, broker.DurableSubscription("anonymous", "", "s"))
+				w.durables = append(w.durables, destination.DurableSubscription("anonymous", "", "s"))
 				d.stick()
 				c := w.connect()
 				sent := make(chan struct{})

@@ -6,6 +6,7 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 )
 
@@ -102,7 +103,7 @@ func (sub *subscription) makeNumbered() {
 	if queue == 0 || sub.session.version != frames.V12 {
 		return
 	}
-	sub.shared = sub.dest.Kind == broker.Queue || sub.durable.Kind != 0
+	sub.shared = sub.dest.Kind == destination.Queue || sub.durable.Kind != 0
 	if !sub.shared { // it ends with the session
 		sub.numbered = append(sub.numbered, sub.session.id...)
 	}

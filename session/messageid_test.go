@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/internal/stomptest"
 )
 
@@ -22,7 +23,7 @@ func TestMessageIDIsTheSameAtRedelivery(t *testing.T) {
 				subscribe := []string{"id:x", "destination:" + to, "ack:client-individual"}
 				if to == "durable" {
 					subscribe = []string{"id:x", "destination:/topic/a", "durable:true", "ack:client-individual"}
-					w.durables = append(w.durables, broker.DurableSubscription("anonymous", "", "x"))
+					w.durables = append(w.durables, destination.DurableSubscription("anonymous", "", "x"))
 					to = "/topic/a"
 				}
 				ids, acks := map[string]string{}, map[string]bool{}

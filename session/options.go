@@ -6,6 +6,7 @@ import (
 
 	"hoofbeat/auth"
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 	"hoofbeat/internal/memory"
 	"hoofbeat/internal/timers"
@@ -27,7 +28,7 @@ type Authorizer interface {
 // fills in everything but the broker.
 type Options struct {
 	Broker        *broker.Broker
-	Namespace     broker.Namespace
+	Namespace     destination.Namespace
 	Authenticator Authenticator
 	// Authorizer says what a client may do; nil: everything.
 	Authorizer Authorizer
@@ -92,7 +93,7 @@ type HeartBeat struct {
 func DefaultOptions(b *broker.Broker) Options {
 	return Options{
 		Broker:         b,
-		Namespace:      broker.DefaultNamespace(),
+		Namespace:      destination.DefaultNamespace(),
 		Authenticator:  auth.Anonymous{},
 		Timers:         timers.New(),
 		Log:            slog.New(slog.DiscardHandler),

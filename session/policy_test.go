@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/session"
 )
 
@@ -191,7 +192,7 @@ func TestPrefetchByPolicy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			durably(t, rules, func(t *testing.T, w *world) {
 				if name == "durable" {
-					w.durables = append(w.durables, broker.DurableSubscription("anonymous", "", "1"))
+					w.durables = append(w.durables, destination.DurableSubscription("anonymous", "", "1"))
 				}
 				c, p := w.connect(), w.connect()
 				c.Send("SUBSCRIBE", append(tc.headers, "id:1", "receipt:r")...)

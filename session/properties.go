@@ -7,6 +7,7 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 )
 
 // The headers of a SEND that ask something of a queue, as RabbitMQ, ActiveMQ
@@ -157,8 +158,8 @@ func (p *properties) time(name, value string, absolute bool) (int64, error) {
 }
 
 // checkDelay refuses a delay where nobody would keep the message meanwhile.
-func (p *properties) checkDelay(to broker.Destination) error {
-	if p.delayedBy == "" || to.Kind == broker.Queue {
+func (p *properties) checkDelay(to destination.Destination) error {
+	if p.delayedBy == "" || to.Kind == destination.Queue {
 		return nil
 	}
 	return fault(NotSupported, "The header %q of SEND is supported for queues only; %q is none, and delivers at once.", p.delayedBy, to)
@@ -166,8 +167,8 @@ func (p *properties) checkDelay(to broker.Destination) error {
 
 // checkType refuses Artemis' routing type where the destination is of the other
 // kind: who asks for one consumer must not reach all.
-func checkType(header, command, value string, d broker.Destination) error {
-	isQueue := d.Kind == broker.Queue || d.Kind == broker.TempQueue
+func checkType(header, command, value string, d destination.Destination) error {
+	isQueue := d.Kind == destination.Queue || d.Kind == destination.TempQueue
 	switch {
 	case value == "", value == "ANYCAST" && isQueue, value == "MULTICAST" && !isQueue:
 		return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 )
 
 // quotaFault is how a client is told of a queue, or of a message in one, that
@@ -19,9 +20,9 @@ func quotaFault(name string, err error) *Fault {
 	}
 	what, key := "queues", "limits.queues"
 	switch e.Kind {
-	case broker.Durable:
+	case destination.Durable:
 		what, key = "durable subscriptions", "limits.durable_subscriptions"
-	case broker.TempQueue:
+	case destination.TempQueue:
 		what, key = "temporary queues", "limits.temporary_queues"
 	}
 	who := "The broker"

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 )
 
 // A quota is told by its key, and what is refused by its name. What was there
@@ -35,7 +36,7 @@ func TestQuotaExceeded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			converse(t, func(t *testing.T, w *world) {
 				w.broker.SetQuotas(broker.Quotas{QueuesPerUser: 1, SubscriptionsPerUser: 1, TempQueues: 1})
-				w.durables = append(w.durables, broker.DurableSubscription("anonymous", "", "1"))
+				w.durables = append(w.durables, destination.DurableSubscription("anonymous", "", "1"))
 				c := w.connect()
 				c.Send("SUBSCRIBE", "id:1", "destination:/topic/a", "durable:true", "receipt:s")
 				c.WantReceipt("s")
@@ -72,7 +73,7 @@ func TestStoredBytesExceeded(t *testing.T) {
 				policies := broker.Policies{Default: broker.Policy{Durable: true}}
 				w := newWorld(t, broker.Options{Store: &broker.Memory{}, Policies: policies, Quotas: broker.Quotas{StoredPerUser: 122_000}})
 				defer w.end()
-				w.durables = append(w.durables, broker.DurableSubscription("anonymous", "", "1"))
+				w.durables = append(w.durables, destination.DurableSubscription("anonymous", "", "1"))
 				c := w.connect()
 				c.Send("SUBSCRIBE", "id:1", "destination:/topic/a", "durable:true", "ack:client", "receipt:s")
 				c.WantReceipt("s")

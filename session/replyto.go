@@ -8,7 +8,7 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 
 	"hoofbeat/auth"
-	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 )
 
@@ -111,7 +111,7 @@ func blank(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r
 // replyTo checks the reply-to headers of a SEND, and gives what one of
 // /temp-queue/NAME becomes; empty if the header is to stay as it is.
 func (s *Session) replyTo(r replyTos) (string, error) {
-	if err := s.mayReplyTos(r); err != nil || !strings.HasPrefix(r.first, broker.TempPrefix) {
+	if err := s.mayReplyTos(r); err != nil || !strings.HasPrefix(r.first, destination.TempPrefix) {
 		return "", err
 	}
 	return s.replyQueue(r.first)
@@ -165,7 +165,7 @@ func (s *Session) mayAnswer(text string) error {
 	if text == TokenDestination {
 		return fault(InvalidDestination, "The reply-to header of SEND must be a destination; %q takes tokens.", text)
 	}
-	if _, err := s.options.Namespace.ForSend(text, broker.Owner{}); err != nil {
+	if _, err := s.options.Namespace.ForSend(text, destination.Owner{}); err != nil {
 		f, ok := asFault(err)
 		if !ok {
 			return err
@@ -176,7 +176,7 @@ func (s *Session) mayAnswer(text string) error {
 	if p == nil {
 		return nil
 	}
-	if strings.HasPrefix(text, broker.TempPrefix) {
+	if strings.HasPrefix(text, destination.TempPrefix) {
 		return s.may(auth.Subscribe, text)
 	}
 	if s.decide(p, auth.Subscribe, text).Allowed {
@@ -209,5 +209,5 @@ func (s *Session) replyQueue(text string) (string, error) {
 	} else {
 		s.temporary.nameAgain(t)
 	}
-	return broker.ReplyTo(d), nil
+	return destination.ReplyTo(d), nil
 }

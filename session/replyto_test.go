@@ -8,6 +8,7 @@ import (
 
 	"hoofbeat/auth"
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
@@ -143,8 +144,8 @@ func allowedTo(t *testing.T, g *doorman) func(string) bool {
 	}
 	p := g.For(id)
 	return func(text string) bool {
-		_, err := broker.DefaultNamespace().ForSend(text, broker.Owner{})
-		return err == nil && (strings.HasPrefix(text, broker.ReplyPrefix) || p.Decide(auth.Send, text).Allowed || p.Decide(auth.Subscribe, text).Allowed)
+		_, err := destination.DefaultNamespace().ForSend(text, destination.Owner{})
+		return err == nil && (strings.HasPrefix(text, destination.ReplyPrefix) || p.Decide(auth.Send, text).Allowed || p.Decide(auth.Subscribe, text).Allowed)
 	}
 }
 

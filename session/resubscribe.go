@@ -1,7 +1,7 @@
 package session
 
 import (
-	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 )
 
@@ -16,7 +16,7 @@ func (s *Session) givesBack(sub *subscription) bool {
 
 // isFanOut tells whether messages come from a topic and are not acknowledged.
 func (sub *subscription) isFanOut() bool {
-	return sub.auto && sub.durable.Kind == 0 && (sub.dest.Kind == broker.Topic || sub.dest.Kind == broker.User)
+	return sub.auto && sub.durable.Kind == 0 && (sub.dest.Kind == destination.Topic || sub.dest.Kind == destination.User)
 }
 
 func (sub *subscription) isLike(other *subscription) bool {

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"hoofbeat/broker"
+	"hoofbeat/destination"
 )
 
 // SUBSCRIBE again with the same id and destination changes the ack mode, if
@@ -22,7 +22,7 @@ func TestSubscribeAgainChangesMode(t *testing.T) {
 						if to == "durable" {
 							subscribe = []string{"id:1", "destination:/topic/a", "durable:true"}
 							to = "/topic/a"
-							w.durables = append(w.durables, broker.DurableSubscription("anonymous", "", "1"))
+							w.durables = append(w.durables, destination.DurableSubscription("anonymous", "", "1"))
 						}
 						c.Send("SUBSCRIBE", append(subscribe, "ack:"+from)...)
 						c.Send("SEND", "destination:"+to, "", "1")

@@ -9,6 +9,7 @@ import (
 
 	"hoofbeat/auth"
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 )
 
@@ -58,7 +59,7 @@ func first(dst *string, has *bool, v string) {
 // that of the next.
 type sendCache struct {
 	text        string
-	dest        broker.Destination
+	dest        destination.Destination
 	permissions *auth.Permissions // that allowed it
 	done        func(error)       // of a SEND to it that wants no receipt
 }
@@ -155,8 +156,8 @@ func (s *Session) stillMay(h *sendHeaders) error {
 
 // whenSent returns what is called, from whatever goroutine, when the broker is
 // done with a SEND; the receipt, as on the wire, may be empty.
-func (s *Session) whenSent(to broker.Destination, receipt string) func(error) {
-	text, isQueue := to.String(), to.Kind == broker.Queue
+func (s *Session) whenSent(to destination.Destination, receipt string) func(error) {
+	text, isQueue := to.String(), to.Kind == destination.Queue
 	return func(err error) {
 		if err != nil {
 			s.fail(sendFault(text, isQueue, err), receipt, err)
@@ -190,12 +191,12 @@ func sendFault(to string, isQueue bool, err error) *Fault {
 		"so the message was not taken. Send it again later; destinations[].overflow says what happens instead.", what, to)
 }
 
-func (s *Session) destination(text string) (broker.Destination, error) {
+func (s *Session) destination(text string) (destination.Destination, error) {
 	if text != "" && text == s.sendTo.text && s.sendTo.permissions == s.permissions.Load() {
 		return s.sendTo.dest, nil
 	}
 	if text == "" {
-		return broker.Destination{}, missing(frame.Destination, frame.SEND)
+		return destination.Destination{}, missing(frame.Destination, frame.SEND)
 	}
 	d, err := s.options.Namespace.ForSend(text, s.ownerOf(text))
 	if err != nil {

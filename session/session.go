@@ -18,6 +18,7 @@ import (
 
 	"hoofbeat/auth"
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 	"hoofbeat/internal/memory"
 	"hoofbeat/internal/timers"
@@ -462,13 +463,13 @@ func (s *Session) receipt(f frames.Inbound) {
 }
 
 // owner is on whose behalf destinations are read.
-func (s *Session) owner() broker.Owner {
-	return broker.Owner{User: s.user(), Connection: s.secret}
+func (s *Session) owner() destination.Owner {
+	return destination.Owner{User: s.user(), Connection: s.secret}
 }
 
 // ownerOf is owner for a text that may need the secret.
-func (s *Session) ownerOf(destination string) broker.Owner {
-	if s.secret == "" && strings.HasPrefix(destination, broker.TempPrefix) {
+func (s *Session) ownerOf(name string) destination.Owner {
+	if s.secret == "" && strings.HasPrefix(name, destination.TempPrefix) {
 		s.secret = newSecret()
 	}
 	return s.owner()

@@ -9,6 +9,7 @@ import (
 
 	"hoofbeat/auth"
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 )
 
@@ -23,13 +24,13 @@ type subscription struct {
 	wireID          string // the id as the client wrote it
 	wireDestination string
 	text            string // the destination, unescaped
-	dest            broker.Destination
+	dest            destination.Destination
 	auto            bool               // ack is broker.AckAuto; for the writer
 	ack             broker.AckMode     // guarded by Session.mu, as SUBSCRIBE again may change it
 	prefetch        int                // likewise
 	asked           int                // the prefetch that SUBSCRIBE asked for; 0: none
 	implicit        bool               // made by a reply-to, not by SUBSCRIBE
-	durable         broker.Destination // its durable subscription; the zero value: none
+	durable         destination.Destination // its durable subscription; the zero value: none
 	byID            bool               // the id alone names it
 
 	// before is the subscription that this one has taken the place of, if
@@ -209,7 +210,7 @@ func (s *Session) checkStart(sub *subscription) error {
 	if len(s.byNumber) >= limit && !s.makeRoom(true) {
 		return fault(TooManySubscriptions, "The connection has %d subscriptions, which is the most it may have (limits.subscriptions_per_connection).", limit)
 	}
-	if sub.dest.Kind == broker.TempQueue && s.temporary.find(sub.dest) == nil && len(s.temporary.byKey) >= limit && !s.makeRoom(false) {
+	if sub.dest.Kind == destination.TempQueue && s.temporary.find(sub.dest) == nil && len(s.temporary.byKey) >= limit && !s.makeRoom(false) {
 		return fault(TooManySubscriptions, "The connection has %d temporary queues, which is the most it may have (limits.subscriptions_per_connection).", limit)
 	}
 	if err := s.options.Broker.Admit(sub.dest, s.user()); err != nil {
@@ -234,7 +235,7 @@ func (s *Session) start(sub *subscription) error {
 	if s.subs == nil {
 		s.subs, s.byNumber, s.durables = make(map[string]*subscription), make(map[uint64]*subscription), make(map[string]*subscription)
 	}
-	if sub.dest.Kind == broker.TempQueue {
+	if sub.dest.Kind == destination.TempQueue {
 		if err := s.occupy(sub); err != nil {
 			return err
 		}
@@ -268,7 +269,7 @@ func (s *Session) stop(sub *subscription) {
 		delete(s.durables, sub.durable.Key())
 	}
 	sub.end(false)
-	if sub.dest.Kind == broker.TempQueue {
+	if sub.dest.Kind == destination.TempQueue {
 		s.vacate(sub)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/session"
 )
 
@@ -52,7 +53,7 @@ func TestTakeoverOfHalfOpenConnection(t *testing.T) {
 // The old connection is told, and its end is no failure of what it had.
 func TestTakeoverIsTold(t *testing.T) {
 	durably(t, []broker.PolicyRule{rule("/topic/**", broker.Policy{MaxDeliveries: 1})}, func(t *testing.T, w *world) {
-		w.durables = append(w.durables, broker.DurableSubscription("bob", "phone", "x"))
+		w.durables = append(w.durables, destination.DurableSubscription("bob", "phone", "x"))
 		subscribe := []string{"id:1", "destination:/topic/a", "durable-subscription-name:x", "ack:client-individual", "receipt:s"}
 		old, now := w.connect(phone...), w.connect(phone...)
 		old.Send("SUBSCRIBE", subscribe...)
@@ -118,10 +119,10 @@ func TestSharingInsteadOfTakeover(t *testing.T) {
 	for name, tc := range map[string]struct {
 		policy broker.Policy
 		who    []string
-		d      broker.Destination
+		d      destination.Destination
 	}{
-		"no client-id":    {broker.Policy{}, []string{"login:bob"}, broker.DurableSubscription("bob", "", "x")},
-		"durable_sharing": {broker.Policy{DurableSharing: true}, phone, broker.DurableSubscription("bob", "phone", "x")},
+		"no client-id":    {broker.Policy{}, []string{"login:bob"}, destination.DurableSubscription("bob", "", "x")},
+		"durable_sharing": {broker.Policy{DurableSharing: true}, phone, destination.DurableSubscription("bob", "phone", "x")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			durably(t, []broker.PolicyRule{rule("/topic/**", tc.policy)}, func(t *testing.T, w *world) {
@@ -148,7 +149,7 @@ func TestSharingInsteadOfTakeover(t *testing.T) {
 func TestTakeoversOfEachOther(t *testing.T) {
 	durably(t, nil, func(t *testing.T, w *world) {
 		for i := range 4 {
-			w.durables = append(w.durables, broker.DurableSubscription("bob", "phone", fmt.Sprint(i)))
+			w.durables = append(w.durables, destination.DurableSubscription("bob", "phone", fmt.Sprint(i)))
 		}
 		var all []*client
 		for range 8 {

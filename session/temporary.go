@@ -5,13 +5,14 @@ import (
 	"strings"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 )
 
 // A temporary is one of the session's own queues, /temp-queue/NAME. It exists
 // until the session ends, or until its place is needed while nobody would miss
 // it: a client may name a reply queue for each of its requests.
 type temporary struct {
-	dest broker.Destination
+	dest destination.Destination
 	subs int // subscriptions to it
 	// implicit is the subscription that a reply-to has made; nil: none. It is
 	// the only one then.
@@ -29,7 +30,7 @@ type temporaries struct {
 	spare list.List
 }
 
-func (ts *temporaries) find(d broker.Destination) *temporary { return ts.byKey[d.Key()] }
+func (ts *temporaries) find(d destination.Destination) *temporary { return ts.byKey[d.Key()] }
 
 // settle puts t into spare, as the one that was named last, or takes it out.
 func (ts *temporaries) settle(t *temporary) {

@@ -4,6 +4,7 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 )
 
@@ -31,7 +32,7 @@ type Sending struct {
 // A Trace is that of one message that is traced.
 type Trace interface {
 	// To says that the SEND may be sent, and where.
-	To(d broker.Destination)
+	To(d destination.Destination)
 	// Offered says that the message is now given to the broker, so that its
 	// deliveries may begin. Where a queue has no room it is called again.
 	Offered()
@@ -74,10 +75,10 @@ func (s *Session) sendTraced(f frames.Inbound) error {
 }
 
 // whenTraced ends the trace of a SEND before done is called.
-func whenTraced(t Trace, to broker.Destination, done func(error)) func(error) {
+func whenTraced(t Trace, to destination.Destination, done func(error)) func(error) {
 	return func(err error) {
 		if err != nil {
-			t.End(sendFault(to.String(), to.Kind == broker.Queue, err))
+			t.End(sendFault(to.String(), to.Kind == destination.Queue, err))
 		} else {
 			t.End(nil)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"hoofbeat/auth"
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 )
 
@@ -201,7 +202,7 @@ func (s *Session) transactionOf(f frames.Inbound) (*transaction, error) {
 	return nil, fault(UnknownTransaction, "%s names a transaction that is not open; BEGIN comes first.", f.Command)
 }
 
-func (s *Session) sendInTransaction(m *broker.Message, to broker.Destination, replies replyTos, f frames.Inbound) error {
+func (s *Session) sendInTransaction(m *broker.Message, to destination.Destination, replies replyTos, f frames.Inbound) error {
 	tx, err := s.transactionOf(f)
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 	"hoofbeat/internal/memory"
 	"hoofbeat/internal/stomptest"
@@ -34,7 +35,7 @@ type world struct {
 	clients []*stomptest.Client
 	socket  int // what the buffers between client and server hold
 	// durables are the subscriptions that a test leaves behind.
-	durables []broker.Destination
+	durables []destination.Destination
 }
 
 // socketBytes is as much as a socket takes before anybody reads it.
@@ -168,9 +169,9 @@ func (k *sink) Deliver(_ *broker.Message, tag uint64, _ int) bool {
 // Overrun implements broker.Sink.
 func (k *sink) Overrun() broker.Overflow { return broker.DropNewest }
 
-func (w *world) destination(text string) broker.Destination {
+func (w *world) destination(text string) destination.Destination {
 	w.t.Helper()
-	d, err := w.options.Namespace.ForSubscribe(text, broker.Owner{})
+	d, err := w.options.Namespace.ForSubscribe(text, destination.Owner{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -226,7 +227,7 @@ func (l *logbook) last(message string) map[string]slog.Value {
 
 // message makes one as a SEND would.
 func message(to, body string, headers ...string) *broker.Message {
-	d, err := broker.DefaultNamespace().ForSend(to, broker.Owner{})
+	d, err := destination.DefaultNamespace().ForSend(to, destination.Owner{})
 	if err != nil {
 		panic(err)
 	}
@@ -237,7 +238,7 @@ func message(to, body string, headers ...string) *broker.Message {
 
 // A rule is a policy for the destinations of a pattern.
 func rule(pattern string, p broker.Policy) broker.PolicyRule {
-	d, err := broker.DefaultNamespace().ForPolicy(pattern)
+	d, err := destination.DefaultNamespace().ForPolicy(pattern)
 	if err != nil {
 		panic(err)
 	}
@@ -245,7 +246,7 @@ func rule(pattern string, p broker.Policy) broker.PolicyRule {
 }
 
 // queueD is the dead letter queue of tests.
-func queueD() broker.Destination { return rule("/queue/d", broker.Policy{}).Match }
+func queueD() destination.Destination { return rule("/queue/d", broker.Policy{}).Match }
 
 // durably is converse with a broker that keeps its messages in a store, by
 // these rules.
@@ -280,7 +281,7 @@ func wantSilence(t *testing.T, c *stomptest.Client) {
 }
 
 // depthOf is how many messages a queue holds; topics hold none.
-func (w *world) depthOf(d broker.Destination) int {
+func (w *world) depthOf(d destination.Destination) int {
 	depth, _ := w.broker.Depth(d)
 	return depth.Ready + depth.Unacked
 }

@@ -22,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
 	"hoofbeat/transport"
@@ -277,7 +278,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 
 func (w *world) depth(text string) broker.Depth {
 	w.t.Helper()
-	d, err := w.options.Session.Namespace.ForSubscribe(text, broker.Owner{})
+	d, err := w.options.Session.Namespace.ForSubscribe(text, destination.Owner{})
 	if err != nil {
 		w.t.Fatal(err)
 	}

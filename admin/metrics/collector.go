@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/session"
 )
 
@@ -214,8 +215,8 @@ func (c *collector) collectMessages(s sink) {
 // slash.
 const defaultPolicy = "default"
 
-var kinds = map[broker.Kind]string{
-	broker.Queue: "queue", broker.Durable: "subscription", broker.TempQueue: "temporary", broker.Topic: "topic", broker.User: "user",
+var kinds = map[destination.Kind]string{
+	destination.Queue: "queue", destination.Durable: "subscription", destination.TempQueue: "temporary", destination.Topic: "topic", destination.User: "user",
 }
 
 func (c *collector) collectQueues(s sink) {
@@ -239,11 +240,11 @@ type key struct{ policy, kind string }
 // groups are those of a survey, and empty ones for rules without queues, so
 // that a series does not end with the last queue.
 func (c *collector) groups(survey broker.Survey) map[key]broker.Group {
-	all := map[key]broker.Group{{defaultPolicy, kinds[broker.Queue]}: {}}
+	all := map[key]broker.Group{{defaultPolicy, kinds[destination.Queue]}: {}}
 	for _, r := range c.Broker.Policies().Rules {
-		kind := broker.Queue
-		if r.Match.Kind == broker.Topic {
-			kind = broker.Durable
+		kind := destination.Queue
+		if r.Match.Kind == destination.Topic {
+			kind = destination.Durable
 		}
 		all[key{label(r.Match.String()), kinds[kind]}] = broker.Group{}
 	}

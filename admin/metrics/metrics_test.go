@@ -18,6 +18,7 @@ import (
 
 	"hoofbeat/auth"
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 	"hoofbeat/session"
 )
@@ -33,7 +34,7 @@ func newFixture(t *testing.T, rules map[string]broker.Policy) *fixture {
 	t.Helper()
 	var p broker.Policies
 	for match, policy := range rules {
-		d, err := broker.DefaultNamespace().ForPolicy(match)
+		d, err := destination.DefaultNamespace().ForPolicy(match)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,13 +64,13 @@ var sampleStore = Store{
 }
 
 // send sends a message to a queue.
-func (f *fixture) send(t *testing.T, destination string) {
+func (f *fixture) send(t *testing.T, to string) {
 	t.Helper()
-	d, err := broker.DefaultNamespace().ForSend(destination, broker.Owner{})
+	d, err := destination.DefaultNamespace().ForSend(to, destination.Owner{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := broker.NewMessage(d, frames.Inbound{Frame: frame.New(frame.SEND, frame.Destination, destination)}, broker.Properties{})
+	m := broker.NewMessage(d, frames.Inbound{Frame: frame.New(frame.SEND, frame.Destination, to)}, broker.Properties{})
 	f.broker.NewPublisher().Send(m, nil)
 }
 

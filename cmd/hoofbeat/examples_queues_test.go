@@ -10,6 +10,7 @@ import (
 
 	"hoofbeat/broker"
 	"hoofbeat/config"
+	"hoofbeat/destination"
 )
 
 // TestQueueExamples has what the example of policies means.
@@ -29,8 +30,8 @@ func TestQueueExamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	queue := func(name string) broker.Destination {
-		d, err := namespace(c).ForSend(name, broker.Owner{})
+	queue := func(name string) destination.Destination {
+		d, err := namespace(c).ForSend(name, destination.Owner{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,10 +8,11 @@ import (
 	"hoofbeat/admin"
 	"hoofbeat/broker"
 	"hoofbeat/config"
+	"hoofbeat/destination"
 )
 
-func namespace(c *config.Config) broker.Namespace {
-	return broker.Namespace{Topics: c.Prefixes.Topic, Queues: c.Prefixes.Queue}
+func namespace(c *config.Config) destination.Namespace {
+	return destination.Namespace{Topics: c.Prefixes.Topic, Queues: c.Prefixes.Queue}
 }
 
 // compilePolicies makes the broker's policies of the configuration's. What
@@ -27,7 +28,7 @@ func compilePolicies(c *config.Config) (broker.Policies, error) {
 			err1 = fmt.Errorf("destinations[%d].match: %w", i, err1)
 		}
 		if p.DeadLetter != "" {
-			if rule.Policy.DeadLetter, err2 = n.ForSend(p.DeadLetter, broker.Owner{}); err2 != nil {
+			if rule.Policy.DeadLetter, err2 = n.ForSend(p.DeadLetter, destination.Owner{}); err2 != nil {
 				err2 = fmt.Errorf("destinations[%d].dead_letter: %w", i, err2)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 
 	"hoofbeat/broker"
 	"hoofbeat/config"
+	"hoofbeat/destination"
 )
 
 func loadText(t *testing.T, text string) *config.Config {
@@ -19,8 +20,8 @@ func loadText(t *testing.T, text string) *config.Config {
 }
 
 func TestCompilePolicies(t *testing.T) {
-	n := broker.DefaultNamespace()
-	read := func(text string) broker.Destination {
+	n := destination.DefaultNamespace()
+	read := func(text string) destination.Destination {
 		d, err := n.ForPolicy(text)
 		if err != nil {
 			t.Fatal(err)

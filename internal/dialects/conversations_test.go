@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"hoofbeat/broker"
+	"hoofbeat/destination"
 )
 
 // conversations are what every client does. Whatever comes goes through the
@@ -188,7 +188,7 @@ func acknowledge(connect func(...string) *peer) {
 
 func (p *peer) depth(queue string) int {
 	p.t.Helper()
-	d, err := p.w.options.Namespace.ForSubscribe(queue, broker.Owner{})
+	d, err := p.w.options.Namespace.ForSubscribe(queue, destination.Owner{})
 	if err != nil {
 		p.t.Fatal(err)
 	}

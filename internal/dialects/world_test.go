@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
 	"hoofbeat/transport"
@@ -78,7 +79,7 @@ func newWorld(t testing.TB, edit ...func(*session.Options)) *world {
 // policies let a message of /queue/work fail twice.
 func (w *world) policies() broker.Policies {
 	w.t.Helper()
-	n := broker.DefaultNamespace()
+	n := destination.DefaultNamespace()
 	work, err := n.ForPolicy("/queue/work.**")
 	if err != nil {
 		w.t.Fatal(err)

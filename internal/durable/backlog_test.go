@@ -12,6 +12,7 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 )
 
@@ -62,7 +63,7 @@ func TestBacklog(t *testing.T) {
 func fill(t *testing.T, dir string, n int) {
 	t.Helper()
 	b, store := openBroker(t, dir)
-	to, err := broker.DefaultNamespace().ForSend("/queue/backlog", broker.Owner{})
+	to, err := destination.DefaultNamespace().ForSend("/queue/backlog", destination.Owner{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 	"hoofbeat/store/pebble"
 )
@@ -90,7 +91,7 @@ func fillIdle(t *testing.T, b *broker.Broker) {
 	p := b.NewPublisher()
 	for range idleMessages {
 		for i := range idleQueues {
-			to, err := broker.DefaultNamespace().ForSend(fmt.Sprintf("/queue/idle.%d", i), broker.Owner{})
+			to, err := destination.DefaultNamespace().ForSend(fmt.Sprintf("/queue/idle.%d", i), destination.Owner{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 )
 
 var plain = broker.LaneOf(broker.DefaultPriority)
@@ -110,7 +111,7 @@ func testDelayedOrder(t *testing.T, open func() broker.Store) {
 // testMessage: what a subscriber and the broker see of a message is kept.
 func testMessage(t *testing.T, open func() broker.Store) {
 	q := Queue(t, "q")
-	topic, err := broker.DefaultNamespace().ForSend("/topic/a/b", broker.Owner{})
+	topic, err := destination.DefaultNamespace().ForSend("/topic/a/b", destination.Owner{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,8 +271,8 @@ func testDrop(t *testing.T, open func() broker.Store) {
 // testDescribe: the last description counts, and nothing else changes.
 func testDescribe(t *testing.T, open func() broker.Store) {
 	s := open()
-	d := broker.DurableSubscription("alice", "", "s")
-	topic, err := broker.DefaultNamespace().ForSubscribe("/topic/a.*", broker.Owner{})
+	d := destination.DurableSubscription("alice", "", "s")
+	topic, err := destination.DefaultNamespace().ForSubscribe("/topic/a.*", destination.Owner{})
 	if err != nil {
 		t.Fatal(err)
 	}

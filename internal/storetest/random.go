@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 )
 
 // A Model does random operations and knows what a Store must hold after them.
@@ -16,7 +17,7 @@ type Model struct {
 	Rand   *rand.Rand
 	Queues map[broker.QueueID]*ModelQueue
 	next   broker.QueueID
-	dest   broker.Destination
+	dest   destination.Destination
 	shared []*broker.Message // the last ones
 	bodies uint64            // how many there were
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 )
 
@@ -47,9 +48,9 @@ func Run(t *testing.T, newDisk func(t *testing.T) (open func() broker.Store)) {
 }
 
 // Queue is the destination of a queue.
-func Queue(tb testing.TB, name string) broker.Destination {
+func Queue(tb testing.TB, name string) destination.Destination {
 	tb.Helper()
-	d, err := broker.DefaultNamespace().ForSend("/queue/"+name, broker.Owner{User: "alice", Connection: "c"})
+	d, err := destination.DefaultNamespace().ForSend("/queue/"+name, destination.Owner{User: "alice", Connection: "c"})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -57,19 +58,19 @@ func Queue(tb testing.TB, name string) broker.Destination {
 }
 
 // Message is a message for d, with headers in pairs.
-func Message(d broker.Destination, body string, headers ...string) *broker.Message {
+func Message(d destination.Destination, body string, headers ...string) *broker.Message {
 	return MessageWith(d, body, broker.Properties{Priority: broker.DefaultPriority}, headers...)
 }
 
 // MessageWith is a message with properties.
-func MessageWith(d broker.Destination, body string, p broker.Properties, headers ...string) *broker.Message {
+func MessageWith(d destination.Destination, body string, p broker.Properties, headers ...string) *broker.Message {
 	f := frame.New(frame.SEND, headers...)
 	f.Body = []byte(body)
 	return broker.NewMessage(d, frames.Inbound{Frame: f}, p)
 }
 
 // Describe is a step that makes a queue known.
-func Describe(id broker.QueueID, d broker.Destination) broker.Op {
+func Describe(id broker.QueueID, d destination.Destination) broker.Op {
 	return broker.Op{Kind: broker.Describe, Queue: id, Meta: &broker.QueueMeta{Destination: d}}
 }
 
@@ -145,7 +146,7 @@ func WantSame(tb testing.TB, got, want *broker.Message) {
 		}
 	}
 	// What has no accessor is in the record.
-	g, w := broker.AppendMessage(nil, got, broker.State{}, broker.Destination{}), broker.AppendMessage(nil, want, broker.State{}, broker.Destination{})
+	g, w := broker.AppendMessage(nil, got, broker.State{}, destination.Destination{}), broker.AppendMessage(nil, want, broker.State{}, destination.Destination{})
 	if !bytes.Equal(g, w) {
 		tb.Errorf("got the record %.100q, want %.100q", g, w)
 	}

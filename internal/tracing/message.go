@@ -11,7 +11,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
-	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/internal/mask"
 	"hoofbeat/session"
 )
@@ -46,14 +46,14 @@ func sendAttributes(s session.Sending) []attribute.KeyValue {
 		sessionKey.String(s.Session),
 	}
 	// Whoever knows a reply destination may write to it.
-	if s.Destination != "" && !strings.HasPrefix(s.Destination, broker.ReplyPrefix) {
+	if s.Destination != "" && !strings.HasPrefix(s.Destination, destination.ReplyPrefix) {
 		all = append(all, semconv.MessagingDestinationName(clip(s.Destination)))
 	}
 	return all
 }
 
 // To implements session.Trace.
-func (m *message) To(d broker.Destination) {
+func (m *message) To(d destination.Destination) {
 	label, pattern := m.tracer.label(d)
 	m.span.SetName("send " + label)
 	m.span.SetAttributes(placeAttributes(d, pattern)...)
@@ -66,7 +66,7 @@ func (m *message) Offered() { m.offered.Store(time.Now().UnixNano()) }
 func (m *message) End(f *session.Fault) {
 	if f != nil {
 		text := clip(f.Text)
-		if strings.Contains(text, broker.ReplyPrefix) {
+		if strings.Contains(text, destination.ReplyPrefix) {
 			text = f.Word
 		}
 		m.span.SetStatus(codes.Error, text)
@@ -101,7 +101,7 @@ func (m *message) deliverAttributes(d session.Delivery, pattern string) []attrib
 		sessionKey.String(d.Session), subscriptionKey.String(clip(d.Subscription)),
 		redeliveredKey.Bool(d.Attempt > 1), deliveryCountKey.Int(d.Attempt),
 	}
-	if to := d.Message.To(); to.Kind != broker.TempQueue {
+	if to := d.Message.To(); to.Kind != destination.TempQueue {
 		all = append(all, semconv.MessagingDestinationName(clip(d.Message.Destination())))
 	}
 	if d.Durable != "" {
@@ -114,9 +114,9 @@ func (m *message) deliverAttributes(d session.Delivery, pattern string) []attrib
 }
 
 // placeAttributes are those of a destination besides its name.
-func placeAttributes(d broker.Destination, pattern string) []attribute.KeyValue {
+func placeAttributes(d destination.Destination, pattern string) []attribute.KeyValue {
 	switch {
-	case d.Kind == broker.TempQueue:
+	case d.Kind == destination.TempQueue:
 		return []attribute.KeyValue{semconv.MessagingDestinationTemporary(true)}
 	case pattern != "":
 		return []attribute.KeyValue{semconv.MessagingDestinationTemplate(pattern)}
@@ -126,7 +126,7 @@ func placeAttributes(d broker.Destination, pattern string) []attribute.KeyValue 
 
 // label is what spans call a destination: as there may be any number of
 // destinations, the pattern of its policy, or else only what it is.
-func (t *Tracer) label(d broker.Destination) (label, pattern string) {
+func (t *Tracer) label(d destination.Destination) (label, pattern string) {
 	rules := t.policies().Rules
 	for i := range rules {
 		if rules[i].Match.Covers(d) {
@@ -135,11 +135,11 @@ func (t *Tracer) label(d broker.Destination) (label, pattern string) {
 		}
 	}
 	switch d.Kind {
-	case broker.Queue:
+	case destination.Queue:
 		return "queue", ""
-	case broker.TempQueue:
+	case destination.TempQueue:
 		return "temporary queue", ""
-	case broker.User:
+	case destination.User:
 		return "user", ""
 	}
 	return "topic", ""

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 	"hoofbeat/session"
 )
@@ -394,7 +395,7 @@ func TestWhatSpansShow(t *testing.T) {
 		for _, s := range w.wantSpans("send temporary queue", "deliver temporary queue") {
 			s.wantAttrs(t, "messaging.destination.temporary=true", "messaging.destination.name")
 		}
-		secret := strings.TrimPrefix(replyTo, broker.ReplyPrefix)[:10]
+		secret := strings.TrimPrefix(replyTo, destination.ReplyPrefix)[:10]
 		c.Send("SEND", "destination:"+replyTo, sampled, "AMQ_SCHEDULED_DELAY:5")
 		c.WantError(session.NotSupported, "", replyTo)
 		for _, s := range w.ended() {

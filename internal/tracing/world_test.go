@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
 	"hoofbeat/transport"
@@ -206,9 +207,9 @@ func rules(t *testing.T, by map[string]broker.Policy) broker.Policies {
 	return all
 }
 
-func policyOf(t *testing.T, pattern string) broker.Destination {
+func policyOf(t *testing.T, pattern string) destination.Destination {
 	t.Helper()
-	d, err := broker.DefaultNamespace().ForPolicy(pattern)
+	d, err := destination.DefaultNamespace().ForPolicy(pattern)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	cockroach "github.com/cockroachdb/pebble/v2"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 )
 
 // A shared message is kept once, under prefixBody, with the number of its
@@ -129,7 +130,7 @@ func (e *encoder) settleBody(id uint64, b *sharedBody) error {
 		if err := e.reserve(id); err != nil {
 			return err
 		}
-		e.value = broker.AppendMessage(e.value[:0], b.message, broker.State{}, broker.Destination{})
+		e.value = broker.AppendMessage(e.value[:0], b.message, broker.State{}, destination.Destination{})
 		if err := e.batch.Set(appendSharedKey(e.key[:0], prefixBody, id), e.value, nil); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	cockroach "github.com/cockroachdb/pebble/v2"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 )
 
 // Check reads all of a store that nobody has open, and changes nothing. It
@@ -194,7 +195,7 @@ func (c *checker) size(q *queue, value []byte) (int, error) {
 		}
 		return *t.body, nil
 	}
-	d := broker.Destination{}
+	d := destination.Destination{}
 	if q != nil {
 		d = q.meta.Destination
 	}

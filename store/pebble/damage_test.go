@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/internal/storetest"
 )
 
@@ -245,7 +246,7 @@ func set(t *testing.T, fs vfs.FS, key, value []byte) {
 // TestCheckFinds: each invariant.
 func TestCheckFinds(t *testing.T) {
 	at := func(n uint64) []byte { return appendMessageKey(nil, 1, storetest.Seq(n)) }
-	record := broker.AppendMessage(nil, storetest.Message(storetest.Queue(t, "a"), "x"), broker.State{}, broker.Destination{})
+	record := broker.AppendMessage(nil, storetest.Message(storetest.Queue(t, "a"), "x"), broker.State{}, destination.Destination{})
 	counters := func(lastSeq uint64, count, size int, head uint64) []byte {
 		q := queue{lastSeq: lastSeq, lanes: []lane{{lane: storetest.Seq(1).Lane, count: count, size: size, head: place{seq: head}}}}
 		return q.appendCounters(nil)

@@ -7,6 +7,7 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 )
 
@@ -21,14 +22,14 @@ func BenchmarkFanOut(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer br.Close()
-			topic, err := broker.DefaultNamespace().ForSend("/topic/t", broker.Owner{})
+			topic, err := destination.DefaultNamespace().ForSend("/topic/t", destination.Owner{})
 			if err != nil {
 				b.Fatal(err)
 			}
 			done := make(chan error, n)
 			report := func(err error) { done <- err }
 			for i := range n {
-				if err := br.MakeDurable(broker.DurableSubscription("alice", "", fmt.Sprint(i)), topic, report); err != nil {
+				if err := br.MakeDurable(destination.DurableSubscription("alice", "", fmt.Sprint(i)), topic, report); err != nil {
 					b.Fatal(err)
 				}
 			}

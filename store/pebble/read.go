@@ -9,6 +9,7 @@ import (
 	cockroach "github.com/cockroachdb/pebble/v2"
 
 	"hoofbeat/broker"
+	"hoofbeat/destination"
 )
 
 // A request is for the reader.
@@ -128,12 +129,12 @@ func (s *Store) unreadable(err error) error {
 
 // seek sets the bounds of a range, and gives what the messages' destination
 // is if nothing else is written. False says that the lane holds nothing.
-func (r *reader) seek(rg broker.Range) (broker.Destination, bool) {
+func (r *reader) seek(rg broker.Range) (destination.Destination, bool) {
 	r.s.state.Lock()
 	defer r.s.state.Unlock()
 	l := r.s.lane(laneID{rg.Queue, rg.After.Lane})
 	if l == nil || l.count == 0 {
-		return broker.Destination{}, false
+		return destination.Destination{}, false
 	}
 	if placeOf(rg.After).before(l.head) {
 		r.from = appendMessageKey(r.from[:0], rg.Queue, l.headPosition())
@@ -148,7 +149,7 @@ func (r *reader) seek(rg broker.Range) (broker.Destination, bool) {
 type scanner struct {
 	it   *cockroach.Iterator
 	r    *reader
-	dest broker.Destination
+	dest destination.Destination
 	more bool
 	err  error
 	// bodies finds shared messages as they were when it began; nil: none yet.

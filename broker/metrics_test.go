@@ -6,11 +6,13 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hoofbeat/destination"
 )
 
 // group finds the group of a policy and kind in a new survey; the zero Group if
 // there is none.
-func (x *tester) group(policy string, kind Kind) Group {
+func (x *tester) group(policy string, kind destination.Kind) Group {
 	for _, g := range x.b.Survey().Groups {
 		if g.Policy == policy && g.Kind == kind {
 			return g
@@ -37,13 +39,13 @@ func TestSurvey(t *testing.T) {
 		p := x.subscribe("/queue/a.2", AckClient, 1)
 		p.arrived("4")
 		x.wantGroup(Group{
-			Policy: "/queue/a.**", Kind: Queue, Queues: 2, Depth: Depth{Ready: 3, Unacked: 1}, Bytes: 4 * size,
+			Policy: "/queue/a.**", Kind: destination.Queue, Queues: 2, Depth: Depth{Ready: 3, Unacked: 1}, Bytes: 4 * size,
 			Consumers: 1, Unattended: 1, Age: time.Minute,
 		})
-		x.wantGroup(Group{Kind: Queue, Queues: 1, Depth: Depth{Ready: 1}, Bytes: size, Unattended: 1})
+		x.wantGroup(Group{Kind: destination.Queue, Queues: 1, Depth: Depth{Ready: 1}, Bytes: size, Unattended: 1})
 		p.ack("4")
 		p.sub.Unsubscribe()
-		if g := x.group("/queue/a.**", Queue); g.Queues != 1 || g.Consumers != 0 {
+		if g := x.group("/queue/a.**", destination.Queue); g.Queues != 1 || g.Consumers != 0 {
 			t.Errorf("of one queue that is left: %+v", g)
 		}
 	})
@@ -56,7 +58,7 @@ func TestSurveyAge(t *testing.T) {
 		age := func(want time.Duration) {
 			t.Helper()
 			synctest.Wait()
-			if got := x.group("", Queue).Age; got != want {
+			if got := x.group("", destination.Queue).Age; got != want {
 				t.Errorf("the oldest has waited for %v, want %v", got, want)
 			}
 		}
@@ -92,12 +94,12 @@ func TestSurveyAgeAfterStart(t *testing.T) {
 		pass(time.Minute)
 		x.send("/queue/b", "4")
 		x = newTester(t, store)
-		if g := x.group("", Queue); g.Age != 0 {
+		if g := x.group("", destination.Queue); g.Age != 0 {
 			t.Errorf("the age %v is known before anybody can have asked", g.Age)
 		}
 		synctest.Wait()
 		for range 3 {
-			if g := x.group("", Queue); g.Age != time.Minute {
+			if g := x.group("", destination.Queue); g.Age != time.Minute {
 				t.Errorf("the oldest has waited for %v, want a minute", g.Age)
 			}
 			synctest.Wait()
@@ -109,7 +111,7 @@ func TestSurveyAgeAfterStart(t *testing.T) {
 		p := x.subscribe("/queue/a", AckClient, 9)
 		p.arrived("1 2 3 5")
 		p.ack("5")
-		if g := x.group("", Queue); g.Age != 0 || g.Ready != 1 {
+		if g := x.group("", destination.Queue); g.Age != 0 || g.Ready != 1 {
 			t.Errorf("what is left, and came just now, is %+v", g)
 		}
 	})
@@ -157,19 +159,19 @@ func TestSurveyOfSubscriptions(t *testing.T) {
 	bothWays(t, func(t *testing.T, start func(map[string]Policy) *tester) {
 		x := start(map[string]Policy{"/topic/t": {}})
 		p := x.subscribe("/topic/t", AckClient, 2)
-		durable := SubscribeOptions{Destination: readDestination(t, "/topic/t", alice), Durable: DurableSubscription("alice", "", "d"), Ack: AckClient, Prefetch: 1}
+		durable := SubscribeOptions{Destination: readDestination(t, "/topic/t", alice), Durable: destination.DurableSubscription("alice", "", "d"), Ack: AckClient, Prefetch: 1}
 		d := x.subscribeWith(newRecorder(), durable)
 		temp := readDestination(t, "/temp-queue/r", alice)
 		x.b.MakeTemporary(temp, "", 0, nil)
 		x.send("/topic/t", "1 2 3")
 		p.arrived("1 2")
 		d.arrived("1")
-		for kind, want := range map[Kind]Depth{Topic: {Ready: 1, Unacked: 2}, Durable: {Ready: 2, Unacked: 1}} {
+		for kind, want := range map[destination.Kind]Depth{destination.Topic: {Ready: 1, Unacked: 2}, destination.Durable: {Ready: 2, Unacked: 1}} {
 			if g := x.group("/topic/t", kind); g.Queues != 1 || g.Depth != want || g.Consumers != 1 {
 				t.Errorf("kind %d: %+v, want %+v", kind, g, want)
 			}
 		}
-		if g := x.group("", TempQueue); g.Queues != 1 {
+		if g := x.group("", destination.TempQueue); g.Queues != 1 {
 			t.Errorf("temporary queues: %+v", g)
 		}
 		s := x.b.Stats()
@@ -232,7 +234,7 @@ func TestSurveyWhileQueuesCome(t *testing.T) {
 		}
 	}()
 	for range 40 {
-		if n := x.group("/queue/stays.**", Queue).Ready; n != stay {
+		if n := x.group("/queue/stays.**", destination.Queue).Ready; n != stay {
 			t.Fatalf("%d messages in %d queues", n, stay)
 		}
 	}

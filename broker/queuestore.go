@@ -1,5 +1,7 @@
 package broker
 
+import "hoofbeat/destination"
+
 // This file is what a queue has to do with its Store. All of it is called with
 // the queue's lock held, but for the pages that come back.
 
@@ -62,7 +64,7 @@ func (q *queue) redescribe() {
 
 // owned is the owner to store: that of a durable subscription is in its name.
 func (q *queue) owned() string {
-	if q.dest.Kind == Durable {
+	if q.dest.Kind == destination.Durable {
 		return ""
 	}
 	return q.maker

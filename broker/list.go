@@ -2,6 +2,8 @@ package broker
 
 import (
 	"iter"
+
+	"hoofbeat/destination"
 )
 
 // Lists for operators. What is listed was there at one moment; it is described
@@ -10,10 +12,10 @@ import (
 
 // QueueNames gives the destinations of all queues and durable subscriptions,
 // in no order.
-func (b *Broker) QueueNames() iter.Seq[Destination] {
-	return func(yield func(Destination) bool) {
+func (b *Broker) QueueNames() iter.Seq[destination.Destination] {
+	return func(yield func(destination.Destination) bool) {
 		for _, q := range b.queues.all() {
-			if (q.dest.Kind == Queue || q.dest.Kind == Durable) && !yield(q.dest) {
+			if (q.dest.Kind == destination.Queue || q.dest.Kind == destination.Durable) && !yield(q.dest) {
 				return
 			}
 		}
@@ -22,7 +24,7 @@ func (b *Broker) QueueNames() iter.Seq[Destination] {
 
 // A QueueSketch is the little of a queue that lists are ordered by.
 type QueueSketch struct {
-	Destination Destination
+	Destination destination.Destination
 	Depth
 	Oldest int64 // see QueueInfo; 0 where it was not asked for
 }
@@ -33,7 +35,7 @@ type QueueSketch struct {
 func (b *Broker) Sketches(heads bool) iter.Seq[QueueSketch] {
 	return func(yield func(QueueSketch) bool) {
 		for _, q := range b.queues.all() {
-			if (q.dest.Kind == Queue || q.dest.Kind == Durable) && !yield(q.sketch(heads)) {
+			if (q.dest.Kind == destination.Queue || q.dest.Kind == destination.Durable) && !yield(q.sketch(heads)) {
 				return
 			}
 		}
@@ -53,8 +55,8 @@ func (q *queue) sketch(head bool) QueueSketch {
 // TopicNames gives what is subscribed to at present, patterns with wildcards
 // included, in no order. Those of Kind User belong to the user that
 // [Destination.Owner] names.
-func (b *Broker) TopicNames() iter.Seq[Destination] {
-	return func(yield func(Destination) bool) {
+func (b *Broker) TopicNames() iter.Seq[destination.Destination] {
+	return func(yield func(destination.Destination) bool) {
 		for _, t := range b.topics.all() {
 			if !yield(t.dest) {
 				return
@@ -72,7 +74,7 @@ type TopicInfo struct {
 }
 
 // Topic describes one; false if nobody subscribes to it.
-func (b *Broker) Topic(d Destination) (TopicInfo, bool) {
+func (b *Broker) Topic(d destination.Destination) (TopicInfo, bool) {
 	b.topics.mu.RLock()
 	t := b.topics.find(d)
 	b.topics.mu.RUnlock()

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"hoofbeat/destination"
 )
 
 // A Survey is what the queues hold at about one moment, for metrics.
@@ -16,7 +18,7 @@ type Survey struct {
 type Group struct {
 	// Policy is the rule's pattern as it was written; empty: the default.
 	Policy string
-	Kind   Kind
+	Kind   destination.Kind
 	Queues int
 	Depth
 	Bytes     int64 // of all messages, by Message.Size
@@ -32,7 +34,7 @@ type Group struct {
 // A group is what tells Groups apart.
 type group struct {
 	policy *Policy
-	kind   Kind
+	kind   destination.Kind
 }
 
 // chunk is how many queues are looked up at a time: the registry's lock is held
@@ -189,7 +191,7 @@ func (qs *queues) named(groups map[group]*Group) []Group {
 	}
 	type name struct {
 		policy string
-		kind   Kind
+		kind   destination.Kind
 	}
 	places := make(map[name]int)
 	var all []Group

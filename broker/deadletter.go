@@ -5,6 +5,7 @@ import (
 
 	"github.com/go-stomp/stomp/v3/frame"
 
+	"hoofbeat/destination"
 	"hoofbeat/frames"
 )
 
@@ -23,7 +24,7 @@ const (
 type deadLetter struct {
 	entry
 	reason reason
-	to     *Destination // by the policy when it died
+	to     *destination.Destination // by the policy when it died
 }
 
 // die ends a message that is in no list of the queue's any more: it moves to
@@ -75,7 +76,7 @@ func (q *queue) bury(dead []deadLetter, done func(error)) {
 // buryIn moves dead messages to one queue. If that has failed, they stay where the
 // Store has them until a restart: they are on their way until then, and their
 // number is returned. The Store would refuse the move, and fail their queue as well.
-func (q *queue) buryIn(to Destination, dead []deadLetter, done func(error)) (stay int) {
+func (q *queue) buryIn(to destination.Destination, dead []deadLetter, done func(error)) (stay int) {
 	for {
 		grave := q.set.get(to)
 		grave.mu.Lock()
@@ -133,7 +134,7 @@ func (q *queue) moveIn(m *Message, e *entry, from QueueID) {
 
 // dead is the message as a dead letter queue has it: what it was, without an
 // expiry and a delay, and where it comes from, and why.
-func (m *Message) dead(to, from Destination, why reason) *Message {
+func (m *Message) dead(to, from destination.Destination, why reason) *Message {
 	h := m.Header()
 	deaths, err := strconv.ParseUint(h.Get(deathCount), 10, 31)
 	if err != nil {
@@ -150,7 +151,7 @@ func (m *Message) dead(to, from Destination, why reason) *Message {
 }
 
 // redirected is the message with another destination and header.
-func (m *Message) redirected(to Destination, h *frame.Header) *Message {
+func (m *Message) redirected(to destination.Destination, h *frame.Header) *Message {
 	d := newMessage(to, h, m.Body(), !frames.NeedsEscape(h))
 	d.priority, d.transient, d.arrived, d.restored = m.priority, m.transient, m.arrived, m.restored
 	d.owner = m.owner
