@@ -21,7 +21,7 @@ func startMemory(c config.Limits, log *slog.Logger) (budget *memory.Budget, stop
 	all := machineMemory(os.DirFS("/"))
 	limit := c.Memory.Of(all)
 	budget = memory.New(limit)
-	forget := limitRuntime(limit)
+	forget, restore := limitRuntime(limit), raiseCollectorFloor(limit)
 	log.Info("memory", "machine", all, "limits.memory", limit)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -32,6 +32,7 @@ func startMemory(c config.Limits, log *slog.Logger) (budget *memory.Budget, stop
 	return budget, func() {
 		cancel()
 		<-done
+		restore()
 		forget()
 	}
 }
