@@ -25,13 +25,13 @@ type subscription struct {
 	wireDestination string
 	text            string // the destination, unescaped
 	dest            destination.Destination
-	auto            bool               // ack is broker.AckAuto; for the writer
-	ack             broker.AckMode     // guarded by Session.mu, as SUBSCRIBE again may change it
-	prefetch        int                // likewise
-	asked           int                // the prefetch that SUBSCRIBE asked for; 0: none
-	implicit        bool               // made by a reply-to, not by SUBSCRIBE
+	auto            bool                    // ack is broker.AckAuto; for the writer
+	ack             broker.AckMode          // guarded by Session.mu, as SUBSCRIBE again may change it
+	prefetch        int                     // likewise
+	asked           int                     // the prefetch that SUBSCRIBE asked for; 0: none
+	implicit        bool                    // made by a reply-to, not by SUBSCRIBE
 	durable         destination.Destination // its durable subscription; the zero value: none
-	byID            bool               // the id alone names it
+	byID            bool                    // the id alone names it
 
 	// before is the subscription that this one has taken the place of, if
 	// messages of it may still wait to be written.
