@@ -23,6 +23,7 @@ type Options struct {
 	Quotas Quotas
 
 	window int // how many messages a lane has in memory; 0: windowMessages
+	held   int // the bytes that a consumer holds in memory; 0: heldBytes
 }
 
 // A Broker routes messages between its callers.
@@ -255,7 +256,7 @@ func (b *Broker) take(s *Subscription, o SubscribeOptions) error {
 
 func (b *Broker) consume(s *Subscription, q *queue, o SubscribeOptions) bool {
 	s.consumer = &consumer{
-		q: q, sub: s, auto: o.Ack == AckAuto, ack: o.Ack, prefetch: max(1, o.Prefetch), prefetchBytes: o.PrefetchBytes,
+		q: q, sub: s, auto: o.Ack == AckAuto, ack: o.Ack, prefetch: max(1, o.Prefetch),
 		account: o.Account, takenOver: o.TakenOver,
 	}
 	s.consumer.numbered, _ = s.sink.(NumberedSink)

@@ -106,28 +106,25 @@ func (q *queue) affords(a *application) bool {
 // hold charges the consumer for a message that is in memory because it has it.
 // The lock is held.
 func (c *consumer) hold(e *entry) {
-	if e.stored() {
-		c.bytes += e.msg.Size()
-		c.bill.add(c.account, e.msg.Size())
+	if !e.stored() {
+		return
+	}
+	c.bytes += e.msg.Size()
+	c.bill.add(c.account, e.msg.Size())
+	if c.bytes > c.q.set.bodies.crowded && c.bytes > c.mostHeld() {
+		c.lighten()
 	}
 }
 
 // unhold is the opposite of hold, for a delivery that is settled.
 func (c *consumer) unhold(d *delivery) {
-	if !d.stored() {
-		return
-	}
-	if d.settle == pending {
+	switch {
+	case !d.stored():
+	case d.msg.bodiless():
+		c.bill.add(c.account, -stubBytes)
+	default:
 		c.bytes -= d.msg.Size()
-	}
-	c.bill.add(c.account, -d.msg.Size())
-}
-
-// setAside says that an open transaction has a delivery, or has it no more: what
-// it has acknowledged makes room for others, but stays in memory.
-func (c *consumer) setAside(d *delivery, times int) {
-	if d.stored() {
-		c.bytes -= times * d.msg.Size()
+		c.bill.add(c.account, -d.msg.Size())
 	}
 }
 
@@ -135,6 +132,10 @@ func (c *consumer) setAside(d *delivery, times int) {
 // comes back when its account has room. One delivery it may always have.
 func (c *consumer) starves(e *entry) bool {
 	if c.outstanding == 0 || !e.stored() || !c.account.Full() {
+		return false
+	}
+	c.lighten()
+	if c.bill.settle(); !c.account.Full() {
 		return false
 	}
 	c.account.Starve(c.sub.Resume)
@@ -146,9 +147,7 @@ func (c *consumer) starves(e *entry) bool {
 func (c *consumer) hungry() bool { return c.starving && c.outstanding > 0 }
 
 // sated tells whether the consumer has as much as it may have at a time.
-func (c *consumer) sated() bool {
-	return c.outstanding >= c.prefetch || c.prefetchBytes > 0 && c.bytes >= c.prefetchBytes && c.outstanding > 0
-}
+func (c *consumer) sated() bool { return c.outstanding >= c.prefetch }
 
 // Share is what the message counts as for each of those who have it in memory:
 // the subscribers of a topic share it.

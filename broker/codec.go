@@ -113,6 +113,7 @@ func ParseMessage(b []byte, queue destination.Destination) (*Message, State, err
 			return nil, State{}, err
 		}
 	}
+	m.measure()
 	return m, s, nil
 }
 

@@ -17,6 +17,9 @@ type commitment struct {
 	locked  []*queue          // in their order
 	err     error             // why a message has no queue to go to
 	missed  []*queue          // durable subscriptions, once for each message that they go without
+	// dying has what to call when the dead of a queue have moved that are not part
+	// of the batch.
+	dying map[*queue]func(error)
 }
 
 // lock finds and locks the queues. One may have vanished between the two; then
@@ -230,12 +233,32 @@ func (c *commitment) apply(done func(error)) {
 	for _, q := range c.locked {
 		q.out = nil
 	}
+	done = c.awaitDead(done)
 	if len(batch.batch) == 0 {
 		finished(done, nil)
 	} else {
 		c.qs.store.Apply(batch.batch, done)
 	}
 	c.qs.recycle(batch)
+}
+
+// awaitDead makes done wait for the dead that unlock buries.
+func (c *commitment) awaitDead(done func(error)) func(error) {
+	var dying []*queue
+	for _, q := range c.locked {
+		if len(q.dead) > 0 {
+			dying = append(dying, q)
+		}
+	}
+	if len(dying) == 0 {
+		return done
+	}
+	done = join(1+len(dying), done)
+	c.dying = make(map[*queue]func(error))
+	for _, q := range dying {
+		c.dying[q] = done
+	}
+	return done
 }
 
 // inter moves what died of the claims. Others are buried by unlock: where a
@@ -247,7 +270,7 @@ func (c *commitment) inter(batch *gathering) {
 		size := batch.size
 		for _, d := range q.dead {
 			one := d.deathSize()
-			if d.to.Key() == grave.dest.Key() && size+one <= c.qs.maxBatch {
+			if !d.msg.bodiless() && d.to.Key() == grave.dest.Key() && size+one <= c.qs.maxBatch {
 				here = append(here, d)
 				size += one
 			} else {
@@ -256,8 +279,9 @@ func (c *commitment) inter(batch *gathering) {
 		}
 		q.dead = elsewhere
 		q.inter(here, grave)
+		q.moving -= len(here)
 	}
 }
 
 // unlock lets the queues go on.
-func (c *commitment) unlock() { goOn(c.locked) }
+func (c *commitment) unlock() { goOn(c.locked, c.dying) }

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"sort"
+	"sync/atomic"
 
 	"hoofbeat/internal/memory"
 )
@@ -14,12 +15,17 @@ type consumer struct {
 	auto     bool    // ack is AckAuto; does not change
 	ack      AckMode // see Adjust
 	prefetch int
-	// prefetchBytes bounds bytes, 0: nothing does. bytes are those of the
-	// pending deliveries that the Store keeps as well: they are in memory only
-	// because they are delivered, and are charged to account.
-	prefetchBytes, bytes int
-	account              *memory.Account
-	bill                 bill
+	// bytes are those of the deliveries that are in memory only because they are
+	// delivered, as the Store keeps them as well. They are charged to account.
+	bytes   int
+	account *memory.Account
+	bill    bill
+	// Deliveries up to lean have no body any more where it is worth it; see
+	// lighten. Those up to written were written to the client, in other modes than
+	// auto, and heavy asks to be told of that.
+	lean    uint64
+	written atomic.Uint64
+	heavy   atomic.Bool
 	// takenOver is that of SubscribeOptions.
 	takenOver func()
 	numbered  NumberedSink // its sink, if it is one

@@ -1,7 +1,9 @@
 package broker
 
 import (
+	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/go-stomp/stomp/v3/frame"
 
@@ -21,10 +23,22 @@ const (
 
 // A deadLetter is a message on its way to a dead letter queue. The Store has it
 // in its old queue until it is in the new one.
+//
+// It may also be one that was refused and waits for its body before it is
+// delayed until some time (until). That one is counted by taken, not by moving.
 type deadLetter struct {
 	entry
 	reason reason
-	to     *destination.Destination // by the policy when it died
+	to     *destination.Destination // by the policy when it died; nil: it is delayed
+	until  int64
+}
+
+// target tells apart the queues to which dead letters go.
+func (d *deadLetter) target() string {
+	if d.to == nil {
+		return ""
+	}
+	return d.to.Key()
 }
 
 // die ends a message that is in no list of the queue's any more: it moves to
@@ -38,6 +52,7 @@ func (q *queue) die(e entry, why reason) {
 		q.remove(&e)
 		return
 	}
+	q.moving++
 	q.dead = append(q.dead, deadLetter{entry: e, reason: why, to: &q.policy.DeadLetter})
 }
 
@@ -51,26 +66,86 @@ func (q *queue) discard(e entry, why DropReason) {
 // bury moves dead messages, whose number is counted by moving, to their dead
 // letter queues: mostly one, but a reload may have changed it meanwhile. Each
 // gets one batch. Nothing is locked. done is called when all of that is as safe
-// as it gets.
+// as it gets; bodies that only the Store has are read first.
 func (q *queue) bury(dead []deadLetter, done func(error)) {
-	stay := 0
-	for rest := dead; len(rest) > 0; {
-		n := 1
-		for n < len(rest) && rest[n].to.Key() == rest[0].to.Key() {
-			n++
-		}
-		some := rest[:n]
-		if rest = rest[n:]; len(rest) > 0 {
-			stay += q.buryIn(*some[0].to, some, nil)
+	dead, later := split(dead)
+	groups := byTarget(dead)
+	parts := len(groups)
+	if len(later) > 0 {
+		parts++
+	}
+	done = join(parts, done)
+	moved := 0
+	for _, some := range groups {
+		if some[0].to == nil {
+			q.delay(some, done)
 		} else {
-			stay += q.buryIn(*some[0].to, some, done)
+			moved += len(some) - q.buryIn(*some[0].to, some, done)
 		}
 	}
 	q.mu.Lock()
-	q.moving -= len(dead) - stay
+	q.moving -= moved
 	q.rest()
 	q.unlock()
 	q.set.vanish(q)
+	if len(later) > 0 {
+		q.readDead(later, done)
+	}
+}
+
+// split tells apart dead messages that can move at once. Those behind a stub wait
+// with it, for the sake of order, but for those that only memory has.
+func split(dead []deadLetter) (now, later []deadLetter) {
+	n := slices.IndexFunc(dead, func(d deadLetter) bool { return d.msg.bodiless() })
+	if n < 0 {
+		return dead, nil
+	}
+	now = slices.Clone(dead[:n])
+	for _, d := range dead[n:] {
+		if d.stored() {
+			later = append(later, d)
+		} else {
+			now = append(now, d)
+		}
+	}
+	return now, later
+}
+
+// byTarget splits dead messages where the next one goes to another queue.
+func byTarget(dead []deadLetter) (groups [][]deadLetter) {
+	for len(dead) > 0 {
+		n := 1
+		for n < len(dead) && dead[n].target() == dead[0].target() {
+			n++
+		}
+		groups, dead = append(groups, dead[:n]), dead[n:]
+	}
+	return groups
+}
+
+// join returns a function that calls done, if it is not nil, when it was called n
+// times, with the first error.
+func join(n int, done func(error)) func(error) {
+	if done == nil || n == 1 {
+		return done
+	}
+	if n == 0 {
+		done(nil)
+		return nil
+	}
+	var mu sync.Mutex
+	var first error
+	return func(err error) {
+		mu.Lock()
+		if n--; first == nil {
+			first = err
+		}
+		last, err := n == 0, first
+		mu.Unlock()
+		if last {
+			done(err)
+		}
+	}
 }
 
 // buryIn moves dead messages to one queue. If that has failed, they stay where the

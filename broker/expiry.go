@@ -242,7 +242,7 @@ func (q *queue) anyFailed() bool {
 			return true
 		}
 	}
-	return q.delayed.failed
+	return q.delayed.failed || q.reread.failed
 }
 
 // setWake makes sure that tick comes when it is needed.
@@ -301,7 +301,7 @@ func (q *queue) tryAgain() {
 		l.failed = false
 		q.fill(l)
 	}
-	q.delayed.failed = false
+	q.delayed.failed, q.reread.failed = false, false
 	if q.consumers > 0 {
 		q.promote()
 	}

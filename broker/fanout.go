@@ -20,7 +20,7 @@ func (p *Publisher) fanOut(queues []*queue, m *Message, done func(error)) (v ver
 	}
 	takers := qs.within(queues, m)
 	if v = p.allTake(takers, m); v != (verdict{}) {
-		goOn(queues)
+		goOn(queues, nil)
 		return v
 	}
 	p.tally.countSent(1)
@@ -43,7 +43,7 @@ func (p *Publisher) fanOut(queues []*queue, m *Message, done func(error)) (v ver
 	if len(takers) < len(queues) {
 		passOthers(queues, takers)
 	}
-	goOn(queues)
+	goOn(queues, nil)
 	return verdict{}
 }
 
@@ -60,9 +60,9 @@ func (p *Publisher) allTake(queues []*queue, m *Message) verdict {
 	return verdict{}
 }
 
-// goOn lets locked queues deliver, and lets go of them. What has died moves when
-// none is locked any more.
-func goOn(queues []*queue) {
+// goOn lets locked queues deliver, and unlocks them. Dead messages move when no
+// queue is locked; then the function for their queue is called, if there is one.
+func goOn(queues []*queue, buried map[*queue]func(error)) {
 	type dying struct {
 		q    *queue
 		dead []deadLetter
@@ -77,6 +77,6 @@ func goOn(queues []*queue) {
 		}
 	}
 	for _, d := range all {
-		d.q.bury(d.dead, nil)
+		d.q.bury(d.dead, buried[d.q])
 	}
 }

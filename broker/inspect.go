@@ -105,8 +105,10 @@ func (b *Broker) Browse(ctx context.Context, d destination.Destination, skip, li
 	}
 	w := &browser{q: q, skip: skip, limit: limit}
 	for _, p := range q.parts() {
-		for i := range p.memory {
-			w.add(&p.memory[i])
+		for _, e := range p.memory {
+			if err := w.addWhole(ctx, e); err != nil {
+				return nil, err
+			}
 		}
 		if err := w.read(ctx, p.disk); err != nil {
 			return nil, err
@@ -174,6 +176,23 @@ func (w *browser) add(e *entry) {
 	}
 }
 
+// addWhole is add with the body, which may have to be read; then the message may
+// have left the queue.
+func (w *browser) addWhole(ctx context.Context, e entry) error {
+	if e.msg.bodiless() && w.skip == 0 && !w.full() {
+		p, err := w.page(ctx, Range{Queue: w.q.id, After: e.position().before(), Messages: 1, Size: 1})
+		switch {
+		case err != nil:
+			return err
+		case len(p.Messages) == 0 || p.Messages[0].At != e.position():
+			return p.Err
+		}
+		e.msg = p.Messages[0].Message
+	}
+	w.add(&e)
+	return nil
+}
+
 // read adds what the Store has.
 func (w *browser) read(ctx context.Context, r Range) error {
 	if r.Queue == 0 {
@@ -181,26 +200,32 @@ func (w *browser) read(ctx context.Context, r Range) error {
 	}
 	r.Messages, r.Size = windowMessages, windowBytes
 	for !w.full() {
-		pages := make(chan Page, 1)
-		w.q.set.store.Read(r, func(p Page) { pages <- p })
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case p := <-pages:
-			for _, s := range p.Messages {
-				e := storedEntry(&s)
-				w.add(&e)
-				r.After = s.At
-			}
-			if p.Err != nil {
-				return p.Err
-			}
-			if p.End || len(p.Messages) == 0 {
-				return nil
-			}
+		p, err := w.page(ctx, r)
+		if err != nil {
+			return err
+		}
+		for _, s := range p.Messages {
+			e := storedEntry(&s)
+			w.add(&e)
+			r.After = s.At
+		}
+		if p.Err != nil || p.End || len(p.Messages) == 0 {
+			return p.Err
 		}
 	}
 	return nil
+}
+
+// page waits for a page. The error is the context's.
+func (w *browser) page(ctx context.Context, r Range) (Page, error) {
+	pages := make(chan Page, 1)
+	w.q.set.store.Read(r, func(p Page) { pages <- p })
+	select {
+	case <-ctx.Done():
+		return Page{}, ctx.Err()
+	case p := <-pages:
+		return p, nil
+	}
 }
 
 // Purge drops all messages of a queue that wait, the delayed ones included,
@@ -369,7 +394,7 @@ func (q *queue) take(ctx context.Context, limit int) (some []entry, err error) {
 
 // reads tells whether a page is on its way.
 func (q *queue) reads() bool {
-	return q.delayed.reading || slices.ContainsFunc(q.lanes, func(l *lane) bool { return l.reading })
+	return q.delayed.reading || q.reread.reading || slices.ContainsFunc(q.lanes, func(l *lane) bool { return l.reading })
 }
 
 // transfer puts what was taken into another queue, and what does not fit there

@@ -21,6 +21,7 @@ type Message struct {
 	tail []byte
 	// bodyLen tells where in tail the body is.
 	bodyLen int
+	size    int // see Size
 	// rare is what few messages have; nil: nothing of it.
 	rare *rarities
 	// arrived is when a queue took it that others can look at, in ms since the
@@ -139,6 +140,7 @@ func newMessage(to destination.Destination, h *frame.Header, body []byte, plain 
 		}
 		m.setHeader(kept)
 	}
+	m.measure()
 	return m
 }
 
@@ -265,7 +267,10 @@ func (m *Message) Text() bool { return m.utf8 }
 
 // Size is what the message counts as, in bytes, wherever bytes are limited:
 // what it takes on the wire, and about what it takes in memory.
-func (m *Message) Size() int { return len(m.tail) + m.rarely().headerSize + messageOverhead }
+func (m *Message) Size() int { return m.size }
+
+// measure sets the size of a message whose tail and header are complete.
+func (m *Message) measure() { m.size = len(m.tail) + m.rarely().headerSize + messageOverhead }
 
 // messageOverhead covers the MESSAGE line, the server's headers and the
 // places in queues that a message takes.

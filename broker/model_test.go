@@ -108,7 +108,7 @@ func newModel(t *testing.T, seed uint64, store *Memory) *model {
 }
 
 func (m *model) open() {
-	o := Options{Policies: durably, window: m.window}
+	o := Options{Policies: durably, window: m.window, held: m.window}
 	if m.store != nil {
 		o.Store = m.store
 	}

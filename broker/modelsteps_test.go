@@ -179,6 +179,9 @@ func (m *model) anySub(c *modelClient) *modelSub {
 }
 
 func (m *model) resume(s *modelSub) {
+	if s.ack != AckAuto {
+		s.sub.Written(m.r.Uint64N(s.lastTag + 1))
+	}
 	s.room, s.blocked = m.newRoom(), false
 	m.note("%q resumes with room %d", s.dest.Key(), s.room)
 	s.sub.Resume()
@@ -217,6 +220,9 @@ func (m *model) settle(c *modelClient, s *modelSub) {
 		}
 		s.sub.Written(tag)
 		return
+	}
+	if m.r.IntN(2) == 0 {
+		s.sub.Written(s.lastTag)
 	}
 	how := []outcome{acknowledged, acknowledged, acknowledged, refused, rejected}[m.r.IntN(5)]
 	msgs := s.meant(pending, tag)

@@ -141,6 +141,9 @@ func (p *pile) push(e entry) {
 	}
 	it.home.size += e.msg.Size()
 	heap.Push(it.home, it)
+	if e.msg.bodiless() {
+		p.q.await(it)
+	}
 	if it.expires != 0 {
 		heap.Push(&p.q.expiries, it)
 	}
@@ -153,6 +156,9 @@ func (q *queue) pick(it *item) entry {
 	if it.expiry >= 0 {
 		heap.Remove(&q.expiries, it.expiry)
 	}
+	if it.msg.bodiless() {
+		delete(q.stubs, it.seq)
+	}
 	return it.entry
 }
 
@@ -164,6 +170,9 @@ func (p *pile) leave(f func(*entry)) {
 	for _, it := range p.stored.items {
 		if it.expiry >= 0 {
 			heap.Remove(&p.q.expiries, it.expiry)
+		}
+		if it.msg.bodiless() {
+			delete(p.q.stubs, it.seq)
 		}
 		f(&it.entry)
 	}

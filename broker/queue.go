@@ -68,10 +68,14 @@ type queue struct {
 	asked  []question    // what is to be read once out was applied
 	out    *gathering    // what is to be applied before the lock is let go; nil: nothing
 	dead   []deadLetter  // what is to be moved once it is
-	moving int           // of those that were dead, not yet in their new queue
-	taken  int           // of count: in no list, as a Move has them
-	faulty bool          // count and lists were found to disagree; see sound
-	failed error         // the Store refuses changes; see fail
+	moving int           // of those that are dead, not yet in their new queue
+	// stubs are the items of piles whose bodies only the Store has, by number;
+	// reread is what is known of the page that brings some.
+	stubs  map[uint64]*item
+	reread pageReader
+	taken  int   // of count: in no list, as a Move has them
+	faulty bool  // count and lists were found to disagree; see sound
+	failed error // the Store refuses changes; see fail
 	// waiting are the senders that wait for room; nil: none does.
 	waiting *waitingLine
 	debt    Extent // what DropHead could not give up yet
@@ -194,7 +198,6 @@ func (q *queue) settleUp() []deadLetter {
 	q.ask()
 	dead := q.dead
 	q.dead = nil
-	q.moving += len(dead)
 	if q.waiting != nil {
 		q.announceRoom()
 	}
@@ -231,8 +234,8 @@ func (q *queue) append(m *Message, s State) {
 	}
 	q.mark(m)
 	if e.stored() {
-		q.fit(m.Size() + opSize)
 		q.describe()
+		q.fit(m.Size() + opSize)
 		q.put(&e)
 	}
 	if e.at != 0 {
@@ -324,10 +327,16 @@ func (q *queue) pop() (entry, bool) {
 		return entry{}, false
 	}
 	for _, l := range q.lanes {
-		switch from := l.head(); from {
-		case nowhere: // the next lane has its turn
-		case unread:
+		switch from := l.head(); {
+		case from == nowhere: // the next lane has its turn
+		case from == unread:
 			q.fill(l)
+			return entry{}, false
+		case l.lacksBody(from):
+			if q.reread.failed {
+				continue
+			}
+			q.readAgain(l.piled(from))
 			return entry{}, false
 		default:
 			e := l.pop(from)

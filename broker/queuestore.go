@@ -59,7 +59,10 @@ func (q *queue) describe() {
 }
 
 func (q *queue) redescribe() {
-	q.do(Op{Kind: Describe, Queue: q.id, Meta: &QueueMeta{Destination: q.dest, Topic: q.topic, Abandoned: q.abandoned, Expiring: q.expiring, Kept: q.kept, Owner: q.owned()}})
+	meta := QueueMeta{Destination: q.dest, Topic: q.topic, Abandoned: q.abandoned, Expiring: q.expiring, Kept: q.kept, Owner: q.owned()}
+	op := Op{Kind: Describe, Queue: q.id, Meta: &meta}
+	q.fit(op.size())
+	q.do(op)
 }
 
 // owned is the owner to store: that of a durable subscription is in its name.
@@ -95,8 +98,13 @@ func (q *queue) note(e *entry) {
 	}
 }
 
-// postpone moves a message to the schedule.
+// postpone moves a message to the schedule, at once or when its body was read.
 func (q *queue) postpone(e entry, at int64) {
+	if e.msg.bodiless() {
+		q.taken++
+		q.dead = append(q.dead, deadLetter{entry: e, until: at})
+		return
+	}
 	q.fit(e.msg.Size() + 2*opSize) // one step on disk
 	q.remove(&e)
 	e.at = at
@@ -212,7 +220,7 @@ func (q *queue) miss(x Extent) {
 // rest leaves everything to the Store again if nobody needs it in memory, or
 // it was read for a look only.
 func (q *queue) rest() {
-	if !q.described || q.held > 0 || q.moving > 0 || q.taken > 0 || len(q.dead) > 0 || q.steadilyWanted() {
+	if !q.described || q.held > 0 || q.moving > 0 || q.taken > 0 || q.steadilyWanted() {
 		return
 	}
 	if q.reads() {

@@ -27,6 +27,7 @@ type queues struct {
 	split    int           // about how large a batch gets that need not be one
 	many     atomic.Bool   // there are more than manyQueues
 	limit    int           // takes the place of windowMessages; 0: none
+	bodies   bodyBounds
 	// storedPerUser is that of book.quotas, which every SEND reads.
 	storedPerUser atomic.Int64
 
@@ -44,7 +45,7 @@ type queues struct {
 }
 
 func newQueues(o Options, stats *Stats) *queues {
-	qs := &queues{store: o.Store, stats: stats, timers: timers.NewClock(o.Clock), clock: o.Clock, log: o.Log, limit: o.window, byKey: make(map[string]*queue)}
+	qs := &queues{store: o.Store, stats: stats, timers: timers.NewClock(o.Clock), clock: o.Clock, log: o.Log, limit: o.window, bodies: boundBodies(o.held), byKey: make(map[string]*queue)}
 	qs.policies.Store(&o.Policies)
 	qs.batches.New = func() any { return &gathering{batch: make(Batch, 0, 8)} }
 	if qs.store != nil {
@@ -194,7 +195,7 @@ func (q *queue) end() {
 	if q.dest.Kind == destination.TempQueue {
 		q.account.Add(-q.bytes())
 	}
-	q.lanes, q.delayed, q.expiries.items = nil, schedule{}, nil
+	q.lanes, q.delayed, q.expiries.items, q.stubs = nil, schedule{}, nil, nil
 	q.count = stays
 	if q.wake != nil {
 		q.wake.Stop()

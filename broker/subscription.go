@@ -95,10 +95,6 @@ type SubscribeOptions struct {
 	// Prefetch is how many messages may be delivered and neither acknowledged
 	// nor, with AckAuto, written. At least 1. Topics with AckAuto have none.
 	Prefetch int
-	// PrefetchBytes bounds, in bytes, what may be delivered and neither
-	// acknowledged nor written, of messages that the Store keeps: once so much
-	// is, nothing more comes. 0: nothing bounds it.
-	PrefetchBytes int
 	// Durable names the durable subscription (Kind Durable) to which the
 	// subscriber attaches, and which is made if there is none; the zero value:
 	// none. Several may attach to one and share its messages.
@@ -247,10 +243,15 @@ func (s *Subscription) Resume() {
 }
 
 // Written says that all deliveries up to and with tag were written to the
-// subscriber, which acknowledges them in mode auto.
+// subscriber. Mode auto acknowledges them by that; in other modes, messages that
+// the Store keeps need not stay in memory.
 func (s *Subscription) Written(tag uint64) {
-	if c := s.consumer; c != nil && c.auto {
+	switch c := s.consumer; {
+	case c == nil:
+	case c.auto:
 		_ = c.settle(tag, acknowledged, nil) // what has gone back since is no fault
+	default:
+		c.wrote(tag)
 	}
 }
 

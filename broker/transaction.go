@@ -154,7 +154,6 @@ func (c *consumer) claim(tag uint64) (tags []uint64, err error) {
 		if d := c.held.at(i); d.settle == pending {
 			d.settle = claimed
 			c.outstanding--
-			c.setAside(d, 1)
 			c.claimed++
 			tags = append(tags, d.tag)
 		}
@@ -182,7 +181,6 @@ func (c *consumer) unclaim(tags []uint64) {
 		c.passed = min(c.passed, tag-1)
 		c.claimed--
 		c.outstanding++
-		c.setAside(d, -1)
 	}
 	c.release()
 }

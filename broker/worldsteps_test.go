@@ -129,6 +129,7 @@ func (w *world) act() {
 	case n < 72:
 		if len(c.subs) > 0 {
 			s := c.subs[w.r.IntN(len(c.subs))]
+			w.write(s)
 			s.room = w.newRoom()
 			w.note("%s resumes with room %d", s.queue, s.room)
 			s.sub.Resume()
@@ -253,6 +254,16 @@ func (w *world) tryAgain(c *worldClient) {
 	}
 }
 
+// write says that some of the deliveries of a subscription, which acknowledges
+// them itself, were written.
+func (w *world) write(s *worldSub) {
+	if n := len(s.pending); n > 0 && s.ack != AckAuto {
+		tag := s.pending[w.r.IntN(n)].tag
+		w.note("%q was written up to %d", s.queue, tag)
+		s.sub.Written(tag)
+	}
+}
+
 func (w *world) newRoom() int {
 	if w.r.IntN(3) == 0 {
 		return w.r.IntN(6)
@@ -329,6 +340,9 @@ func (w *world) settle(c *worldClient) {
 	s := c.subs[w.r.IntN(len(c.subs))]
 	if len(s.pending) == 0 {
 		return
+	}
+	if w.r.IntN(2) == 0 {
+		w.write(s)
 	}
 	i := w.r.IntN(len(s.pending))
 	if s.pending[i].claimed {
@@ -622,7 +636,7 @@ func (w *world) drain() {
 		for _, q := range w.all() {
 			w.note("%q: %+v, %d consumers, line %d, lanes %d", q.dest.Key(), q.depths(), q.consumers, q.line.len(), len(q.lanes))
 			for _, e := range q.inMemory() {
-				w.note("%.8s at %d, stored %v, expires %d; now %d", e.msg.Body(), e.at, e.stored(), q.expires(e.msg), w.now())
+				w.note("%d at %d, stored %v, expires %d; now %d", e.seq, e.at, e.stored(), q.expires(e.msg), w.now())
 			}
 		}
 		w.fail("stuck: %v", w.there)

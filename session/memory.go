@@ -180,10 +180,6 @@ func (f *flight) newest(bytes int) int {
 	return n
 }
 
-// prefetchPart is which part of limits.memory_per_connection the deliveries to
-// one subscription may take that were not acknowledged.
-const prefetchPart = 2
-
 // flightPart is which part of limits.memory_per_connection may wait for the
 // disk.
 const flightPart = 4

@@ -71,9 +71,7 @@ func (sub *subscription) resume() {
 
 // written tells the broker that everything up to a delivery was written.
 func (sub *subscription) written(tag uint64) {
-	if sub.auto {
-		sub.handle.Written(tag)
-	}
+	sub.handle.Written(tag)
 	if sub.implicit {
 		sub.answered.Store(true)
 	}

@@ -247,7 +247,7 @@ func (s *Session) start(sub *subscription) error {
 	}
 	handle, err := s.options.Broker.Subscribe(broker.SubscribeOptions{
 		Destination: sub.dest, Ack: sub.ack, Prefetch: sub.prefetch, Durable: sub.durable, TakenOver: sub.whenTakenOver(),
-		Backlog: s.options.Limits.Outbound, PrefetchBytes: s.options.Limits.Memory / prefetchPart, User: s.user(), Account: s.account, Sink: sub,
+		Backlog: s.options.Limits.Outbound, User: s.user(), Account: s.account, Sink: sub,
 	})
 	sub.handle = handle
 	if err != nil { // a quota, or a durable subscription was made anew meanwhile, to another topic
