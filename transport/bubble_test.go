@@ -16,8 +16,8 @@ import (
 	"hoofbeat/transport"
 )
 
-// inBubble runs a test with its own time, in which waiting costs none. There
-// are no sockets in it, but pipes.
+// inBubble runs a test in a synctest bubble, where waiting costs no time.
+// Connections in it are pipes, not sockets.
 func inBubble(t *testing.T, f func(w *world), edit ...func(*transport.Options)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { f(newWorld(t, edit...)) })
@@ -63,7 +63,7 @@ func (l *pipeListener) dial(t testing.TB) net.Conn {
 	return here
 }
 
-// pipeTCP, pipeTLS and pipeWS serve a pipeListener.
+// pipeTCP, pipeTLS and pipeWS serve the connections of a pipeListener.
 func (w *world) pipeTCP() *pipeListener {
 	l := newPipeListener()
 	w.serve(func() error { return w.server.ServeTCP(l, nil) })
@@ -87,16 +87,16 @@ const handshake = "GET " + path + handshakeRest
 const handshakeRest = " HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
 
-// A rawWS is a WebSocket client that does no more than it is told.
+// A rawWS is a WebSocket client that sends and reads single frames.
 type rawWS struct {
 	net.Conn
 	t     testing.TB
 	r     *bufio.Reader
-	limit time.Duration // of waiting for a frame
+	limit time.Duration // for one frame
 }
 
-// upgrade makes a WebSocket of a connection; the frames are sent along with the
-// handshake.
+// upgrade performs a WebSocket handshake on a connection; the frames are sent
+// in the same write as the request.
 func upgrade(t testing.TB, c net.Conn, frames ...string) *rawWS {
 	t.Helper()
 	return upgradeAt(t, c, path, frames...)
@@ -129,7 +129,8 @@ const (
 	opClose, opPing, opPong = 8, 9, 10
 )
 
-// masked is a client's frame, masked with zeros. Only short ones are made.
+// masked encodes a client's frame with an all-zero mask. The payload must be
+// short.
 func masked(op byte, payload string) string {
 	if len(payload) > 125 {
 		panic("too long")
@@ -137,7 +138,7 @@ func masked(op byte, payload string) string {
 	return string([]byte{0x80 | op, 0x80 | byte(len(payload)), 0, 0, 0, 0}) + payload
 }
 
-// next reads a frame of the server's.
+// next reads one frame from the server.
 func (ws *rawWS) next() (op byte, payload string) {
 	ws.t.Helper()
 	must := func(err error) {
@@ -169,7 +170,7 @@ func (ws *rawWS) next() (op byte, payload string) {
 	return head[0] & 0xf, string(b)
 }
 
-// wantText wants a text message with that in it.
+// wantText expects a text message that contains part.
 func (ws *rawWS) wantText(part string) {
 	ws.t.Helper()
 	if op, p := ws.next(); op != opText || !strings.Contains(p, part) {
@@ -177,7 +178,7 @@ func (ws *rawWS) wantText(part string) {
 	}
 }
 
-// wantClose wants a close frame.
+// wantClose expects a close frame.
 func (ws *rawWS) wantClose(code uint16, reason string) {
 	ws.t.Helper()
 	op, p := ws.next()
@@ -186,7 +187,7 @@ func (ws *rawWS) wantClose(code uint16, reason string) {
 	}
 }
 
-// wantEnd wants the connection to end, and returns what came before.
+// wantEnd expects the connection to end, and returns everything read before.
 func wantEnd(t testing.TB, c net.Conn) string {
 	t.Helper()
 	if err := c.SetReadDeadline(time.Now().Add(stomptest.DefaultLimit)); err != nil {

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// A deadline ends waits at a time that may be changed while they last.
+// A deadline ends waits at a time that may be moved while they last.
 type deadline struct {
-	mu     sync.Mutex // guards what follows; a leaf
+	mu     sync.Mutex // guards the fields below; a leaf
 	timer  *time.Timer
-	sets   int           // counts them
-	passed chan struct{} // closed when the time has come; nil: nobody has asked
+	sets   int           // number of calls to set; lets expire recognise an outdated timer
+	passed chan struct{} // closed at the deadline; nil before the first set or wait
 }
 
-// set sets the time; zero: never.
+// set moves the deadline to t. The zero time means none.
 func (d *deadline) set(t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -40,7 +40,7 @@ func (d *deadline) set(t time.Time) {
 	}
 }
 
-// expire closes the channel, unless the time was changed meanwhile.
+// expire closes the channel, unless set was called after the timer was started.
 func (d *deadline) expire(set int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -50,7 +50,8 @@ func (d *deadline) expire(set int) {
 	}
 }
 
-// wait is closed when the time has come.
+// wait returns a channel that is closed at the deadline. A later call of set
+// that moves the deadline before it passes applies to the same channel.
 func (d *deadline) wait() <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -26,7 +26,7 @@ func TestDeadline(t *testing.T) {
 			t.Error("the first time still counts")
 		}
 		time.Sleep(time.Minute)
-		<-waiting // the same wait, whatever was set meanwhile
+		<-waiting // the same channel after every set
 		if !passed() {
 			t.Error("it has not passed")
 		}

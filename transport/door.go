@@ -12,33 +12,33 @@ import (
 	"hoofbeat/session"
 )
 
-// A door is a listener whose connections are counted from Accept until Close:
-// before a TLS handshake, a PROXY header or a request is complete, and between
-// two requests of HTTP. Sessions are counted besides (gate.enter).
+// A door is a listener that counts its connections from Accept until Close:
+// also before a TLS handshake, a PROXY header or an HTTP request is complete,
+// and between two HTTP requests. Sessions are counted separately (gate.enter).
 //
-// It stays open when the process runs out of file descriptors.
+// A door keeps listening when the process runs out of file descriptors.
 type door struct {
 	net.Listener
 	server *Server
-	// Owned by the goroutine that accepts.
-	wait   time.Duration // after the next failure
-	failed int           // failures that no log tells of yet
-	told   time.Time     // when the log told of one
+	// Owned by the accepting goroutine.
+	wait   time.Duration // before the next attempt
+	failed int           // failures since the last log line
+	told   time.Time     // time of the last log line
 }
 
 const (
 	shortestWait, longestWait = 5 * time.Millisecond, time.Second
-	// tellEvery is how often the log tells that nothing can be accepted.
+	// tellEvery is the interval of log lines while Accept fails.
 	tellEvery = 10 * time.Second
-	// maxTurning bounds the connections over a limit that are told so at a time.
-	// Others are closed at once.
+	// maxTurning limits how many refused connections are sent an ERROR at the
+	// same time. Beyond it, they are closed without one.
 	maxTurning = 64
-	// turningTime is how long one of them may take to listen.
+	// turningTime is how long one of them may take to read its ERROR.
 	turningTime = 5 * time.Second
 )
 
-// Accept implements net.Listener. A connection over a limit that may be told
-// so has a refusal.
+// Accept implements net.Listener. A connection over a limit is returned with
+// its refusal, unless maxTurning is reached.
 func (d *door) Accept() (net.Conn, error) {
 	for {
 		c, err := d.Listener.Accept()
@@ -56,7 +56,8 @@ func (d *door) Accept() (net.Conn, error) {
 	}
 }
 
-// backOff waits for some connection to end. Each listener waits by itself.
+// backOff waits in the hope that a connection ends. Each listener waits by
+// itself.
 func (d *door) backOff(err error) {
 	d.failed++
 	if now := time.Now(); now.Sub(d.told) >= tellEvery {
@@ -67,13 +68,13 @@ func (d *door) backOff(err error) {
 	d.server.pause(d.wait)
 }
 
-// letIn counts a connection in. It returns nil if it had to close it.
+// letIn counts a connection. It returns nil if it had to close it.
 func (s *Server) letIn(c net.Conn) *counted {
 	v := &counted{Conn: c, gate: s.gate}
 	peer := c.RemoteAddr
 	if proxied, ok := c.(interface{ Raw() net.Conn }); ok {
 		v.proxied = true
-		peer = proxied.Raw().RemoteAddr // without waiting for the PROXY header
+		peer = proxied.Raw().RemoteAddr // does not wait for the PROXY header
 	}
 	if ip := ipOf(peer()); !s.trusts(ip) {
 		v.site = site(ip)
@@ -90,17 +91,17 @@ func (s *Server) letIn(c net.Conn) *counted {
 	return v
 }
 
-// counted is a connection that the gate counts until it is closed.
+// counted is a connection that the gate counts until Close.
 type counted struct {
 	net.Conn
 	gate    *gate
 	proxied bool           // it begins with a PROXY header
-	refusal *session.Fault // why it is to be turned away; nil: it is not
-	late    *time.Timer    // closes one that is turned away
+	refusal *session.Fault // why it is refused; nil if it is accepted
+	late    *time.Timer    // closes a refused connection after turningTime
 	once    sync.Once
 
-	mu     sync.Mutex // guards what follows; a leaf
-	site   netip.Addr // that it is counted for; the zero Addr for a proxy's
+	mu     sync.Mutex // guards the fields below; a leaf
+	site   netip.Addr // the site it counts for; the zero Addr for a proxy's
 	closed bool
 }
 
@@ -121,7 +122,7 @@ func (c *counted) Close() error {
 	return c.Conn.Close()
 }
 
-// CloseWrite half closes the connection, if it can be.
+// CloseWrite half-closes the connection where it supports that.
 func (c *counted) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -129,8 +130,8 @@ func (c *counted) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// claim counts the connection for the client that a PROXY header has named, or
-// says why that may have no more.
+// claim charges the connection to the client that a PROXY header named. It
+// returns the refusal if that client is at its limit.
 func (c *counted) claim(a net.Addr) *session.Fault {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -145,7 +146,7 @@ func (c *counted) claim(a net.Addr) *session.Fault {
 	return f
 }
 
-// countedKey is where net/http's contexts have the counted connection.
+// countedKey is the context key of a request's counted connection.
 type countedKey struct{}
 
 func withCounted(ctx context.Context, c net.Conn) context.Context {

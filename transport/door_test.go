@@ -15,7 +15,7 @@ import (
 	"hoofbeat/transport"
 )
 
-// An addressed connection comes from an address.
+// An addressed connection has the given remote address.
 type addressed struct {
 	net.Conn
 	remote string
@@ -25,7 +25,7 @@ func (a addressed) RemoteAddr() net.Addr {
 	return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(a.remote))
 }
 
-// A proxied one says by a PROXY header where it comes from.
+// A proxied connection has a PROXY header that names its client.
 type proxied struct {
 	addressed
 	proxy string
@@ -33,7 +33,7 @@ type proxied struct {
 
 func (p proxied) Raw() net.Conn { return addressed{p.Conn, p.proxy} }
 
-// dialAs is dial from an address; by a proxy, unless that is "".
+// dialAs dials from a remote address, through a proxy unless proxy is "".
 func (l *pipeListener) dialAs(t testing.TB, remote, proxy string) net.Conn {
 	here, there := stomptest.Pipe(64 << 10)
 	t.Cleanup(func() { _ = here.Close() })
@@ -46,7 +46,7 @@ func (l *pipeListener) dialAs(t testing.TB, remote, proxy string) net.Conn {
 	return here
 }
 
-// say writes what is in the pipe's buffer then.
+// say writes text; the pipe buffers it.
 func say(t testing.TB, c net.Conn, text string) {
 	t.Helper()
 	if _, err := io.WriteString(c, text); err != nil {
@@ -54,7 +54,7 @@ func say(t testing.TB, c net.Conn, text string) {
 	}
 }
 
-// ask sends a request, and returns the answer.
+// ask sends a request and returns the response.
 func ask(t testing.TB, c net.Conn, request string) (status int, body string) {
 	t.Helper()
 	say(t, c, request)
@@ -71,8 +71,8 @@ func ask(t testing.TB, c net.Conn, request string) (status int, body string) {
 
 const greeting = "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n"
 
-// TestSocketsCount has connections that are no session: they take places all
-// the same, on both listeners.
+// TestSocketsCount opens connections that have no session: they count against
+// the limits as well, on both listeners.
 func TestSocketsCount(t *testing.T) {
 	for name, open := range map[string]func(t testing.TB, tcp, secure, ws *pipeListener){
 		"silence on tcp": func(t testing.TB, tcp, _, _ *pipeListener) { tcp.dial(t) },
@@ -113,8 +113,8 @@ func TestSocketsCount(t *testing.T) {
 	}
 }
 
-// TestSocketsOfAnAddress counts by the client's address: the peer's, or what a
-// proxy says, but never the proxy's own.
+// TestSocketsOfAnAddress: connections count for the client's address (the
+// peer's, or the one a proxy reports), never for the proxy's own.
 func TestSocketsOfAnAddress(t *testing.T) {
 	const proxy = "10.0.0.1:1"
 	refused := func(t testing.TB, c net.Conn, request string) bool {
@@ -132,7 +132,7 @@ func TestSocketsOfAnAddress(t *testing.T) {
 		if refused(w.t, ws.dialAs(w.t, "192.0.2.2:1", ""), greeting) {
 			w.t.Error("another address was refused")
 		}
-		for range 5 { // a proxy keeps connections, which are nobody's in particular
+		for range 5 { // a proxy keeps connections that belong to no client
 			if refused(w.t, ws.dialAs(w.t, proxy, ""), greeting) {
 				w.t.Error("the proxy was refused")
 			}
@@ -157,7 +157,7 @@ func TestSocketsOfAnAddress(t *testing.T) {
 	})
 }
 
-// TestTurningAwayIsBounded has a crowd over the limit that does not listen.
+// TestTurningAwayIsBounded: many refused clients do not read their ERROR.
 func TestTurningAwayIsBounded(t *testing.T) {
 	inBubble(t, func(w *world) {
 		tcp, ws := w.pipeTCP(), w.pipeWS()
@@ -185,8 +185,8 @@ func TestTurningAwayIsBounded(t *testing.T) {
 	}, func(o *transport.Options) { o.Limits.Connections = 1 })
 }
 
-// TestNoDescriptors lets one listener fail for a minute. It comes back by
-// itself, the other one does not notice, and the log stays short.
+// TestNoDescriptors: Accept fails for a minute on one listener. That listener
+// recovers, the other one is not affected, and the log stays short.
 func TestNoDescriptors(t *testing.T) {
 	inBubble(t, func(w *world) {
 		tcp, ws := w.pipeTCP(), w.pipeWS()

@@ -8,22 +8,23 @@ import (
 	"hoofbeat/session"
 )
 
-// dismissal is how long after one another clients are dismissed, so that not
-// all of them are back at the same moment.
+// dismissal is the pause between two dismissed clients, so that they do not all
+// reconnect at the same moment.
 const dismissal = time.Millisecond
 
-// Shutdown stops accepting and lets every client go: queues give it nothing
-// more, it may acknowledge what it has, and is told that the server goes away,
-// after what was queued for it. Shutdown waits until all connections have
-// ended, or the context has. Shortly before its deadline, clients that have
-// not finished are told too, and their messages are given back; what is left
-// when it has passed is cut off.
+// Shutdown stops accepting and drains every connection: its queues deliver
+// nothing more, the client may acknowledge the messages that it holds, and it
+// gets an ERROR that the server stops, behind everything already queued for it.
+// Shutdown returns when all connections have ended or the context is done.
+// Shortly before the deadline, clients that have not finished get their ERROR
+// as well and their unacknowledged messages are requeued. Connections that are
+// still open at the deadline are cut off.
 func (s *Server) Shutdown(ctx context.Context) error {
 	sessions := s.close()
 	for ses := range sessions {
 		ses.Drain(s.retryAfter())
 	}
-	s.cancel() // handshakes are cut short: nothing was said yet
+	s.cancel() // handshakes are aborted; their clients have sent nothing yet
 	done := make(chan struct{})
 	go func() {
 		s.wait.Wait()
@@ -50,8 +51,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// retryAfter is when one client is told to come back: whole seconds, at least
-// one, or 0 for never.
+// retryAfter draws the time after which one client is told to reconnect: whole
+// seconds, at least one, or 0 for no such hint.
 func (s *Server) retryAfter() time.Duration {
 	most := int(s.options.RetryAfter / time.Second)
 	if most < 1 {
@@ -60,14 +61,14 @@ func (s *Server) retryAfter() time.Duration {
 	return time.Duration(1+rand.IntN(most)) * time.Second
 }
 
-// A drain is the time that a shutdown has.
+// A drain divides the time that a shutdown has.
 type drain struct {
-	spread time.Duration   // for dismissing
-	until  <-chan struct{} // when those that have not finished have to
-	grace  time.Duration   // for what they are told then
+	spread time.Duration   // over which sessions are dismissed
+	until  <-chan struct{} // done when unfinished sessions must end
+	grace  time.Duration   // for those sessions to send their last frames
 }
 
-// drainOf divides the time of a shutdown with n sessions.
+// drainOf plans a shutdown with n sessions.
 func (s *Server) drainOf(ctx context.Context, n int) drain {
 	d := drain{spread: time.Duration(n) * dismissal, until: ctx.Done(), grace: s.options.Session.CloseTimeout}
 	end, ok := ctx.Deadline()
@@ -83,7 +84,7 @@ func (s *Server) drainOf(ctx context.Context, n int) drain {
 	return d
 }
 
-// dismiss lets the sessions go one after the other, in no order.
+// dismiss dismisses the sessions one by one, in no particular order.
 func (d drain) dismiss(sessions map[*session.Session]conn, done <-chan struct{}) {
 	const steps = 50
 	size := max(1, len(sessions)/steps)
@@ -104,7 +105,8 @@ func (d drain) dismiss(sessions map[*session.Session]conn, done <-chan struct{})
 	}
 }
 
-// patience waits for all to have finished, and tells whether they have.
+// patience waits until all sessions have finished or time is up. It reports
+// whether all have finished.
 func (d drain) patience(done <-chan struct{}) bool {
 	select {
 	case <-done:

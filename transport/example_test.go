@@ -13,7 +13,7 @@ import (
 	"hoofbeat/transport"
 )
 
-// A broker inside a Go program, beside the program's own pages.
+// Example runs a broker inside a Go program, beside the program's own pages.
 func Example() {
 	b, err := broker.New(broker.Options{})
 	if err != nil {
@@ -32,7 +32,7 @@ func Example() {
 	// Output: hello from /topic/greetings
 }
 
-// greet is a client: it subscribes, and sends to itself.
+// greet subscribes to a topic, sends to it, and prints the MESSAGE.
 func greet(url string) {
 	conn, err := client.Dial(context.Background(), url, client.Options{})
 	if err != nil {

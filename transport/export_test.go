@@ -1,7 +1,8 @@
 package transport
 
-// TextInPieces tells whether text that comes in pieces is UTF-8; next says how
-// long the next piece of n bytes is.
+// TextInPieces reports whether text is valid UTF-8 if it is checked piece by
+// piece. next returns the length of the next piece, given that n bytes are
+// left.
 func TextInPieces(text []byte, next func(n int) int) bool {
 	var c textCheck
 	for len(text) > 0 {

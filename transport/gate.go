@@ -10,27 +10,27 @@ import (
 	"hoofbeat/session"
 )
 
-// A gate counts sessions and connections, each all and by address, and says
-// which may come in. A session of SockJS has no connection of its own, and a
-// connection may have no session yet, so the limits hold for either.
+// A gate counts sessions and connections, in total and by address, and decides
+// about new ones. A SockJS session has no connection of its own, and a
+// connection may not have a session yet, so the limits apply to each of the two
+// counts.
 type gate struct {
 	limits Limits
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	total   int        // sessions
 	sockets int
-	turning int // connections over a limit that are told so
+	turning int // refused connections that are being sent an ERROR
 	clients map[netip.Addr]*visitor
 	swept   time.Time
 }
 
-// A visitor is one address: how many sessions and connections it has, and how
-// many sessions it may open now.
+// A visitor holds the counts of one address, and its allowance of new sessions.
 type visitor struct {
 	open    int
 	sockets int
 	allowed float64
-	at      time.Time // when allowed was right
+	at      time.Time // when allowed was computed
 }
 
 func newGate(l Limits) *gate {
@@ -40,8 +40,8 @@ func newGate(l Limits) *gate {
 	return &gate{limits: l, clients: make(map[netip.Addr]*visitor)}
 }
 
-// admit asks for a place for one more connection. Either the refusal says why
-// there is none, or release gives it back.
+// admit takes a place for one more session. It returns either a refusal or the
+// function that gives the place back.
 func (s *Server) admit(a net.Addr) (release func(), refusal *session.Fault) {
 	ip := site(ipOf(a))
 	if s.options.Session.Memory.Exhausted() {
@@ -76,8 +76,8 @@ func (g *gate) enter(ip netip.Addr, now time.Time) *session.Fault {
 	return nil
 }
 
-// refuseAll and refuseOne say why there may be no more than n, in all and of
-// one address.
+// refuseAll and refuseOne return the refusal if n has reached the limit for the
+// whole server or for one address, else nil.
 func (l Limits) refuseAll(n int) *session.Fault {
 	if l.Connections == 0 || n < l.Connections {
 		return nil
@@ -101,8 +101,8 @@ func (g *gate) visitor(ip netip.Addr, now time.Time) *visitor {
 	return v
 }
 
-// arrive counts a connection that was accepted; the zero Addr is a proxy's,
-// whose clients are counted one by one when they are known.
+// arrive counts an accepted connection. The zero Addr stands for a proxy; its
+// clients are charged by claim once they are known.
 func (g *gate) arrive(ip netip.Addr) *session.Fault {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -116,14 +116,14 @@ func (g *gate) arrive(ip netip.Addr) *session.Fault {
 	return f
 }
 
-// claim counts a connection of a proxy for the client that is known now.
+// claim charges a proxied connection to its client.
 func (g *gate) claim(ip netip.Addr) *session.Fault {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.charge(ip)
 }
 
-// charge counts a connection for an address. The lock is held.
+// charge counts a connection for an address. The caller holds the lock.
 func (g *gate) charge(ip netip.Addr) *session.Fault {
 	if !ip.IsValid() {
 		return nil
@@ -138,8 +138,7 @@ func (g *gate) charge(ip netip.Addr) *session.Fault {
 	return nil
 }
 
-// depart counts a connection out that arrive has counted in, for the address
-// that it was charged to.
+// depart undoes arrive, for the address that was charged.
 func (g *gate) depart(ip netip.Addr) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -150,8 +149,8 @@ func (g *gate) depart(ip netip.Addr) {
 	}
 }
 
-// turn counts connections that are turned away. It returns false if one more
-// is too many.
+// turn adds n to the number of connections that are being refused. It returns
+// false, and adds nothing, if that would exceed maxTurning.
 func (g *gate) turn(n int) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -175,7 +174,8 @@ func (g *gate) leave(ip netip.Addr) {
 	g.forget(ip, v)
 }
 
-// forget removes an address that nothing is left of.
+// forget removes an address that has nothing open, unless its rate must be
+// remembered.
 func (g *gate) forget(ip netip.Addr, v *visitor) {
 	if v.open == 0 && v.sockets == 0 && g.limits.ConnectRate == 0 {
 		delete(g.clients, ip)
@@ -195,7 +195,7 @@ func (g *gate) sweep(now time.Time) {
 	}
 }
 
-// take uses one of the connections that the rate allows.
+// take uses one of the sessions that the rate allows.
 func (v *visitor) take(l Limits, now time.Time) bool {
 	most := float64(l.ConnectRate)
 	v.allowed = min(most, v.allowed+most*float64(now.Sub(v.at))/float64(l.ConnectRatePer))
@@ -207,8 +207,8 @@ func (v *visitor) take(l Limits, now time.Time) bool {
 	return true
 }
 
-// ipOf gives the address without port and zone; the zero Addr for what is no
-// IP address, such as a pipe.
+// ipOf returns the address without port and zone, or the zero Addr if a is no
+// IP address (a pipe, for example).
 func ipOf(a net.Addr) netip.Addr {
 	ap, err := netip.ParseAddrPort(a.String())
 	if err != nil {
@@ -217,8 +217,8 @@ func ipOf(a net.Addr) netip.Addr {
 	return ap.Addr().Unmap().WithZone("")
 }
 
-// site is what limits by address go by: the address, or of IPv6 the first 64
-// bits, as whoever has one of these addresses has all of them (RFC 6177).
+// site is the unit of the limits by address: an IPv4 address, or the /64 prefix
+// of an IPv6 address, because one customer has all of it (RFC 6177).
 func site(ip netip.Addr) netip.Addr {
 	if !ip.Is6() || ip.IsLoopback() {
 		return ip
@@ -230,7 +230,7 @@ func site(ip netip.Addr) netip.Addr {
 	return p.Addr()
 }
 
-// addr is the net.Addr of a request.
+// addr is the net.Addr of a request's client.
 type addr string
 
 // Network implements net.Addr.

@@ -25,12 +25,12 @@ import (
 	"hoofbeat/session"
 )
 
-// A tape is a net.Conn that keeps what is written, write by write.
+// A tape is a net.Conn that records each write.
 type tape struct {
 	net.Conn
 	mu     sync.Mutex
 	writes []string
-	err    error // of every write
+	err    error // returned by every write
 }
 
 func (c *tape) Write(p []byte) (int, error) {
@@ -43,7 +43,7 @@ func (c *tape) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// want compares what was written since the last time.
+// want compares the writes since the previous call.
 func (c *tape) want(t *testing.T, writes ...string) {
 	t.Helper()
 	c.mu.Lock()
@@ -55,7 +55,7 @@ func (c *tape) want(t *testing.T, writes ...string) {
 	c.writes = nil
 }
 
-// put writes, and wants that to go well.
+// put writes text and fails the test on an error.
 func put(t *testing.T, w io.Writer, text string) {
 	t.Helper()
 	if n, err := io.WriteString(w, text); n != len(text) || err != nil {
@@ -95,7 +95,7 @@ func TestCorkIsBounded(t *testing.T) {
 	put(t, g, part)
 	c.want(t, part+part)
 	put(t, g, "small")
-	put(t, g, large) // is not copied, and overtakes nothing
+	put(t, g, large) // is neither copied nor written before "small"
 	c.want(t, "small", large)
 	put(t, g, "more")
 	c.want(t)
@@ -149,8 +149,8 @@ func TestWriteFails(t *testing.T) {
 	}
 }
 
-// What several goroutines write is not torn apart: a control frame comes
-// between two data frames, or before or behind them, but not into one.
+// Concurrent writes do not interleave: a control frame goes between data
+// frames, never into one.
 func TestConcurrentWrites(t *testing.T) {
 	const n = 2000
 	c := &tape{}
@@ -254,7 +254,7 @@ func TestReadInParts(t *testing.T) {
 	}
 }
 
-// A read that waits holds no buffer, and one that is done gives it back.
+// A blocked read holds no buffer; a completed one returns it to the pool.
 func TestReadHoldsNothing(t *testing.T) {
 	here, there := socketPair(t)
 	g := newGatherer(there, nil)
@@ -285,8 +285,7 @@ func TestReadHoldsNothing(t *testing.T) {
 	}
 }
 
-// Heart-beats go by LastRead, which knows nothing of a machine's clock that is
-// set.
+// Heart-beats depend on LastRead, so a step of the wall clock must not move it.
 func TestLastReadIsMonotonic(t *testing.T) {
 	_, there := socketPair(t)
 	for name, c := range map[string]interface{ LastRead() time.Time }{
@@ -298,7 +297,7 @@ func TestLastReadIsMonotonic(t *testing.T) {
 	}
 }
 
-// A deadline that is set while a read waits ends it.
+// SetReadDeadline interrupts a read that is blocked.
 func TestReadIsInterrupted(t *testing.T) {
 	_, there := socketPair(t)
 	g := newGatherer(there, nil)
@@ -324,7 +323,7 @@ func TestReadEnds(t *testing.T) {
 	}
 	here, there = socketPair(t)
 	g = newGatherer(there, nil)
-	_ = here.SetLinger(0) // which makes Close a reset
+	_ = here.SetLinger(0) // makes Close send a reset
 	_ = here.Close()
 	var op *net.OpError
 	if n, err := g.Read(make([]byte, 10)); n != 0 || !errors.Is(err, syscall.ECONNRESET) || !errors.As(err, &op) || op.Op != "read" {
@@ -332,7 +331,7 @@ func TestReadEnds(t *testing.T) {
 	}
 }
 
-// Where a connection has no socket, reads are passed on.
+// Reads of a connection without a socket are passed through.
 func TestReadWithoutSocket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		here, there := net.Pipe()
@@ -348,7 +347,7 @@ func TestReadWithoutSocket(t *testing.T) {
 	})
 }
 
-// Cutting off waits for nobody, neither for who writes nor to say goodbye.
+// cut waits neither for a blocked write nor for a closing handshake.
 func TestCut(t *testing.T) {
 	for name, wrap := range map[string]func(net.Conn) net.Conn{
 		"plain": func(c net.Conn) net.Conn { return c },
@@ -371,12 +370,12 @@ func TestCut(t *testing.T) {
 			}
 			_ = there.SetWriteDeadline(time.Now().Add(time.Millisecond))
 			for _, err := there.Write(make([]byte, 1<<10)); err == nil; _, err = there.Write(make([]byte, 1<<10)) {
-				// until nothing more goes in
+				// until the socket is full
 			}
 			_ = there.SetWriteDeadline(time.Time{})
 			start := time.Now()
 			newGatherer(c, nil).cut()
-			if took := time.Since(start); took > 4*time.Second { // crypto/tls waits 5 to say goodbye
+			if took := time.Since(start); took > 4*time.Second { // crypto/tls waits 5 s to send close_notify
 				t.Errorf("it took %v", took)
 			}
 			if _, err := there.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
@@ -386,7 +385,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// The headers that are written here are what the library expects.
+// The library accepts the frame headers that this package writes.
 func TestFrameHeader(t *testing.T) {
 	sizes := []int{0, 1, 125, 126, 127, 65535, 65536, 100_000}
 	ended := make(chan error, 1)

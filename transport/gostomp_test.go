@@ -14,8 +14,8 @@ import (
 	"hoofbeat/transport"
 )
 
-// A gostomp is where go-stomp's client talks to a broker: in one version, over
-// one transport.
+// A gostomp runs go-stomp's client against a broker, in one version over one
+// transport.
 type gostomp struct {
 	*world
 	url     string
@@ -51,14 +51,14 @@ func (g gostomp) subscribe(c *stomp.Conn, destination string, mode stomp.AckMode
 	g.t.Helper()
 	sub, err := c.Subscribe(destination, mode)
 	g.must(err)
-	// It is in force once something sent after it has a receipt.
+	// A RECEIPT for a later frame means that the subscription is in force.
 	g.must(c.Send("/topic/barrier", "", nil, stomp.SendOpt.Receipt))
 	return sub
 }
 
 // unsubscribe waits for the RECEIPT, which closes sub.C. Unsubscribe itself may
-// miss that it came: it looks at the state and waits for the next change of it
-// in two steps (go-stomp 3.1.5), and gives up after its time-out.
+// miss the RECEIPT and time out: it reads the state and waits for its next
+// change in two steps (go-stomp 3.1.5).
 func (g gostomp) unsubscribe(sub *stomp.Subscription) {
 	g.t.Helper()
 	failed := make(chan error, 1)
@@ -119,8 +119,8 @@ func newGostomp(t *testing.T, way string, v stomp.Version) gostomp {
 	return gostomp{w, "ws://" + w.ws(nil) + path, v}
 }
 
-// TestGoStompBeats: neither side gives the other up. All wait at the same time,
-// more than may run in parallel.
+// TestGoStompBeats: heart-beats keep both sides connected. The cases wait
+// together, because there are more than may run in parallel.
 func TestGoStompBeats(t *testing.T) {
 	var all sync.WaitGroup
 	for _, way := range []string{"tcp", "ws"} {
@@ -156,7 +156,7 @@ func gostompQueue(g gostomp) {
 	}
 	x, _, z := g.next(sub, "x"), g.next(sub, "y"), g.next(sub, "z")
 	g.must(c.Ack(x))
-	if g.version == stomp.V10 { // which has no NACK
+	if g.version == stomp.V10 { // 1.0 has no NACK
 		g.must(c.Ack(z))
 		g.wantDepth("/queue/a", 0, 1)
 	} else {
@@ -221,8 +221,7 @@ func gostompMany(g gostomp) {
 	g.must(d.Disconnect())
 }
 
-// echo sends back what comes, and acknowledges every tenth for the nine before
-// it.
+// echo sends each message back, and acknowledges every tenth cumulatively.
 func echo(c *stomp.Conn, sub *stomp.Subscription, n int) error {
 	for i := range n {
 		m := <-sub.C
@@ -242,13 +241,13 @@ func echo(c *stomp.Conn, sub *stomp.Subscription, n int) error {
 }
 
 func gostompBeats(g gostomp) {
-	const interval = 2 * time.Second // a busy machine may hold up this process for one or two
+	const interval = 2 * time.Second // a busy machine may stop this process for a second or two
 	c := g.dial(func(o *client.Options) { o.HeartBeat = interval })
 	sub := g.subscribe(c, "/topic/a", stomp.AckAuto)
 	select {
 	case m := <-sub.C:
 		g.t.Fatalf("got %+v", m)
-	case <-time.After(3 * interval): // each side would have given the other up
+	case <-time.After(3 * interval): // either side would have given up by now
 	}
 	g.must(c.Send("/topic/a", "", []byte("alive")))
 	g.next(sub, "alive")
@@ -261,7 +260,7 @@ func gostompError(g gostomp) {
 	if f := client.ErrorFrame(err); f == nil || f.Header.Get("message") != "unknown-destination" {
 		g.t.Errorf("got %v", err)
 	}
-	_ = c.MustDisconnect() // it is disconnected already
+	_ = c.MustDisconnect() // it is already disconnected
 }
 
 func TestGoStompIsRefused(t *testing.T) {

@@ -6,7 +6,8 @@ import (
 	"hoofbeat/internal/stomptest"
 )
 
-// A client that closes its side behind its last frame reads what answers it.
+// A client that half-closes its connection after its last frame still gets the
+// answers.
 func TestHalfClose(t *testing.T) {
 	for name, dial := range map[string]func(w *world) stomptest.Conn{
 		"tcp": func(w *world) stomptest.Conn { return dialTCP(w.t, w.tcp(nil)) },

@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// guardHosts refuses requests of pages that ask for a host which could be
-// anybody's name.
+// guardHosts refuses requests that a page sends to a host name which anybody
+// could own.
 //
-// A page whose name was made to resolve to the broker (DNS rebinding) is of the
-// broker's own host as far as browser and Origin say, and so may connect. Where
-// nobody has to prove who he is, that is all that it takes. So the Host must be
-// one that no other page can have.
+// A page whose name resolves to the broker (DNS rebinding) has the broker's own
+// host as its Origin, so the browser and the Origin check let it connect. Where
+// clients need no credentials, nothing else protects the broker. The Host must
+// therefore be a name that no other page can have.
 func (s *Server) guardHosts(h http.Handler) http.Handler {
 	if s.options.GuardHosts == nil {
 		return h
@@ -35,15 +35,14 @@ func (s *Server) refuseHost(w http.ResponseWriter, r *http.Request) {
 		"Add the name in the page's URL to listen.websocket.hosts.", http.StatusForbidden)
 }
 
-// fromPage tells whether a browser sent a request. What is no browser sends
-// neither header, and no page can keep its browser from sending Origin with
-// what changes anything.
+// fromPage reports whether a browser sent the request. Programs send neither
+// header, and a page cannot suppress Origin on requests that change anything.
 func fromPage(r *http.Request) bool {
 	return r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != ""
 }
 
-// isHere tells whether a request asks for a host that is this machine's, or was
-// named in the options.
+// isHere reports whether the request's host is this machine or one of
+// Options.Hosts.
 func (s *Server) isHere(r *http.Request) bool {
 	host := (&url.URL{Host: r.Host}).Hostname()
 	for _, known := range append([]string{"localhost"}, s.options.Hosts...) {

@@ -12,7 +12,7 @@ import (
 	"hoofbeat/transport"
 )
 
-// TestHosts has pages whose names were made to resolve to the broker, and
+// TestHosts covers pages whose name was made to resolve to the broker, and the
 // pages and programs that may connect.
 func TestHosts(t *testing.T) {
 	var anonymous atomic.Bool
@@ -24,7 +24,7 @@ func TestHosts(t *testing.T) {
 	address := w.ws(nil)
 	_, port, _ := strings.Cut(address, ":")
 	for _, tc := range []struct {
-		host, origin string // SELF is the origin of the host
+		host, origin string // SELF: the origin of the host
 		want         bool
 	}{
 		{"evil.example.com:" + port, "SELF", false},
@@ -42,7 +42,7 @@ func TestHosts(t *testing.T) {
 		{"broker.example.com:1", "SELF", true},
 		{"192.0.2.1", "SELF", true},
 		{"evil.example.com", "https://app.example.com", true},
-		{"evil.example.com", "", true}, // a service
+		{"evil.example.com", "", true}, // a program
 	} {
 		origin := strings.Replace(tc.origin, "SELF", "http://"+tc.host, 1)
 		for _, on := range []bool{true, false} {
@@ -67,7 +67,7 @@ func TestHosts(t *testing.T) {
 		}
 	}
 	anonymous.Store(true)
-	// What a browser sends without Origin it marks otherwise, where it can.
+	// Browsers mark requests that they send without Origin by Sec-Fetch-Site.
 	for _, at := range []string{"/", path, path + "/info"} {
 		for site, want := range map[string]int{"": 200, "same-origin": 403, "none": 403} {
 			r, err := http.NewRequest(http.MethodGet, "http://"+address+at, nil)

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// idle opens raw connections with a subscription each, which then say and are
-// told nothing. Neither client nor server keeps a goroutine for the client's
-// end.
+// idle opens raw connections that subscribe and are silent from then on.
+// Neither the test's nor the server's side keeps a goroutine for the test's
+// side.
 func idle(t testing.TB, w *world, address string, n int) []net.Conn {
 	all := make([]net.Conn, n)
 	buf := make([]byte, 4096)
@@ -48,7 +48,7 @@ func TestIdleGoroutines(t *testing.T) {
 	}
 }
 
-// A connection that has waited, and then is used, works as before.
+// A connection works as before after it was idle.
 func TestIdleWakes(t *testing.T) {
 	w := newWorld(t)
 	c := converse(t, dialWS(t, "ws://"+w.ws(nil)+path, nil))
@@ -60,7 +60,7 @@ func TestIdleWakes(t *testing.T) {
 	}
 }
 
-// BenchmarkIdle tells what an idle connection costs.
+// BenchmarkIdle measures the memory of an idle connection.
 func BenchmarkIdle(b *testing.B) {
 	const n = 2000
 	for b.Loop() {
@@ -68,7 +68,7 @@ func BenchmarkIdle(b *testing.B) {
 		address := w.ws(nil)
 		before := memory()
 		all := idle(b, w, address, n)
-		b.ReportMetric(float64(memory()-before)/n, "B/connection") // the client's end is a few hundred of them
+		b.ReportMetric(float64(memory()-before)/n, "B/connection") // includes a few hundred bytes for the client's end
 		for _, c := range all {
 			_ = c.Close()
 		}
@@ -76,7 +76,7 @@ func BenchmarkIdle(b *testing.B) {
 	}
 }
 
-// memory is what heap and stacks use.
+// memory returns the bytes in use by heap and stacks.
 func memory() uint64 {
 	heap()
 	var m runtime.MemStats

@@ -16,7 +16,7 @@ import (
 	"hoofbeat/transport"
 )
 
-// wantRefusal wants a WebSocket handshake to be refused.
+// wantRefusal expects a WebSocket handshake to be refused.
 func wantRefusal(t *testing.T, url, says string) {
 	t.Helper()
 	_, r, err := tryWS(t, url, nil)
@@ -29,7 +29,7 @@ func wantRefusal(t *testing.T, url, says string) {
 	}
 }
 
-// Connections over a cap are told so, and places are given back.
+// Connections over a limit get a refusal, and closed ones free their place.
 func TestCaps(t *testing.T) {
 	for setting, limits := range map[string]transport.Limits{
 		"limits.connections)":        {Connections: 2},
@@ -72,8 +72,8 @@ func TestCaps(t *testing.T) {
 	}
 }
 
-// The refusal ends with an end, not with a reset, which would make other
-// systems than Linux forget the ERROR.
+// A refused connection ends with a FIN, not with a reset: after a reset,
+// systems other than Linux discard the ERROR.
 func TestRefusalIsNoReset(t *testing.T) {
 	w := newWorld(t, func(o *transport.Options) { o.Limits.Connections = 1 })
 	stomptest.New(t, dialTCP(t, w.tcp(nil))).Connect("1.2")
@@ -91,12 +91,12 @@ func TestRefusalIsNoReset(t *testing.T) {
 	}
 }
 
-// Requests that become no connection keep no place.
+// Requests that become no session free their place.
 func TestFailedHandshakesKeepNoPlace(t *testing.T) {
 	w := newWorld(t, func(o *transport.Options) { o.Limits.Connections = 1 })
 	ws, secure := w.ws(nil), w.tcp(serverTLS())
 	for range 3 {
-		// The place is given back when the answer has been sent, or later.
+		// The place is freed when the response has been sent, or shortly after.
 		eventually(t, "the request has had a place", func() bool {
 			r, err := http.Get("http://" + ws + path)
 			if err != nil {
@@ -124,8 +124,8 @@ func TestFailedHandshakesKeepNoPlace(t *testing.T) {
 	}
 }
 
-// The rate is by address, comes back with time, and holds for requests over
-// whatever transport.
+// The connect rate applies per address and over all transports, and the
+// allowance refills over time.
 func TestConnectRate(t *testing.T) {
 	inBubble(t, func(w *world) {
 		tcp := w.pipeTCP()
@@ -155,9 +155,9 @@ func TestConnectRate(t *testing.T) {
 	})
 }
 
-// Who says nothing has as long as connect_timeout for it, at each step.
+// A silent client is disconnected after connect_timeout, at each step.
 func TestConnectTimeout(t *testing.T) {
-	const patience = 10 * time.Second // of session.DefaultOptions
+	const patience = 10 * time.Second // the default in session.DefaultOptions
 	begun := func(t *testing.T, start time.Time, steps int) {
 		t.Helper()
 		if took := time.Since(start); took < patience || took > time.Duration(steps)*patience+time.Second {
@@ -237,8 +237,8 @@ func isTimeout(err error) bool {
 	return errors.As(err, &e) && e.Timeout()
 }
 
-// A client that has gone without a word, or does not answer the close frame,
-// holds its connection for seconds, not for ever.
+// A client that vanished, or that does not answer the close frame, keeps its
+// connection for seconds only.
 func TestHalfOpen(t *testing.T) {
 	inBubble(t, func(w *world) {
 		ws := upgrade(w.t, w.pipeWS().dial(w.t), masked(opText, "CONNECT\n\n\x00"), masked(opText, "rubbish\n"))
@@ -256,7 +256,7 @@ func TestHalfOpen(t *testing.T) {
 		ws := upgrade(w.t, l.dial(w.t), masked(opText, "CONNECT\naccept-version:1.2\nheart-beat:10000,0\n\n\x00"))
 		ws.wantText("CONNECTED")
 		time.Sleep(15 * time.Second)
-		ws.write(masked(opPong, "")) // counts as life
+		ws.write(masked(opPong, "")) // counts as a sign of life
 		time.Sleep(15 * time.Second)
 		synctest.Wait()
 		if w.server.Sessions() != 1 {
@@ -270,7 +270,7 @@ func TestHalfOpen(t *testing.T) {
 	})
 }
 
-// temporary is what Accept returns when there are no file descriptors.
+// temporary is the error of Accept when the process is out of file descriptors.
 type temporary struct{}
 
 func (temporary) Error() string   { return "too many open files" }

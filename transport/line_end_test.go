@@ -10,15 +10,15 @@ import (
 	"github.com/coder/websocket"
 )
 
-// On a stream a line end follows each frame, which ActiveMQ's Java client waits
-// for. A WebSocket message is the frame alone.
+// On a stream, a LF follows each frame: ActiveMQ's Java client waits for it. A
+// WebSocket message holds the frame only.
 func TestLineEndBehindFrames(t *testing.T) {
 	w := newWorld(t)
 	large := strings.Repeat("x", 100_000)
 	say := "CONNECT\naccept-version:1.2\n\n\x00SUBSCRIBE\nid:1\ndestination:/topic/a\nreceipt:s\n\n\x00" +
 		"SEND\ndestination:/topic/a\n\nsmall\x00SEND\ndestination:/topic/a\n\n" + large + "\x00"
 	c := dialTCP(t, w.tcp(nil))
-	if _, err := io.WriteString(c, say+"SEND"); err != nil { // and half a frame, for an ERROR
+	if _, err := io.WriteString(c, say+"SEND"); err != nil { // with half a frame, for an ERROR
 		t.Fatal(err)
 	}
 	_ = c.CloseWrite()
@@ -44,8 +44,7 @@ func TestLineEndBehindFrames(t *testing.T) {
 	}
 }
 
-// A connection that is opened and closed is a health check, and worth no line
-// of the log.
+// A connection that is opened and closed is a health check and is not logged.
 func TestProbes(t *testing.T) {
 	w := newWorld(t)
 	for _, address := range []string{w.tcp(nil), w.tcp(serverTLS())} {
@@ -60,14 +59,14 @@ func TestProbes(t *testing.T) {
 			_ = c.Close()
 		}
 	}
-	w.end() // waits for them
+	w.end() // waits for the connections
 	if log := w.log.String(); strings.Contains(log, "level=INFO") {
 		t.Errorf("the log is\n%s", log)
 	}
 }
 
-// Who speaks TLS to a port without it, or nothing of the kind to one with it, is
-// told so.
+// A client that speaks TLS to a plain port, or something else to a TLS port, is
+// told about it.
 func TestWrongPort(t *testing.T) {
 	w := newWorld(t)
 	for _, tc := range []struct{ name, address, say, want string }{
@@ -87,7 +86,7 @@ func TestWrongPort(t *testing.T) {
 	}
 }
 
-// A frame that does not come to its end is logged once.
+// A frame that stalls is logged once.
 func TestStalledFrame(t *testing.T) {
 	for name, tc := range map[string]struct{ say, want string }{
 		"content-length":  {"SEND\ndestination:/queue/a\ncontent-length:9\n\nshort\x00", "SEND has content-length:9, and only 6 bytes"},

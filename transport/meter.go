@@ -2,11 +2,12 @@ package transport
 
 import "hoofbeat/session"
 
-// meters count a connection's frames. The reader owns came, the writer went.
+// meters count a connection's frames. The reader owns came, the writer owns
+// went.
 type meters struct{ came, went session.Meter }
 
-// measure says where to count. It is called before anything is read or written.
+// measure sets the counters. It must be called before the first read and write.
 func (m *meters) measure(c *session.Counters) { m.came, m.went = c.Meters() }
 
-// measured counts what was read last. It is called when nothing more is.
+// measured counts the last frames read. It is called after the last read.
 func (m *meters) measured() { m.came.Flush() }

@@ -6,8 +6,8 @@ import (
 	"hoofbeat/session"
 )
 
-// counted wants frames and their bytes to be counted, as STOMP has them,
-// whatever the transport wraps them in.
+// counted expects frames and their STOMP bytes to be counted, without the
+// transport's framing.
 func counted(s stage) {
 	c := s.connect()
 	send := "SEND\ndestination:/topic/a\n\n" + strings.Repeat("\"ä\n", 1000) + "\x00"
@@ -21,7 +21,7 @@ func counted(s stage) {
 	c.WantReceipt("1")
 	c.WantClosed()
 	c.Close()
-	s.end() // all that was counted can be seen
+	s.end() // all counters are flushed now
 	t := s.server.Counters().Totals()
 	for command, want := range map[string]session.Traffic{
 		"SEND": {Frames: 2, Bytes: int64(2 * len(send))}, "SUBSCRIBE": {Frames: 1, Bytes: t.Received["SUBSCRIBE"].Bytes}, "CONNECT": {Frames: 1, Bytes: t.Received["CONNECT"].Bytes},

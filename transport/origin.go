@@ -13,7 +13,7 @@ type origins []originPattern
 // An originPattern matches origins. See config for the forms that it has as
 // text.
 type originPattern struct {
-	any    bool   // matches all
+	any    bool   // matches every origin
 	exact  string // an origin without a host, such as null; "" for others
 	scheme string // "": any
 	labels []string

@@ -6,10 +6,9 @@ import (
 	"strings"
 )
 
-// remoteOf is the address of a request's client: its peer's, or, where that is
-// a proxy that is trusted, what the proxy says. Of a chain of proxies the last
-// address that is not trusted counts; what stands before it could be anybody's
-// invention.
+// remoteOf returns the address of a request's client: the peer's, or, if the
+// peer is a trusted proxy, the last address in X-Forwarded-For that is not a
+// trusted proxy. Entries before that one can be forged.
 func (s *Server) remoteOf(r *http.Request) string {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || !s.trusts(peer.Addr()) {
@@ -33,7 +32,7 @@ func (s *Server) remoteOf(r *http.Request) string {
 	return client
 }
 
-// parseHop reads one address of X-Forwarded-For, which may have a port.
+// parseHop parses one address of X-Forwarded-For, with or without a port.
 func parseHop(s string) (netip.Addr, bool) {
 	s = strings.TrimSpace(s)
 	if ap, err := netip.ParseAddrPort(s); err == nil {
@@ -53,7 +52,8 @@ func (s *Server) trusts(a netip.Addr) bool {
 	return false
 }
 
-// credentials are what a request has, as far as the options say to look.
+// credentials returns the request's credentials from the places that the
+// options allow.
 func (s *Server) credentials(r *http.Request) (authorization, query, cookie string) {
 	c := s.options.Credentials
 	if c.HTTPAuthorization {

@@ -19,55 +19,55 @@ import (
 // ErrServerClosed is returned by the Serve methods after Shutdown.
 var ErrServerClosed = errors.New("the server is closed")
 
-// Options for [NewServer].
+// Options configure [NewServer].
 type Options struct {
-	// Session is what all sessions have in common.
+	// Session are the options of every session.
 	Session session.Options
-	// Origins are the pages that may connect, besides those of the broker's
-	// own host: patterns such as https://*.example.com, http://localhost:*,
-	// null, or * for all.
+	// Origins are the pages that may connect, besides those of the broker's own
+	// host: patterns like https://*.example.com, http://localhost:*, null, or *
+	// for all.
 	Origins []string
-	// GuardHosts tells whether pages must ask for a host that is known: this
-	// machine's loopback and addresses, and Hosts, which have no port. Pages of
-	// Origins may ask for any. nil: pages may ask for any host.
+	// GuardHosts reports whether pages must address the broker by a known host:
+	// a loopback name, an address of this machine, or one of Hosts (names
+	// without ports). Pages that match Origins may use any host. nil: every
+	// page may.
 	GuardHosts func() bool
 	Hosts      []string
 	// Compression offers permessage-deflate to WebSocket clients.
 	Compression bool
-	// TrustedProxies are those whose X-Forwarded-For is believed.
+	// TrustedProxies are the proxies whose X-Forwarded-For header is believed.
 	TrustedProxies []netip.Prefix
 	Credentials    Credentials
 	SockJS         SockJS
 	Limits         Limits
-	// RetryAfter is the longest time after which clients are told to come back
-	// when the server stops; each is told a time of its own. Less than a
-	// second: none is told.
+	// RetryAfter is the longest time after which clients are told to reconnect
+	// when the server stops; each client gets its own. Below a second: no hint.
 	RetryAfter time.Duration
-	// Elsewhere answers requests to the WebSocket listener for other paths
-	// than the endpoint's; nil: 404.
+	// Elsewhere serves the WebSocket listener's paths other than the endpoint;
+	// nil: 404.
 	Elsewhere http.Handler
-	Log       *slog.Logger // nil: that of Session
+	Log       *slog.Logger // nil: Session.Log
 }
 
-// Credentials say where in a WebSocket handshake a token may be.
+// Credentials say where a WebSocket handshake may carry a token.
 type Credentials struct {
-	HTTPAuthorization bool   // its Authorization header
-	QueryParameter    string // of its URL; empty: none
+	HTTPAuthorization bool   // the Authorization header
+	QueryParameter    string // a parameter of the URL; empty: none
 	Cookie            string // empty: none
 }
 
-// Limits bound what connections a server accepts; 0 means no limit. Those on
-// its listeners count from Accept on, whatever comes of them, and sessions
-// count by the same numbers.
+// Limits bound the connections that a server accepts; 0 means no limit.
+// Connections of its listeners count from Accept on, even if no session comes
+// of them; sessions are counted separately, against the same limits.
 type Limits struct {
 	Connections    int
-	PerAddress     int           // of one IP address; of trusted proxies' clients, not of the proxies
-	ConnectRate    int           // connections of one IP address in ConnectRatePer
+	PerAddress     int           // of one IP address; behind trusted proxies, of one client
+	ConnectRate    int           // of one IP address within ConnectRatePer
 	ConnectRatePer time.Duration // 0: a second
 }
 
-// A Server gives connections to sessions. It does not listen: listeners are
-// given to it, or requests, through its Handler.
+// A Server runs sessions on connections. It does not listen by itself: callers
+// pass listeners to its Serve methods, or requests to its Handler.
 type Server struct {
 	options Options
 	origins origins
@@ -75,19 +75,19 @@ type Server struct {
 	ids     *session.IDs
 	sockJS  *sockSessions
 	guesses *guesses
-	context context.Context // ends when the server does
+	context context.Context // done when the server stops
 	cancel  context.CancelFunc
-	wait    sync.WaitGroup // for every connection
+	wait    sync.WaitGroup // counts every connection
 
-	handshakes atomic.Int64 // of WebSocket, that are under way
+	handshakes atomic.Int64 // WebSocket handshakes under way
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards the fields below
 	closed    bool
 	listeners map[net.Listener]struct{}
 	sessions  map[*session.Session]conn
 }
 
-// A conn is a session's connection, which the server can cut off.
+// A conn is a session's connection that the server can cut off.
 type conn interface {
 	session.Conn
 	cut()
@@ -98,7 +98,7 @@ type conn interface {
 	unwatch()
 }
 
-// NewServer returns a Server. [Server.Shutdown] ends it.
+// NewServer returns a Server. The caller ends it with [Server.Shutdown].
 func NewServer(o Options) *Server {
 	ctx, cancel := context.WithCancel(context.Background())
 	if o.Log == nil {
@@ -114,7 +114,7 @@ func NewServer(o Options) *Server {
 	}
 }
 
-// run serves one connection until it has ended.
+// run serves one connection until it ends.
 func (s *Server) run(c conn) {
 	c.measure(s.options.Session.Counters)
 	id := s.ids.Next()
@@ -136,17 +136,17 @@ func (s *Server) run(c conn) {
 	c.measured()
 }
 
-// Serve gives one connection that is a stream, such as one end of a net.Pipe,
-// to a session, and returns at once. The connection is closed in the end.
+// Serve runs a session on one stream, for example an end of a net.Pipe, and
+// returns at once. The session closes c when it ends.
 func (s *Server) Serve(c net.Conn, info session.Info) {
 	s.start(c, func() { s.run(newTCPConn(c, s.options.Session.Limits.Limits, info)) })
 }
 
-// start runs what serves a connection, and is waited for by Shutdown; after
-// Shutdown, it closes the connection instead.
+// start calls serve in a goroutine that Shutdown waits for. After Shutdown it
+// closes the connection instead.
 func (s *Server) start(c net.Conn, serve func()) {
 	if !s.begin() {
-		_ = c.Close() // nothing was said on it
+		_ = c.Close() // nothing was sent on it
 		return
 	}
 	go func() {
@@ -155,9 +155,9 @@ func (s *Server) start(c net.Conn, serve func()) {
 	}()
 }
 
-// begin counts a connection in, for which wait.Done is called in the end. It
-// returns false if the server is closed: whoever waits then, waits for those
-// that had begun.
+// begin counts a connection that Shutdown must wait for; the caller calls
+// wait.Done when it ends. It returns false if the server is closed, since
+// wait.Add after wait.Wait would be missed.
 func (s *Server) begin() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -168,8 +168,8 @@ func (s *Server) begin() bool {
 	return true
 }
 
-// Reauthorize applies a change of rules, users or revocations to every
-// session. It returns when that is done.
+// Reauthorize applies changed rules, users or revocations to every session. It
+// returns when all sessions have applied them.
 func (s *Server) Reauthorize() {
 	s.mu.Lock()
 	all := maps.Clone(s.sessions)
@@ -179,17 +179,17 @@ func (s *Server) Reauthorize() {
 	}
 }
 
-// refused records a connection that gets no session.
+// refused counts and logs a connection that gets no session.
 func (s *Server) refused(remote, reason, detail string) {
 	s.options.Session.Counters.Reject(reason)
 	s.options.Log.Warn("connection refused", "remote", remote, "reason", reason, "detail", detail)
 	s.options.Session.Audit.Info("connection refused", "remote", remote, "reason", reason, "detail", detail)
 }
 
-// Counters are what the server's connections and sessions count in.
+// Counters returns the counters of the server's connections and sessions.
 func (s *Server) Counters() *session.Counters { return s.options.Session.Counters }
 
-// Sessions is how many there are.
+// Sessions returns the number of sessions.
 func (s *Server) Sessions() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -202,7 +202,7 @@ func (s *Server) close() map[*session.Session]conn {
 	defer s.mu.Unlock()
 	s.closed = true
 	for l := range s.listeners {
-		// Only Accept notices, and returns the error.
+		// The error goes to the goroutine in Accept.
 		_ = l.Close()
 	}
 	return maps.Clone(s.sessions)
@@ -214,7 +214,7 @@ func (s *Server) closing() bool {
 	return s.closed
 }
 
-// pause waits, or until the server is cancelled.
+// pause sleeps for d, or until the server stops.
 func (s *Server) pause(d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -224,7 +224,8 @@ func (s *Server) pause(d time.Duration) {
 	}
 }
 
-// addListener lets Shutdown close a listener; after Shutdown, it closes it.
+// addListener registers a listener for Shutdown. It returns false after
+// Shutdown, and closes the listener.
 func (s *Server) addListener(l net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

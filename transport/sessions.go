@@ -9,8 +9,8 @@ import (
 	"hoofbeat/session"
 )
 
-// AllSessions gives the sessions that there are at the moment at which it is
-// asked, in no order.
+// AllSessions iterates over a snapshot of the sessions, taken when the
+// iteration begins, in no particular order.
 func (s *Server) AllSessions() iter.Seq[*session.Session] {
 	return func(yield func(*session.Session) bool) {
 		s.mu.Lock()
@@ -24,6 +24,6 @@ func (s *Server) AllSessions() iter.Seq[*session.Session] {
 	}
 }
 
-// RemoteOf is the address of a request's client: its peer's, or what a proxy
-// says that is one of Options.TrustedProxies.
+// RemoteOf returns the address of a request's client: the peer's, or the one
+// that a proxy of Options.TrustedProxies reports.
 func (s *Server) RemoteOf(r *http.Request) string { return s.remoteOf(r) }

@@ -21,8 +21,7 @@ import (
 	"hoofbeat/transport"
 )
 
-// shutdown runs Shutdown with a timeout; what it returns is read from the
-// channel.
+// shutdown runs Shutdown with a timeout and sends its result to the channel.
 func (w *world) shutdown(timeout time.Duration) <-chan error {
 	done := make(chan error, 1)
 	go func() {
@@ -33,7 +32,7 @@ func (w *world) shutdown(timeout time.Duration) <-chan error {
 	return done
 }
 
-// Clients that read are told, with all that was queued for them before.
+// Clients that read get all frames queued for them, and then the ERROR.
 func TestShutdown(t *testing.T) {
 	w := newWorld(t)
 	tcp, ws := w.tcp(nil), w.ws(nil)
@@ -72,14 +71,14 @@ func TestShutdown(t *testing.T) {
 	w.end() // Shutdown again does nothing
 }
 
-// wantGone wants what a client is told by TCP.
+// wantGone expects the ERROR of a shutdown over TCP.
 func wantGone(c *stomptest.Client) {
 	c.WantError("going-away", "", "Connect again later")
 	c.WantClosed()
 }
 
-// drainConsumer begins a shutdown while a client holds two of three messages,
-// and another one that has nothing to finish is gone already.
+// drainConsumer begins a shutdown while one client holds two of three messages.
+// Another client, with nothing to finish, has gone already.
 func (w *world) drainConsumer(timeout time.Duration) (c *stomptest.Client, acks [2]string, done <-chan error) {
 	address := w.tcp(nil)
 	c, idle := stomptest.New(w.t, dialTCP(w.t, address)), stomptest.New(w.t, dialTCP(w.t, address))
@@ -98,7 +97,8 @@ func (w *world) drainConsumer(timeout time.Duration) (c *stomptest.Client, acks 
 	return c, acks, done
 }
 
-// A client finishes what it has, gets nothing more, and goes then.
+// A client acknowledges the messages that it holds, gets no more, and is
+// disconnected.
 func TestShutdownWaitsForConsumers(t *testing.T) {
 	w := newWorld(t)
 	c, acks, done := w.drainConsumer(stomptest.DefaultLimit)
@@ -119,8 +119,8 @@ func TestShutdownWaitsForConsumers(t *testing.T) {
 	w.wantDepth("/queue/b", 1, 0)
 }
 
-// A client that does not finish is told while there is time, and what it holds
-// goes back.
+// A client that does not finish gets its ERROR before the deadline, and its
+// messages are requeued.
 func TestShutdownRequeues(t *testing.T) {
 	w := newWorld(t)
 	c, _, done := w.drainConsumer(time.Second)
@@ -132,7 +132,7 @@ func TestShutdownRequeues(t *testing.T) {
 	w.wantDepth("/queue/a", 3, 0)
 }
 
-// Clients are told different times after which to come back.
+// Clients get different times after which to reconnect.
 func TestShutdownRetryAfter(t *testing.T) {
 	const most = 1000
 	w := newWorld(t, func(o *transport.Options) { o.RetryAfter = most*time.Second + time.Millisecond })
@@ -162,8 +162,7 @@ func TestShutdownRetryAfter(t *testing.T) {
 	}
 }
 
-// RECEIPTs that were given are true, those of frames that were not handled are
-// not given.
+// Each RECEIPT is true, and frames that were not handled get none.
 func TestShutdownAmidSends(t *testing.T) {
 	for range 5 {
 		w := newWorld(t)
@@ -186,7 +185,7 @@ func TestShutdownAmidSends(t *testing.T) {
 				break
 			}
 			if f.Command == "ERROR" && f.Get("message") == "going-away" {
-				continue // no more is to come
+				continue // nothing more is expected
 			}
 			if want := fmt.Sprint(receipts); f.Command != "RECEIPT" || f.Get("receipt-id") != want {
 				t.Fatalf("got %q, want the RECEIPT %s", f.Raw, want)
@@ -198,15 +197,15 @@ func TestShutdownAmidSends(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Errorf("Shutdown returned %v", err)
 		}
-		// The SEND that was just being handled may have got none.
+		// The SEND in progress may have been handled without a RECEIPT.
 		if d := w.depth("/queue/a"); d.Ready != receipts && d.Ready != receipts+1 {
 			t.Errorf("there were %d receipts for %d messages", receipts, d.Ready)
 		}
 	}
 }
 
-// clog makes a client whose socket is full: it has subscribed, and reads
-// nothing of what is sent to it.
+// clog fills a client's socket: it subscribes and does not read the messages
+// sent to it.
 func clog(c io.Writer, w *world, frame func(string) string) {
 	fmt.Fprint(c, frame("CONNECT\naccept-version:1.2\n\n\x00"), frame("SUBSCRIBE\nid:1\ndestination:/topic/a\n\n\x00"))
 	publisher, there := stomptest.Pipe(1 << 20)
@@ -226,7 +225,7 @@ func clog(c io.Writer, w *world, frame func(string) string) {
 func plain(s string) string   { return s }
 func inFrame(s string) string { return masked(opText, s) }
 
-// A client that never reads does not hold up Shutdown beyond its context.
+// A client that never reads does not delay Shutdown beyond its context.
 func TestShutdownCutsOff(t *testing.T) {
 	for name, open := range map[string]func(w *world) (io.Writer, func(string) string){
 		"tcp": func(w *world) (io.Writer, func(string) string) { return dialTCP(w.t, w.tcp(nil)), plain },
@@ -260,7 +259,7 @@ func TestShutdownCutsOff(t *testing.T) {
 	}
 }
 
-// Without an end of its context, Shutdown gives clients close_timeout.
+// Without a deadline, Shutdown gives clients close_timeout.
 func TestShutdownWithoutDeadline(t *testing.T) {
 	inBubble(t, func(w *world) {
 		here, there := stomptest.Pipe(64 << 10)
@@ -269,22 +268,22 @@ func TestShutdownWithoutDeadline(t *testing.T) {
 		start := time.Now()
 		err := w.server.Shutdown(context.Background())
 		late := time.Since(start) - w.options.Session.CloseTimeout
-		if err != nil || late < 0 || late > 2*time.Millisecond { // it lets the two go one after the other
+		if err != nil || late < 0 || late > 2*time.Millisecond { // it dismisses the two one after the other
 			t.Errorf("Shutdown returned %v, %v after the time", err, late)
 		}
 		_ = here.Close()
 	})
 }
 
-// A client that has read that its handshake is done is told that the server
-// stops, even if the server has got no further than to write it.
+// A client that has read the response to its handshake is told that the server
+// stops, even if the server has not returned from writing it.
 func TestShutdownAtTheEndOfAHandshake(t *testing.T) {
 	inBubble(t, func(w *world) {
 		l := w.pipeWS()
 		here, there := stomptest.Pipe(64 << 10)
 		c := &slowWriter{Conn: there, until: make(chan struct{})}
 		l.accepted <- c
-		ws := upgrade(t, here) // has read the response
+		ws := upgrade(t, here) // it has read the response
 		done := w.shutdown(time.Minute)
 		synctest.Wait()
 		close(c.until)
@@ -297,7 +296,7 @@ func TestShutdownAtTheEndOfAHandshake(t *testing.T) {
 	})
 }
 
-// A slowWriter does not return from its writes until a channel is closed.
+// A slowWriter blocks in Write until a channel is closed.
 type slowWriter struct {
 	net.Conn
 	until chan struct{}
@@ -309,8 +308,8 @@ func (w *slowWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Handshakes that are under way do not hold it up, and a context that has
-// ended already is no reason to leave anything behind.
+// Handshakes under way do not delay Shutdown. With a context that is already
+// done, it still ends every connection.
 func TestShutdownAmidHandshakes(t *testing.T) {
 	inBubble(t, func(w *world) {
 		c := w.pipeTLS().dial(w.t)
@@ -334,12 +333,12 @@ func TestShutdownAmidHandshakes(t *testing.T) {
 		if err := w.server.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) {
 			t.Errorf("Shutdown returned %v", err)
 		}
-		wantEnd(t, c) // it may have been told why
+		wantEnd(t, c) // there may be an ERROR
 	})
 }
 
-// Connections that come while the server stops are either served or closed,
-// and Shutdown waits for those that are served.
+// Connections that arrive while the server stops are either served or closed,
+// and Shutdown waits for the served ones.
 func TestShutdownAmidConnects(t *testing.T) {
 	for range 20 {
 		w := newWorld(t)
@@ -374,8 +373,8 @@ func TestShutdownAmidConnects(t *testing.T) {
 	}
 }
 
-// Frames that a TLS client sent right before it closed are handled. In TLS 1.2
-// the end may be read together with the last of them.
+// Frames sent by a TLS client right before it closed are handled. In TLS 1.2
+// the end may be read together with the last frame.
 func TestFramesBeforeTheEndOfTLS(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		for _, size := range []int{10, 2000} {
@@ -396,7 +395,7 @@ func TestFramesBeforeTheEndOfTLS(t *testing.T) {
 	}
 }
 
-// holding keeps back what is written.
+// holding can keep writes back.
 type holding struct {
 	net.Conn
 	hold bool

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Limits by address take all of an IPv6 network for one client.
+// Limits by address treat an IPv6 /64 network as one client.
 func TestSite(t *testing.T) {
 	for ip, want := range map[string]string{
 		"192.0.2.1": "192.0.2.1", "::1": "::1",

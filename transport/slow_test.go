@@ -16,16 +16,16 @@ import (
 	"hoofbeat/transport"
 )
 
-// heap is what is in use after a collection.
+// heap returns the bytes in use after a collection.
 func heap() uint64 {
 	var m runtime.MemStats
 	runtime.GC()
-	runtime.GC() // what pools hold survives one
+	runtime.GC() // objects in pools survive the first
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
 }
 
-// One client that never reads costs the other subscribers nothing, and the
+// A client that never reads does not affect other subscribers, and costs the
 // broker no more memory than its limit.
 func TestStalledSubscriber(t *testing.T) {
 	const readers, n, size, limit = 20, 130, 64 << 10, 1 << 20
@@ -52,7 +52,8 @@ func TestStalledSubscriber(t *testing.T) {
 	before, most := heap(), uint64(0)
 	body := strings.Repeat("b", size)
 	for i := range n {
-		// All have it before the next is sent, so nobody else falls behind.
+		// All receive it before the next is sent, so that only one client falls
+		// behind.
 		publisher.Send("SEND", "destination:/topic/a", "", fmt.Sprintf("%04d", i)+body)
 		var wg sync.WaitGroup
 		for _, c := range all {
@@ -73,7 +74,7 @@ func TestStalledSubscriber(t *testing.T) {
 	_ = stalled.Close()
 }
 
-// skim reads a message with that number at the beginning of its body, fast.
+// skim quickly reads a message whose body begins with the number i.
 func skim(t *testing.T, ws *websocket.Conn, i, size int) {
 	_, r, err := ws.Reader(context.Background())
 	if err != nil {
@@ -95,7 +96,8 @@ func wantNumber(t *testing.T, c *stomptest.Client, i int) {
 	}
 }
 
-// A consumer of a queue that stalls holds only what fits, and loses nothing.
+// A stalled consumer of a queue holds only the messages that fit, and loses
+// none.
 func TestStalledConsumer(t *testing.T) {
 	const n, size = 200, 64 << 10
 	w := newWorld(t, func(o *transport.Options) { o.Session.Limits.Outbound = 1 << 20 })

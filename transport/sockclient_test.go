@@ -14,7 +14,7 @@ import (
 	"hoofbeat/internal/stomptest"
 )
 
-// A sockWS is a SockJS session with the WebSocket below it.
+// A sockWS is a SockJS session over WebSocket.
 type sockWS struct {
 	*socktest.WebSocket
 	ws *websocket.Conn
@@ -49,13 +49,13 @@ func httpClient(t testing.TB, dial func() net.Conn) *http.Client {
 	return &http.Client{Transport: tr}
 }
 
-// A sockClient is a SockJS session of any kind.
+// A sockClient is a SockJS session over any transport.
 type sockClient interface {
 	stomptest.Conn
 	Last() socktest.Frame
 }
 
-// wantLast waits for the c.
+// wantLast waits for the c frame.
 func wantLast(t testing.TB, s sockClient, code int, reason string) {
 	t.Helper()
 	if err := s.SetReadDeadline(time.Now().Add(stomptest.DefaultLimit)); err != nil {

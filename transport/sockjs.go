@@ -10,21 +10,21 @@ import (
 	"time"
 )
 
-// SockJS says whether and how pages that use sockjs-client are served below the
+// SockJS configures the endpoints for pages that use sockjs-client, below the
 // path of the WebSocket endpoint. See docs/adr.
 type SockJS struct {
 	Enabled bool
-	// Heartbeat is after how long without a frame an h is sent; 0: 25 s.
+	// Heartbeat is the silence after which an h frame is sent; 0: 25 s.
 	Heartbeat time.Duration
-	// DisconnectDelay is how long a session without WebSocket lives while no
-	// request waits for its messages; 0: 5 s.
+	// DisconnectDelay is how long an HTTP session survives without a request
+	// that waits for its messages; 0: 5 s.
 	DisconnectDelay time.Duration
-	// ResponseBytes is after how many bytes a response ends, so that the
-	// browser can forget it; 0: 128 KiB.
+	// ResponseBytes is the size at which a streaming response ends, so that the
+	// browser can free its memory; 0: 128 KiB.
 	ResponseBytes int
 }
 
-// The defaults are those of the protocol's own tests.
+// The defaults are those of the protocol's test suite.
 func (o SockJS) heartbeat() time.Duration {
 	if o.Heartbeat == 0 {
 		return 25 * time.Second
@@ -51,7 +51,7 @@ func (o SockJS) responseBytes() int {
 //
 //	path                               WebSocket, or a greeting
 //	path/websocket                     WebSocket
-//	path/info                          what there is
+//	path/info                          the endpoint, as JSON
 //	path/{server}/{session}/websocket  SockJS in WebSocket
 //	path/{server}/{session}/xhr_streaming, xhr, xhr_send
 func (s *Server) SockJSHandler(path string) http.Handler {
@@ -79,11 +79,11 @@ func (s *Server) greet(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=UTF-8")
-	_, _ = io.WriteString(w, "Welcome to SockJS!\n") // whoever asked may have gone
+	_, _ = io.WriteString(w, "Welcome to SockJS!\n") // the client may have gone
 }
 
-// sockSession serves /{server}/{session}/{transport}. The server's part is for
-// load balancers; it means nothing here.
+// sockSession serves /{server}/{session}/{transport}. The server part exists
+// for load balancers and is ignored here.
 func (s *Server) sockSession(w http.ResponseWriter, r *http.Request, rest string) {
 	server, rest, _ := strings.Cut(rest, "/")
 	id, transport, _ := strings.Cut(rest, "/")
@@ -107,14 +107,15 @@ func (s *Server) sockSession(w http.ResponseWriter, r *http.Request, rest string
 	}
 }
 
-// validPart says what may be a part of a session's URL. Dots are left to files.
+// validPart reports whether p may be a part of a session's URL. A dot marks a
+// file.
 func validPart(p string) bool {
 	const longest = 128 // clients make 8 characters, or a UUID
 	return p != "" && len(p) <= longest && !strings.Contains(p, ".")
 }
 
-// upgradeSockJS serves SockJS in WebSocket, with the answers of the protocol to
-// what is no handshake.
+// upgradeSockJS serves SockJS over WebSocket. It answers requests that are no
+// handshake as the protocol demands.
 func (s *Server) upgradeSockJS(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method != http.MethodGet:
@@ -133,8 +134,8 @@ func wrongMethod(w http.ResponseWriter, allowed string) {
 	w.WriteHeader(http.StatusMethodNotAllowed)
 }
 
-// info tells what there is. Its entropy is for browsers without a source of
-// their own.
+// info describes the endpoint. Its entropy is for browsers that have no random
+// source.
 func (s *Server) info(w http.ResponseWriter, r *http.Request) {
 	if !s.crossOrigin(w, r, http.MethodGet) {
 		return
@@ -145,10 +146,9 @@ func (s *Server) info(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintf(w, `{"websocket":true,"cookie_needed":false,"origins":["*:*"],"entropy":%d}`, binary.BigEndian.Uint32(b[:]))
 }
 
-// crossOrigin does what is needed for requests from pages of other hosts: the
-// same pages may send them that may open a WebSocket. It returns false if the
-// request is answered: it may not be sent, asks what may be (preflight), or has
-// another method than the one that is allowed.
+// crossOrigin applies CORS: the pages that may open a WebSocket may send
+// requests. It returns false if it has answered the request itself: the page is
+// refused, the request is a preflight, or its method is not the allowed one.
 func (s *Server) crossOrigin(w http.ResponseWriter, r *http.Request, method string) bool {
 	h := w.Header()
 	h.Add("Vary", "Origin")
@@ -156,8 +156,8 @@ func (s *Server) crossOrigin(w http.ResponseWriter, r *http.Request, method stri
 		return false
 	}
 	if origin := r.Header.Get("Origin"); origin != "" {
-		// sockjs-client always asks with credentials, for which the header
-		// must name the page.
+		// sockjs-client always sends credentials, and then the header must name
+		// the origin: * is not allowed.
 		h.Set("Access-Control-Allow-Origin", origin)
 		h.Set("Access-Control-Allow-Credentials", "true")
 	}
@@ -185,7 +185,7 @@ func preflight(h http.Header, r *http.Request, method string) {
 	h.Set("Expires", time.Now().Add(year).UTC().Format(http.TimeFormat))
 }
 
-// noCaching begins an answer that is for this request only.
+// noCaching sets the headers of a response that must not be cached.
 func noCaching(w http.ResponseWriter, contentType string) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Cache-Control", "no-store, no-cache, no-transform, must-revalidate, max-age=0")

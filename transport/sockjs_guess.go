@@ -12,39 +12,42 @@ import (
 	"time"
 )
 
-// guesses bounds how fast the ids of SockJS sessions can be guessed. It counts
-// requests that meet no session, and sessions that are opened until their
-// CONNECT comes, by network, as sessions belong to one. A network with too many
-// of them gets its requests served slowly, those for sessions that exist as
-// well: an answer that came fast would tell that a guess was right.
+// guesses limits how fast ids of SockJS sessions can be guessed. It counts, by
+// network, requests for unknown sessions, and opened sessions until their
+// CONNECT. Once a network has used up its allowance, all its requests are
+// delayed, including those for existing sessions: a fast answer would reveal a
+// right guess.
 type guesses struct {
-	mu     sync.Mutex // guards what follows; a leaf
+	mu     sync.Mutex // guards the fields below; a leaf
 	byNet  map[netip.Prefix]*guesser
-	longer time.Time // when to look for networks to forget
+	longer time.Time // when to drop idle networks next
 }
 
-// A guesser is a network.
+// A guesser is the allowance of one network.
 type guesser struct {
-	left float64   // guesses that it has
-	at   time.Time // when left was right
-	slot time.Time // when the next request is served
+	left float64   // guesses left
+	at   time.Time // when left was computed
+	slot time.Time // when its next delayed request is served
 }
 
 const (
-	// maxGuesses is what a network has in guessPeriod: a crowd that comes back
-	// after a restart asks for its old sessions once each.
+	// maxGuesses is the allowance of a network per guessPeriod. It is large
+	// because each client behind a proxy asks once for its old session after a
+	// restart.
 	maxGuesses  = 200
 	guessPeriod = time.Minute
-	// guessPace is how fast requests are served beyond that. An id of
-	// sockjs-client has 41 bits: at this pace a guess is right in 1,700 years.
+	// guessPace is the interval at which further requests are served. The ids
+	// of sockjs-client have 41 bits: at this pace a right guess takes 1,700
+	// years.
 	guessPace = 50 * time.Millisecond
-	// guessPatience is how long a request waits at most.
+	// guessPatience is the longest delay of a request.
 	guessPatience = 5 * time.Second
 )
 
 func newGuesses() *guesses { return &guesses{byNet: make(map[netip.Prefix]*guesser)} }
 
-// of is the network's entry, up to date. The lock is held.
+// of returns the entry of a network, with its allowance topped up. The caller
+// holds the lock.
 func (g *guesses) of(network netip.Prefix, now time.Time) *guesser {
 	if now.After(g.longer) {
 		g.longer = now.Add(guessPeriod)
@@ -64,7 +67,7 @@ func (g *guesses) of(network netip.Prefix, now time.Time) *guesser {
 	return e
 }
 
-// count takes n guesses from a network; less than 0 gives some back.
+// count takes n guesses from a network; a negative n gives some back.
 func (g *guesses) count(network netip.Prefix, n float64, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -72,7 +75,8 @@ func (g *guesses) count(network netip.Prefix, n float64, now time.Time) {
 	e.left = min(maxGuesses, max(0, e.left-n))
 }
 
-// delay is how long a request of a network has to wait. Not ok: too long.
+// delay returns how long a request of the network must wait. ok is false if
+// that exceeds guessPatience.
 func (g *guesses) delay(network netip.Prefix, now time.Time) (d time.Duration, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -95,8 +99,9 @@ func (g *guesses) delay(network netip.Prefix, now time.Time) (d time.Duration, o
 	return d, true
 }
 
-// holdUp makes a request wait whose network has guessed too much, and answers
-// it if that would take too long.
+// holdUp delays a request of a network that guesses too much. It returns false
+// if it has answered the request because the delay would be too long or the
+// client has gone.
 func (s *Server) holdUp(w http.ResponseWriter, r *http.Request, network netip.Prefix) bool {
 	d, ok := s.guesses.delay(network, time.Now())
 	if ok && (d == 0 || waited(r.Context(), d)) {
@@ -117,15 +122,15 @@ func waited(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// An owner is whom a session belongs to that was opened with credentials in the
-// request: its id may be in some log, so each request wants them again, or a
-// newer token of the same user, as cookies are renewed in the life of a page.
+// An owner holds the credentials of the request that opened a session. Since
+// its id may appear in logs, every request must show the same credentials, or a
+// newer token of the same user (pages renew cookies).
 type owner struct {
-	mu    sync.Mutex // guards what follows; a leaf
+	mu    sync.Mutex // guards the fields below; a leaf
 	shown credentials
 }
 
-// credentials are what a request has of them.
+// credentials are those that a request carries.
 type credentials struct{ authorization, query, cookie string }
 
 func (s *Server) credentialsOf(r *http.Request) (c credentials) {
@@ -143,7 +148,7 @@ func (c credentials) sum() [sha256.Size]byte {
 	return sha256.Sum256([]byte(c.authorization + "\x00" + c.query + "\x00" + c.cookie))
 }
 
-// token is the one that counts, as in package auth; "" for none.
+// token returns the token that package auth would use, or "".
 func (c credentials) token() string {
 	if scheme, token, _ := strings.Cut(c.authorization, " "); strings.EqualFold(scheme, "Bearer") {
 		return strings.TrimSpace(token)
@@ -151,7 +156,7 @@ func (c credentials) token() string {
 	return cmp.Or(c.query, c.cookie)
 }
 
-// owns tells whether a request may use a session.
+// owns reports whether a request may use a session.
 func (s *Server) owns(r *http.Request, o *owner) bool {
 	now := s.credentialsOf(r)
 	o.mu.Lock()
@@ -171,7 +176,7 @@ func (s *Server) owns(r *http.Request, o *owner) bool {
 	return true
 }
 
-// userOf is whom a token proves.
+// userOf returns the user that a token proves.
 func (s *Server) userOf(r *http.Request, token string) (user string, ok bool) {
 	if token == "" {
 		return "", false

@@ -16,7 +16,8 @@ import (
 	"hoofbeat/transport"
 )
 
-// sockRequest makes one to the SockJS endpoint, from an address.
+// sockRequest sends a request to the SockJS endpoint from a remote address, and
+// returns the status.
 func sockRequest(h http.Handler, at, body, remote string, headers ...string) int {
 	r := httptest.NewRequest(http.MethodPost, path+at, strings.NewReader(body))
 	r.RemoteAddr = remote
@@ -29,8 +30,8 @@ func sockRequest(h http.Handler, at, body, remote string, headers ...string) int
 	return w.Code
 }
 
-// TestGuessesAreSlow has a network that guesses ids of sessions, one after the
-// other and many at a time. Another network is served as before.
+// TestGuessesAreSlow: one network guesses session ids, one after the other and
+// many at a time. Another network is not affected.
 func TestGuessesAreSlow(t *testing.T) {
 	inBubble(t, func(w *world) {
 		h := w.server.SockJSHandler(path)
@@ -72,8 +73,8 @@ func TestGuessesAreSlow(t *testing.T) {
 	}, func(o *transport.Options) { o.SockJS.Enabled = true })
 }
 
-// TestSessionsOpenedAreNoGuesses has a crowd that connects from one network,
-// more of them than may guess.
+// TestSessionsOpenedAreNoGuesses: more clients connect from one network than it
+// has guesses.
 func TestSessionsOpenedAreNoGuesses(t *testing.T) {
 	inBubble(t, func(w *world) {
 		h := w.server.SockJSHandler(path)
@@ -100,7 +101,8 @@ func TestSessionsOpenedAreNoGuesses(t *testing.T) {
 	}, func(o *transport.Options) { o.SockJS.Enabled = true })
 }
 
-// A registry knows tokens, which are their users' names up to a dot.
+// A registry accepts tokens of the form user.number, unless number is
+// "expired".
 func registry(token string, _ auth.Peer) (*auth.Identity, error) {
 	user, number, ok := strings.Cut(token, ".")
 	if !ok || number == "expired" {
@@ -109,8 +111,8 @@ func registry(token string, _ auth.Peer) (*auth.Identity, error) {
 	return &auth.Identity{User: user}, nil
 }
 
-// TestRenewedCredentials: a newer token of the same user is as good as the first,
-// and others are not.
+// TestRenewedCredentials: a newer token of the same user is accepted, any other
+// is not.
 func TestRenewedCredentials(t *testing.T) {
 	inBubble(t, func(w *world) {
 		h := w.server.SockJSHandler(path)
@@ -134,10 +136,10 @@ func TestRenewedCredentials(t *testing.T) {
 	})
 }
 
-// TestSessionWantsItsCredentials: whoever knows the id of a session, and not
-// the credentials that it was opened with, neither reads nor writes.
+// TestSessionWantsItsCredentials: a session's id alone, without the credentials
+// that opened the session, allows neither reading nor writing.
 func TestSessionWantsItsCredentials(t *testing.T) {
-	for name, with := range map[string][2]string{ // what the URL and the headers have
+	for name, with := range map[string][2]string{ // the URL's query and the header
 		"header": {"", "Authorization: Bearer a"},
 		"query":  {"?access_token=a", "X: y"},
 		"cookie": {"", "Cookie: c=a"},

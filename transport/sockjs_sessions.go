@@ -7,20 +7,19 @@ import (
 	"time"
 )
 
-// sockSessions are the SockJS sessions whose messages go by HTTP requests, by
-// whom they belong to.
+// sockSessions are the SockJS sessions over plain HTTP requests, by key.
 type sockSessions struct {
-	mu      sync.Mutex // guards what follows; a leaf
+	mu      sync.Mutex // guards the fields below; a leaf
 	byKey   map[sockKey]*xhrConn
-	running int       // of them, those that have not ended
-	ended   sync.Cond // running has become less
+	running int       // sessions that have not ended
+	ended   sync.Cond // signalled when running decreases
 }
 
-// A sockKey is what requests have in common that belong to one session. Its id
-// is the client's invention, and in URLs, which are logged here and there. So a
-// request from another network, or of another page's, is of another session,
-// whatever its id. The network and not the address: those who cannot use
-// WebSocket are behind proxies, which may have several.
+// A sockKey identifies the session of a request. Clients choose the id, and
+// URLs with it end up in logs, so a request from another network or page
+// belongs to another session even with the same id. The key has the network
+// instead of the address because clients without WebSocket are often behind
+// proxies that use several addresses.
 type sockKey struct {
 	id, origin string
 	network    netip.Prefix
@@ -28,8 +27,8 @@ type sockKey struct {
 
 const (
 	networkBits4, networkBits6 = 24, 64
-	// maxEnded bounds the sessions that have ended and are kept for a moment,
-	// to tell clients why.
+	// maxEnded limits the ended sessions that are kept for a moment to tell
+	// their clients the reason.
 	maxEnded = 4096
 )
 
@@ -45,7 +44,7 @@ func (s *Server) sockKey(r *http.Request, id string) sockKey {
 	if ip.Is4() {
 		bits = networkBits4
 	}
-	network, _ := ip.Prefix(bits) // the zero Prefix where there is no IP address
+	network, _ := ip.Prefix(bits) // the zero Prefix without an IP address
 	return sockKey{id: id, origin: r.Header.Get("Origin"), network: network}
 }
 
@@ -55,7 +54,8 @@ func (s *sockSessions) find(k sockKey) *xhrConn {
 	return s.byKey[k]
 }
 
-// add enters a session, unless there is one with that key: then it returns it.
+// add registers a session. If the key is taken, it returns that session
+// instead.
 func (s *sockSessions) add(c *xhrConn) (other *xhrConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,8 +67,8 @@ func (s *sockSessions) add(c *xhrConn) (other *xhrConn) {
 	return nil
 }
 
-// end says that a session has ended. It stays until it is removed, which
-// happens at once and false is returned if there are too many such.
+// end marks a session as ended. It stays registered until remove, or is removed
+// at once (false) if too many ended sessions are kept.
 func (s *sockSessions) end(c *xhrConn) (stays bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +87,7 @@ func (s *sockSessions) remove(c *xhrConn) {
 	delete(s.byKey, c.key)
 }
 
-// wait waits until all have ended, and tells whether there was one.
+// wait waits until all sessions have ended. It reports whether there was one.
 func (s *sockSessions) wait() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,8 +98,8 @@ func (s *sockSessions) wait() bool {
 	return had
 }
 
-// findOrOpen gives the session that a receiving request belongs to, or opens
-// it. It answers the request and returns nil if there can be none.
+// findOrOpen returns the session of a receiving request, opening it if there is
+// none. It returns nil if it has answered the request with an error.
 func (s *Server) findOrOpen(w http.ResponseWriter, r *http.Request, id string) *xhrConn {
 	key := s.sockKey(r, id)
 	if !s.holdUp(w, r, key.network) {
@@ -138,8 +138,8 @@ func (s *Server) findOrOpen(w http.ResponseWriter, r *http.Request, id string) *
 	return c
 }
 
-// proven gives a session to a request that may use it, or answers as if there
-// was none.
+// proven returns the session if the request may use it. Otherwise it answers as
+// if there were none.
 func (s *Server) proven(w http.ResponseWriter, r *http.Request, c *xhrConn) *xhrConn {
 	if s.owns(r, c.owner) {
 		return c
@@ -149,8 +149,8 @@ func (s *Server) proven(w http.ResponseWriter, r *http.Request, c *xhrConn) *xhr
 	return nil
 }
 
-// bury keeps what is left of a session for a moment: until then, its client is
-// told why it ended.
+// bury keeps an ended session for a moment, so that its client can be told why
+// it ended.
 func (s *Server) bury(c *xhrConn) {
 	if !s.sockJS.end(c) {
 		return

@@ -24,24 +24,24 @@ import (
 	"hoofbeat/transport"
 )
 
-// A page sends requests to a broker.
+// A page sends requests to the broker as a browser would.
 type page struct {
 	t    testing.TB
 	web  *http.Client
-	base string // of URLs, with the path
+	base string // URL of the endpoint
 }
 
 func newPage(w *world) page {
 	return page{w.t, httpClient(w.t, nil), "http://" + w.ws(nil) + path}
 }
 
-// An answer is a response that has ended.
+// An answer is a complete response.
 type answer struct {
 	*http.Response
 	body string
 }
 
-// do sends a request with headers such as "Origin: x".
+// do sends a request with headers of the form "Origin: x".
 func (p page) do(method, path, body string, headers ...string) answer {
 	p.t.Helper()
 	r := p.begin(context.Background(), method, path, body, headers...)
@@ -77,14 +77,14 @@ func (a answer) want(t testing.TB, status int, body string) {
 	}
 }
 
-// A stream is a response that has not ended.
+// A stream is a response that is still open.
 type stream struct {
 	t     testing.TB
 	lines *bufio.Reader
 	abort context.CancelFunc
 }
 
-// open begins to receive, and reads the prelude of a stream.
+// open sends a streaming request and reads the prelude.
 func (p page) open(session string) *stream {
 	p.t.Helper()
 	s := p.receive(session + "/xhr_streaming")
@@ -129,10 +129,10 @@ func (s *stream) wantEnd() {
 	}
 }
 
-// newSession is the path of a session that nobody has.
+// newSession returns the path of an unused session.
 func newSession() string { return "/000/" + rand.Text() }
 
-// inMessages are frames as the messages of a request.
+// inMessages encodes frames as the body of an xhr_send request.
 func inMessages(frames ...string) string {
 	var all []string
 	for _, f := range frames {
@@ -147,13 +147,14 @@ const (
 	another        = `c[2010,"Another connection still open"]` + "\n"
 )
 
-// send has a session send frames.
+// send sends frames on a session.
 func (p page) send(session string, frames ...string) {
 	p.t.Helper()
 	p.do("POST", session+"/xhr_send", inMessages(frames...)).want(p.t, http.StatusNoContent, "")
 }
 
-// poll wants one response to have all these messages, each beginning so.
+// poll expects one response with exactly these messages, compared by their
+// beginnings.
 func (p page) poll(session string, begins ...string) {
 	p.t.Helper()
 	a := p.do("POST", session+"/xhr", "")
@@ -175,7 +176,7 @@ func (p page) poll(session string, begins ...string) {
 	}
 }
 
-// connected opens a session by polling.
+// connected opens a session by polling, up to CONNECTED.
 func (p page) connected() string {
 	p.t.Helper()
 	session := newSession()
@@ -185,7 +186,8 @@ func (p page) connected() string {
 	return session
 }
 
-// sockjs-protocol: BaseUrlGreeting, SessionURLs, and what is not served here.
+// sockjs-protocol: BaseUrlGreeting, SessionURLs, and the transports that are
+// not supported.
 func TestSockJSPaths(t *testing.T) {
 	t.Parallel()
 	p := newPage(newWorld(t, patientSockJS))
@@ -218,7 +220,7 @@ func TestSockJSPaths(t *testing.T) {
 		{"GET", "/websocket", 426, ""},
 		{"GET", "/0/0/websocket", 400, `Can "Upgrade" only to "WebSocket".`},
 		{"POST", "/0/0/websocket", 405, ""},
-		// What no current browser needs; see docs/adr.
+		// Transports that no current browser needs; see docs/adr.
 		{"GET", "/iframe.html", 404, ""},
 		{"GET", "/a/a/eventsource", 404, ""},
 		{"GET", "/a/a/htmlfile?c=x", 404, ""},
@@ -236,7 +238,7 @@ func TestSockJSPaths(t *testing.T) {
 	p.do("GET", "/0/0/websocket", "", "Upgrade: websocket", "Connection: close").want(t, 400, `"Connection" must be "Upgrade".`+"\n")
 }
 
-// Without the option, there is nothing but WebSocket.
+// Without the option, the endpoint serves WebSocket only.
 func TestSockJSIsOff(t *testing.T) {
 	t.Parallel()
 	p := newPage(newWorld(t))
@@ -286,13 +288,14 @@ func wantHeaders(t *testing.T, a answer, headers ...string) {
 	}
 }
 
-// Pages may send what they may open a WebSocket for, and nobody is told "*".
+// A page may send requests if it may open a WebSocket, and no response allows
+// "*".
 func TestSockJSOrigins(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, patientSockJS, func(o *transport.Options) { o.Origins = []string{"https://app.example.com"} })
 	p := newPage(w)
 	self := strings.TrimSuffix(p.base, path)
-	s := p.connected() // without an Origin, as programs do
+	s := p.connected() // without Origin, as programs do
 	for _, tc := range []struct{ method, path, allow string }{
 		{"GET", "/info", "OPTIONS, GET"},
 		{"POST", newSession() + "/xhr", "OPTIONS, POST"},
@@ -374,7 +377,7 @@ func TestSockJSPolling(t *testing.T) {
 		begins = append(begins, fmt.Sprintf("RECEIPT\nreceipt-id:%d\n", i))
 		p.poll(s, begins[i])
 	}
-	// The part for load balancers is none of the session's name.
+	// The server part of the path does not identify the session.
 	p.send(strings.Replace(s, "/000/", "/999/", 1), "SEND\ndestination:/topic/x\nreceipt:last\n\n")
 	p.poll(strings.Replace(s, "/000/", "/123/", 1), "RECEIPT\nreceipt-id:last\n")
 }
@@ -395,7 +398,7 @@ func TestSockJSStreaming(t *testing.T) {
 	other.want(`c[2010,"Another connection still open"]`)
 	other.wantEnd()
 	p.do("POST", s+"/xhr", "").want(t, 200, another)
-	// Responses end when they have taken enough, and nothing is lost between.
+	// Responses end at the size limit, and no message is lost in between.
 	var got []string
 	const n = 60
 	for i := range n {
@@ -427,7 +430,7 @@ func TestSockJSStreaming(t *testing.T) {
 	if want := n * 250 / 4096; responses < want || responses > want+5 {
 		t.Errorf("%d responses for %d messages", responses, n)
 	}
-	// A client whose connection breaks has lost the session, and is told so.
+	// A client whose response breaks loses the session, and is told so.
 	r.abort()
 	eventually(t, "the session has ended", func() bool { return w.server.Sessions() == 0 })
 	for range 2 {
@@ -436,8 +439,8 @@ func TestSockJSStreaming(t *testing.T) {
 	p.do("POST", s+"/xhr_send", `["x"]`).want(t, 404, "404 page not found\n")
 }
 
-// ERROR comes first, then c with the code that WebSocket would have had; until
-// the session is forgotten, everybody who asks is told.
+// The ERROR comes first, then the c frame with WebSocket's close code. Every
+// request gets it until the session is forgotten.
 func TestSockJSCloses(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ frame, word, closes string }{
@@ -463,13 +466,13 @@ func TestSockJSCloses(t *testing.T) {
 			p.send(s, connectFrame, tc.frame)
 			if line := r.next(); !strings.HasPrefix(line, `a["CONNECTED\n`) {
 				t.Fatal(line)
-			} else if !strings.Contains(line, tc.word[:5]) { // or in the same
+			} else if !strings.Contains(line, tc.word[:5]) { // or in the same frame
 				r.next()
 			}
 			r.want(tc.closes)
 			r.wantEnd()
 
-			ws := dialSockWS(t, "ws"+strings.TrimPrefix(p.base, "http")+s+"/websocket", nil) // a session id may be used again
+			ws := dialSockWS(t, "ws"+strings.TrimPrefix(p.base, "http")+s+"/websocket", nil) // session ids may be reused
 			c := stomptest.New(t, ws)
 			c.Connect("1.2")
 			c.Write(tc.frame + "\x00")
@@ -523,8 +526,8 @@ func TestSockJSWebSocket(t *testing.T) {
 	}
 }
 
-// What is no text is never changed: its subscriber is told, and must connect in
-// another way.
+// A binary frame is never converted: its subscriber gets an ERROR that tells it
+// to connect in another way.
 func TestSockJSBinary(t *testing.T) {
 	t.Parallel()
 	for name, dial := range ways {
@@ -548,8 +551,8 @@ func TestSockJSBinary(t *testing.T) {
 	}
 }
 
-// A frame that comes in a request too large ends the session, with an ERROR
-// that the client can still read.
+// A request that exceeds the limit ends the session, and the client can still
+// read the ERROR.
 func TestSockJSTooLong(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, patientSockJS, func(o *transport.Options) { o.Session.Limits.BodyBytes = 100 << 10 })
@@ -575,7 +578,7 @@ func TestSockJSTooLong(t *testing.T) {
 	}
 }
 
-// A session is nobody's who has its id, but not its page, or its network.
+// A session cannot be used from another page or network, even with its id.
 func TestSockJSSessionsAreOwned(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, patientSockJS, func(o *transport.Options) {
@@ -594,7 +597,7 @@ func TestSockJSSessionsAreOwned(t *testing.T) {
 	open("o\n", from("a", "192.0.2.1")...)
 	for _, who := range [][]string{from("b", "192.0.2.1"), from("a", "192.0.3.1"), from("a", "2001:db8::1")} {
 		p.do("POST", s+"/xhr_send", inMessages(connectFrame), who...).want(t, 404, "404 page not found\n")
-		open("o\n", who...) // of a session of its own
+		open("o\n", who...) // of a new session
 	}
 	p.do("POST", s+"/xhr_send", inMessages(connectFrame), from("a", "192.0.2.200")...).want(t, 204, "")
 	if a := p.do("POST", s+"/xhr", "", from("a", "192.0.2.1")...); !strings.HasPrefix(a.body, `a["CONNECTED`) {
@@ -608,7 +611,7 @@ func TestSockJSSessionsAreOwned(t *testing.T) {
 	}
 }
 
-// Sessions take places as other connections do, and give them back.
+// Sessions count against the limits like connections, and free their place.
 func TestSockJSPlaces(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, patientSockJS, func(o *transport.Options) { o.Limits = transport.Limits{Connections: 2} })
@@ -627,7 +630,7 @@ func TestSockJSPlaces(t *testing.T) {
 	_ = ws.Close()
 }
 
-// As many requests as one likes, at the same time, come to no harm.
+// Any number of concurrent requests is safe.
 func TestSockJSManyRequests(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, patientSockJS)
@@ -664,7 +667,7 @@ func TestSockJSManyRequests(t *testing.T) {
 	}
 }
 
-// A clerk notes what a session's HTTP request had.
+// A clerk records the HTTP request data of authentications.
 type clerk struct {
 	auth.Anonymous
 	seen chan auth.Request
@@ -675,8 +678,8 @@ func (c clerk) Authenticate(r auth.Request) (*auth.Identity, error) {
 	return c.Anonymous.Authenticate(r)
 }
 
-// Credentials are those of the request that opened the session; later ones must
-// have the same.
+// The request that opens a session provides its credentials; later requests
+// must have the same.
 func TestSockJSCredentials(t *testing.T) {
 	t.Parallel()
 	seen := make(chan auth.Request, 1)
@@ -711,7 +714,7 @@ func TestSockJSCredentials(t *testing.T) {
 	want()
 }
 
-// Everything is below the path, whatever that is.
+// All endpoints are below the path, for any path.
 func TestSockJSPrefix(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, patientSockJS, func(o *transport.Options) { o.SockJS.DisconnectDelay = time.Millisecond })

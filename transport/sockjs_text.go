@@ -6,49 +6,49 @@ import (
 	"unicode/utf8"
 )
 
-// errBrokenJSON says that something is no JSON string and no array of such.
+// errBrokenJSON reports that a body is neither a JSON string nor an array of
+// strings.
 var errBrokenJSON = errors.New("broken JSON encoding")
 
-// maxQuoted is how many bytes one byte of text may take in JSON.
+// maxQuoted is the largest number of bytes that one byte of text takes in JSON.
 const maxQuoted = len(`\u0000`)
 
-// An unquoter takes the text out of what a SockJS client sends: a JSON array of
-// strings, or one string. It is fed in pieces of any size. Where a message ends
-// means nothing to STOMP, so the texts are run together; a character that the
-// client has cut in two (a surrogate pair, half of it in each of two messages)
-// is put together again.
+// An unquoter extracts the text from a SockJS client's body: a JSON array of
+// strings, or one string. Input may come in pieces of any size. STOMP ignores
+// message boundaries, so the texts are concatenated; a surrogate pair that the
+// client has split over two messages is joined again.
 type unquoter struct {
 	state  unquoting
 	array  bool
 	code   rune // of the \u escape being read
 	digits int
-	high   rune // the first half of a surrogate pair, whose second half must follow; else 0
+	high   rune // pending first half of a surrogate pair; else 0
 }
 
 type unquoting uint8
 
 const (
-	beforeText   unquoting = iota // nothing but blanks came
+	beforeText   unquoting = iota // only white space so far
 	beforeFirst                   // in an array: a string or its end
-	beforeNext                    // behind a comma
-	inText                        // behind the opening quote
-	behindSlash                   // of an escape
-	inCode                        // of a \u escape
-	behindString                  // in an array
+	beforeNext                    // after a comma
+	inText                        // after the opening quote
+	behindSlash                   // within an escape
+	inCode                        // within a \u escape
+	behindString                  // within an array
 	behindText
 )
 
-// reset begins a message.
+// reset prepares for the next body.
 func (u *unquoter) reset() { u.state, u.array = beforeText, false }
 
-// complete tells whether the message may end here. An empty one is complete.
+// complete reports whether the body may end here. An empty body is complete.
 func (u *unquoter) complete() bool { return u.state == behindText || u.state == beforeText }
 
-// empty tells whether nothing came that means anything.
+// empty reports whether the body was only white space so far.
 func (u *unquoter) empty() bool { return u.state == beforeText }
 
-// decode appends the text in src to dst. What it appends is never more than 3
-// bytes longer than src, so dst may be in front of src in the same array.
+// decode appends the text in src to dst. It appends at most 3 bytes more than
+// len(src), so dst may lie before src in the same array.
 func (u *unquoter) decode(dst, src []byte) ([]byte, error) {
 	for len(src) > 0 {
 		if u.state == inText {
@@ -67,7 +67,8 @@ func (u *unquoter) decode(dst, src []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// plain is how many bytes of a JSON string stand for themselves.
+// plain returns the number of leading bytes that stand for themselves in a JSON
+// string.
 func plain(src []byte) int {
 	for i, b := range src {
 		if b == '"' || b == '\\' || b < ' ' {
@@ -89,7 +90,7 @@ func (u *unquoter) step(dst []byte, b byte) ([]byte, error) {
 	return dst, u.between(b)
 }
 
-// between reads what is around strings.
+// between reads a byte outside strings.
 func (u *unquoter) between(b byte) error {
 	switch {
 	case b == ' ' || b == '\t' || b == '\n' || b == '\r':
@@ -175,11 +176,10 @@ func (u *unquoter) appendCode(dst []byte, code rune) []byte {
 		u.high = code
 		return dst
 	}
-	return utf8.AppendRune(dst, code) // half a pair alone becomes U+FFFD, as in a browser's WebSocket
+	return utf8.AppendRune(dst, code) // a lone half becomes U+FFFD, as in a browser's WebSocket
 }
 
-// flushHigh appends what stands for the first half of a pair, as the second
-// does not follow.
+// flushHigh appends U+FFFD for a pending first half that has no second half.
 func (u *unquoter) flushHigh(dst []byte) []byte {
 	if u.high == 0 {
 		return dst
@@ -188,11 +188,11 @@ func (u *unquoter) flushHigh(dst []byte) []byte {
 	return utf8.AppendRune(dst, utf8.RuneError)
 }
 
-// quotePiece is how much text is quoted at a time.
+// quotePiece is the number of bytes quoted at a time.
 const quotePiece = 8 << 10
 
-// nextPiece is the length of a piece of p that is quoted at a time: it does not
-// end within a character.
+// nextPiece returns how much of p to quote next. A piece never ends within a
+// character.
 func nextPiece(p []byte) int {
 	if len(p) <= quotePiece {
 		return len(p)
@@ -204,9 +204,9 @@ func nextPiece(p []byte) int {
 	return n
 }
 
-// appendQuoted appends valid UTF-8 as it stands within a JSON string. Beyond
-// what JSON asks for, the characters are escaped that sockjs-protocol names:
-// browsers and proxies were seen to change them.
+// appendQuoted appends valid UTF-8 in the form it has within a JSON string.
+// Beyond JSON's own escapes, it escapes the characters that sockjs-protocol
+// lists because browsers and proxies have been seen to change them.
 func appendQuoted(dst, p []byte) []byte {
 	start := 0
 	for i := 0; i < len(p); {
@@ -222,7 +222,7 @@ func appendQuoted(dst, p []byte) []byte {
 	return append(dst, p[start:]...)
 }
 
-// quotedLen is how many bytes appendQuoted appends.
+// quotedLen returns the number of bytes that appendQuoted appends.
 func quotedLen(p []byte) int {
 	total := 0
 	for i := 0; i < len(p); {
@@ -240,13 +240,13 @@ func quotedLen(p []byte) int {
 	return total
 }
 
-// escaped gives the character at the beginning of p if it must be escaped, or
-// else -1, and how many bytes that is about.
+// escaped returns the first character of p if it must be escaped, else -1, and
+// its length in bytes.
 func escaped(p []byte) (n int, code rune) {
 	switch b := p[0]; {
 	case b < ' ' || b == '"' || b == '\\':
 		return 1, rune(b)
-	case b != 0xe2 && b != 0xef || len(p) < 3: // what the ranges below begin with
+	case b != 0xe2 && b != 0xef || len(p) < 3: // the first bytes of the ranges below
 		return 1, -1
 	}
 	r := rune(p[0]&0x0f)<<12 | rune(p[1]&0x3f)<<6 | rune(p[2]&0x3f)

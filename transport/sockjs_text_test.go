@@ -22,7 +22,7 @@ func TestUnquote(t *testing.T) {
 		{`["\"\\\/\b\f\n\r\t\u0000\u00e9\u20AC"]`, "\"\\/\b\f\n\r\t\x00é€"},
 		{`["é€😀"]`, "é€😀"},
 		{`["\ud83d\ude00"]`, "😀"},
-		{`["\ud83d","\ude00"]`, "😀"}, // a client has split its text there
+		{`["\ud83d","\ude00"]`, "😀"}, // split by a client
 		{`["\ud83d","x"]`, "\ufffdx"},
 		{`["\ud83d\n"]`, "\ufffd\n"},
 		{`["\ud83d\ud83d\ude00"]`, "\ufffd😀"},
@@ -53,7 +53,7 @@ func TestUnquoteBroken(t *testing.T) {
 	}
 }
 
-// unquoteIn feeds a message in pieces, each decoded within its own array.
+// unquoteIn decodes a message in pieces, each in place.
 func unquoteIn(in string, piece int) (string, *unquoter, error) {
 	var u unquoter
 	var got []byte
@@ -113,7 +113,7 @@ func FuzzQuote(f *testing.F) {
 	})
 }
 
-// What comes is read as encoding/json reads it, in pieces of any size.
+// The unquoter agrees with encoding/json, for pieces of any size.
 func FuzzUnquote(f *testing.F) {
 	for _, s := range []string{`["a","b"]`, `"x"`, `[]`, `["\ud83d\ude00\n"]`, `["\ud83d","\ude00"]`, `["a`, `[1]`, "[\"\\u00"} {
 		f.Add([]byte(s), uint8(1))
@@ -126,7 +126,7 @@ func FuzzUnquote(f *testing.F) {
 			t.Fatalf("in pieces %q, %v; in one %q, %v", got, err, whole, errWhole)
 		}
 		if !utf8.Valid(in) || bytes.Contains(bytes.ToLower(in), []byte(`\ud`)) {
-			return // what is made of half characters is decided otherwise
+			return // lone surrogates are decoded differently
 		}
 		want, ok := readJSON(in)
 		if read := err == nil && u.complete() && !u.empty(); read != ok || ok && got != want {
@@ -135,7 +135,7 @@ func FuzzUnquote(f *testing.F) {
 	})
 }
 
-// readJSON is the same by encoding/json, which takes null for a string as well.
+// readJSON decodes with encoding/json, which also accepts null as a string.
 func readJSON(in []byte) (string, bool) {
 	var all []*string
 	if bytes.HasPrefix(bytes.TrimLeft(in, " \t\r\n"), []byte("\"")) {

@@ -19,8 +19,8 @@ import (
 	"hoofbeat/transport"
 )
 
-// sockInBubble runs a test with a page that reaches the broker by pipes. The
-// page's connections are closed in the end.
+// sockInBubble runs a test in a bubble with a page that reaches the broker
+// through pipes. The page's connections are closed at the end.
 func sockInBubble(t *testing.T, f func(w *world, p page), edit ...func(*transport.Options)) {
 	inBubble(t, func(w *world) {
 		l := w.pipeWS()
@@ -28,7 +28,7 @@ func sockInBubble(t *testing.T, f func(w *world, p page), edit ...func(*transpor
 	}, append(edit, withSockJS)...)
 }
 
-// after wants something to take so long, and not much longer.
+// after expects f to take this long, and not much longer.
 func after(t testing.TB, want time.Duration, f func()) {
 	t.Helper()
 	start := time.Now()
@@ -39,7 +39,7 @@ func after(t testing.TB, want time.Duration, f func()) {
 }
 
 // A silent session gets an h every 25 seconds, which is longer than the time
-// that other requests may take.
+// limit of ordinary requests.
 func TestSockJSHeartbeats(t *testing.T) {
 	const pause = 25 * time.Second
 	t.Run("polling", func(t *testing.T) {
@@ -83,8 +83,7 @@ func TestSockJSHeartbeats(t *testing.T) {
 	})
 }
 
-// STOMP's heart-beats take the place of SockJS's, and keep a session alive that
-// polls.
+// STOMP heart-beats replace SockJS's, and keep a polling session alive.
 func TestSockJSWithSTOMPHeartbeats(t *testing.T) {
 	sockInBubble(t, func(w *world, p page) {
 		s := newSession()
@@ -105,7 +104,7 @@ func TestSockJSWithSTOMPHeartbeats(t *testing.T) {
 	})
 }
 
-// A client that does not come back within 5 seconds is lost.
+// A client that does not come back within 5 seconds loses its session.
 func TestSockJSDisconnectDelay(t *testing.T) {
 	sockInBubble(t, func(w *world, p page) {
 		s := p.connected()
@@ -119,14 +118,14 @@ func TestSockJSDisconnectDelay(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		time.Sleep(5 * time.Second)
-		p.do("POST", s+"/xhr", "").want(t, 200, "o\n") // forgotten
-		// Who only opens, and never comes back.
+		p.do("POST", s+"/xhr", "").want(t, 200, "o\n") // the ended session is forgotten
+		// A client that opens a session and never comes back.
 		p.do("POST", newSession()+"/xhr", "").want(t, 200, "o\n")
-		synctest.Wait() // or the session is not there yet
+		synctest.Wait() // the session may not exist before
 		after(t, 5*time.Second, func() {
 			eventually(t, "nobody is left", func() bool { return w.server.Sessions() == 0 })
 		})
-		// Who comes back in time stays.
+		// A client that comes back in time keeps its session.
 		s = p.connected()
 		for i := range 5 {
 			time.Sleep(4 * time.Second)
@@ -136,7 +135,7 @@ func TestSockJSDisconnectDelay(t *testing.T) {
 	})
 }
 
-// Opening a session is no connection yet.
+// An open session still needs a CONNECT within connect_timeout.
 func TestSockJSConnectTimeout(t *testing.T) {
 	sockInBubble(t, func(w *world, p page) {
 		r := p.open(newSession())
@@ -151,8 +150,8 @@ func TestSockJSConnectTimeout(t *testing.T) {
 	})
 }
 
-// Clients get what is queued for them, and are told that the broker stops,
-// whether they are just asking or come back for it.
+// Clients get the frames queued for them and then the reason, whether their
+// request is open or comes later.
 func TestSockJSShutdown(t *testing.T) {
 	sockInBubble(t, func(w *world, p page) {
 		streaming, waiting, away := p.connected(), p.connected(), p.connected()
@@ -162,14 +161,14 @@ func TestSockJSShutdown(t *testing.T) {
 			p.poll(s, "RECEIPT")
 		}
 		r := p.open(streaming)
-		p.do("GET", "/info", "") // so that there is another connection
+		p.do("GET", "/info", "") // opens another connection
 		publish(w, n)
 		done := w.shutdown(time.Minute)
 		synctest.Wait()
 		for _, s := range []string{away, waiting} {
 			got := 0
 			for {
-				synctest.Wait() // the connection of the last one serves again: new ones are not accepted
+				synctest.Wait() // new connections are not accepted, so the last one must be free for reuse
 				line := p.do("POST", s+"/xhr", "").body
 				if line == `c[1001,"going-away"]`+"\n" {
 					break
@@ -188,7 +187,7 @@ func TestSockJSShutdown(t *testing.T) {
 		}
 		for got := 0; ; {
 			line, err := r.lines.ReadString('\n')
-			if err == io.EOF { // it has taken enough
+			if err == io.EOF { // it has reached its size limit
 				synctest.Wait()
 				r = p.open(streaming)
 				continue
@@ -205,7 +204,7 @@ func TestSockJSShutdown(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	// Nobody comes: it ends all the same.
+	// The session ends even if its client never asks again.
 	sockInBubble(t, func(w *world, p page) {
 		s := p.connected()
 		p.send(s, subscribeFrame)
@@ -225,7 +224,7 @@ func TestSockJSShutdown(t *testing.T) {
 	})
 }
 
-// publish sends to /topic/a by a connection of its own.
+// publish sends n messages to /topic/a on a connection of its own.
 func publish(w *world, n int) {
 	here, there := stomptest.Pipe(1 << 20)
 	w.server.Serve(there, session.Info{Transport: "pipe", Remote: "publisher"})
@@ -240,8 +239,8 @@ func publish(w *world, n int) {
 	c.Close()
 }
 
-// A client that does not come back, or does not read, holds no more than the
-// limit, and what is dropped is as the policy says.
+// A client that stays away or does not read holds no more than the limit; the
+// overflow policy decides which messages are dropped.
 func TestSockJSSlow(t *testing.T) {
 	const size, limit = 64 << 10, 1 << 20
 	for name, stall := range map[string]func(w *world, p page, s string, l *pipeListener){
@@ -296,7 +295,7 @@ func TestSockJSSlow(t *testing.T) {
 	})
 }
 
-// idlePolls opens sessions that wait for messages by a request each.
+// idlePolls opens n sessions, each with an open polling request.
 func idlePolls(t testing.TB, w *world, address string, n int) []net.Conn {
 	all := make([]net.Conn, n)
 	web := httpClient(t, nil)
@@ -312,7 +311,7 @@ func idlePolls(t testing.TB, w *world, address string, n int) []net.Conn {
 	return all
 }
 
-// BenchmarkIdlePolling tells what a session costs that waits for messages by a
+// BenchmarkIdlePolling measures the cost of a session with an open polling
 // request.
 func BenchmarkIdlePolling(b *testing.B) {
 	const n = 1000
@@ -322,7 +321,7 @@ func BenchmarkIdlePolling(b *testing.B) {
 		before, goroutines := memory(), runtime.NumGoroutine()
 		all := idlePolls(b, w, address, n)
 		eventually(b, "all have a response", func() bool { return runtime.NumGoroutine()-goroutines >= 3*n })
-		b.ReportMetric(float64(memory()-before)/n, "B/session") // the client's end is a few hundred of them
+		b.ReportMetric(float64(memory()-before)/n, "B/session") // includes a few hundred bytes for the client's end
 		b.ReportMetric(float64(runtime.NumGoroutine()-goroutines)/n, "goroutines/session")
 		for _, c := range all {
 			_ = c.Close()
@@ -331,7 +330,7 @@ func BenchmarkIdlePolling(b *testing.B) {
 	}
 }
 
-// A response whose client has gone ends the session at once.
+// A session ends at once when the client of its open response goes away.
 func TestSockJSAborted(t *testing.T) {
 	for _, transport := range []string{"/xhr", "/xhr_streaming"} {
 		inBubble(t, func(w *world) {
@@ -352,8 +351,8 @@ func TestSockJSAborted(t *testing.T) {
 	}
 }
 
-// The end of a response may come late, if the machine has much to do: its
-// client gets all of it and keeps its session.
+// The end of a response may be written late on a busy machine: its client gets
+// all of it and keeps its session.
 func TestSockJSResponseEndsLate(t *testing.T) {
 	inBubble(t, func(w *world) {
 		l, handler := newPipeListener(), w.server.SockJSHandler(path)
@@ -374,8 +373,8 @@ func TestSockJSResponseEndsLate(t *testing.T) {
 	}, withSockJS)
 }
 
-// What a request has brought of its body is charged to the session before all of
-// it has come, and not kept for a session that has ended.
+// The bytes of an incomplete request are charged to the session as they come,
+// and are freed when the session ends.
 func TestSockJSBodyIsCharged(t *testing.T) {
 	const size = 1 << 20
 	budget := budgets.New(64 << 20)

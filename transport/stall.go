@@ -7,34 +7,33 @@ import (
 	"hoofbeat/frames"
 )
 
-// stallTime is after how long a silence in the middle of a frame is told of.
+// stallTime is the silence within a frame after which it is reported.
 const stallTime = time.Second
 
-// A stall looks whether a frame that has begun comes to its end. It costs
-// nothing for frames that come in one piece, and one timer in a second for
-// others.
+// A stall reports a frame that has begun and does not go on. Frames that arrive
+// in one piece cost nothing, others at most one timer per second.
 type stall struct {
-	mu      sync.Mutex // guards what follows; a leaf
+	mu      sync.Mutex // guards the fields below; a leaf
 	partial frames.Partial
 	within  bool      // a frame has begun
-	since   time.Time // when the last of it came
+	since   time.Time // when its latest bytes came
 	tell    func(frames.Partial)
 	timer   *time.Timer
 	armed   bool // the timer runs
-	over    bool // it was told, which is once for a connection, or nobody wants to know
+	over    bool // it was reported (once per connection), or unwatch was called
 
-	// begun is within, for the reader alone.
+	// begun is the reader's own copy of within; it saves the lock.
 	begun bool
 }
 
-// watch says whom to tell. It is called before anything is read.
+// watch sets the function to call. It must be called before the first read.
 func (s *stall) watch(tell func(frames.Partial)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tell = tell
 }
 
-// waits is called by the reader before it waits for more.
+// waits is called by the reader before it waits for more bytes.
 func (s *stall) waits(d *frames.Decoder) {
 	p, ok := d.Partial()
 	if !ok {
@@ -55,7 +54,7 @@ func (s *stall) waits(d *frames.Decoder) {
 	}
 }
 
-// complete is called by the reader when a frame has come to its end.
+// complete is called by the reader when a frame is complete.
 func (s *stall) complete() {
 	if !s.begun {
 		return
@@ -66,7 +65,7 @@ func (s *stall) complete() {
 	s.within = false
 }
 
-// look is the timer's.
+// look runs when the timer fires.
 func (s *stall) look() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,14 +83,14 @@ func (s *stall) look() {
 }
 
 // Partial implements session.Partly: it describes the frame that has begun and
-// not come to its end.
+// is not complete.
 func (s *stall) Partial() (frames.Partial, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.partial, s.within
 }
 
-// unwatch is called when nothing more is read.
+// unwatch is called after the last read.
 func (s *stall) unwatch() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -5,15 +5,14 @@ import (
 	"time"
 )
 
-// A stamp is when something last happened, for any goroutine. It goes by the
-// monotonic clock: when the machine's clock is set, no client has been silent
-// for it.
+// A stamp is the time of the last event; any goroutine may read it. It uses the
+// monotonic clock, so a step of the wall clock makes no client look silent.
 type stamp struct {
 	start time.Time
 	since atomic.Int64 // nanoseconds
 }
 
-// begin sets it for the first time, before others can read it.
+// begin starts the clock. It must return before other goroutines use the stamp.
 func (s *stamp) begin() { s.start = time.Now() }
 
 func (s *stamp) set()            { s.since.Store(int64(time.Since(s.start))) }

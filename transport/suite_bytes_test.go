@@ -10,12 +10,13 @@ import (
 	"hoofbeat/transport"
 )
 
-// quickBeats lets heart-beats be as short as tests can wait for.
+// quickBeats allows heart-beat intervals that tests can wait for.
 func quickBeats(o *transport.Options) { o.Session.HeartBeat.Min = 10 * time.Millisecond }
 
 func withSockJS(o *transport.Options) { o.SockJS.Enabled = true }
 
-// patientSockJS is for clients that a busy machine may keep from polling.
+// patientSockJS is for clients that a busy machine may prevent from polling in
+// time.
 func patientSockJS(o *transport.Options) {
 	o.SockJS.Enabled, o.SockJS.DisconnectDelay = true, stomptest.DefaultLimit/2
 }
@@ -26,7 +27,7 @@ func largeBody(s stage, headers ...string) {
 	subscribe(c, "/queue/a")
 	lines := append([]string{"destination:/queue/a", "receipt:sent"}, headers...)
 	c.Send("SEND", append(lines, "", body)...)
-	c.AwaitReceipt("sent") // in whatever order
+	c.AwaitReceipt("sent") // in any order
 	c.Want("MESSAGE", "content-length:5242880", "", body)
 }
 

@@ -12,8 +12,8 @@ import (
 	"hoofbeat/session"
 )
 
-// ways are all the ways to a broker: each opens a listener, if it needs one,
-// and returns how to open connections.
+// ways are all the transports: each opens its listener, if it needs one, and
+// returns a function that opens connections.
 var ways = map[string]func(w *world) func() stomptest.Conn{
 	"pipe": func(w *world) func() stomptest.Conn {
 		return func() stomptest.Conn {
@@ -60,15 +60,15 @@ var ways = map[string]func(w *world) func() stomptest.Conn{
 	},
 }
 
-// A stage is where a conversation takes place.
+// A stage is the setting of a conversation.
 type stage struct {
 	*world
 	dial func() *stomptest.Client
-	// text says that nothing but UTF-8 can be sent.
+	// text marks transports that carry UTF-8 only.
 	text bool
 }
 
-// connect opens a connection of STOMP 1.2.
+// connect opens a connection with STOMP 1.2.
 func (s stage) connect(headers ...string) *stomptest.Client {
 	s.t.Helper()
 	c := s.dial()
@@ -76,7 +76,7 @@ func (s stage) connect(headers ...string) *stomptest.Client {
 	return c
 }
 
-// suite are the conversations that go the same way over every transport.
+// suite has the conversations that are the same over every transport.
 var suite = map[string]func(s stage){
 	"versions":           versions,
 	"topics":             topics,
@@ -159,13 +159,13 @@ func topics(s stage) {
 	many.WantNothing()
 }
 
-// subscribe subscribes with the id 1, and returns when that is in force.
+// subscribe subscribes with id 1, and waits for the RECEIPT.
 func subscribe(c *stomptest.Client, destination string, headers ...string) {
 	c.Send("SUBSCRIBE", append([]string{"id:1", "destination:" + destination, "receipt:subscribed"}, headers...)...)
 	c.WantReceipt("subscribed")
 }
 
-// send sends bodies to a queue, and returns when it has them.
+// send sends bodies to a queue, and waits for the RECEIPTs.
 func send(c *stomptest.Client, destination string, bodies ...string) {
 	for _, b := range bodies {
 		c.Send("SEND", "destination:"+destination, "", b)
@@ -208,7 +208,7 @@ func ackIndividual(s stage) {
 		} else {
 			c.Send("ACK", "message-id:"+f.Get("message-id"), "subscription:1", "receipt:acked")
 		}
-		z := []string{c.Next().Command, c.Next().Command} // in either order
+		z := []string{c.Next().Command, c.Next().Command} // in any order
 		if strings.Join(z, " ") != "RECEIPT MESSAGE" && strings.Join(z, " ") != "MESSAGE RECEIPT" {
 			c.Fatalf("got %q", z)
 		}
@@ -219,7 +219,7 @@ func ackIndividual(s stage) {
 	}
 }
 
-// empty takes what a queue holds.
+// empty consumes n messages of a queue.
 func empty(s stage, destination string, n int) {
 	c := s.connect()
 	subscribe(c, destination)

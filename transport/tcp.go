@@ -15,14 +15,14 @@ import (
 	"hoofbeat/session"
 )
 
-// A tcpConn is STOMP on a stream: TCP, TLS, or anything else that is a
-// net.Conn. It implements session.Conn.
+// A tcpConn carries STOMP on a stream: TCP, TLS, or any other net.Conn. It
+// implements session.Conn.
 type tcpConn struct {
 	link
 	once sync.Once
 
-	// small is what the first bytes of a frame are read into, so that a
-	// connection that waits for them needs no larger buffer.
+	// small receives the first bytes of a frame, so that an idle connection
+	// needs no larger buffer.
 	small [256]byte
 }
 
@@ -34,7 +34,8 @@ func newTCPConn(c net.Conn, l frames.Limits, info session.Info) *tcpConn {
 }
 
 func (c *tcpConn) readMore() error {
-	// An error that comes with bytes, as TLS gives it, comes again without.
+	// An error that comes together with bytes (TLS does that) is returned again
+	// by the next Read, without bytes.
 	if c.decoder.Buffered() > 0 {
 		n, err := c.Read(c.decoder.Space())
 		if c.decoder.Commit(n); n > 0 {
@@ -54,12 +55,12 @@ func (c *tcpConn) readMore() error {
 func (c *tcpConn) Negotiated(v frames.Version) { c.decoder.SetVersion(v) }
 
 // WriteFrame implements session.Conn. A LF follows each frame: ActiveMQ's Java
-// client waits for it, and to others it is a heart-beat (STOMP 1.2, Augmented
-// BNF).
+// client waits for it, and other clients take it for a heart-beat (STOMP 1.2,
+// Augmented BNF).
 func (c *tcpConn) WriteFrame(p []byte, _ bool) error {
 	c.gatherFrames()
 	c.went.CountEncoded(p)
-	if len(p) == 1 { // it is a heart-beat
+	if len(p) == 1 { // a heart-beat
 		_, err := c.Write(p)
 		return err
 	}
@@ -67,25 +68,25 @@ func (c *tcpConn) WriteFrame(p []byte, _ bool) error {
 }
 
 const (
-	// linger is how long a peer has to read the last frames. A socket that is
-	// closed with unread bytes in it is reset, and what was written is lost.
+	// linger is how long a peer has to read the last frames. Closing a socket
+	// with unread bytes resets the connection, and the peer loses them.
 	linger = 2 * time.Second
-	// lingerBytes bounds what is read and thrown away meanwhile.
+	// lingerBytes bounds the bytes that are discarded meanwhile.
 	lingerBytes = 1 << 20
 )
 
-// Close implements session.Conn. TCP has no way to tell the reason.
+// Close implements session.Conn. TCP cannot transmit the reason.
 func (c *tcpConn) Close(session.CloseCode, string) {
 	c.once.Do(func() {
-		// Each step may fail because the peer has gone, which is what they
-		// are for; the last one frees the socket whatever happened.
+		// The first steps fail if the peer has gone, and need no handling: the
+		// last one frees the socket in any case.
 		_ = c.Conn.SetReadDeadline(time.Now().Add(linger))
 		closeGently(c.Conn)
 	})
 }
 
-// closeGently half closes a connection, and reads until the peer has closed
-// it, too, or the read deadline has passed.
+// closeGently half-closes the connection and reads until the peer closes it,
+// too, or the read deadline passes. Then it closes it.
 func closeGently(c net.Conn) {
 	if half, ok := c.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		_, _ = io.CopyN(io.Discard, c, lingerBytes)
@@ -93,8 +94,9 @@ func closeGently(c net.Conn) {
 	_ = c.Close()
 }
 
-// ServeTCP serves STOMP on the connections of a listener until that is closed,
-// or the server is shut down; then it returns nil. A tls.Config makes it TLS.
+// ServeTCP serves STOMP on the listener's connections until the listener is
+// closed or the server is shut down, and then returns nil. After Shutdown it
+// returns ErrServerClosed. config, if not nil, makes it TLS.
 func (s *Server) ServeTCP(l net.Listener, config *tls.Config) error {
 	if !s.addListener(l) {
 		return ErrServerClosed
@@ -103,7 +105,7 @@ func (s *Server) ServeTCP(l net.Listener, config *tls.Config) error {
 	return s.acceptLoop(&door{Listener: l, server: s}, func(c net.Conn) { s.serveTCP(c, config) })
 }
 
-// acceptLoop accepts until the listener is closed.
+// acceptLoop accepts connections until the listener is closed.
 func (s *Server) acceptLoop(l net.Listener, serve func(net.Conn)) error {
 	for {
 		c, err := l.Accept()
@@ -147,7 +149,7 @@ func (s *Server) serveTCP(c net.Conn, config *tls.Config) {
 	s.run(newTCPConn(c, s.options.Session.Limits.Limits, info))
 }
 
-// handshake does it within the time that a client has for CONNECT.
+// handshake performs the TLS handshake within ConnectTimeout.
 func (s *Server) handshake(c net.Conn, config *tls.Config) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(s.context, s.options.Session.ConnectTimeout)
 	defer cancel()
@@ -162,8 +164,9 @@ func (s *Server) handshake(c net.Conn, config *tls.Config) (net.Conn, error) {
 	return t, nil
 }
 
-// noHandshake records a client without TLS. A probe that opens a connection and
-// closes it, as load balancers do every few seconds, is none.
+// noHandshake records a failed TLS handshake. Load balancers probe the port
+// every few seconds by opening and closing a connection; those are logged at
+// debug level only.
 func (s *Server) noHandshake(remote string, err error) {
 	level := slog.LevelInfo
 	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, context.Canceled) {
@@ -173,7 +176,7 @@ func (s *Server) noHandshake(remote string, err error) {
 	s.options.Log.Log(context.Background(), level, "TLS handshake failed", "remote", remote, "error", err)
 }
 
-// turnAway tells a client why it is refused, if that costs nothing.
+// turnAway tells a client why it is refused, unless that needs a TLS handshake.
 func (s *Server) turnAway(c net.Conn, config *tls.Config, f *session.Fault) {
 	s.refused(c.RemoteAddr().String(), f.Word, f.Text)
 	if config != nil {
@@ -183,13 +186,14 @@ func (s *Server) turnAway(c net.Conn, config *tls.Config, f *session.Fault) {
 	sayGoodbye(c, f)
 }
 
-// sayGoodbye tells a client why it gets no session. Its CONNECT is on the way,
-// or here: see linger. It may fail, as the client may have gone.
+// sayGoodbye sends an ERROR to a client that gets no session. Its CONNECT may
+// be unread, which is why it closes gently (see linger). Errors are ignored:
+// the client may have gone.
 func sayGoodbye(c net.Conn, f *session.Fault) {
 	_ = c.SetDeadline(time.Now().Add(refuseLinger))
 	_, _ = c.Write(append(session.Refusal(f), '\n'))
 	closeGently(c)
 }
 
-// refuseLinger is linger for those who are refused, who get less of it.
+// refuseLinger is the linger of refused clients; they get less time.
 const refuseLinger = time.Second

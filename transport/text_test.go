@@ -13,8 +13,8 @@ import (
 	"hoofbeat/transport"
 )
 
-// Text that is not UTF-8 is closed with 1007, whatever pieces it comes in;
-// binary messages are not concerned (RFC 6455, 8.1).
+// Text that is not UTF-8 closes the connection with 1007, however it is
+// fragmented. Binary messages are not checked (RFC 6455, 8.1).
 func TestInvalidText(t *testing.T) {
 	const head = "SEND\ndestination:/topic/a\n\n"
 	for name, edit := range map[string]func(o *transport.Options){
@@ -59,8 +59,8 @@ func TestInvalidText(t *testing.T) {
 	}
 }
 
-// A close reason that is not UTF-8 is answered with 1007, any other with its
-// code.
+// A close reason that is not UTF-8 is answered with 1007, any other one with
+// its own code.
 func TestInvalidCloseReason(t *testing.T) {
 	for _, compressed := range []bool{false, true} {
 		w := newWorld(t, func(o *transport.Options) { o.Compression = compressed })
@@ -69,7 +69,7 @@ func TestInvalidCloseReason(t *testing.T) {
 			write(t, ws, websocket.MessageText, "CONNECT\naccept-version:1.2\n\n\x00")
 			wantMessage(t, ws, "CONNECTED")
 			err := ws.Close(4000, reason)
-			got := websocket.StatusCode(4000) // Close returns nothing where the same comes back
+			got := websocket.StatusCode(4000) // Close returns nil if the peer echoes the code
 			if err != nil {
 				got = websocket.CloseStatus(err)
 			}
@@ -104,7 +104,7 @@ func closeCode(t *testing.T, ws *websocket.Conn) websocket.StatusCode {
 	}
 }
 
-// Text in any pieces is judged as a whole.
+// The check does not depend on the pieces that text comes in.
 func TestTextInPieces(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	parts := []string{"a", "ü", "€", "🐴", "\xc3", "\x80", "\xf0\x9f", "\xed\xa0\x80", "\xc0", "\xff", "\xef\xbf\xbf"}

@@ -40,7 +40,7 @@ func TestOrigin(t *testing.T) {
 	for _, tc := range []struct {
 		patterns []string
 		refused  string
-		accepted string // NONE is no Origin, SELF the broker's own
+		accepted string // NONE: without Origin; SELF: the broker's own
 	}{
 		{nil, "https://example.com null http://127.0.0.1 http://localhost rubbish", "NONE SELF"},
 		{
@@ -94,8 +94,7 @@ func TestOrigin(t *testing.T) {
 	}
 }
 
-// The broker's own host is the same with and without the port that a URL of
-// the page's scheme leaves out.
+// A missing port in Host or Origin means the scheme's default port.
 func TestOwnHost(t *testing.T) {
 	w := newWorld(t)
 	url := "ws://" + w.ws(nil) + path

@@ -28,17 +28,17 @@ import (
 	"hoofbeat/transport"
 )
 
-// Of go-stomp 3.1.5 may remain whoever waits for the RECEIPT of an
-// UNSUBSCRIBE: it looks at the state, then waits, and what happens between
-// the two wakes nobody (gostomp.unsubscribe).
+// A goroutine of go-stomp 3.1.5 that waits for the RECEIPT of an UNSUBSCRIBE
+// may be left over: it reads the state and then waits, and misses a change in
+// between (see gostomp.unsubscribe).
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/go-stomp/stomp/v3.waitWithTimeout.func1"),
 		goleak.IgnoreAnyFunction("github.com/go-stomp/stomp/v3.(*Subscription).Unsubscribe"))
 }
 
-// A world is a broker with a server, and what listens for it. When its test
-// ends, the server is shut down and nothing may be left of it.
+// A world is a broker with a server and its listeners. At the end of its test
+// the server is shut down, and no session may be left.
 type world struct {
 	t       testing.TB
 	broker  *broker.Broker
@@ -67,7 +67,7 @@ func newWorld(t testing.TB, edit ...func(*transport.Options)) *world {
 	return w
 }
 
-// end stops the server. Tests that stop it themselves lose nothing by it.
+// end stops the server. Calling it again is harmless.
 func (w *world) end() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -90,7 +90,8 @@ func (w *world) listen() net.Listener {
 	return l
 }
 
-// serve runs one of the server's Serve methods, which may not fail.
+// serve runs one of the server's Serve methods, and fails the test if that
+// fails.
 func (w *world) serve(f func() error) {
 	w.serving.Go(func() {
 		if err := f(); err != nil && !errors.Is(err, transport.ErrServerClosed) {
@@ -99,7 +100,7 @@ func (w *world) serve(f func() error) {
 	})
 }
 
-// tcp and ws listen, and return the address; with TLS if there is a config.
+// tcp and ws listen and return the address. A config adds TLS.
 func (w *world) tcp(config *tls.Config) string {
 	l := w.listen()
 	w.serve(func() error { return w.server.ServeTCP(l, config) })
@@ -112,7 +113,7 @@ func (w *world) ws(config *tls.Config) string {
 	return l.Addr().String()
 }
 
-// dialTCP opens a plain connection, on which nothing was said.
+// dialTCP opens a plain TCP connection.
 func dialTCP(t testing.TB, address string) *net.TCPConn {
 	t.Helper()
 	c, err := net.Dial("tcp", address)
@@ -159,13 +160,13 @@ func tryWS(t testing.TB, url string, o *websocket.DialOptions) (*websocket.Conn,
 	return c, r, err
 }
 
-// messages makes a stream of a WebSocket: each Write is a message, and Read
-// runs messages together.
+// messages turns a WebSocket into a stream: each Write is one message, and Read
+// concatenates messages.
 type messages struct {
 	ws          *websocket.Conn
-	kind        websocket.MessageType // of what is written
+	kind        websocket.MessageType // of the messages written
 	message     io.Reader
-	done        context.CancelFunc // of message
+	done        context.CancelFunc // cancels the context of message
 	read, write time.Time          // deadlines
 }
 
@@ -213,12 +214,12 @@ func (m *messages) Close() error                       { return m.ws.CloseNow() 
 func (m *messages) SetReadDeadline(t time.Time) error  { m.read = t; return nil }
 func (m *messages) SetWriteDeadline(t time.Time) error { m.write = t; return nil }
 
-// converse is a STOMP client over a WebSocket.
+// converse returns a STOMP client over a WebSocket.
 func converse(t testing.TB, ws *websocket.Conn) *stomptest.Client {
 	return stomptest.New(t, &messages{ws: ws, kind: websocket.MessageText})
 }
 
-// certificate is for 127.0.0.1, signed by itself.
+// certificate returns a self-signed certificate for 127.0.0.1.
 var certificate = sync.OnceValue(func() tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -246,7 +247,7 @@ func trust() *tls.Config {
 	return &tls.Config{RootCAs: roots}
 }
 
-// A logbook keeps what was logged.
+// A logbook records log output.
 type logbook struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -264,7 +265,7 @@ func (l *logbook) String() string {
 	return l.buf.String()
 }
 
-// eventually waits until something is so which cannot be waited for.
+// eventually polls for a condition that offers nothing to wait for.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
@@ -286,7 +287,7 @@ func (w *world) depth(text string) broker.Depth {
 	return depth
 }
 
-// wantDepth waits for a queue to hold that many messages.
+// wantDepth waits until a queue has these numbers of messages.
 func (w *world) wantDepth(text string, ready, unacked int) {
 	w.t.Helper()
 	want := broker.Depth{Ready: ready, Unacked: unacked}

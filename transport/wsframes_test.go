@@ -19,7 +19,7 @@ import (
 	"hoofbeat/transport"
 )
 
-// One frame is one message, as text if that is what it is.
+// A frame is one message, as text if it is valid UTF-8.
 func TestMessages(t *testing.T) {
 	for name, compressed := range map[string]bool{"plain": false, "compressed": true} {
 		t.Run(name, func(t *testing.T) {
@@ -53,7 +53,7 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// wantMessage wants a message that is one frame of that command.
+// wantMessage expects a message that holds one frame with this command.
 func wantMessage(t *testing.T, ws *websocket.Conn, command string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), stomptest.DefaultLimit)
@@ -72,8 +72,8 @@ func wantMessage(t *testing.T, ws *websocket.Conn, command string) string {
 	return f
 }
 
-// Frames may be cut into messages anywhere, text and binary by turns, but for
-// text inside a character, and messages into fragments.
+// Frames may be split over messages and fragments anywhere, of alternating
+// types, but not within a character of a text message.
 func TestFramesOverMessages(t *testing.T) {
 	w := newWorld(t)
 	text := "CONNECT\naccept-version:1.2\n\n\x00\n\r\nSUBSCRIBE\nid:1\ndestination:/topic/a\n\n\x00" +
@@ -110,7 +110,8 @@ func TestFramesOverMessages(t *testing.T) {
 	}
 }
 
-// Each class of ERROR closes with its code, and its word as the reason.
+// Each class of ERROR closes with its own code, and with its word as the
+// reason.
 func TestCloseCodes(t *testing.T) {
 	const connect = "CONNECT\naccept-version:1.2\n\n\x00"
 	for _, tc := range []struct {
@@ -159,7 +160,7 @@ func smallLimits(o *transport.Options) {
 	o.Session.Authenticator = doorman{}
 }
 
-// doorman knows mallory, and falls over a certain name.
+// A doorman refuses mallory, and panics for a certain name.
 type doorman struct{ auth.Anonymous }
 
 func (d doorman) Authenticate(r auth.Request) (*auth.Identity, error) {
@@ -172,7 +173,7 @@ func (d doorman) Authenticate(r auth.Request) (*auth.Identity, error) {
 	return d.Anonymous.Authenticate(r)
 }
 
-// wantStatus wants the closing handshake.
+// wantStatus expects the closing handshake with this code and reason.
 func wantStatus(t *testing.T, ws *websocket.Conn, code websocket.StatusCode, reason string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), stomptest.DefaultLimit)
@@ -193,7 +194,7 @@ func TestPing(t *testing.T) {
 			t.Errorf("ping %q was answered with opcode %d and %q", payload, op, p)
 		}
 	}
-	// Amid a message, which goes on behind it.
+	// In the middle of a fragmented message, which continues afterwards.
 	whole := masked(opText, "CONNECT\nheart-beat:0,0\n\n\x00")
 	first := []byte(masked(opText, "CONNECT\n"))
 	first[0] &^= 0x80
@@ -242,10 +243,10 @@ func TestWebSocketProtocolErrors(t *testing.T) {
 		if op, p := ws.next(); op != opClose || !strings.HasPrefix(p, "\x03\xea") {
 			t.Errorf("%s: answered with opcode %d and %q", name, op, p)
 		}
-		_ = ws.Close() // without it the broker would wait for a close frame
+		_ = ws.Close() // otherwise the broker waits for a close frame
 	}
 	ws := upgrade(t, dialTCP(t, address))
-	ws.write("\x81\x01x") // not masked: not even a reason is given
+	ws.write("\x81\x01x") // not masked: the close frame has no reason
 	wantEnd(t, ws)
 	eventually(t, "the sessions have ended", func() bool { return w.server.Sessions() == 0 })
 }
@@ -263,8 +264,8 @@ func TestCompressionIsNegotiated(t *testing.T) {
 	}
 }
 
-// A message that becomes large only when it is unpacked costs no more than one
-// that is: it is given up at the limit.
+// A message that becomes large by decompression is abandoned at the limit, and
+// costs no more than an uncompressed one of that size.
 func TestCompressionBomb(t *testing.T) {
 	w := newWorld(t, func(o *transport.Options) {
 		o.Compression = true
@@ -285,7 +286,7 @@ func TestCompressionBomb(t *testing.T) {
 	}
 	for range 20 {
 		if _, err := m.Write(part); err != nil {
-			break // it need not be taken to its end
+			break // reading to the end is not required
 		}
 	}
 	_ = m.Close()
@@ -328,7 +329,7 @@ func TestResetAmidFrame(t *testing.T) {
 	}
 }
 
-// What stands behind the handshake already is read.
+// Frames sent together with the handshake are read.
 func TestFramesBehindHandshake(t *testing.T) {
 	w := newWorld(t)
 	ws := upgrade(t, dialTCP(t, w.ws(nil)), masked(opText, "CONNECT\n\n\x00"), masked(opText, "DISCONNECT\nreceipt:bye\n\n\x00"))

@@ -15,45 +15,46 @@ import (
 	"hoofbeat/session"
 )
 
-// An xhrConn is STOMP in a SockJS session without WebSocket: HTTP requests
-// bring what the client sends, and the responses to others, one at a time, take
-// what it gets. It implements session.Conn.
+// An xhrConn carries a SockJS session over plain HTTP: requests bring the
+// client's frames, and the responses to other requests, one at a time, carry
+// the broker's. It implements session.Conn.
 //
 // It buffers next to nothing. Outgoing frames stay in the session's outbox,
-// with its limit and policy, until there is a response to write them to: the
-// writer waits for one. Incoming requests wait until the reader has taken what
-// the last one brought.
+// under its limit and policy, until a response is open: the writer waits for
+// one. An incoming request waits until the reader has taken the text of the
+// previous one.
 type xhrConn struct {
 	meters
 	stall
 	key   sockKey
-	owner *owner // whose requests belong to it
-	// accepted is called when the session has had its CONNECT.
+	owner *owner // checks that requests may use the session
+	// accepted is called after the session's CONNECT.
 	accepted func()
 	info     session.Info
 	limits   frames.Limits
 	options  SockJS
 	log      *slog.Logger
 	timer    *timers.Timer
-	// patience is how long the end of a response may take to be written.
+	// patience bounds writing the end of a response.
 	patience time.Duration
 
 	lastRead   stamp
 	negotiated atomic.Bool
 
-	// free holds the attached receiver while nobody writes to it. Whoever
-	// takes it out may write, and puts it back or ends it.
+	// free holds the attached receiver while nobody writes to it. A goroutine
+	// that takes it may write, and must then put it back or end it.
 	free chan *receiver
-	// inbox holds what a request has brought, and sending a value from when it
-	// begins to be read until the reader has taken all of it.
+	// inbox holds the text of one request. sending holds a token from the
+	// moment a request's body is read until the reader has taken all of its
+	// text.
 	inbox   chan delivery
 	sending chan struct{}
-	senders atomic.Int32 // requests that send or wait to
-	unquote unquoter     // used while sending is held
+	senders atomic.Int32 // requests that send or wait for their turn
+	unquote unquoter     // used by the holder of sending
 
-	closed chan struct{} // the session has ended, last says why
-	told   chan struct{} // a client was told so
-	lost   chan struct{} // there is none to tell
+	closed chan struct{} // closed when the session ends; last is the reason
+	told   chan struct{} // closed when a client was told so
+	lost   chan struct{} // closed when there is no client to tell
 	late   deadline      // of writes
 
 	// Owned by the reader.
@@ -63,34 +64,35 @@ type xhrConn struct {
 
 	// Owned by the writer, between the first WriteFrame and Flush.
 	receiver *receiver
-	line     int // bytes in the SockJS frame that is open, 0: none
+	line     int // bytes in the open SockJS frame; 0: none is open
 	out      *[]byte
 
-	mu       sync.Mutex // guards what follows; a leaf
+	mu       sync.Mutex // guards the fields below; a leaf
 	attached *receiver
 	away     time.Time // since when no receiver is attached
-	opened   bool      // a receiver was sent the o
-	last     string    // the frame that ends the session; empty: it is open
+	opened   bool      // the o frame was sent
+	last     string    // the frame that ends the session; empty while it is open
 	isLost   bool
 	isTold   bool
-	binary   bool      // a frame was not text
+	binary   bool      // a binary frame came up for sending
 	writeBy  time.Time // the session's deadline
-	over     func()    // removes what is left of the session
-	hold     func(int) // see session.Session.Hold; nil: nobody is told yet
-	holding  int       // what hold was told that a request has brought so far
+	over     func()    // removes the ended session
+	hold     func(int) // see session.Session.Hold; nil before chargeRequestsTo
+	holding  int       // bytes charged to hold
 }
 
-// A delivery is what one request brought: text, or why there is none.
+// A delivery is the text of one request, or the error instead of it.
 type delivery struct {
 	text []byte
 	err  error
 }
 
 const (
-	// maxLine is how long a frame of SockJS becomes before the next message
-	// begins a new one: clients look for its end again with each piece.
+	// maxLine is the size at which a SockJS frame ends and the next message
+	// begins a new one: clients search the whole frame for its end with each
+	// piece.
 	maxLine = 16 << 10
-	// interrupted is what SockJS clients are told when a connection broke.
+	// interrupted is the close reason after a broken connection.
 	interrupted = "Connection interrupted"
 )
 
@@ -105,7 +107,7 @@ func newXHRConn(o *Options, key sockKey, info session.Info) *xhrConn {
 	return c
 }
 
-// heard notes that something came.
+// heard notes that the client has sent something.
 func (c *xhrConn) heard() { c.lastRead.set() }
 
 // LastRead implements session.Conn.
@@ -142,19 +144,20 @@ func (c *xhrConn) ReadFrame() (frames.Inbound, error) {
 	}
 }
 
-// chargeTo is that of link.
+// chargeTo is like link.chargeTo.
 func (c *xhrConn) chargeTo(f func(int)) { c.charge = f }
 
-// chargeRequestsTo says who is told what requests have brought that are not
-// complete.
+// chargeRequestsTo sets the function that is charged for the bytes of
+// incomplete requests.
 func (c *xhrConn) chargeRequestsTo(f func(int)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hold = f
 }
 
-// holds says that a request has brought n bytes so far; 0 when they are taken
-// over. It returns false if the session has ended, and needs them no more.
+// holds charges n bytes for the request that is being read; 0 once they are
+// handed over. It returns false if the session has ended and the bytes can be
+// dropped.
 func (c *xhrConn) holds(n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -165,7 +168,7 @@ func (c *xhrConn) holds(n int) bool {
 	return true
 }
 
-// charging is holds with the lock held.
+// charging is holds for callers that hold the lock.
 func (c *xhrConn) charging(n int) {
 	if c.hold != nil && n != c.holding {
 		c.hold(n - c.holding)
@@ -188,13 +191,13 @@ func (c *xhrConn) readMore() error {
 	c.decoder.Commit(n)
 	if c.in.text = c.in.text[n:]; len(c.in.text) == 0 {
 		c.in.text = nil
-		<-c.sending // the next may come
+		<-c.sending // lets the next request begin
 	}
 	return nil
 }
 
-// WriteFrame implements session.Conn: one frame is one SockJS message. It waits
-// for a client that is between two requests.
+// WriteFrame implements session.Conn: a frame is one SockJS message. It blocks
+// while the client is between two requests.
 func (c *xhrConn) WriteFrame(p []byte, text bool) error {
 	if !text {
 		return c.refuse()
@@ -235,7 +238,8 @@ func (c *xhrConn) WriteFrame(p []byte, text bool) error {
 	return nil
 }
 
-// refuse tells the client that there is a frame which it cannot get.
+// refuse tells the client that a frame cannot be sent to it because it is
+// binary.
 func (c *xhrConn) refuse() error {
 	c.mu.Lock()
 	c.binary = true
@@ -265,7 +269,7 @@ func (c *xhrConn) endLine() {
 	}
 }
 
-// send writes what was gathered. If that fails, the session is over.
+// send writes the gathered bytes. The session is over if that fails.
 func (c *xhrConn) send() error {
 	err := c.receiver.write(*c.out)
 	*c.out = (*c.out)[:0]
@@ -282,7 +286,8 @@ func (c *xhrConn) letGo() {
 	c.receiver, c.out, c.line = nil, nil, 0
 }
 
-// Flush implements session.Conn. A response that has taken enough ends.
+// Flush implements session.Conn. It ends the response once that is large
+// enough.
 func (c *xhrConn) Flush() error {
 	r := c.receiver
 	if r == nil {
@@ -296,7 +301,7 @@ func (c *xhrConn) Flush() error {
 	if !r.streaming || r.sent >= c.options.responseBytes() {
 		close(r.done)
 	} else {
-		c.free <- r // there is room, as it came from there
+		c.free <- r // never blocks: r came from there
 	}
 	c.letGo()
 	return nil
@@ -313,8 +318,9 @@ func (c *xhrConn) SetWriteDeadline(t time.Time) {
 	}
 }
 
-// Close implements session.Conn. A client that is between two requests has a
-// moment to come back and be told; it is told later, too, if the broker lives.
+// Close implements session.Conn. It waits for a moment for a client that is
+// between two requests, so that it can be told; afterwards, the client is told
+// as long as the session is kept.
 func (c *xhrConn) Close(code session.CloseCode, reason string) {
 	c.end(code, reason)
 	t := time.NewTimer(min(linger, c.options.disconnectDelay()))
@@ -327,8 +333,8 @@ func (c *xhrConn) Close(code session.CloseCode, reason string) {
 	c.late.stop()
 }
 
-// end ends the session, if it has not ended. Receivers see to it that their
-// clients are told why.
+// end ends the session if it is open. The goroutines that serve its requests
+// tell the client why.
 func (c *xhrConn) end(code session.CloseCode, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -343,7 +349,7 @@ func (c *xhrConn) end(code session.CloseCode, reason string) {
 	close(c.closed)
 }
 
-// interrupt ends the session because its client has gone.
+// interrupt ends the session because the client is gone.
 func (c *xhrConn) interrupt() {
 	c.end(session.CloseProtocol, interrupted)
 	c.mu.Lock()
@@ -354,14 +360,14 @@ func (c *xhrConn) interrupt() {
 	}
 }
 
-// cut ends everything at once.
+// cut ends the session at once, also a blocked write.
 func (c *xhrConn) cut() {
 	c.interrupt()
 	c.SetWriteDeadline(time.Unix(1, 0))
 }
 
-// tick is the session's timer: it ends a session whose client does not come
-// back, and removes what is left of it.
+// tick runs when the timer fires: it ends a session whose client has not come
+// back, and removes an ended one.
 func (c *xhrConn) tick(now time.Time) time.Time {
 	c.mu.Lock()
 	over, left := c.over, c.away.Add(c.options.disconnectDelay())
@@ -379,20 +385,20 @@ func (c *xhrConn) tick(now time.Time) time.Time {
 	return time.Time{}
 }
 
-// deliver gives the reader what a request has brought, for which sending is
-// held. It returns false if the session has ended.
+// deliver gives the reader the text of a request; the caller holds sending. It
+// returns false if the session has ended.
 func (c *xhrConn) deliver(d delivery) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.last != "" {
 		return false
 	}
-	c.inbox <- d // there is room while sending is held
+	c.inbox <- d // never blocks: the caller holds sending
 	return true
 }
 
-// forget has the session removed when nobody will ask for it any more. Its
-// reader and writer have ended; what they held is dropped at once.
+// forget calls remove after DisconnectDelay. The session's reader and writer
+// have ended; their buffers are dropped at once.
 func (c *xhrConn) forget(remove func()) {
 	c.in, c.decoder = delivery{}, nil
 	select {
@@ -405,26 +411,26 @@ func (c *xhrConn) forget(remove func()) {
 	c.timer.Reset(time.Now().Add(c.options.disconnectDelay()))
 }
 
-// messageLimit is what one request may bring: a frame as large as may be, with
+// messageLimit is the limit for one request's text: the largest frame, with
 // heart-beats around it.
 func (c *xhrConn) messageLimit() int {
 	return messageLimit(c.limits, c.negotiated.Load())
 }
 
-// A receiver is a response that takes frames.
+// A receiver is a response that carries frames.
 type receiver struct {
 	w         http.ResponseWriter
 	control   *http.ResponseController
 	streaming bool
-	sent      int           // bytes, of frames; owned by whoever may write
-	done      chan struct{} // closed when it is complete, or has failed
+	sent      int           // bytes of frames; owned by the goroutine that took the receiver
+	done      chan struct{} // closed when the response is complete or has failed
 }
 
 func newReceiver(w http.ResponseWriter, streaming bool) *receiver {
 	return &receiver{w: w, control: http.NewResponseController(w), streaming: streaming, done: make(chan struct{})}
 }
 
-// write sends bytes at once.
+// write sends bytes without buffering.
 func (r *receiver) write(p []byte) error {
 	if _, err := r.w.Write(p); err != nil {
 		return err
@@ -432,6 +438,6 @@ func (r *receiver) write(p []byte) error {
 	return r.control.Flush()
 }
 
-// setDeadline bounds writes. It fails only where the server cannot do it, which
-// has no time limits of its own either.
+// setDeadline bounds writes. It fails only if the server does not support
+// deadlines; that server then has no time limits either.
 func (r *receiver) setDeadline(t time.Time) { _ = r.control.SetWriteDeadline(t) }

@@ -12,15 +12,15 @@ import (
 	"hoofbeat/frames"
 )
 
-// prelude is what a stream begins with: some browsers and proxies keep the
-// first 2 KiB back.
+// prelude begins a streaming response: some browsers and proxies hold back the
+// first 2 KiB.
 var prelude = []byte(strings.Repeat("h", 2048) + "\n")
 
-// receive serves a request whose response takes frames: until it has taken some
-// (xhr), or many (xhr_streaming).
+// receive serves a request whose response carries frames: until some were
+// written (xhr) or ResponseBytes (xhr_streaming).
 func (s *Server) receive(w http.ResponseWriter, r *http.Request, id string, streaming bool) {
-	// The request has no body. What one had would keep the end of the
-	// connection from being seen.
+	// The request has no body. An unread one would hide the end of the
+	// connection from the server.
 	if n, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxReceiveBody)); err != nil {
 		http.Error(w, "This request has no body.", http.StatusRequestEntityTooLarge)
 		s.options.Log.Debug("SockJS request with a body", "bytes", n, "error", err)
@@ -31,7 +31,7 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, id string, stre
 		return
 	}
 	noCaching(w, "application/javascript; charset=UTF-8")
-	w.Header().Set("X-Accel-Buffering", "no") // nginx would wait for more
+	w.Header().Set("X-Accel-Buffering", "no") // otherwise nginx buffers the response
 	rec := newReceiver(w, streaming)
 	opening, last := c.attach(rec)
 	if err := rec.begin(opening, last); err != nil || last != "" {
@@ -47,8 +47,8 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, id string, stre
 
 const maxReceiveBody = 4 << 10
 
-// begin writes what comes before all else. A frame that ends the session is
-// followed by nothing.
+// begin writes the first bytes of a response. Nothing follows the frame that
+// ends the session.
 func (r *receiver) begin(opening bool, last string) error {
 	var first []byte
 	if r.streaming {
@@ -66,9 +66,9 @@ func (r *receiver) begin(opening bool, last string) error {
 	return r.write(first)
 }
 
-// attach makes a response the one that takes frames. opening says that it is
-// the session's first, last is the frame that is all it gets: the session has
-// ended, or has a receiver.
+// attach makes r the receiver of the session. opening reports that it is the
+// session's first. If last is not empty, it is the only frame to send: the
+// session has ended, or has another receiver.
 func (c *xhrConn) attach(r *receiver) (opening bool, last string) {
 	c.heard()
 	c.mu.Lock()
@@ -84,8 +84,8 @@ func (c *xhrConn) attach(r *receiver) (opening bool, last string) {
 	return opening, ""
 }
 
-// leave ends what attach began. The next request must not meet this one, so it
-// comes before the response ends.
+// leave undoes attach. It is called before the response ends, so that the
+// client's next request does not find this one attached.
 func (c *xhrConn) leave(r *receiver, told bool, err error) {
 	c.mu.Lock()
 	if told && c.last != "" && !c.isTold {
@@ -108,9 +108,9 @@ func (c *xhrConn) leave(r *receiver, told bool, err error) {
 	}
 }
 
-// endTimeout bounds the end of a response, which net/http writes when it comes
-// to it: on a machine with much to do, seconds later. A client that reads what
-// it gets must not lose its session by that.
+// endTimeout bounds writing the end of a response. On a busy machine net/http
+// writes it seconds later, and a client that reads must not lose its session
+// for that.
 func (c *xhrConn) endTimeout(err error) time.Duration {
 	if err != nil {
 		return linger
@@ -119,9 +119,9 @@ func (c *xhrConn) endTimeout(err error) time.Duration {
 }
 
 // serve lets the session write to a response until that is complete, the
-// session has ended, or the client has gone.
+// session ends, or the client goes away.
 func (c *xhrConn) serve(ctx context.Context, r *receiver) {
-	_ = r.control.SetReadDeadline(time.Time{}) // the end of the connection is to be seen, whenever it comes
+	_ = r.control.SetReadDeadline(time.Time{}) // so that net/http notices the end of the connection at any time
 	c.unbound(r)
 	c.free <- r
 	beat := time.NewTicker(c.options.heartbeat())
@@ -141,7 +141,7 @@ func (c *xhrConn) serve(ctx context.Context, r *receiver) {
 			return
 		case <-ctx.Done():
 			c.interrupt()
-			r.setDeadline(time.Unix(1, 0)) // for a write that is under way
+			r.setDeadline(time.Unix(1, 0)) // interrupts a write under way
 			c.reclaim(r)
 			c.leave(r, false, ctx.Err())
 			return
@@ -154,16 +154,15 @@ func (c *xhrConn) serve(ctx context.Context, r *receiver) {
 	}
 }
 
-// unbound lets a response take as long as it wants, unless the session has a
-// deadline.
+// unbound removes the response's deadline, unless the session has one.
 func (c *xhrConn) unbound(r *receiver) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r.setDeadline(c.writeBy)
 }
 
-// reclaim takes the response from who may be writing to it. It returns false if
-// that was its end.
+// reclaim takes the receiver back from the session's writer. It returns false
+// if the response has ended.
 func (c *xhrConn) reclaim(r *receiver) bool {
 	select {
 	case <-c.free:
@@ -173,8 +172,8 @@ func (c *xhrConn) reclaim(r *receiver) bool {
 	}
 }
 
-// beat sends a SockJS heart-beat, unless something is being written. A response
-// of xhr ends with it.
+// beat sends a SockJS heart-beat, unless the session is writing. It ends the
+// response of an xhr request.
 func (c *xhrConn) beat(r *receiver) (done bool, err error) {
 	select {
 	case <-c.free:
@@ -201,11 +200,11 @@ func (c *xhrConn) lastFrame() string {
 	return c.last
 }
 
-// maxSenders is how many requests of one session may be sending, or wait to. A
-// client has one.
+// maxSenders limits the requests of one session that send or wait for their
+// turn. A client sends one at a time.
 const maxSenders = 4
 
-// take serves a request that brings messages.
+// take serves a request that carries the client's messages.
 func (s *Server) take(w http.ResponseWriter, r *http.Request, id string) {
 	key := s.sockKey(r, id)
 	if !s.holdUp(w, r, key.network) {
@@ -224,7 +223,7 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, id string) {
 		return
 	}
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Time{}) // it may have to wait
+	_ = control.SetReadDeadline(time.Time{}) // it may have to wait for its turn
 	if !c.maySend(r.Context()) {
 		http.NotFound(w, r)
 		return
@@ -247,11 +246,11 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, id string) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// maySend waits until it is a request's turn to send. False says that the
-// session has ended, or the client has gone.
+// maySend waits for the request's turn to send. It returns false if the session
+// has ended or the client has gone.
 func (c *xhrConn) maySend(ctx context.Context) bool {
 	select {
-	case <-c.closed: // even if it would be its turn
+	case <-c.closed: // select would choose at random
 		return false
 	default:
 	}
@@ -264,14 +263,14 @@ func (c *xhrConn) maySend(ctx context.Context) bool {
 	return false
 }
 
-// What the protocol answers to bodies that are no array of strings.
+// Answers that the protocol defines for a body that is no array of strings.
 const (
 	brokenJSON      = "Broken JSON encoding."
 	payloadExpected = "Payload expected."
 )
 
-// receiveText reads the body of a request. What is wrong with its JSON is for
-// the request's sender alone; what is wrong with its length ends the session.
+// receiveText reads the body of a request. Broken JSON fails the request only;
+// a body that is too long ends the session.
 func (c *xhrConn) receiveText(r *http.Request, control *http.ResponseController, patience time.Duration) (d delivery, bad string) {
 	chunk := readChunks.Get().(*readChunk)
 	defer readChunks.Put(chunk)
@@ -290,7 +289,7 @@ func (c *xhrConn) receiveText(r *http.Request, control *http.ResponseController,
 			return delivery{err: net.ErrClosed}, ""
 		}
 		if len(d.text) > limit {
-			// The rest is read, or the client would not hear of the ERROR.
+			// The rest must be read, or the client would not read the ERROR.
 			d = delivery{text: d.text[:0], err: tooLong(limit)}
 		}
 		switch {
