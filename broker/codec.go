@@ -63,8 +63,8 @@ func AppendMessage(dst []byte, m *Message, s State, queue destination.Destinatio
 		number(hasDue, uint64(rare.due))
 	}
 	if s != (State{}) {
-		number(hasState, uint64(s.Attempts))
-		number(hasState, uint64(s.Failures))
+		parts |= hasState
+		dst = AppendState(dst, s)
 	}
 	if m.arrived != 0 {
 		number(hasArrived, uint64(m.arrived))
@@ -164,9 +164,10 @@ func (m *Message) readHeader() error {
 	return nil
 }
 
-// AppendState appends what Note keeps.
+// AppendState appends what Note keeps. Shift, which is mostly 0, is written above
+// Attempts.
 func AppendState(dst []byte, s State) []byte {
-	return binary.AppendUvarint(binary.AppendUvarint(dst, uint64(s.Attempts)), uint64(s.Failures))
+	return binary.AppendUvarint(binary.AppendUvarint(dst, uint64(s.Attempts)|uint64(s.Shift)<<16), uint64(s.Failures))
 }
 
 // ParseState is the inverse of AppendState.
@@ -270,7 +271,8 @@ func (r *reader) number(most uint64) uint64 {
 func (r *reader) millis() int64 { return int64(r.number(1<<63 - 1)) }
 
 func (r *reader) state() State {
-	return State{Attempts: uint16(r.number(1<<16 - 1)), Failures: uint16(r.number(1<<16 - 1))}
+	n := r.number(maxShift<<16 | math.MaxUint16)
+	return State{Attempts: uint16(n), Shift: uint32(n >> 16), Failures: uint16(r.number(math.MaxUint16))}
 }
 
 func (r *reader) text() string {

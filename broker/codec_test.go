@@ -36,7 +36,7 @@ func sampleMessages(tb testing.TB) (queue destination.Destination, messages []*b
 func TestMessageRecord(t *testing.T) {
 	queue, messages := sampleMessages(t)
 	for _, m := range messages {
-		for _, s := range []broker.State{{}, {Attempts: 1}, {Attempts: math.MaxUint16, Failures: math.MaxUint16}} {
+		for _, s := range []broker.State{{}, {Attempts: 1}, {Attempts: math.MaxUint16, Failures: math.MaxUint16}, {Shift: 1}, {Attempts: 7, Shift: 1<<30 - 1}} {
 			record := broker.AppendMessage([]byte("in front"), m, s, queue)[len("in front"):]
 			keep := bytes.Clone(record)
 			got, state, err := broker.ParseMessage(record, queue)
@@ -58,12 +58,12 @@ func TestMessageRecord(t *testing.T) {
 }
 
 func TestStateRecord(t *testing.T) {
-	for _, s := range []broker.State{{}, {Attempts: 1}, {Failures: 300}, {Attempts: math.MaxUint16, Failures: math.MaxUint16}} {
+	for _, s := range []broker.State{{}, {Attempts: 1}, {Failures: 300}, {Attempts: math.MaxUint16, Failures: math.MaxUint16}, {Shift: 1}, {Attempts: 7, Shift: 1<<30 - 1}} {
 		if got, err := broker.ParseState(broker.AppendState(nil, s)); err != nil || got != s {
 			t.Errorf("got %v, want %v, error %v", got, s, err)
 		}
 	}
-	for _, bad := range []string{"", "\x01", "\x01\x01\x01", "\xff\xff\xff\x01\x01", "\x80"} {
+	for _, bad := range []string{"", "\x01", "\x01\x01\x01", "\xff\xff\xff\xff\xff\xff\x7f\x01", "\x01\xff\xff\xff\x01", "\x80"} {
 		if _, err := broker.ParseState([]byte(bad)); !errors.Is(err, broker.ErrRecord) {
 			t.Errorf("%q: %v", bad, err)
 		}

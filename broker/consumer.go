@@ -148,7 +148,7 @@ func (c *consumer) deliver(e entry) bool {
 func (c *consumer) hand(e *entry) bool {
 	attempt := int(e.state().Attempts) + 1
 	if c.numbered != nil {
-		return c.numbered.DeliverNumbered(e.msg, c.tag+1, attempt, e.seq)
+		return c.numbered.DeliverNumbered(e.msg, c.tag+1, attempt, e.number())
 	}
 	return c.sub.sink.Deliver(e.msg, c.tag+1, attempt)
 }

@@ -7,20 +7,27 @@ type entry struct {
 	msg *Message
 	seq uint64
 	// at is when it becomes visible, if it is kept in lane Delayed; it stays
-	// set when that time has come, as it says where the Store has it.
+	// set when that time has come, as it is part of its position in the Store.
 	at int64
-	// marks are the State and two flags. They are one word because entries
-	// are copied at every step, and a processor that copies what was just
-	// written in parts has to wait for it.
+	// marks are the State and two flags, in one word because entries are copied at
+	// every step: a processor waits when it copies a value that was just written in
+	// parts.
 	marks uint64
 }
 
 const (
-	storedMark uint64 = 1 << (32 + iota) // the Store keeps it
-	notedMark                            // and perhaps a Note of it
+	failure    uint64 = 1 << 16         // one of State.Failures; Attempts are below
+	storedMark uint64 = 1 << 32         // the Store keeps it
+	notedMark         = storedMark << 1 // and perhaps a Note of it
+	shift             = notedMark << 1  // one of State.Shift
 )
 
-func marksOf(s State) uint64 { return uint64(s.Attempts) | uint64(s.Failures)<<16 }
+// maxShift is the largest State.Shift.
+const maxShift = math.MaxUint64 / shift
+
+func marksOf(s State) uint64 {
+	return uint64(s.Attempts) | uint64(s.Failures)*failure | uint64(s.Shift)*shift
+}
 
 // storedEntry is one that was read from the Store.
 func storedEntry(s *Stored) entry {
@@ -34,7 +41,22 @@ func storedEntry(s *Stored) entry {
 func (e *entry) stored() bool { return e.marks&storedMark != 0 }
 func (e *entry) noted() bool  { return e.marks&notedMark != 0 }
 func (e *entry) state() State {
-	return State{Attempts: uint16(e.marks), Failures: uint16(e.marks >> 16)}
+	return State{Attempts: uint16(e.marks), Failures: uint16(e.marks / failure), Shift: uint32(e.marks / shift)}
+}
+
+// number is the first seq that the message had in the queue. Clients see it, so it
+// stays when the message moves to the end.
+func (e *entry) number() uint64 { return e.seq - e.marks/shift }
+
+// moveTo gives the entry another place in the order of arrival. Its number stays,
+// unless more than a thousand million messages came since it did.
+func (e *entry) moveTo(seq uint64) {
+	by := seq - e.number()
+	if by > maxShift {
+		by = 0
+	}
+	e.seq = seq
+	e.marks = e.marks%shift | by*shift
 }
 
 // attempted counts a delivery.
@@ -46,8 +68,8 @@ func (e *entry) attempted() {
 
 // failed counts a failure.
 func (e *entry) failed() {
-	if uint16(e.marks>>16) < math.MaxUint16 {
-		e.marks += 1 << 16
+	if uint16(e.marks/failure) < math.MaxUint16 {
+		e.marks += failure
 	}
 }
 

@@ -202,7 +202,7 @@ func (q *queue) ripen(e entry) {
 	e.marks &^= notedMark
 	if there := l.insert(e); !there {
 		q.seq++
-		e.seq = q.seq
+		e.moveTo(q.seq)
 		q.enqueue(e)
 	}
 	q.put(&e)

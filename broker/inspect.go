@@ -86,7 +86,7 @@ func (b *Broker) Queue(d destination.Destination) (QueueInfo, bool) {
 type Browsed struct {
 	Message *Message
 	State   State
-	Seq     uint64 // its number in the queue
+	Seq     uint64 // its number in the queue, which it keeps
 	Visible int64  // from when, in ms since the epoch; 0: now
 }
 
@@ -172,7 +172,7 @@ func (w *browser) add(e *entry) {
 		w.skip--
 	default:
 		w.size += e.msg.Size()
-		w.found = append(w.found, Browsed{Message: e.msg, State: e.state(), Seq: e.seq, Visible: e.at})
+		w.found = append(w.found, Browsed{Message: e.msg, State: e.state(), Seq: e.number(), Visible: e.at})
 	}
 }
 

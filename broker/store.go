@@ -184,6 +184,9 @@ func LaneOf(priority uint8) Lane { return MaxPriority - Lane(priority) }
 type State struct {
 	Attempts uint16 // deliveries so far
 	Failures uint16 // those of them that count towards max_deliveries
+	// Shift is by how much Seq is above the one that the message had first in the
+	// queue, which stays its number for clients. It is below 1<<30.
+	Shift uint32
 }
 
 // A QueueMeta describes a queue.

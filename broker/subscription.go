@@ -191,7 +191,7 @@ func (s *Subscription) TagOf(seq uint64, arrived int64) (tag uint64, ok bool) {
 		end := min(c.held.len(), i+atATime)
 		for ; i < end; i++ {
 			d := c.held.at(i)
-			if tag = d.tag; d.seq == seq && d.settle == pending && (arrived < 0 || d.msg.arrived == arrived) {
+			if tag = d.tag; d.number() == seq && d.settle == pending && (arrived < 0 || d.msg.arrived == arrived) {
 				c.q.mu.Unlock()
 				return tag, true
 			}
