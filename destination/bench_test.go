@@ -23,7 +23,7 @@ func BenchmarkMatch10000(b *testing.B) {
 	}
 }
 
-// BenchmarkMatchHostile: the longest name against a pattern with many **.
+// BenchmarkMatchHostile matches the longest name with a pattern of many **.
 func BenchmarkMatchHostile(b *testing.B) {
 	root := &Tree[int]{}
 	root.Insert(strings.Repeat("**.", 300)+"b", 1)

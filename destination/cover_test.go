@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// The model: patterns and names as lists of segments, matched by recursion.
-// A segment of a pattern is "*", "**" or a literal; a literal that looks like a
-// wildcard is written with a backslash in front.
+// The model keeps patterns and names as lists of segments and matches them by
+// recursion. A segment of a pattern is "*", "**" or a literal; a literal that
+// looks like a wildcard has a backslash in front.
 
 func modelMatch(pattern, name []string) bool {
 	switch {
@@ -24,7 +24,7 @@ func modelMatch(pattern, name []string) bool {
 	return (pattern[0] == "*" || strings.TrimPrefix(pattern[0], `\`) == name[0]) && modelMatch(pattern[1:], name[1:])
 }
 
-// modelOverlap tells whether a name exists that two patterns match.
+// modelOverlap reports whether some name matches both patterns.
 func modelOverlap(p, q []string) bool {
 	switch {
 	case len(p) == 0 && len(q) == 0:
@@ -40,15 +40,15 @@ func modelOverlap(p, q []string) bool {
 	return (p[0] == "*" || q[0] == "*" || same) && modelOverlap(p[1:], q[1:])
 }
 
-// fresh is a segment that no pattern of these tests names.
+// fresh is a segment that occurs in no pattern of these tests.
 const fresh = "fresh"
 
-// modelCover tells whether q matches all that p matches, by trying those names
-// of p that matter. Those are the ones with a fresh segment for each wildcard:
-// whatever matches it matches any other segment. And with up to len(q)+1 for
-// each **: what q can have matched of itself before a run of fresh segments
-// changes with each of them until only its ** are left at which it can stay,
-// and after len(q) of them no more.
+// modelCover reports whether q matches every name that p matches. It tries only
+// some names of p. Each wildcard is replaced by fresh segments: a pattern that
+// matches a fresh segment matches any other in its place. Each ** is replaced
+// by 0 to len(q)+1 of them: every further fresh segment changes the positions
+// that q may have reached, until only its ** are left, and that takes at most
+// len(q) segments.
 func modelCover(q, p []string) bool {
 	return modelCoverFrom(q, p, nil)
 }
@@ -72,7 +72,7 @@ func modelCoverFrom(q, p, name []string) bool {
 	return true
 }
 
-// modelPatterns are all patterns of up to so many segments.
+// modelPatterns returns all patterns of at most size segments.
 func modelPatterns(size int, alphabet ...string) [][]string {
 	all := [][]string{nil}
 	for from := 0; size > 0; size-- {
@@ -87,7 +87,7 @@ func modelPatterns(size int, alphabet ...string) [][]string {
 	return all
 }
 
-// destinationOf writes segments as a destination, with changing separators.
+// destinationOf writes segments as a destination, with alternating separators.
 func destinationOf(segments []string) string {
 	var b strings.Builder
 	b.WriteString("/t")
@@ -129,7 +129,7 @@ func comparePair(t *testing.T, q, p []string) {
 
 // TestCoverageAndOverlapOfAllShortPatterns compares with the recursive model.
 func TestCoverageAndOverlapOfAllShortPatterns(t *testing.T) {
-	patterns := modelPatterns(3, "a", "b", "*", "**")[1:] // a rule has a name behind its prefix
+	patterns := modelPatterns(3, "a", "b", "*", "**")[1:] // a rule needs a name after its prefix
 	for _, q := range patterns {
 		for _, p := range patterns {
 			comparePair(t, q, p)
@@ -162,7 +162,7 @@ func randomPattern(rng *rand.Rand, longest int) []string {
 	return p
 }
 
-// mutated changes a pattern a little, so that one often covers the other.
+// mutated changes a pattern slightly, so that one often covers the other.
 func mutated(rng *rand.Rand, p []string) []string {
 	out := append([]string{}, p...)
 	for range rng.IntN(4) {
@@ -183,7 +183,8 @@ func mutated(rng *rand.Rand, p []string) []string {
 	return out
 }
 
-// TestOverlapByEnumeration compares overlap with one that tries every list of segments.
+// TestOverlapByEnumeration compares Overlaps with trying every list of
+// segments.
 func TestOverlapByEnumeration(t *testing.T) {
 	words := []string{"a", "b"}
 	var lists [][]string
@@ -203,7 +204,7 @@ func TestOverlapByEnumeration(t *testing.T) {
 		for _, b := range patterns {
 			want := slices.ContainsFunc(lists, func(l []string) bool { return modelMatch(a, l) && modelMatch(b, l) })
 			if len(a) == 0 {
-				continue // a rule has a name behind its prefix
+				continue // a rule needs a name after its prefix
 			}
 			if got := patternOf(t, a).Overlaps(wordOf(t, b)); got != want {
 				t.Fatalf("%q and %q: %v", a, b, got)
@@ -224,7 +225,8 @@ func TestWordBounds(t *testing.T) {
 	}
 }
 
-// TestPatternsWithParts has segments that are neither literals nor wildcards.
+// TestPatternsWithParts covers segments that are neither literals nor
+// wildcards.
 func TestPatternsWithParts(t *testing.T) {
 	for _, tt := range []struct {
 		read            func(string) (Pattern, error)

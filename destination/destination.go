@@ -2,7 +2,7 @@ package destination
 
 import "strings"
 
-// Kind is the kind of a destination, which its prefix says.
+// Kind is the kind of a destination, given by its prefix.
 type Kind uint8
 
 // The kinds of destination.
@@ -14,39 +14,40 @@ const (
 	Durable                   // the queue of a durable subscription to a topic
 )
 
-// A Destination is where a message goes or comes from: a name, or, for
-// subscriptions and policies, a pattern. The zero value is none.
+// A Destination is the name of a topic or queue, or, for subscriptions and
+// policies, a pattern. The zero value is no destination.
 //
-// Compare destinations by their keys: the same one may be spelt in several
-// ways.
+// Compare destinations by Key: one destination may have several spellings.
 type Destination struct {
 	Kind Kind
-	// key is a space and a name. A name is unique in its space: a prefix, or
-	// a user's or a connection's part of one. The name has dots between its
-	// segments, and ** for # and >.
+	// key is a space followed by a name, which is unique within the space: a
+	// prefix, or the part of a prefix that belongs to one user or connection.
+	// In the name, segments are separated by dots, and # and > are written as
+	// **.
 	key       string
 	spaceSize int
-	// wild is true for a pattern with a wildcard.
+	// wild marks a pattern with a wildcard.
 	wild bool
-	// text is the destination as the client wrote it. It shares no memory with
-	// the frame that it comes from.
+	// text is the client's spelling. It is a copy, so it does not keep the
+	// frame's memory alive.
 	text string
 }
 
-// Key identifies the destination: equal keys, equal destinations.
+// Key identifies the destination: two destinations are the same if their keys
+// are equal.
 func (d Destination) Key() string { return d.key }
 
-// Space is the part of the key in which names are unique.
+// Space returns the part of the key within which names are unique.
 func (d Destination) Space() string { return d.key[:d.spaceSize] }
 
-// Name is the part of the key behind its Space, with dots between segments.
+// Name returns the part of the key after its Space, with dots between segments.
 func (d Destination) Name() string { return d.key[d.spaceSize:] }
 
 // Wild reports whether the destination is a pattern.
 func (d Destination) Wild() bool { return d.wild }
 
-// String is the destination as the client wrote it. A durable subscription has
-// a readable name that no client writes.
+// String returns the client's spelling. For a durable subscription it returns a
+// readable name, which clients cannot use.
 func (d Destination) String() string {
 	if d.Kind == Durable {
 		return strings.ReplaceAll(d.key, "\x00", "/")
@@ -54,11 +55,10 @@ func (d Destination) String() string {
 	return d.text
 }
 
-// Text is the destination as the client wrote it; of a durable subscription,
-// its name.
+// Text returns the client's spelling, or the name of a durable subscription.
 func (d Destination) Text() string { return d.text }
 
-// finish makes a Destination of a name in its canonical form.
+// finish builds a Destination from a name and brings it into canonical form.
 func finish(kind Kind, space, name, text string, may wildcards) (Destination, error) {
 	d := Destination{Kind: kind, spaceSize: len(space)}
 	if name == "" {
@@ -84,7 +84,7 @@ func finish(kind Kind, space, name, text string, may wildcards) (Destination, er
 	return d, nil
 }
 
-// canonical gives each wildcard of a name one spelling.
+// canonical writes each wildcard of a name in one spelling.
 func canonical(name, text string, may wildcards) (_ string, wild bool, err error) {
 	segments := strings.Split(name, ".")
 	for i, s := range segments {

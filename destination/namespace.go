@@ -5,40 +5,39 @@ import (
 	"strings"
 )
 
-// Prefixes that mean the same in every broker. A Namespace has those of topics
-// and queues.
+// Prefixes that every broker has. The prefixes of topics and queues are
+// configured by a Namespace.
 const (
 	TempPrefix  = "/temp-queue/"
 	ReplyPrefix = "/reply-queue/"
 	UserPrefix  = "/user/"
 )
 
-// A Namespace holds the prefixes of topics and queues. Each begins and ends
-// with a slash, and none begins with another.
+// A Namespace holds the prefixes of topics and queues. Each prefix begins and
+// ends with a slash, and none is a prefix of another.
 type Namespace struct {
 	Topics []string
 	Queues []string
 }
 
-// DefaultNamespace has the prefixes that STOMP brokers share: /topic/ and
+// DefaultNamespace returns the prefixes common to STOMP brokers: /topic/ and
 // /queue/.
 func DefaultNamespace() Namespace {
 	return Namespace{Topics: []string{"/topic/"}, Queues: []string{"/queue/"}}
 }
 
-// An Owner is the client that a destination belongs to, where it is one of its
-// own.
+// An Owner identifies the client whose own destinations a text may refer to.
 type Owner struct {
 	User       string // owner of /user/queue/NAME and /user/topic/NAME
 	Connection string // a secret of the connection; owner of /temp-queue/NAME
 }
 
-// ForSend reads the destination of a SEND, which may not be a pattern. The
+// ForSend parses the destination of a SEND, which may not be a pattern. The
 // error is an *Error.
 func (n Namespace) ForSend(text string, o Owner) (Destination, error) {
 	limit := MaxBytes
 	if strings.HasPrefix(text, ReplyPrefix) {
-		limit *= 2 // room for the connection's secret, which ReplyTo puts in front of the longest name
+		limit *= 2 // room for the connection's secret, which ReplyTo adds to the longest name
 	}
 	if err := checkText(text, limit); err != nil {
 		return Destination{}, err
@@ -56,7 +55,7 @@ func (n Namespace) ForSend(text string, o Owner) (Destination, error) {
 	return n.named(text, o, noPattern, noPattern)
 }
 
-// ForSubscribe reads the destination of a SUBSCRIBE or UNSUBSCRIBE, which may
+// ForSubscribe parses the destination of a SUBSCRIBE or UNSUBSCRIBE, which may
 // be a pattern of topics. The error is an *Error.
 func (n Namespace) ForSubscribe(text string, o Owner) (Destination, error) {
 	if err := checkText(text, MaxBytes); err != nil {
@@ -73,9 +72,9 @@ func (n Namespace) ForSubscribe(text string, o Owner) (Destination, error) {
 	return n.named(text, o, subscribePattern, noPattern)
 }
 
-// ForPolicy reads the pattern of a policy, of topics or queues. Its wildcards
-// may also be part of a segment: /queue/*-user* matches the queues that Spring
-// makes for the sessions of its users. The error is an *Error.
+// ForPolicy parses the pattern of a policy for topics or queues. Its wildcards
+// may also be a part of a segment: /queue/*-user* matches the queues that
+// Spring creates for the sessions of its users. The error is an *Error.
 func (n Namespace) ForPolicy(text string) (Destination, error) {
 	if err := checkText(text, MaxBytes); err != nil {
 		return Destination{}, err
@@ -87,7 +86,7 @@ func (n Namespace) ForPolicy(text string) (Destination, error) {
 	return d, err
 }
 
-// wildcards says which wildcards a name may have.
+// wildcards are the wildcards that a name may contain.
 type wildcards uint8
 
 const (
@@ -96,8 +95,8 @@ const (
 	policyPattern              // parts of segments, too
 )
 
-// named reads a name behind a prefix of the namespace. The wildcards that it
-// may have differ between topics and queues.
+// named parses a name with a prefix of the namespace. Topics and queues may
+// allow different wildcards.
 func (n Namespace) named(text string, o Owner, topics, queues wildcards) (Destination, error) {
 	for _, p := range n.Topics {
 		if name, ok := strings.CutPrefix(text, p); ok {

@@ -178,7 +178,7 @@ func TestReplyTo(t *testing.T) {
 	}
 }
 
-// TestOwners: the same text means another thing to another owner.
+// TestOwners: a text refers to different destinations for different owners.
 func TestOwners(t *testing.T) {
 	n := DefaultNamespace()
 	owners := []Owner{
@@ -232,8 +232,8 @@ func FuzzDestination(f *testing.F) {
 	})
 }
 
-// checkReach: what you write never means what is mine, unless you SEND to a
-// name that says so.
+// checkReach checks that a text written by one owner never refers to a
+// destination of another owner, except a SEND to a name that says so.
 func checkReach(t *testing.T, text string, me, you Owner) {
 	n := DefaultNamespace()
 	mine := map[string]string{tempSpace(me.Connection): ReplyPrefix + me.Connection + "."}
@@ -263,7 +263,7 @@ func checkDestination(t *testing.T, text string, mine, yours Destination, same b
 	case mine.Kind == TempQueue && own && mine.Key() == yours.Key():
 		t.Fatalf("%q of two connections is one: %q", text, mine.Key())
 	case mine.Kind == User && own && !same && !mine.Wild() && mine.Key() == yours.Key():
-		// A SEND to /user/queue/queue/x is to the user called queue.
+		// A SEND to /user/queue/queue/x is for the user called queue.
 		if !strings.HasPrefix(mine.Space(), UserPrefix+"queue\x00") && !strings.HasPrefix(mine.Space(), UserPrefix+"topic\x00") {
 			t.Fatalf("%q of two users is one: %q", text, mine.Key())
 		}

@@ -2,20 +2,20 @@ package destination
 
 import "strings"
 
-// This file has the destinations that belong to a user or a connection. A NUL,
-// which no frame's header can hold, separates the owner from the name, so that
-// no client can write a name that reaches into another owner's space.
+// This file has the destinations that belong to a user or a connection. A NUL
+// separates the owner from the name. Headers cannot contain a NUL, so no client
+// can write a name in another owner's space.
 
 const durableSpace = "/subscription/"
 
-// userKinds may follow a user's name. Both reach all connections of the user,
-// and are independent of each other.
+// userKinds may follow a user's name. Both kinds reach all connections of the
+// user; they are independent destinations.
 var userKinds = [...]string{"queue/", "topic/"}
 
 func userSpace(user, kind string) string { return UserPrefix + user + "\x00/" + kind }
 func tempSpace(connection string) string { return TempPrefix + connection + "\x00" }
 
-// sendToUser reads /user/USER/queue/NAME and /user/USER/topic/NAME.
+// sendToUser parses /user/USER/queue/NAME and /user/USER/topic/NAME.
 func sendToUser(text string) (Destination, error) {
 	user, rest, _ := strings.Cut(text[len(UserPrefix):], "/")
 	if user == "" {
@@ -29,16 +29,16 @@ func sendToUser(text string) (Destination, error) {
 	return Destination{}, unusable("A SEND to %q reaches nobody; send to /user/{user}/queue/NAME or /user/{user}/topic/NAME.", text)
 }
 
-// Owner returns the user that a destination of Kind User belongs to, and the
-// part behind the user's name, such as /queue/news.
+// Owner returns the user of a destination of Kind User, and the part after the
+// user's name, for example /queue/news.
 func (d Destination) Owner() (user, rest string) {
 	user, rest, _ = strings.Cut(strings.TrimPrefix(d.key, UserPrefix), "\x00")
 	return user, rest
 }
 
-// DurableSubscription is the destination of a durable subscription's queue.
-// The client-id of the connection, which may be empty, tells the programs of
-// one user apart. Different users never share a durable subscription.
+// DurableSubscription returns the destination of a durable subscription's
+// queue. clientID, which may be empty, distinguishes the programs of one user.
+// Different users never share a durable subscription.
 func DurableSubscription(user, clientID, name string) Destination {
 	space := durableSpace + user + "\x00" + clientID + "\x00"
 	return Destination{Kind: Durable, key: space + name, spaceSize: len(space), text: name}
@@ -50,9 +50,8 @@ func (d Destination) Subscriber() (user, clientID, name string) {
 	return user, strings.TrimSuffix(clientID, "\x00"), d.Name()
 }
 
-// ReplyTo returns the text that stands in the reply-to header of a message
-// whose sender wrote /temp-queue/NAME. Every client that was told it may SEND
-// to it.
+// ReplyTo returns the value of the reply-to header for a sender that wrote
+// /temp-queue/NAME. Every client that knows this value may SEND to it.
 func ReplyTo(d Destination) string {
 	owner := strings.TrimSuffix(strings.TrimPrefix(d.Space(), TempPrefix), "\x00")
 	return ReplyPrefix + owner + "." + d.Name()

@@ -2,8 +2,9 @@ package destination
 
 import "strings"
 
-// Covers reports whether the pattern d matches the destination o. A wildcard
-// of o counts as a name, so that a pattern that is covered may still mean more.
+// Covers reports whether the pattern d matches the destination o. If o is a
+// pattern, its wildcards are compared like literal segments, so o may match
+// names that d does not.
 func (d Destination) Covers(o Destination) bool {
 	if d.Kind != o.Kind || d.Space() != o.Space() {
 		return false
@@ -14,11 +15,11 @@ func (d Destination) Covers(o Destination) bool {
 	return covers(strings.Split(d.Name(), "."), strings.Split(o.Name(), "."))
 }
 
-// covers matches segments. The work is bounded by the product of the lengths:
-// behind a **, only the last one is tried again.
+// covers matches segments. Its cost is at most the product of the lengths: it
+// backtracks only to the last **.
 func covers(pattern, name []string) bool {
 	p, n := 0, 0
-	again, from := -1, 0 // the last **, and the first segment behind those that it takes
+	again, from := -1, 0 // the last **, and the first segment after those that it takes
 	for n < len(name) || p < len(pattern) {
 		switch {
 		case p < len(pattern) && pattern[p] == "**":

@@ -41,7 +41,7 @@ func TestCovers(t *testing.T) {
 	}
 }
 
-// TestCoversIsBounded: a pattern made to be slow is not.
+// TestCoversIsBounded: a pattern made to cause backtracking is not slow.
 func TestCoversIsBounded(t *testing.T) {
 	p := strings.Repeat("**.a.", 15) + "b"
 	n := strings.Repeat("a.", 31) + "a"

@@ -2,9 +2,10 @@ package destination
 
 import "encoding/binary"
 
-// A destination's record is its kind, whether it is wild, the size of its
-// space, its key, and its text unless that is the key. Numbers are varints;
-// their sizes precede texts. Stores keep such records: the form is fixed.
+// The record of a destination holds its kind, whether it is a pattern, the size
+// of its space, its key, and its text if that differs from the key. Numbers are
+// varints, and texts are preceded by their length. Stores keep these records,
+// so the format must not change.
 
 const (
 	wildFlag = 1 << iota
@@ -12,7 +13,7 @@ const (
 	kindShift = iota
 )
 
-// AppendRecord appends the record of the destination.
+// AppendRecord appends the record of the destination to dst.
 func (d Destination) AppendRecord(dst []byte) []byte {
 	kind := byte(d.Kind) << kindShift
 	if d.wild {
@@ -34,8 +35,9 @@ func appendText(dst []byte, s string) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
 
-// CutRecord reads a record and returns the bytes behind it. It is not ok if b
-// does not begin with one. The destination shares no memory with b.
+// CutRecord decodes the record at the start of b and returns the rest of b. ok
+// is false if b does not begin with a record. The destination shares no memory
+// with b.
 func CutRecord(b []byte) (d Destination, rest []byte, ok bool) {
 	if len(b) == 0 {
 		return d, nil, false

@@ -7,48 +7,48 @@ import (
 	"strings"
 )
 
-// SegmentKind is what a segment of a Pattern matches.
+// SegmentKind says how a segment of a Pattern matches.
 type SegmentKind uint8
 
 // The kinds of segment.
 const (
-	LiteralSegment  SegmentKind = iota // its text
-	TemplateSegment                    // its text, once the variables are filled in
-	GlobSegment                        // its text, in which * matches any text
+	LiteralSegment  SegmentKind = iota // the text itself
+	TemplateSegment                    // the text after its variables are replaced
+	GlobSegment                        // the text, in which * matches any characters
 	OneSegment                         // any one segment
 	SoftSegment                        // any one segment, next to a **: see Pattern.Normal
 	ManySegment                        // any number of segments
 )
 
-// A Segment is a part of a Pattern.
+// A Segment is one segment of a Pattern.
 type Segment struct {
 	Kind SegmentKind
-	// Text is the segment as the operator wrote it, but for a literal user's
-	// name, in which %2F is decoded.
+	// Text is the operator's spelling, except that %2F is decoded in a literal
+	// user name.
 	Text  string
 	Parts []Part // of a template
-	// Before is the separator in front of the segment, '.' or '/'.
+	// Before is the separator before the segment, '.' or '/'.
 	Before byte
 }
 
-// A Part of a template is plain text or a variable.
+// A Part of a template is literal text or a variable.
 type Part struct {
 	Text     string
 	Variable string // user or claim:NAME; "" for plain text
 }
 
-// A Pattern is a destination as operators write it in rules and policies, with
-// its prefix. The zero value is none.
+// A Pattern is a destination in an access rule or a policy, including its
+// prefix. The zero value is no pattern.
 type Pattern struct {
 	text     string
 	segments []Segment
 }
 
-// String is the pattern as the operator wrote it.
+// String returns the operator's spelling.
 func (p Pattern) String() string { return p.text }
 
-// Segments are the pattern's segments as the operator wrote them. They must
-// not be changed.
+// Segments returns the segments in the operator's spelling. Callers must not
+// modify them.
 func (p Pattern) Segments() []Segment { return p.segments }
 
 // Whole reports whether the pattern is /**, which matches everything.
@@ -70,18 +70,18 @@ const (
 	ClaimPrefix  = "claim:"
 )
 
-// A patternReader reads the segments of a Pattern.
+// A patternReader parses a Pattern.
 type patternReader struct {
 	templates bool // {user} and {claim:NAME} are variables
 	globs     bool // a * may be part of a segment
 }
 
-// ParseRule reads a destination of an access rule. The error says what is
-// expected, without the destination.
+// ParseRule parses the destination of an access rule. Its errors describe the
+// expected form without repeating the text.
 func ParseRule(text string) (Pattern, error) { return patternReader{templates: true}.read(text) }
 
-// ParsePolicy reads the destinations of a policy. The error says what is
-// expected, without the text.
+// ParsePolicy parses the destination pattern of a policy. Its errors describe
+// the expected form without repeating the text.
 func ParsePolicy(text string) (Pattern, error) { return patternReader{globs: true}.read(text) }
 
 func (r patternReader) read(text string) (Pattern, error) {
@@ -131,8 +131,8 @@ func (r patternReader) segments(text string) ([]Segment, error) {
 	return segments, nil
 }
 
-// checkSegments refuses patterns that match no destination: a rule that
-// silently does nothing is a trap if it denies.
+// checkSegments rejects patterns that can match no destination. A rule without
+// effect is dangerous if it is meant to deny.
 func checkSegments(segments []Segment) error {
 	switch {
 	case len(segments) == 1 && segments[0].Kind != ManySegment:
@@ -143,7 +143,7 @@ func checkSegments(segments []Segment) error {
 	return nil
 }
 
-// user reads the user's name behind /user/, which only a slash ends.
+// user parses the user's name after /user/, which extends to the next slash.
 func (r patternReader) user(text string) (s Segment, rest string, more bool, err error) {
 	raw, rest, more := r.cut(text, "/")
 	if s, err = r.segment(raw); err != nil {
@@ -162,9 +162,9 @@ func (r patternReader) user(text string) (s Segment, rest string, more bool, err
 	return s, rest, more, nil
 }
 
-// cut takes off the text before the next separator, and tells whether there
-// was one. Within braces nothing separates: names of claims have dots and
-// slashes.
+// cut returns the text before the next separator, and whether there was one.
+// Separators within braces do not count, because names of claims may contain
+// dots and slashes.
 func (r patternReader) cut(text, separators string) (raw, rest string, more bool) {
 	braces := false
 	for i := range len(text) {
@@ -180,7 +180,7 @@ func (r patternReader) cut(text, separators string) (raw, rest string, more bool
 	return text, "", false
 }
 
-// segment reads one segment.
+// segment parses one segment.
 func (r patternReader) segment(raw string) (Segment, error) {
 	if strings.ContainsAny(raw, "{}") {
 		if !r.templates {
@@ -198,7 +198,7 @@ func (r patternReader) segment(raw string) (Segment, error) {
 	return Segment{Kind: [...]SegmentKind{Literal: LiteralSegment, One: OneSegment, Many: ManySegment}[kind], Text: raw}, nil
 }
 
-// template reads a segment with variables.
+// template parses a segment with variables.
 func template(raw string) (Segment, error) {
 	var parts []Part
 	for rest := raw; rest != ""; {
@@ -231,8 +231,8 @@ func template(raw string) (Segment, error) {
 }
 
 // Normal returns the segments with one spelling for each run of wildcards that
-// has a ** among them: a run that says "at least n segments" becomes n soft
-// segments and a **.
+// contains a **: a run that matches n or more segments becomes n soft segments
+// and a **.
 func (p Pattern) Normal() []Segment {
 	var out []Segment
 	for i := 0; i < len(p.segments); {
@@ -264,9 +264,9 @@ func (p Pattern) Normal() []Segment {
 	return out
 }
 
-// Word returns the pattern as a Word. A template becomes a *, as it may have any
-// value, and a segment with a wildcard in it becomes a literal. The error is
-// ErrTooLong.
+// Word converts the pattern into a Word. A template becomes a *, because it may
+// have any value; a segment that contains a wildcard becomes a literal. The
+// error is ErrTooLong.
 func (p Pattern) Word() (*Word, error) {
 	w := &Word{}
 	for _, s := range p.segments {
@@ -284,13 +284,13 @@ func (p Pattern) Word() (*Word, error) {
 	return w, nil
 }
 
-// Overlaps reports whether there is a destination that the pattern and the word
-// match. A variable of a template may have any value but the empty one.
+// Overlaps reports whether some destination matches both the pattern and the
+// word. The variables of a template may have any value except the empty one.
 func (p Pattern) Overlaps(w *Word) bool { return p.reaches(w, false) }
 
 // Covers reports whether the pattern matches every destination that the word
-// matches. A template covers only what it matches for every value of its
-// variables, which is nothing.
+// matches. A pattern with a template covers no word, because its variables have
+// no fixed value.
 func (p Pattern) Covers(w *Word) bool { return p.reaches(w, true) }
 
 func (p Pattern) reaches(w *Word, cover bool) bool {
@@ -313,7 +313,7 @@ func (p Pattern) reaches(w *Word, cover bool) bool {
 	return at&w.End() != 0
 }
 
-// fits reports whether a segment without wildcards can match a text.
+// fits reports whether a segment without wildcards can match text.
 func (s *Segment) fits(text string) bool {
 	switch s.Kind {
 	case GlobSegment:
@@ -324,9 +324,9 @@ func (s *Segment) fits(text string) bool {
 	return s.Text == text
 }
 
-// fits reports whether the parts can be filled to give a text.
+// fits reports whether some values of the variables turn the parts into text.
 func fits(parts []Part, text string) bool {
-	// fit[i] tells whether the parts so far can give the first i bytes.
+	// fit[i] reports whether the parts so far can produce the first i bytes.
 	fit := make([]bool, len(text)+1)
 	fit[0] = true
 	for _, p := range parts {

@@ -6,17 +6,16 @@ import (
 	"unicode/utf8"
 )
 
-// The bounds of names and patterns.
+// The limits of names and patterns.
 const (
-	// MaxBytes bounds the text of a destination. RabbitMQ stops at 255;
-	// JMS-style names with two user ids in them are longer.
+	// MaxBytes limits the text of a destination. RabbitMQ's limit is 255;
+	// JMS-style names that contain two user ids are longer.
 	MaxBytes = 1024
-	// MaxSegments bounds the name behind a prefix. The cost of a message that
-	// matches patterns with several ** grows with the product of the two
-	// lengths.
+	// MaxSegments limits the name after a prefix. The cost of matching a name
+	// with several ** grows with the product of the two lengths.
 	MaxSegments = 32
-	// MaxRuleSegments bounds the destination of an access rule, which counts
-	// the segments of its prefix: four more, as in /user/bob/queue/.
+	// MaxRuleSegments limits the destination of an access rule, which includes
+	// up to four segments of prefix, as in /user/bob/queue/.
 	MaxRuleSegments = MaxSegments + 4
 )
 
@@ -30,7 +29,7 @@ const (
 	Many                    // **, # or >: any number of segments
 )
 
-// WildcardOf returns the meaning of a segment. It is not ok if a * is only a
+// WildcardOf returns the meaning of a segment. ok is false if a * is only a
 // part of the segment.
 func WildcardOf(segment string) (_ Wildcard, ok bool) {
 	switch segment {
@@ -42,8 +41,8 @@ func WildcardOf(segment string) (_ Wildcard, ok bool) {
 	return Literal, !strings.Contains(segment, "*")
 }
 
-// CutSegment returns the first segment of a name and the rest. More is false
-// if there was no separator.
+// CutSegment returns the first segment of a name and the rest. more is false if
+// there was no separator.
 func CutSegment(name string) (segment, rest string, more bool) {
 	if i := strings.IndexAny(name, "./"); i >= 0 {
 		return name[:i], name[i+1:], true
@@ -51,8 +50,9 @@ func CutSegment(name string) (segment, rest string, more bool) {
 	return name, "", false
 }
 
-// Nested reports whether the names behind one of two prefixes are also names
-// behind the other, as those of /topic/ and /topic.internal/ are.
+// Nested reports whether the segments of one prefix begin the other, as with
+// /topic/ and /topic.internal/. A name after the longer one is then also a name
+// after the shorter one.
 func Nested(a, b string) bool {
 	a, b = strings.Trim(a, "./"), strings.Trim(b, "./")
 	for {
@@ -68,11 +68,11 @@ func Nested(a, b string) bool {
 	}
 }
 
-// DecodeUser returns the user's name that a segment behind /user/ means: as in
-// Spring, %2F is a slash.
+// DecodeUser returns the user's name that a segment after /user/ stands for. As
+// in Spring, %2F stands for a slash.
 func DecodeUser(segment string) string { return strings.ReplaceAll(segment, "%2F", "/") }
 
-// checkText refuses texts that no destination can have.
+// checkText rejects texts that no destination can have.
 func checkText(text string, limit int) error {
 	switch {
 	case text == "":
@@ -87,10 +87,10 @@ func checkText(text string, limit int) error {
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f || r == utf8.RuneError }
 
-// An Error says why a text is no destination.
+// An Error explains why a text is no destination.
 type Error struct {
-	// Unknown is true if no prefix of the text is known, and false if the name
-	// behind the prefix cannot be used.
+	// Unknown is true if the text has no known prefix, and false if the name
+	// after the prefix is unusable.
 	Unknown bool
 	Text    string
 }

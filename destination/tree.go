@@ -5,12 +5,13 @@ import (
 	"strings"
 )
 
-// A Tree maps patterns to values, and finds those that match a name. The cost
-// of a match depends on the name and the depth of the tree, and not on the
-// number of patterns. The zero value is empty. It locks nothing.
+// A Tree maps patterns to values and finds the patterns that match a name. The
+// cost of a match depends on the name and the depth of the tree, not on the
+// number of patterns. The zero value is an empty tree. Callers must synchronise
+// access.
 //
-// Patterns and names have dots between their segments, and ** in its one
-// spelling, as [Destination.Name] returns them.
+// Patterns and names have the canonical form that [Destination.Name] returns:
+// dots between segments, and ** as the only spelling.
 type Tree[T any] struct {
 	root node[T]
 }
@@ -21,28 +22,28 @@ func (t *Tree[T]) Insert(pattern string, value T) { t.root.insert(pattern, value
 // Find returns the value of a pattern.
 func (t *Tree[T]) Find(pattern string) (value T, ok bool) { return t.root.find(pattern) }
 
-// Remove takes out a pattern, which must be there.
+// Remove deletes a pattern. The pattern must be in the tree.
 func (t *Tree[T]) Remove(pattern string) { t.root.remove(pattern) }
 
-// Empty reports whether the tree has no pattern.
+// Empty reports whether the tree has no patterns.
 func (t *Tree[T]) Empty() bool { return t.root.empty() }
 
-// Match appends the values of all patterns that match a name, each once.
+// Match appends to found the value of each pattern that matches a name, once.
 func (t *Tree[T]) Match(name string, found []T) []T { return t.root.match(name, found) }
 
-// All appends all values.
+// All appends all values to all.
 func (t *Tree[T]) All(all []T) []T { return t.root.gather(all) }
 
-// A node is a place in the tree, behind the first segments of patterns.
+// A node stands for the first segments of some patterns.
 type node[T any] struct {
 	value    T
-	ends     bool                // a pattern ends here, and value is its
+	ends     bool                // a pattern ends here, with this value
 	literal  map[string]*node[T] // by segment
-	any      *node[T]            // behind *
-	anyDepth *node[T]            // behind **
+	any      *node[T]            // after *
+	anyDepth *node[T]            // after **
 }
 
-// next returns the child for one segment of a pattern, nil if there is none.
+// next returns the child for one segment of a pattern, or nil.
 func (n *node[T]) next(segment string) *node[T] {
 	switch segment {
 	case "*":
@@ -53,7 +54,7 @@ func (n *node[T]) next(segment string) *node[T] {
 	return n.literal[segment]
 }
 
-// set puts a child in its place, or takes it away if c is nil.
+// set adds or replaces a child, or removes it if c is nil.
 func (n *node[T]) set(segment string, c *node[T]) {
 	switch {
 	case segment == "*":
@@ -95,7 +96,7 @@ func (n *node[T]) insert(pattern string, value T) {
 	n.value, n.ends = value, true
 }
 
-// remove takes out a pattern, with the nodes that only it needed.
+// remove deletes a pattern, and the nodes that only this pattern needed.
 func (n *node[T]) remove(pattern string) {
 	segment, rest, more := strings.Cut(pattern, ".")
 	c := n.next(segment)
@@ -126,7 +127,7 @@ func (n *node[T]) gather(all []T) []T {
 	return all
 }
 
-// match is [Tree.Match].
+// match implements [Tree.Match].
 func (n *node[T]) match(name string, found []T) []T {
 	var m matcher[T]
 	m.add(n)
@@ -146,22 +147,21 @@ func (n *node[T]) match(name string, found []T) []T {
 	return found
 }
 
-// A matcher follows a name down the tree on all ways at once: it holds the
-// nodes that the segments so far lead to. The cost of a segment is bounded by
-// the number of nodes, whatever the patterns are.
+// A matcher follows a name down all branches of the tree at once: it holds the
+// nodes reached by the segments so far. The cost of a segment is bounded by the
+// number of nodes, for any patterns.
 type matcher[T any] struct {
-	// places are nodes not behind a **. Each has one parent and so is reached
-	// once in a step.
+	// places are the reached nodes that do not follow a **. Each has one
+	// parent, so a step reaches it once.
 	places []*node[T]
-	// depths are nodes right behind a **, which take any segment and stay.
+	// depths are the nodes right after a **; they take any segment and stay.
 	depths []*node[T]
-	known  map[*node[T]]struct{} // of depths; nil while there are few
+	known  map[*node[T]]struct{} // the elements of depths; nil while there are few
 
-	steps int // nodes visited, for tests
+	steps int // nodes visited; for tests
 }
 
-// add enters a node, and the nodes that a ** behind it leads to without a
-// segment.
+// add adds a node, and the nodes that a ** after it reaches without a segment.
 func (m *matcher[T]) add(n *node[T]) {
 	m.places = append(m.places, n)
 	if n.anyDepth != nil {
@@ -193,7 +193,7 @@ func (m *matcher[T]) knows(n *node[T]) bool {
 	return known
 }
 
-// step takes one segment of the name.
+// step consumes one segment of the name.
 func (m *matcher[T]) step(segment string) {
 	from, depths := m.places, m.depths
 	m.places = nil

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// matches is what the tree is to do, pattern by pattern.
+// matches is the specification: it matches one pattern by recursion.
 func matches(pattern, name []string) bool {
 	switch {
 	case len(pattern) == 0:
@@ -60,7 +60,7 @@ func randomName(r *rand.Rand, alphabet []string, most int) string {
 	return strings.Join(segments, ".")
 }
 
-// A forest is a tree of patterns and the plain list of them.
+// A forest is a tree of patterns together with a plain list of them.
 type forest struct {
 	root     node[string]
 	patterns map[string]bool
@@ -131,8 +131,8 @@ func TestMatchRandom(t *testing.T) {
 	}
 }
 
-// TestMatchSteps counts steps, not time: patterns with many ** must not cost
-// more than each place in the tree once for each place in the name.
+// TestMatchSteps counts steps instead of time: with many ** in a pattern, a
+// match visits each node at most once per segment of the name.
 func TestMatchSteps(t *testing.T) {
 	name := strings.TrimSuffix(strings.Repeat("a.", 500), ".")
 	for _, pattern := range []string{
@@ -163,7 +163,7 @@ func FuzzMatch(f *testing.F) {
 	f.Add("a..b *. .**", "a..b")
 	f.Fuzz(func(t *testing.T, patterns, name string) {
 		if len(patterns) > 100 || strings.Count(name, ".") > 12 {
-			return // the plain matcher takes exponential time
+			return // the recursive specification takes exponential time
 		}
 		tree := forest{patterns: make(map[string]bool)}
 		for p := range strings.FieldsSeq(patterns) {
@@ -182,8 +182,8 @@ func FuzzMatch(f *testing.F) {
 	})
 }
 
-// TestMatchSharedPrefixes: nodes that several patterns need stay until the
-// last of these goes.
+// TestMatchSharedPrefixes: a node that several patterns share stays until the
+// last of them is removed.
 func TestMatchSharedPrefixes(t *testing.T) {
 	root := &node[string]{}
 	patterns := []string{"a", "a.b", "a.b.*", "a.*", "a.*.c", "**", "**.a", "*.**"}
@@ -206,5 +206,5 @@ func TestMatchSharedPrefixes(t *testing.T) {
 	}
 }
 
-// len is how many patterns end at and below n.
+// len returns the number of patterns at and below n.
 func (n *node[T]) len() int { return len(n.gather(nil)) }

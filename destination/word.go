@@ -5,56 +5,57 @@ import (
 	"math/bits"
 )
 
-// maxPlaces bounds a Word: its places, one more than it has segments, are bits
-// of a uint64.
+// maxPlaces limits the length of a Word: its places, one more than its
+// segments, are the bits of a uint64.
 const maxPlaces = 62
 
-// Why a segment cannot be added to a Word.
+// Errors of Add and its variants.
 var (
 	ErrTooLong     = errors.New("too many segments")
 	ErrBadWildcard = errors.New("a wildcard is part of a segment")
 )
 
-// A Word is a destination, with wildcards or without, prepared to be compared
-// with patterns segment by segment. The zero value is empty; Add appends to it.
+// A Word is a destination, with or without wildcards, prepared for comparison
+// with patterns segment by segment. The zero value is an empty word; Add
+// appends to it.
 //
-// Bit i of a set of [Places] stands before segment i, and the last one behind
-// the last segment. Each segment of a pattern leads from the places that are
-// reached before it to those that are reached behind it, in one of two ways.
+// Bit i of a set of [Places] is the place before segment i; the last bit is the
+// place after the last segment. Each segment of a pattern leads from the places
+// reached before it to those reached after it, in one of two ways.
 //
-// Overlap: is there a name that the pattern and the word match? The word is an
-// automaton that may take, for each segment of the pattern, any segment that
-// both match.
+// Overlap: does some name match both the pattern and the word? The word is an
+// automaton that takes, for each segment of the pattern, any segment that both
+// match.
 //
-// Coverage: does the pattern match every name that the word matches? The
-// word's wildcards stand for segments that no pattern names, as those are the
-// hardest to match; so a literal of the pattern matches a literal of the word
-// alone. A ** of the word may be no segment or many, so it may only be taken
-// where the pattern does not count: in a run of wildcards that says "at least
-// n", which [Pattern.Normal] writes with soft segments and a **. That covers
-// every name: put any segments there, the run still is long enough. And it
-// refuses none that is covered: if a ** of the word falls between segments that
-// the pattern counts, then a longer name, or one without a segment there, is
-// not matched by the pattern.
+// Coverage: does the pattern match every name that the word matches? The word's
+// wildcards stand for segments that occur in no pattern, because those are the
+// hardest to match; so a literal of the pattern matches only a literal of the
+// word. A ** of the word stands for any number of segments, so it may be taken
+// only where the pattern does not count segments: in a run of wildcards that
+// matches n or more, which [Pattern.Normal] writes as soft segments and a **.
+// This accepts only covered words: with any segments in that place, the run is
+// still long enough. And it accepts every covered word: if a ** of the word
+// falls between segments that the pattern counts, then the pattern misses
+// either a longer name or the one without a segment there.
 type Word struct {
 	n    int
 	text [maxPlaces]string
-	// The places before a literal, a *, and a **. There are no two ** in a
-	// row, and none before a *.
+	// The places before a literal, a *, and a **. Two ** never follow each
+	// other, and a ** never precedes a *.
 	literal, one, many Places
 }
 
 // Places is a set of places in a Word.
 type Places uint64
 
-// Len is how many segments the word has.
+// Len returns the number of segments.
 func (w *Word) Len() int { return w.n }
 
 // Wild reports whether the word has wildcards.
 func (w *Word) Wild() bool { return w.one|w.many != 0 }
 
-// AddLiteral appends a segment that is not a wildcard, even if it looks like
-// one. The error is ErrTooLong.
+// AddLiteral appends a segment as a literal, even if it looks like a wildcard.
+// The error is ErrTooLong.
 func (w *Word) AddLiteral(text string) error {
 	if w.n == maxPlaces {
 		return ErrTooLong
@@ -117,7 +118,7 @@ func (w *Word) Start(cover bool) Places {
 	return w.skip(1)
 }
 
-// End is the place behind the last segment: a pattern that reaches it
+// End returns the place after the last segment. A pattern that reaches it
 // overlaps, or covers, the word.
 func (w *Word) End() Places { return 1 << w.n }
 
@@ -127,10 +128,11 @@ func (w *Word) Literals() Places { return w.literal }
 // Wildcards returns the places before a wildcard.
 func (w *Word) Wildcards() Places { return w.one | w.many }
 
-// FirstText is the text at the first of some places, which are before literals.
+// FirstText returns the text at the first of some places, all of which are
+// before literals.
 func (w *Word) FirstText(s Places) string { return w.text[bits.TrailingZeros64(uint64(s))] }
 
-// Same returns the places before literals of this text.
+// Same returns the places before literals with this text.
 func (w *Word) Same(text string) Places {
 	return w.matching(func(s string) bool { return s == text })
 }
@@ -147,16 +149,16 @@ func (w *Word) matching(f func(string) bool) Places {
 	return same
 }
 
-// skip adds the places that are reached if a ** stands for no segment.
+// skip adds the places reached when each ** stands for no segment.
 func (w *Word) skip(s Places) Places { return s | s&w.many<<1 }
 
-// OverLiteral follows a literal of the pattern.
+// OverLiteral returns the places after a literal of the pattern.
 func (w *Word) OverLiteral(s Places, text string, cover bool) Places {
 	return w.over(s, w.Same(text), cover)
 }
 
-// over follows a segment of the pattern that matches the literals at some
-// places, and no segment that is unknown.
+// over returns the places after a segment of the pattern that matches the
+// literals at the places matched, and no unknown segment.
 func (w *Word) over(s, matched Places, cover bool) Places {
 	if cover {
 		return s & matched << 1
@@ -164,7 +166,8 @@ func (w *Word) over(s, matched Places, cover bool) Places {
 	return w.skip(s&(matched|w.one)<<1 | s&w.many)
 }
 
-// OverOne follows a * of the pattern; soft if it stands next to a **.
+// OverOne returns the places after a * of the pattern. soft marks one next to a
+// **.
 func (w *Word) OverOne(s Places, soft, cover bool) Places {
 	if !cover {
 		return w.skip(s&(w.literal|w.one)<<1 | s&w.many)
@@ -175,7 +178,7 @@ func (w *Word) OverOne(s Places, soft, cover bool) Places {
 	return s & (w.literal | w.one) << 1
 }
 
-// OverMany follows a ** of the pattern: to all places from the first on.
+// OverMany returns the places after a ** of the pattern: all from the first on.
 func (w *Word) OverMany(s Places) Places {
 	return -(s & -s) & (w.End()<<1 - 1)
 }

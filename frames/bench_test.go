@@ -28,7 +28,7 @@ func BenchmarkDecodeSmallSend(b *testing.B) {
 	}
 }
 
-// Ninety frames arrive with one read, as they do under load.
+// BenchmarkDecodeManySends decodes many frames per read, as under load.
 func BenchmarkDecodeManySends(b *testing.B) {
 	d := client(V12)
 	const n = 40

@@ -2,12 +2,12 @@ package frames
 
 import "github.com/go-stomp/stomp/v3/frame"
 
-// maxCommand is the longest command line that is read before it is refused;
-// the longest command there is has 11 bytes.
+// maxCommand is the length at which a command line without an end is refused.
+// The longest command has 11 bytes.
 const maxCommand = 32
 
-// clientCommand returns the constant for a command that a client may send.
-// The switch on a converted slice does not allocate.
+// clientCommand returns the constant for a client's command. Switching on a
+// converted slice does not allocate.
 func clientCommand(b []byte) (string, bool) {
 	switch string(b) {
 	case frame.SEND:
@@ -36,7 +36,7 @@ func clientCommand(b []byte) (string, bool) {
 	return "", false
 }
 
-// serverCommand returns the constant for a command that a server may send.
+// serverCommand returns the constant for a server's command.
 func serverCommand(b []byte) (string, bool) {
 	switch string(b) {
 	case frame.MESSAGE:
@@ -51,14 +51,14 @@ func serverCommand(b []byte) (string, bool) {
 	return "", false
 }
 
-// hasBody tells whether a frame may carry a body (STOMP 1.2, Body).
+// hasBody reports whether a frame may have a body (STOMP 1.2, Body).
 func hasBody(command string) bool {
 	return command == frame.SEND || command == frame.MESSAGE || command == frame.ERROR
 }
 
-// escapes tells whether the headers of a frame are escaped at all: those of
-// CONNECT and CONNECTED never are, "for backwards compatibility with
-// STOMP 1.0" (STOMP 1.2, Value Encoding).
+// escapes reports whether headers of the frame are escaped. Those of CONNECT
+// and CONNECTED are not, "for backwards compatibility with STOMP 1.0" (STOMP
+// 1.2, Value Encoding).
 func escapes(command string) bool {
 	return command != frame.CONNECT && command != frame.STOMP && command != frame.CONNECTED
 }

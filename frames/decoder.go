@@ -24,53 +24,53 @@ import (
 //		d.Commit(n)
 //	}
 //
-// Memory is taken for what has arrived, never for what is announced, and a
-// Decoder without a partial frame holds no buffer at all. It is used by one
-// goroutine at a time.
+// The Decoder allocates memory for bytes that have arrived, never for a length
+// that the peer announces, and holds no buffer between frames. It must not be
+// used by several goroutines at a time.
 type Decoder struct {
 	limits  Limits
 	version Version
 	server  bool
 	failed  error
 
-	chunk *chunk // what buf is a slice of, if it came from the pool
+	chunk *chunk // the array behind buf, if it came from the pool
 	buf   []byte
-	r, w  int // buf[r:w] has arrived and was not used yet
+	r, w  int // buf[r:w] has arrived and is not decoded yet
 
-	// Where the search for the end of the header stands, from r.
+	// Position of the search for the end of the header, relative to r.
 	line, scan, lines int
 
-	cur  Inbound // its header was read, its body is being read
-	body []byte  // of cur, as far as it came
-	need int     // length of cur's body, -1: up to the first NUL
+	cur  Inbound // the frame whose body is being read
+	body []byte  // the part of cur's body that has arrived
+	need int     // length of cur's body; -1: up to the first NUL
 }
 
-// chunkBytes is what one read can take at most: 16 KiB hold a hundred small
-// frames, so that a system call costs little for each, and are small enough
-// that thousands of connections in the middle of a frame do no harm.
+// chunkBytes is the largest single read. 16 KiB hold a hundred small frames, so
+// that a system call costs little per frame, and thousands of connections in
+// the middle of a frame still need little memory.
 const chunkBytes = 16 << 10
 
 type chunk [chunkBytes]byte
 
-// chunks is shared by all decoders, so that an idle one holds nothing.
+// chunks is shared by all decoders, so that an idle decoder holds no buffer.
 var chunks = sync.Pool{New: func() any { return new(chunk) }}
 
-// NewDecoder returns a Decoder of what a client sends. Until
-// [Decoder.SetVersion] is called, the limits before CONNECT hold.
+// NewDecoder returns a Decoder for a client's frames. Until
+// [Decoder.SetVersion] is called, the limits before CONNECT apply.
 func NewDecoder(l Limits) *Decoder { return &Decoder{limits: l} }
 
-// NewServerDecoder returns a Decoder of what a server sends, for clients and
-// for tests. It undoes the escapes of version v.
+// NewServerDecoder returns a Decoder for a server's frames, which clients and
+// tests use. It unescapes headers as version v does.
 func NewServerDecoder(l Limits, v Version) *Decoder {
 	return &Decoder{limits: l, version: v, server: true}
 }
 
-// SetVersion sets the version that was negotiated. It is called between two
-// frames; what has been buffered already is read by the new rules.
+// SetVersion sets the negotiated version. It must be called between two frames;
+// bytes that are already buffered are decoded by the new rules.
 func (d *Decoder) SetVersion(v Version) { d.version = v }
 
-// Space returns where to put the next bytes; it is never empty. Next must have
-// returned no frame since the last Commit.
+// Space returns the buffer for the next bytes; it is never empty. Callers first
+// call Next until it returns no frame.
 func (d *Decoder) Space() []byte {
 	switch {
 	case d.buf == nil:
@@ -85,15 +85,15 @@ func (d *Decoder) Space() []byte {
 	return d.buf[d.w:]
 }
 
-// Commit says that n bytes were put where Space said.
+// Commit reports that the first n bytes of Space were filled.
 func (d *Decoder) Commit(n int) { d.w += n }
 
-// Buffered gives the number of bytes that belong to a frame which is not
-// complete; 0 between frames.
+// Buffered returns the number of buffered bytes of an incomplete frame; 0
+// between frames.
 func (d *Decoder) Buffered() int { return d.w - d.r + len(d.body) }
 
-// Held is how many bytes of memory a frame that is not complete takes, beyond
-// the buffer that it shares with others; 0 for a small one.
+// Held returns the memory of an incomplete frame in bytes, apart from a pooled
+// buffer; 0 for a small frame.
 func (d *Decoder) Held() int {
 	n := cap(d.body)
 	if d.chunk == nil {
@@ -102,8 +102,9 @@ func (d *Decoder) Held() int {
 	return n
 }
 
-// Next returns the next frame, or a zero Inbound if more bytes are needed for
-// it. An error is an [*Error] and final: the stream cannot be trusted further.
+// Next returns the next frame, or a zero Inbound if it needs more bytes. Errors
+// are of type [*Error] and final: after one, the position in the stream is
+// unknown.
 func (d *Decoder) Next() (Inbound, error) {
 	if d.failed != nil {
 		return Inbound{}, d.failed
@@ -120,11 +121,11 @@ func (d *Decoder) Next() (Inbound, error) {
 	return f, err
 }
 
-// Release gives the buffer back; partial frames are lost. It is called when
-// nothing more will be read.
+// Release returns the buffer to the pool and drops a partial frame. It must be
+// called after the last read.
 func (d *Decoder) Release() {
 	d.giveBack()
-	d.line, d.scan, d.lines = 0, 0, 0 // what they are places in is gone
+	d.line, d.scan, d.lines = 0, 0, 0 // they are positions in the buffer
 }
 
 func (d *Decoder) giveBack() {
@@ -158,9 +159,8 @@ func (d *Decoder) next() (Inbound, error) {
 	return f, nil
 }
 
-// skipLineEnds passes over heart-beats and the line ends that may follow a
-// frame (STOMP 1.2, Augmented BNF), and over NULs, of which some clients send
-// one too many.
+// skipLineEnds skips heart-beats, the line ends that may follow a frame (STOMP
+// 1.2, Augmented BNF), and NULs, of which some clients send one too many.
 func (d *Decoder) skipLineEnds() {
 	if d.scan > 0 {
 		return
@@ -177,9 +177,9 @@ func (d *Decoder) skipLineEnds() {
 	}
 }
 
-// findHeader looks for the blank line and returns the length of all before
-// and with it, or 0 if it has not come yet. It goes on where it left off, so
-// that a frame which comes byte by byte is not searched over and over.
+// findHeader searches for the blank line and returns the length of the header
+// including it, or 0 if it has not arrived. It continues the previous search,
+// so that a frame which arrives byte by byte is scanned only once.
 func (d *Decoder) findHeader() (int, error) {
 	data := d.buf[d.r:d.w]
 	for {
@@ -192,7 +192,7 @@ func (d *Decoder) findHeader() (int, error) {
 		line := data[d.line:end]
 		d.scan, d.line = end+1, end+1
 		if len(line) == 0 || len(line) == 1 && line[0] == '\r' {
-			blank := d.lines == 0 // a CR LF between frames that came in two pieces
+			blank := d.lines == 0 // a CR LF between frames whose LF came with a later read
 			d.scan, d.line, d.lines = 0, 0, 0
 			if !blank {
 				return end + 1, d.checkHeaderBytes(data[:end+1])
@@ -220,8 +220,8 @@ func (d *Decoder) checkLine(data, line []byte) error {
 	return d.checkHeaderBytes(data[:d.line])
 }
 
-// checkPartial looks at a header whose end has not come: what is wrong already
-// need not be waited for.
+// checkPartial checks a header that is incomplete, so that a fault is reported
+// before the rest arrives.
 func (d *Decoder) checkPartial(data []byte) error {
 	if d.lines == 0 && (len(data) > maxCommand || isTLS(data)) {
 		return unknownCommand(data)
@@ -240,7 +240,7 @@ func (d *Decoder) checkHeaderBytes(data []byte) error {
 	return nil
 }
 
-// bound gives the limit that is in force, with the name of its setting.
+// bound returns the limit in force and the name of its setting.
 func (d *Decoder) bound(limit int, setting string) (int, string) {
 	if d.version == 0 && !d.server && d.limits.BytesBeforeConnect <= limit {
 		return d.limits.BytesBeforeConnect, "limits.frame_bytes_before_connect, in force until CONNECT was accepted"
@@ -248,8 +248,8 @@ func (d *Decoder) bound(limit int, setting string) (int, string) {
 	return limit, setting
 }
 
-// blame completes err with the receipt that the frame asked for, as far as
-// the header lines in data tell.
+// blame adds to err the receipt that the frame asked for, if data contains that
+// header line.
 func (d *Decoder) blame(data []byte, err *Error) *Error {
 	_, lines, _ := bytes.Cut(data, []byte{'\n'})
 	crlf := bytes.HasSuffix(data[:len(data)-len(lines)], []byte("\r\n"))
@@ -269,7 +269,8 @@ func (d *Decoder) readBody() (done bool, err error) {
 	}
 	take := min(len(avail), d.need-len(d.body))
 	if d.body == nil || len(d.body)+take > cap(d.body) {
-		// At most twice what has come, and in the end exactly what is needed.
+		// At most twice the bytes that have arrived, and in the end exactly
+		// need.
 		d.body = slices.Grow(d.body, min(d.need-len(d.body), max(take, len(d.body))))
 	}
 	d.body = append(d.body, avail[:take]...)
@@ -285,8 +286,8 @@ func (d *Decoder) readBody() (done bool, err error) {
 	return true, nil
 }
 
-// readNoBody reads the NUL of a frame without a body. Line ends before it are
-// none: RabbitMQ's and ActiveMQ's own clients send them.
+// readNoBody reads the NUL of a frame without a body. It skips line ends before
+// the NUL: RabbitMQ's and ActiveMQ's own clients send them.
 func (d *Decoder) readNoBody(avail []byte) (bool, error) {
 	for i, c := range avail {
 		switch {
@@ -295,7 +296,7 @@ func (d *Decoder) readNoBody(avail []byte) (bool, error) {
 			return true, nil
 		case c == '\n', c == '\r' && i+1 < len(avail) && avail[i+1] == '\n':
 		case c == '\r' && i+1 == len(avail):
-			d.r += i // its LF has not come
+			d.r += i // its LF has not arrived
 			return false, nil
 		default:
 			return false, d.blameCurrent(invalid("%s has a body, or its NUL is missing; only SEND may have a body.", d.cur.Command))
@@ -328,8 +329,8 @@ func (d *Decoder) blameCurrent(err *Error) *Error {
 	return err
 }
 
-// grow doubles a buffer that is full with one header; checkHeaderBytes has
-// made sure that it is still within the limit.
+// grow doubles a buffer that one header fills. checkHeaderBytes has verified
+// that the header is still within the limit.
 func (d *Decoder) grow() {
 	bigger := make([]byte, 2*len(d.buf))
 	copy(bigger, d.buf[:d.w])
@@ -346,9 +347,9 @@ func errBodyTooLarge(limit int, setting string) *Error {
 	return tooLarge("The body is longer than %d bytes (%s).", limit, setting)
 }
 
-// contentLength parses a content-length header: digits only, so neither signs
-// nor fractions. A number too large for an int comes back as one that is over
-// every limit.
+// contentLength parses a content-length header. Only digits are valid, no sign
+// or fraction. A number that overflows int is returned as one above every
+// limit.
 func contentLength(s string) (int, *Error) {
 	s = strings.TrimSpace(s)
 	n := 0

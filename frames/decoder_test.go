@@ -11,7 +11,7 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 )
 
-// decoded is what a test compares: everything of a frame but its identity.
+// decoded has the parts of a frame that tests compare.
 type decoded struct {
 	command string
 	headers []string
@@ -27,8 +27,8 @@ func flatten(f Inbound) decoded {
 	return d
 }
 
-// feed gives data to d in pieces whose sizes repeat those in steps, and
-// returns every frame up to the end or the first error.
+// feed passes data to d in pieces of the sizes in steps, repeatedly, and
+// returns all frames up to the end or the first error.
 func feed(d *Decoder, data []byte, steps ...int) (out []decoded, err error) {
 	for i := 0; ; i++ {
 		for {
@@ -175,7 +175,8 @@ func TestErrorsShowNoValues(t *testing.T) {
 	}
 }
 
-// Size is all that a frame had on the wire, whatever it came in and between.
+// Size counts the bytes of the frame on the wire, independent of pieces and
+// line ends around it.
 func TestSize(t *testing.T) {
 	parts := []string{
 		"CONNECT\naccept-version:1.2\n\n\x00", "SEND\na:b\\c\n\nup to NUL\x00", "SEND\r\ncontent-length:3\r\n\r\n\x00\n\x00\x00",
@@ -198,7 +199,7 @@ func TestSize(t *testing.T) {
 	}
 }
 
-// A header as long as the limit passes, one byte more does not.
+// A header exactly at the limit is accepted, one byte more is not.
 func TestLimitsAreExact(t *testing.T) {
 	l := Limits{HeaderBytes: 40, Headers: 2, BodyBytes: 5, BytesBeforeConnect: 1000}
 	try := func(in string) error {
@@ -223,8 +224,7 @@ func TestLimitsAreExact(t *testing.T) {
 	}
 }
 
-// Who releases a Decoder may still ask it: the partial frame is lost, and that
-// is all.
+// Next may be called after Release; only the partial frame is lost.
 func TestNextAfterRelease(t *testing.T) {
 	for _, partial := range []string{"SEN", "SEND\ndestination:/queue/a\nx:"} {
 		d := client(V12)
@@ -241,7 +241,7 @@ func TestNextAfterRelease(t *testing.T) {
 	}
 }
 
-// What content-length claims is not allocated before it came.
+// No memory is allocated for an announced content-length before bytes arrive.
 func TestContentLengthIsNotBelieved(t *testing.T) {
 	in := []byte("SEND\ncontent-length:16000000\n\nabc")
 	got := testing.AllocsPerRun(10, func() {
@@ -301,7 +301,7 @@ func TestWire(t *testing.T) {
 	}
 }
 
-// The same header block is read by each version's rules once it is negotiated.
+// A header block is decoded by the rules of the negotiated version.
 func TestVersionAfterConnect(t *testing.T) {
 	d := NewDecoder(DefaultLimits())
 	d.Commit(copy(d.Space(), "CONNECT\naccept-version:1.2\n\n\x00SEND\na:\\c\n\n\x00"))
@@ -353,7 +353,7 @@ func TestSmallSendAllocations(t *testing.T) {
 	}
 }
 
-// Heart-beats cost nothing but the time to pass over them.
+// Heart-beats cost no allocation.
 func TestHeartBeatsDoNotAllocate(t *testing.T) {
 	d := client(V12)
 	flood := strings.Repeat("\n\r\n", 1000)

@@ -7,11 +7,11 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 )
 
-// Append appends a whole frame to dst as version v has it, with its NUL and
-// nothing behind it. A content-length header is written for the commands that
-// have a body, and one that h holds is left out: there is no other truth than
-// the body's length. Line ends in the headers of a CONNECTED, which is never
-// escaped, are the caller's to avoid.
+// Append appends a whole frame to dst as version v encodes it, up to and
+// including its NUL. It writes content-length for the commands that have a
+// body, always with the body's actual length, and ignores such a header in f.
+// Headers of CONNECTED are never escaped, so the caller must not pass line ends
+// in them.
 func Append(dst []byte, f *frame.Frame, v Version) []byte {
 	dst = append(dst, f.Command...)
 	dst = append(dst, '\n')
@@ -41,8 +41,8 @@ func AppendHeader(dst []byte, name, value string, v Version) []byte {
 	return append(dst, '\n')
 }
 
-// AppendRawHeader appends one header line whose value is already as it shall
-// stand on the wire, such as one that [Inbound.Wire] gave.
+// AppendRawHeader appends one header line with a value that is already encoded,
+// for example by [Inbound.Wire].
 func AppendRawHeader(dst []byte, name, value string) []byte {
 	dst = append(dst, name...)
 	dst = append(dst, ':')
@@ -59,8 +59,8 @@ func AppendBody(dst, body []byte) []byte {
 	return append(dst, 0)
 }
 
-// NeedsEscape tells whether any name or value of h is written differently by
-// different versions. Where none is, one encoding serves every subscriber.
+// NeedsEscape reports whether any name or value of h is encoded differently by
+// different versions. If not, one encoding serves every subscriber.
 func NeedsEscape(h *frame.Header) bool {
 	for i := range h.Len() {
 		k, v := h.GetAt(i)

@@ -5,26 +5,26 @@ import (
 	"strings"
 )
 
-// The words that this package puts into an ERROR's message header.
+// The words of this package for an ERROR's message header.
 const (
 	InvalidFrame  = "invalid-frame"
 	InvalidText   = "invalid-text"
 	FrameTooLarge = "frame-too-large"
 )
 
-// Error says what is wrong with what a peer sent. All of it may be shown to
-// the peer; it never holds a header's value, which might be a secret.
+// Error describes a fault in a peer's bytes. Every field may be sent to the
+// peer: none contains a header's value, which may be a secret.
 type Error struct {
-	// Word is the ERROR frame's message header: one dashed word.
+	// Word is the ERROR's message header: one word, possibly with dashes.
 	Word string
-	// Text is prose for the ERROR's body: what is wrong, and how to mend it.
+	// Text is the prose for the ERROR's body: the fault and how to correct it.
 	Text string
-	// Receipt is the receipt header of the frame at fault as it stood on the
-	// wire, empty when it had none or was not read as far.
+	// Receipt is the receipt header of the faulty frame in its encoded form. It
+	// is empty if there was none, or if the header was not read that far.
 	Receipt string
 }
 
-// Error implements error: the word and the prose.
+// Error implements error: the word and the text.
 func (e *Error) Error() string { return e.Word + ": " + e.Text }
 
 func invalid(format string, a ...any) *Error {
@@ -35,7 +35,7 @@ func tooLarge(format string, a ...any) *Error {
 	return &Error{Word: FrameTooLarge, Text: fmt.Sprintf(format, a...)}
 }
 
-// printable makes bytes of a peer fit to be quoted in an Error: short, and
+// printable makes a peer's bytes fit to be quoted in an Error: short, and
 // without control characters that would break an ERROR frame or a log line.
 func printable(b []byte) string {
 	const most = 40

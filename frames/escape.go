@@ -5,9 +5,9 @@ import (
 )
 
 // unescape undoes the escapes of STOMP 1.1 and 1.2, Value Encoding. Text
-// without a backslash comes back as it is, without an allocation. \r exists
-// in 1.2 only; every other escape is undefined, and "MUST be treated as a
-// fatal protocol error".
+// without a backslash is returned unchanged, without an allocation. \r exists
+// only in 1.2; every other escape is undefined, and "MUST be treated as a fatal
+// protocol error".
 func unescape(s string, v Version) (string, bool) {
 	i := strings.IndexByte(s, '\\')
 	if i < 0 {
@@ -31,12 +31,12 @@ func unescape(s string, v Version) (string, bool) {
 	return string(out), true
 }
 
-// Unescape undoes the escapes of STOMP 1.2 in a value that has to be read
-// without knowing whether its sender has escaped it: that of a CONNECT. It
-// returns false for what no sender could have escaped so.
+// Unescape undoes the escapes of STOMP 1.2 in a header of CONNECT, whose sender
+// may or may not have escaped it. It returns false if the value contains an
+// undefined escape.
 func Unescape(s string) (string, bool) { return unescape(s, V12) }
 
-// escaped gives the byte that backslash c stands for, 0 if it is undefined.
+// escaped returns the byte that backslash c stands for, or 0 if undefined.
 func escaped(c byte, v Version) byte {
 	switch {
 	case c == 'n':
@@ -54,12 +54,12 @@ func escaped(c byte, v Version) byte {
 // special are the bytes that some version escapes in a name or a value.
 const special = "\\:\n\r"
 
-// appendEscaped appends a header's name or value as version v has it.
+// appendEscaped appends a header's name or value as version v encodes it.
 //
-// STOMP 1.0 knows no escapes. What would break its framing, a line end
-// anywhere and a colon in a name, is escaped all the same: it can only come
-// from a sender that speaks a later version, and a header that reads oddly is
-// better than one that forges another.
+// STOMP 1.0 has no escapes. Bytes that would break its framing (a line end
+// anywhere, or a colon in a name) are escaped all the same: they can only come
+// from a sender with a later version, and an odd-looking header is better than
+// a forged one.
 func appendEscaped(dst []byte, s string, v Version, name bool) []byte {
 	if !strings.ContainsAny(s, special) {
 		return append(dst, s...)

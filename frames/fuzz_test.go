@@ -5,9 +5,8 @@ import (
 	"testing"
 )
 
-// FuzzDecode checks that the way a stream is cut into pieces changes nothing,
-// that memory is bounded, and that what was decoded and encoded again decodes
-// to the same.
+// FuzzDecode checks that pieces make no difference, that memory is bounded, and
+// that decoded frames survive encoding and decoding.
 func FuzzDecode(f *testing.F) {
 	for _, s := range []string{
 		"CONNECT\naccept-version:1.2\n\n\x00",

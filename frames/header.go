@@ -8,8 +8,8 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 )
 
-// startFrame parses a header block, which ends with its blank line, and makes
-// it the frame whose body is read next.
+// startFrame parses a header block, including its blank line, and starts the
+// frame whose body is read next.
 func (d *Decoder) startFrame(data []byte) error {
 	i := bytes.IndexByte(data, '\n')
 	first, lines := data[:i], data[i+1:]
@@ -37,7 +37,7 @@ func (d *Decoder) startFrame(data []byte) error {
 	return d.startBody()
 }
 
-// newFrame puts frame and header into one allocation.
+// newFrame allocates a frame and its header together.
 func newFrame(command string, h frame.Header) *frame.Frame {
 	f := &struct {
 		frame.Frame
@@ -47,8 +47,8 @@ func newFrame(command string, h frame.Header) *frame.Frame {
 	return &f.Frame
 }
 
-// startBody looks at content-length, which counts for frames that may have a
-// body; on the others it is ignored.
+// startBody evaluates content-length. It is ignored on frames that may not have
+// a body.
 func (d *Decoder) startBody() error {
 	d.need = -1
 	s, ok := d.cur.Header.Contains(frame.ContentLength)
@@ -93,7 +93,8 @@ func unknownCommand(line []byte) *Error {
 	return invalid("%q is not a STOMP command; commands are upper case, such as CONNECT, SUBSCRIBE and SEND.", printable(line))
 }
 
-// otherProtocol names what a client speaks that has come to the wrong port.
+// otherProtocol names the protocol of a client that connected to the wrong
+// port.
 func otherProtocol(line []byte) *Error {
 	switch {
 	case isTLS(line):
@@ -105,11 +106,11 @@ func otherProtocol(line []byte) *Error {
 	return nil
 }
 
-// isTLS knows a record of a handshake, with any version of TLS.
+// isTLS recognises a handshake record of any TLS version.
 func isTLS(line []byte) bool { return len(line) > 1 && line[0] == 0x16 && line[1] == 3 }
 
-// isHTTP knows a request by its method and path; the end of the line may not
-// have come.
+// isHTTP recognises an HTTP request by its method and path; the line may be
+// incomplete.
 func isHTTP(line []byte) bool {
 	for _, m := range [...]string{"GET /", "HEAD /", "POST /", "PUT /", "DELETE /", "OPTIONS ", "PATCH /", "PRI * HTTP/2"} {
 		if bytes.HasPrefix(line, []byte(m)) {
@@ -119,24 +120,24 @@ func isHTTP(line []byte) bool {
 	return false
 }
 
-// A headerParser parses the lines of one frame's header.
+// A headerParser parses the header lines of one frame.
 type headerParser struct {
 	version Version
 	command string
 	crlf    bool // the command's line ended in CR LF
-	hasCR   bool // there is a CR somewhere
+	hasCR   bool // the block contains a CR
 }
 
-// parse splits a block into header entries. The values are parts of block.
+// parse splits a block into header entries. The values are substrings of block.
 //
-// Line ends: STOMP 1.2 allows CR LF. Earlier versions do not, but telnet and
-// several clients send it: there a CR is cut off if the command's line ended
-// in one, too, and else belongs to the value.
+// STOMP 1.2 allows CR LF as a line end. Earlier versions do not, but telnet and
+// several clients send it: with those, a CR is removed if the command's line
+// ended in one as well, and otherwise belongs to the value.
 func (p *headerParser) parse(block string) (frame.Header, *Error) {
 	var room [32]string // enough for 16 headers without a second allocation
 	entries := room[:0]
 	p.version = p.effectiveVersion(block)
-	// Looking once at all of it is cheaper than at each line.
+	// One search of the whole block is cheaper than one per line.
 	unescapes := p.version >= V11 && escapes(p.command) && strings.IndexByte(block, '\\') >= 0
 	p.hasCR = strings.IndexByte(block, '\r') >= 0
 	for rest := block; rest != ""; {
@@ -161,8 +162,8 @@ func (p *headerParser) parse(block string) (frame.Header, *Error) {
 	return *frame.NewHeader(entries...), nil
 }
 
-// effectiveVersion is the version whose rules the header follows. Before one
-// is negotiated, a CONNECT without accept-version comes from a 1.0 client.
+// effectiveVersion returns the version whose rules apply. Before negotiation, a
+// CONNECT without accept-version comes from a 1.0 client.
 func (p *headerParser) effectiveVersion(block string) Version {
 	if p.version != 0 {
 		return p.version

@@ -6,21 +6,21 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 )
 
-// Inbound is a frame that a Decoder read. Its strings and its body are its
-// own: they stay valid after further frames were read.
+// Inbound is a decoded frame. Its strings and body stay valid when the Decoder
+// reads further frames.
 type Inbound struct {
 	*frame.Frame
-	block string // the header lines as they were on the wire, without the blank one
+	block string // the encoded header lines, without the blank line
 	crlf  bool
-	// Size is how many bytes the frame had on the wire, with its NUL.
+	// Size is the number of bytes of the frame on the wire, including its NUL.
 	Size int
 }
 
-// Wire gives the first value of a header as it stood on the wire, before
-// escapes were undone. Half of the clients neither escape nor unescape, so
-// what is echoed to them (the id of a subscription, a receipt) must be the
-// bytes that they wrote. It is meant for the rare header that is echoed: each
-// call searches the header block.
+// Wire returns the first value of a header in its encoded form. Half of the
+// clients neither escape nor unescape, so values that are echoed to them (the
+// id of a subscription, a receipt) must be the bytes that they sent. Each call
+// searches the header block, which is meant for the few headers that are
+// echoed.
 func (f Inbound) Wire(name string) string {
 	if v := wireValue(f.block, name, f.crlf); v != "" {
 		return v
@@ -28,18 +28,18 @@ func (f Inbound) Wire(name string) string {
 	return f.Header.Get(name)
 }
 
-// Plain tells that no name and no value of the header is written differently
-// by any version, so that none needs to be looked at when they are written.
+// Plain reports whether every version encodes all names and values of the
+// header in the same way, so that encoders need not inspect them.
 func (f Inbound) Plain() bool {
 	if f.block == "" {
 		return !NeedsEscape(f.Header)
 	}
-	// One colon for each line is the one behind its name.
+	// Each line has one colon, the one after its name.
 	return strings.Count(f.block, ":") == f.Header.Len() && strings.IndexByte(f.block, '\\') < 0 && strings.IndexByte(f.block, '\r') < 0
 }
 
-// MayHoldCR tells whether a value may hold a CR, as it is or escaped. False is
-// sure.
+// MayHoldCR reports whether a value may contain a CR, escaped or not. False is
+// certain.
 func (f Inbound) MayHoldCR() bool {
 	return f.block == "" || strings.IndexByte(f.block, '\\') >= 0 || strings.IndexByte(f.block, '\r') >= 0
 }

@@ -1,8 +1,7 @@
 package frames
 
-// Limits bound what one frame of a peer may cost. Each is in force before the
-// memory for it is taken. A limit of zero means that nothing is allowed, so
-// start from [DefaultLimits].
+// Limits bound the cost of one frame. Each limit is checked before memory is
+// allocated. Zero means that nothing is allowed, so start from [DefaultLimits].
 type Limits struct {
 	// HeaderBytes bounds the command and header lines together.
 	HeaderBytes int
@@ -10,12 +9,12 @@ type Limits struct {
 	Headers int
 	// BodyBytes bounds the body.
 	BodyBytes int
-	// BytesBeforeConnect takes the place of HeaderBytes and BodyBytes where it
-	// is smaller, until a version is negotiated.
+	// BytesBeforeConnect replaces HeaderBytes and BodyBytes, where it is
+	// smaller, until a version is negotiated.
 	BytesBeforeConnect int
 }
 
-// DefaultLimits are those of a configuration that names none.
+// DefaultLimits returns the limits of an empty configuration.
 func DefaultLimits() Limits {
 	return Limits{
 		HeaderBytes:        64 << 10,

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Line ends are no body of a frame that has none, and NULs and line ends
-// between frames are passed over, in whatever pieces they come.
+// Line ends before the NUL of a frame without a body are ignored, as are NULs
+// and line ends between frames, in pieces of any size.
 func TestLineEndsAround(t *testing.T) {
 	receipt := func(n string) decoded { return decoded{command: "BEGIN", headers: []string{"receipt", n}} }
 	for _, data := range []string{
@@ -28,7 +28,7 @@ func TestLineEndsAround(t *testing.T) {
 			}
 		}
 	}
-	// A content-length means nothing there, as before.
+	// content-length is ignored there.
 	if got, err := feed(client(V12), []byte("BEGIN\ncontent-length:1\n\n\n\x00"), 100); err != nil || len(got) != 1 {
 		t.Errorf("got %q, %v", got, err)
 	}
@@ -41,7 +41,7 @@ func TestLineEndsAround(t *testing.T) {
 	}
 }
 
-// What is said of a frame that has not come to its end.
+// Partial describes an incomplete frame.
 func TestPartial(t *testing.T) {
 	for data, want := range map[string]Partial{
 		"SEND\ndest":                                           {Length: -1, Came: 9},
@@ -65,7 +65,7 @@ func TestPartial(t *testing.T) {
 	}
 }
 
-// A client that has come to the wrong port is told what it speaks.
+// A client that connected to the wrong port is told which protocol it speaks.
 func TestOtherProtocols(t *testing.T) {
 	for data, want := range map[string]string{
 		"GET /ws HTTP/1.1\r\nHost: x\r\n\r\n": `"GET /ws HTTP/1.1" is not a STOMP command but an HTTP request`,

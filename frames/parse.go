@@ -2,9 +2,9 @@ package frames
 
 import "github.com/go-stomp/stomp/v3/frame"
 
-// ParseHeader reads header lines as [AppendHeader] writes them for STOMP 1.2,
-// each with its line end, up to a blank line or the end. False says that they
-// were not written by it.
+// ParseHeader parses header lines that [AppendHeader] has encoded for STOMP
+// 1.2, each with its line end, up to a blank line or the end. It returns false
+// for any other input.
 func ParseHeader(lines string) (*frame.Header, bool) {
 	if n := len(lines); n > 0 && lines[n-1] != '\n' {
 		return nil, false

@@ -2,19 +2,19 @@ package frames
 
 import "fmt"
 
-// Partial describes a frame that has begun and has not come to its end.
+// Partial describes an incomplete frame.
 type Partial struct {
 	// Command is empty while the header is not complete.
 	Command string
-	// Length is the value of content-length, -1 without it and where it does
-	// not count.
+	// Length is the value of content-length; -1 if there is none or it is
+	// ignored.
 	Length int
-	// Came is how many bytes have come: of the body, or else of the header.
+	// Came is the number of bytes that have arrived: of the body, or else of
+	// the header.
 	Came int
 }
 
-// Partial returns what is known of a frame whose end has not come; ok is false
-// between frames.
+// Partial describes the incomplete frame; ok is false between frames.
 func (d *Decoder) Partial() (p Partial, ok bool) {
 	switch {
 	case d.cur.Frame != nil && hasBody(d.cur.Command):
@@ -25,7 +25,7 @@ func (d *Decoder) Partial() (p Partial, ok bool) {
 	return Partial{Length: -1, Came: d.w - d.r}, d.w > d.r
 }
 
-// String says in prose what has come and what is missing.
+// String describes in prose the bytes that have arrived and the missing ones.
 func (p Partial) String() string {
 	switch {
 	case p.Command == "":

@@ -2,19 +2,19 @@ package frames
 
 import "strings"
 
-// Version is a version of STOMP. The zero value means that none has been
-// negotiated yet: only CONNECT or STOMP may come.
+// Version is a version of STOMP. The zero value means that no version has been
+// negotiated: only CONNECT or STOMP is accepted.
 type Version uint8
 
-// The versions there are, in ascending order.
+// The versions, in ascending order.
 const (
 	V10 Version = iota + 1
 	V11
 	V12
 )
 
-// String gives the version as it stands in accept-version: 1.0, 1.1 or 1.2,
-// and the empty string for the zero value.
+// String returns the version as accept-version has it: 1.0, 1.1 or 1.2, or the
+// empty string for the zero value.
 func (v Version) String() string {
 	switch v {
 	case V10:
@@ -27,7 +27,8 @@ func (v Version) String() string {
 	return ""
 }
 
-// ParseVersion is the inverse of String; ok is false for anything else.
+// ParseVersion returns the version that String writes as s. ok is false for any
+// other text.
 func ParseVersion(s string) (v Version, ok bool) {
 	for v := V10; v <= V12; v++ {
 		if s == v.String() {
@@ -37,9 +38,9 @@ func ParseVersion(s string) (v Version, ok bool) {
 	return 0, false
 }
 
-// Negotiate picks the highest version that an accept-version header names,
-// ignoring versions and spaces it does not know (STOMP 1.2, Protocol
-// Negotiation). ok is false when the header names none that is known.
+// Negotiate returns the highest version in an accept-version header. It ignores
+// unknown versions and spaces (STOMP 1.2, Protocol Negotiation). ok is false if
+// the header names no known version.
 func Negotiate(acceptVersion string) (best Version, ok bool) {
 	for _, s := range strings.Split(acceptVersion, ",") {
 		if v, known := ParseVersion(strings.TrimSpace(s)); known && v > best {
