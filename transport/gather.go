@@ -37,6 +37,7 @@ type gatherer struct {
 
 	mu     sync.Mutex // guards what follows, and orders writes
 	corked bool
+	ended  bool // the last was written
 	out    *[]byte
 }
 
@@ -77,9 +78,7 @@ func (g *gatherer) Read(p []byte) (int, error) {
 		}
 	}
 	n := copy(p, g.in)
-	if g.in = g.in[n:]; len(g.in) == 0 {
-		g.releaseIn()
-	}
+	g.use(n)
 	return n, nil
 }
 
@@ -97,6 +96,27 @@ func (g *gatherer) fill() error {
 		return io.EOF
 	}
 	return nil
+}
+
+// fillChunk is fill for a connection that cannot be waited for without a
+// buffer.
+func (g *gatherer) fillChunk() error {
+	chunk := readChunks.Get().(*readChunk)
+	n, err := g.Conn.Read(chunk[:])
+	g.lastRead.set()
+	if n == 0 {
+		readChunks.Put(chunk)
+		return err
+	}
+	g.in, g.inChunk = chunk[:n], chunk
+	return nil // an error comes again
+}
+
+// use says that n bytes of in were consumed.
+func (g *gatherer) use(n int) {
+	if g.in = g.in[n:]; len(g.in) == 0 {
+		g.releaseIn()
+	}
 }
 
 func (g *gatherer) releaseIn() {
@@ -215,6 +235,20 @@ func (g *gatherer) writeQuoted(header, text []byte, end string) error {
 	return nil
 }
 
+// writeLast writes p behind what was gathered. All later writes fail, as
+// nothing may follow a close frame (RFC 6455, 5.5.1). It does nothing when called
+// again.
+func (g *gatherer) writeLast(p []byte) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ended {
+		return
+	}
+	g.gather(p)
+	_ = g.send() // it fails if the peer has gone
+	g.ended = true
+}
+
 // gather keeps bytes back. The lock is held.
 func (g *gatherer) gather(p []byte) {
 	if g.out == nil {
@@ -225,6 +259,9 @@ func (g *gatherer) gather(p []byte) {
 
 // send writes what was gathered. The lock is held.
 func (g *gatherer) send() error {
+	if g.ended {
+		return net.ErrClosed
+	}
 	if g.out == nil {
 		return nil
 	}

@@ -3,7 +3,6 @@ package transport
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -50,9 +49,9 @@ type sockConn struct {
 
 	// Owned by the reader.
 	unquote unquoter
-	in      []byte // text that was not given to the decoder; a part of *chunk
+	pending []byte // text that was not given to the decoder; a part of *chunk
 	chunk   *readChunk
-	failed  error // is told when in has been read
+	fault   error // is told when pending has been read
 
 	lastOut atomic.Int64 // Unix nanoseconds
 	beating atomic.Bool  // a heart-beat is being written
@@ -78,7 +77,7 @@ func (s *Server) acceptSockJS(w http.ResponseWriter, r *http.Request, remote str
 	c := &sockConn{wsConn: ws, heartbeat: s.options.SockJS.heartbeat(), log: s.options.Log}
 	c.more = c.readMore
 	if err := c.say([]byte("o")); err != nil {
-		return nil, errors.Join(err, ws.ws.CloseNow())
+		return nil, errors.Join(err, ws.gatherer.Close())
 	}
 	now := time.Now()
 	c.lastOut.Store(now.UnixNano())
@@ -88,7 +87,7 @@ func (s *Server) acceptSockJS(w http.ResponseWriter, r *http.Request, remote str
 
 // say writes a SockJS frame of its own. It may be called by any goroutine.
 func (c *sockConn) say(text []byte) error {
-	if c.compressed {
+	if c.ws != nil {
 		c.encoding.Add(1)
 		defer c.encoding.Add(-1)
 		return c.ws.Write(context.Background(), websocket.MessageText, text)
@@ -122,57 +121,52 @@ func (c *sockConn) beat() {
 
 // readMore reads a part of a message.
 func (c *sockConn) readMore() error {
-	if len(c.in) == 0 {
-		if c.failed != nil {
-			return c.failed
+	if len(c.pending) == 0 {
+		if c.fault != nil {
+			return c.fault
 		}
 		if err := c.fill(); err != nil {
 			return err
 		}
 	}
-	if len(c.in) > 0 {
-		n := copy(c.decoder.Space(), c.in)
+	if len(c.pending) > 0 {
+		n := copy(c.decoder.Space(), c.pending)
 		c.decoder.Commit(n)
-		c.in = c.in[n:]
+		c.pending = c.pending[n:]
 	}
-	if len(c.in) == 0 && c.chunk != nil {
+	if len(c.pending) == 0 && c.chunk != nil {
 		readChunks.Put(c.chunk)
-		c.in, c.chunk = nil, nil
+		c.pending, c.chunk = nil, nil
 	}
 	return nil
 }
 
 // fill reads a piece of a message into in.
 func (c *sockConn) fill() error {
-	if c.message == nil {
-		if err := c.nextMessage(); err != nil {
-			return err
-		}
-		c.unquote.reset()
-	}
+	c.reading.take()
+	defer c.reading.give()
 	c.chunk = readChunks.Get().(*readChunk)
-	n, err := c.message.Read(c.chunk[unquoteShift:])
-	c.read += n
-	ended := errors.Is(err, io.EOF)
-	if !c.valid(c.chunk[unquoteShift:unquoteShift+n], ended) {
-		c.failed = notText()
+	quoted := c.chunk[unquoteShift:]
+	n, ended, err := c.piece(quoted, true)
+	if errors.As(err, new(*frames.Error)) {
+		c.fault = err
 		return nil
 	}
-	text, broken := c.unquote.decode(c.chunk[:0], c.chunk[unquoteShift:unquoteShift+n])
-	c.in = text
+	text, broken := c.unquote.decode(c.chunk[:0], quoted[:n])
+	c.pending = text
 	if ended {
-		c.message, err = nil, nil
 		if broken == nil && !c.unquote.complete() {
 			broken = errBrokenJSON
 		}
+		c.unquote.reset()
 	}
 	switch {
 	case broken != nil:
-		c.failed = notStrings()
+		c.fault = notStrings()
 	case c.read > maxQuoted*c.messageLimit():
-		c.failed = c.messageTooLong()
+		c.fault = c.messageTooLong()
 	}
-	return err
+	return c.after(n, err)
 }
 
 func notStrings() error {
@@ -189,7 +183,7 @@ func (c *sockConn) WriteFrame(p []byte, text bool) error {
 	c.gatherFrames()
 	c.went.CountEncoded(p)
 	const before, after = `a["`, `"]`
-	if c.compressed {
+	if c.ws != nil {
 		return c.compress(before, p, after)
 	}
 	var room [maxFrameHeader + len(before)]byte

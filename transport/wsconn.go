@@ -2,9 +2,14 @@ package transport
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
+	"runtime"
 	"strconv"
+	"sync"
+	"time"
+	"unicode/utf8"
 
 	"github.com/coder/websocket"
 
@@ -14,67 +19,249 @@ import (
 
 // A wsConn is STOMP on a WebSocket. It implements session.Conn. A frame may
 // come in several messages, and several frames in one.
+//
+// The library does the handshake. Compressed connections stay with it; the
+// messages of others are read and written here, for speed (docs/adr/0002 and
+// 0028).
 type wsConn struct {
 	link
-	ws     *websocket.Conn
-	limits frames.Limits
-	// compressed says that messages go through the library, which compresses
-	// them. Others are framed here; see docs/adr.
-	compressed bool
+	ws      *websocket.Conn // nil unless the connection is compressed
+	limits  frames.Limits
+	closing sync.Once
 
-	// Owned by the reader.
-	message    io.Reader // what is left of the message being read, nil between two
-	read       int       // of that message, or of the last one
+	// reading is taken by a goroutine that reads: the session's, or Close. It
+	// guards the fields below. A channel, as a sync.Mutex would stop the clock of
+	// synctest bubbles.
+	reading    semaphore
+	decoding   wsDecoder
+	failed     error     // why nothing more can be read
+	later      error     // to be told once the frames before it have been used
+	pongs      []byte    // to be sent
+	message    io.Reader // what is left of a compressed message, nil between two
+	small      []byte    // see await; nil where the connection can be waited for without a buffer
+	full       bool      // small was too small the last time
+	read       int       // of the current message, or of the last one
 	negotiated bool
 	text       bool // the message is
 	check      textCheck
 }
 
+// A semaphore is a lock that is a channel.
+type semaphore chan struct{}
+
+func (s semaphore) take() { s <- struct{}{} }
+func (s semaphore) give() { <-s }
+
+// closeTimeout is how long the close frame may take to be written, and then how
+// long that of the client may take to come.
+const closeTimeout = 5 * time.Second
+
 func newWSConn(ws *websocket.Conn, g *gatherer, compressed bool, l frames.Limits, info session.Info) *wsConn {
-	ws.SetReadLimit(-1) // there is one here, which is answered with an ERROR
-	c := &wsConn{link: link{gatherer: g, decoder: frames.NewDecoder(l), info: info}, ws: ws, compressed: compressed, limits: l}
+	c := &wsConn{link: link{gatherer: g, decoder: frames.NewDecoder(l), info: info}, limits: l, reading: make(semaphore, 1)}
 	c.more = c.readMore
+	if compressed {
+		ws.SetReadLimit(-1) // there is one here, which is answered with an ERROR
+		c.ws, g.control = ws, closeInvalid
+		return c
+	}
+	runtime.SetFinalizer(ws, nil) // the library's, which closes the connection when ws is garbage
+	if g.raw == nil {
+		c.small = make([]byte, wsReadBuffer)
+	}
 	return c
 }
 
-// readMore reads a part of a message. The context has no end: deadlines are the
-// connection's, and cost nothing per message.
+// readMore reads into the decoder what has come, or waits for it.
 func (c *wsConn) readMore() error {
+	c.reading.take()
+	defer c.reading.give()
 	if c.read > c.messageLimit() { // here, as CONNECT may have been in it
 		return c.messageTooLong()
 	}
-	if c.message == nil {
-		if err := c.nextMessage(); err != nil {
-			return err
-		}
-	}
 	space := c.decoder.Space()
-	n, err := c.message.Read(space)
-	c.read += n
-	ended := errors.Is(err, io.EOF)
-	if !c.valid(space[:n], ended) {
-		return notText()
+	n, ended, err := c.piece(space, true)
+	for err == nil && ended && n < len(space) && len(c.in) > 0 && c.ws == nil {
+		var k int
+		k, ended, err = c.piece(space[n:], false)
+		n += k
 	}
 	c.decoder.Commit(n)
-	if ended {
-		c.message = nil
+	return c.after(n, err)
+}
+
+// piece reads a piece of a message into space, and says whether the message
+// ends with it. It waits for one only if wait is set. The lock reading is held.
+func (c *wsConn) piece(space []byte, wait bool) (n int, ended bool, err error) {
+	ascii := false
+	switch {
+	case c.failed != nil:
+		return 0, false, c.failed
+	case c.later != nil:
+		err, c.later = c.later, nil
+		return 0, false, err
+	case c.ws != nil:
+		n, ended, err = c.decompress(space)
+	default:
+		n, ascii, ended, err = c.decode(space, wait)
+	}
+	c.read += n
+	if c.text && !c.valid(space[:n], ascii, ended) {
+		return 0, false, notText()
+	}
+	return n, ended, err
+}
+
+// after returns the error that came with n bytes: behind bytes it is told when
+// the frames in them have been used.
+func (c *wsConn) after(n int, err error) error {
+	if n > 0 {
+		c.later = err
 		return nil
+	}
+	if err != nil && c.ws == nil && !errors.As(err, new(*frames.Error)) {
+		c.end(err)
 	}
 	return err
 }
 
-func (c *wsConn) nextMessage() error {
-	kind, r, err := c.ws.Reader(context.Background())
-	if err != nil {
-		return err
+// valid tells whether a piece of a text message is UTF-8.
+func (c *wsConn) valid(p []byte, ascii, ended bool) bool {
+	return (ascii && c.check.n == 0 || c.check.add(p)) && (!ended || c.check.end())
+}
+
+// decompress reads from the library. The context has no end: deadlines are the
+// connection's, and cost nothing per message.
+func (c *wsConn) decompress(space []byte) (n int, ended bool, err error) {
+	if c.message == nil {
+		kind, r, err := c.ws.Reader(context.Background())
+		if err != nil {
+			return 0, false, err
+		}
+		c.message = r
+		c.beginMessage(kind == websocket.MessageText)
 	}
-	c.message, c.read, c.text = r, 0, kind == websocket.MessageText
+	n, err = c.message.Read(space)
+	if errors.Is(err, io.EOF) {
+		c.message = nil
+		return n, true, nil
+	}
+	return n, false, err
+}
+
+func (c *wsConn) beginMessage(text bool) { c.read, c.text, c.check.n = 0, text, 0 }
+
+// decode reads a piece of an uncompressed message, and takes control frames out.
+func (c *wsConn) decode(space []byte, wait bool) (n int, ascii, ended bool, err error) {
+	for {
+		if len(c.in) == 0 {
+			if !wait {
+				return 0, true, false, nil
+			}
+			if err := errors.Join(c.answerPings(), c.await()); err != nil {
+				return 0, true, false, err
+			}
+		}
+		used, n, high, event, err := c.decoding.next(c.in, space)
+		c.use(used)
+		if err == nil {
+			err = c.handle(event)
+		}
+		if n > 0 || event == wsEnd || err != nil {
+			return n, high&notASCII == 0, event == wsEnd, err
+		}
+	}
+}
+
+func (c *wsConn) handle(e wsEvent) error {
+	switch e {
+	case wsBegin:
+		c.beginMessage(c.decoding.opcode == opText)
+	case wsPing:
+		p := c.decoding.takeControl()
+		c.pongs = append(append(c.pongs, finBit|opPong, byte(len(p))), p...)
+	case wsClose:
+		return errPeerClosed
+	}
 	return nil
 }
 
-// valid tells whether a piece of a message is what the message says that it is.
-func (c *wsConn) valid(p []byte, ended bool) bool {
-	return !c.text || c.check.add(p) && (!ended || c.check.end())
+// answerPings sends pongs for all pings that were read from one chunk, so that
+// there are never more than fit in it.
+func (c *wsConn) answerPings() error {
+	if len(c.pongs) == 0 {
+		return nil
+	}
+	late := time.AfterFunc(closeTimeout, c.cut) // a client that pings and does not read
+	defer late.Stop()
+	_, err := c.write(c.pongs)
+	c.pongs = nil
+	return err
+}
+
+// end ends reading. A client that has closed, or broken the protocol, is told
+// at once (RFC 6455, 5.5.1 and 7.1.7).
+func (c *wsConn) end(err error) {
+	c.failed = err
+	if v := (*violation)(nil); errors.As(err, &v) {
+		_ = c.answerPings()
+		c.sayClose(v.code, v.text)
+	}
+	if errors.Is(err, errPeerClosed) {
+		_ = c.answerPings()
+		c.sayClose(codeOf(c.decoding.takeControl()), "")
+		_ = c.Conn.Close()
+	}
+}
+
+// codeOf is the code in a close frame; 0: none.
+func codeOf(payload []byte) session.CloseCode {
+	if len(payload) < 2 {
+		return 0
+	}
+	return session.CloseCode(binary.BigEndian.Uint16(payload))
+}
+
+// sayClose writes a close frame, if none was written: code 0 stands for none.
+// It may be called by any goroutine.
+func (c *wsConn) sayClose(code session.CloseCode, reason string) {
+	late := time.AfterFunc(closeTimeout, c.cut)
+	defer late.Stop()
+	frame := []byte{finBit | opClose, 0}
+	if code != 0 {
+		frame = binary.BigEndian.AppendUint16(frame, uint16(code))
+		frame = append(frame, shorten(reason, maxControl-2)...)
+		frame[1] = byte(len(frame) - 2)
+	}
+	c.writeLast(frame)
+}
+
+// shorten cuts text to at most n bytes, between characters.
+func shorten(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	for !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n]
+}
+
+// await waits until something has come, and takes no buffer before if it can.
+func (c *wsConn) await() error {
+	if c.small == nil {
+		return c.fill()
+	}
+	if c.decoding.left > 0 || c.full {
+		c.full = false
+		return c.fillChunk()
+	}
+	n, err := c.Conn.Read(c.small)
+	c.lastRead.set()
+	c.in, c.full = c.small[:n], n == len(c.small)
+	if n > 0 {
+		return nil // an error comes again
+	}
+	return err
 }
 
 func (c *wsConn) messageTooLong() error {
@@ -108,7 +295,7 @@ func (c *wsConn) Negotiated(v frames.Version) {
 func (c *wsConn) WriteFrame(p []byte, text bool) error {
 	c.gatherFrames()
 	c.went.CountEncoded(p)
-	if c.compressed {
+	if c.ws != nil {
 		typ := websocket.MessageBinary
 		if text {
 			typ = websocket.MessageText
@@ -121,10 +308,40 @@ func (c *wsConn) WriteFrame(p []byte, text bool) error {
 	return c.writeFrame(appendFrameHeader(room[:0], text, len(p)), p)
 }
 
-// Close implements session.Conn: the closing handshake, which the library
-// bounds to seconds.
+// Close implements session.Conn: the closing handshake (RFC 6455, 7.1.2). What
+// comes until the client closes is thrown away.
 func (c *wsConn) Close(code session.CloseCode, reason string) {
-	// It fails if the peer has gone or does not answer; the socket is closed
-	// in any case.
-	_ = c.ws.Close(websocket.StatusCode(code), reason)
+	// Each step may fail because the peer has gone; the last one frees the
+	// socket whatever happened.
+	if c.ws != nil {
+		_ = c.ws.Close(websocket.StatusCode(code), reason)
+		return
+	}
+	c.closing.Do(func() {
+		c.sayClose(code, reason)
+		_ = c.Conn.SetReadDeadline(time.Now().Add(closeTimeout))
+		c.reading.take()
+		defer c.reading.give()
+		c.discard()
+		_ = c.Conn.Close()
+	})
+}
+
+// discard reads until the client has closed. A client that broke the protocol
+// gets a moment to read why.
+func (c *wsConn) discard() {
+	chunk := readChunks.Get().(*readChunk)
+	defer readChunks.Put(chunk)
+	if c.failed == nil && c.later != nil {
+		c.end(c.later)
+	}
+	for c.failed == nil {
+		if _, _, _, err := c.decode(chunk[:], true); err != nil {
+			c.end(err)
+		}
+	}
+	if errors.As(c.failed, new(*violation)) {
+		_ = c.Conn.SetReadDeadline(time.Now().Add(linger))
+		closeGently(c.Conn)
+	}
 }
