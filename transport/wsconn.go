@@ -208,17 +208,18 @@ func (c *wsConn) end(err error) {
 	}
 	if errors.Is(err, errPeerClosed) {
 		_ = c.answerPings()
-		c.sayClose(codeOf(c.decoding.takeControl()), "")
+		c.echoClose(c.decoding.takeControl())
 		_ = c.Conn.Close()
 	}
 }
 
-// codeOf is the code in a close frame; 0: none.
-func codeOf(payload []byte) session.CloseCode {
+// echoClose answers a close frame with its own payload.
+func (c *wsConn) echoClose(payload []byte) {
 	if len(payload) < 2 {
-		return 0
+		c.sayClose(0, "")
+		return
 	}
-	return session.CloseCode(binary.BigEndian.Uint16(payload))
+	c.sayClose(session.CloseCode(binary.BigEndian.Uint16(payload)), string(payload[2:]))
 }
 
 // sayClose writes a close frame, if none was written: code 0 stands for none.
