@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// TestAttacks attacks one broker in every way, beside a bystander that is never
-// cut off. The memory of the process has a bound, and when the attackers have gone
-// nothing is left of them.
+// TestAttacks attacks one broker in every way, beside a bystander that must
+// never be disconnected. The process's memory is bounded, and after each attack
+// nothing of the attackers is left.
 func TestAttacks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("hundreds of megabytes")
@@ -36,7 +36,7 @@ func TestAttacks(t *testing.T) {
 			w.wantCalm(t, before, c.filled)
 
 			peak := w.memory(t, "VmHWM")
-			until(b.heard) // an attack may be over soon
+			until(b.heard) // an attack may be over quickly
 			rounds, slowest, fault := b.report()
 			t.Logf("%v, calm after %v; used %d MiB; at most %d MiB, then %d MiB; bystander: %d rounds, slowest %v; ERRORs: %s",
 				took.Round(time.Millisecond), (time.Since(began) - took).Round(time.Millisecond), used>>20,

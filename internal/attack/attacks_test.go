@@ -10,8 +10,9 @@ import (
 	"hoofbeat/internal/proctest"
 )
 
-// attacks are what clients without any right did to brokers. Each returns when
-// it gets no further; its connections stay open until then.
+// attacks are attacks by clients without privileges that brokers have suffered.
+// Each returns when it makes no more progress; its connections stay open until
+// then.
 var attacks = []struct {
 	name   string
 	attack func(*crew)
@@ -28,7 +29,7 @@ var attacks = []struct {
 	{"failed logins", failedLogins},
 }
 
-// temporaryQueues fills 400 for each connection.
+// temporaryQueues fills 400 temporary queues per connection.
 func temporaryQueues(c *crew) {
 	const clients, queues = 12, 400
 	body := mebibyte[:volume/clients/queues]
@@ -43,7 +44,8 @@ func temporaryQueues(c *crew) {
 	})
 }
 
-// receipts asks for receipts with long ids, which transactions keep until COMMIT.
+// receipts asks for RECEIPTs with long ids, which transactions keep until
+// COMMIT.
 func receipts(c *crew) {
 	const clients, transactions, size = 4, 16, 60_000
 	id := mebibyte[:size]
@@ -62,8 +64,8 @@ func receipts(c *crew) {
 	})
 }
 
-// partialBodies never sends the last byte. The connections hold the whole budget
-// until the broker ends one.
+// partialBodies never sends the last byte of its bodies. The connections occupy
+// the whole budget until the broker ends one of them.
 func partialBodies(c *crew) {
 	before := c.w.figures(c.T).ended
 	c.each(volume/bodyLimit, func(int) {
@@ -82,7 +84,7 @@ func partialBodies(c *crew) {
 	}
 }
 
-// transient fills queues that no disk holds, and which outlive their senders.
+// transient fills queues that are not stored and that outlive their senders.
 func transient(c *crew) {
 	c.filled = []string{"/queue/transient", "/queue/memory.a"}
 	const clients = 8
@@ -101,8 +103,8 @@ func transient(c *crew) {
 
 const largeQueue = "/queue/large"
 
-// unsynced sends faster than the disk takes it, and asks for one receipt in the
-// end. Its senders wait but are all served.
+// unsynced sends faster than the disk can sync, and asks for one RECEIPT at the
+// end. Its senders must wait, but all are served.
 func unsynced(c *crew) { c.w.fillOnce.Do(func() { c.fill(largeQueue) }) }
 
 func (c *crew) fill(queue string) {
@@ -122,10 +124,10 @@ func (c *crew) fill(queue string) {
 	})
 }
 
-// unacknowledged consumes a queue that is on disk, of which it may have
-// everything, and acknowledges nothing.
+// unacknowledged consumes a stored queue with an unlimited prefetch and
+// acknowledges nothing.
 func unacknowledged(c *crew) {
-	unsynced(c) // unless that was tested before
+	unsynced(c) // unless that attack ran before
 	c.filled = []string{largeQueue}
 	const clients = 4
 	c.each(clients, func(int) {
@@ -135,7 +137,7 @@ func unacknowledged(c *crew) {
 	})
 }
 
-// untilQuiet reads until nothing has come for a while.
+// untilQuiet waits until nothing has been received for a while.
 func (a *attacker) untilQuiet() {
 	tick := time.NewTicker(stall)
 	defer tick.Stop()
@@ -144,8 +146,8 @@ func (a *attacker) untilQuiet() {
 	}
 }
 
-// privateQueues subscribes to a topic 60 times with acknowledgement, which makes
-// 60 queues, and fills them.
+// privateQueues subscribes to a topic 60 times with acknowledgement, which
+// creates 60 queues, and fills them.
 func privateQueues(c *crew) {
 	const clients, subscriptions = 6, 60
 	c.each(clients, func(int) {
@@ -165,7 +167,7 @@ func privateQueues(c *crew) {
 	}
 }
 
-// longIDs subscribes 990 times, with ids of 60 KiB.
+// longIDs makes 990 subscriptions with ids of 60 KiB.
 func longIDs(c *crew) {
 	const clients, subscriptions = 5, 990
 	id := mebibyte[:60<<10]
@@ -179,8 +181,8 @@ func longIDs(c *crew) {
 	})
 }
 
-// unreadAnswers asks for long answers that everybody gets, and does not read
-// them. An operator is served all the same.
+// unreadAnswers requests long HTTP responses that need no credentials, and does
+// not read them. The operator must still be served.
 func unreadAnswers(c *crew) {
 	const clients, requests = 40, 200
 	asked := strings.Repeat("GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n", requests)
@@ -195,7 +197,7 @@ func unreadAnswers(c *crew) {
 			c.Error(err)
 		}
 	})
-	// Until then the answers have filled the sockets.
+	// By then the responses have filled the sockets.
 	for began := time.Now(); time.Since(began) < stall; {
 		if _, err := c.w.ask(http.MethodGet, "/api/v1/queues", ""); err != nil {
 			c.Error(err)
@@ -204,8 +206,8 @@ func unreadAnswers(c *crew) {
 	}
 }
 
-// failedLogins guesses for users with names as long as a header may be, and as a
-// name may be, from many addresses of this machine's.
+// failedLogins guesses passwords of users with names as long as a header and as
+// a name may be, from many loopback addresses.
 func failedLogins(c *crew) {
 	const addresses, long, short = 40, 60_000, 200
 	c.each(addresses, func(n int) {

@@ -15,21 +15,21 @@ import (
 const (
 	bystanderName     = "bystander"
 	bystanderPasscode = "quiet"
-	// bystanderPatience is how long one message may take from the bystander
-	// back to it. It is generous: attackers take the same processors.
+	// bystanderPatience is how long a message may take from the bystander and
+	// back. It is generous, since the attackers use the same processors.
 	bystanderPatience = 10 * time.Second
 	bystanderEvery    = 20 * time.Millisecond
 )
 
-// A bystander sends a message to a topic and waits until it comes back, again
-// and again.
+// A bystander repeatedly sends a message to a topic and waits until it comes
+// back.
 type bystander struct {
 	client *proctest.Client
 	came   chan struct{}
 	stop   chan struct{}
 	done   chan struct{}
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	rounds  int
 	slowest time.Duration
 	fault   error
@@ -104,7 +104,7 @@ func (b *bystander) round() bool {
 	return true
 }
 
-// fail keeps the first fault.
+// fail records the first fault.
 func (b *bystander) fail(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -113,14 +113,14 @@ func (b *bystander) fail(err error) {
 	}
 }
 
-// heard tells whether anything is to be reported.
+// heard reports whether there is anything to report.
 func (b *bystander) heard() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.rounds > 0 || b.fault != nil
 }
 
-// report tells how it went since the last report.
+// report returns the results since the last report.
 func (b *bystander) report() (rounds int, slowest time.Duration, fault error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -17,24 +17,24 @@ import (
 	"hoofbeat/internal/proctest"
 )
 
-// stall is for how long the broker has not read when an attacker gives up: then
-// the attack is as far as it gets. A slow machine makes attacks weaker by that.
+// stall is how long the broker must not have read before an attacker gives up,
+// because the attack makes no more progress. On a slow machine the attacks are
+// weaker.
 const stall = 2 * time.Second
 
-// A crew is the attackers of one attack.
+// A crew is the set of attackers of one attack.
 type crew struct {
 	*testing.T
 	w *world
 
 	wait   sync.WaitGroup // for readers
 	filled []string       // queues that outlive the attackers
-	mu     sync.Mutex     // guards what follows
+	mu     sync.Mutex     // guards the fields below
 	conns  []net.Conn
-	faults map[string]int // ERRORs that they got, by their message
+	faults map[string]int // the ERRORs that they got, by message
 }
 
-// An attacker is one connection. It reads all that comes, and acknowledges
-// nothing.
+// An attacker is one connection. It reads everything and acknowledges nothing.
 type attacker struct {
 	net.Conn
 	crew     *crew
@@ -42,17 +42,17 @@ type attacker struct {
 	read     atomic.Int64  // bytes
 	receipt  chan struct{} // closed by the first RECEIPT
 	refused  chan struct{} // closed by the first ERROR
-	ended    chan struct{} // closed when nothing comes any more
+	ended    chan struct{} // closed at the end of the connection
 }
 
-// connect connects, without credentials.
+// connect connects without credentials.
 func (c *crew) connect() *attacker {
 	a := c.dial("")
 	a.write("CONNECT\naccept-version:1.2\nhost:localhost\n\n\x00")
 	return a
 }
 
-// dial connects from an address of this machine's, empty for any.
+// dial connects from a loopback address; empty for any.
 func (c *crew) dial(from string) *attacker {
 	d := net.Dialer{Timeout: proctest.Patience}
 	if from != "" {
@@ -70,14 +70,14 @@ func (c *crew) dial(from string) *attacker {
 	return a
 }
 
-// keep closes a connection in the end.
+// keep closes a connection at the end of the attack.
 func (c *crew) keep(conn net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.conns = append(c.conns, conn)
 }
 
-// each runs so many attackers at a time and waits for them.
+// each runs n attackers concurrently and waits for them.
 func (c *crew) each(n int, f func(i int)) {
 	var wait sync.WaitGroup
 	for i := range n {
@@ -96,7 +96,7 @@ func (c *crew) leave() {
 	c.wait.Wait()
 }
 
-// told is how often the attackers were told what.
+// told lists the ERRORs that the attackers got, with their numbers.
 func (c *crew) told() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -107,8 +107,8 @@ func (c *crew) told() string {
 	return strings.Join(all, ", ")
 }
 
-// readAll reads frames until the connection ends. A frame may be longer than the
-// buffer; bodies have no NUL.
+// readAll reads frames until the connection ends. A frame may be longer than
+// the buffer; bodies contain no NUL.
 func (a *attacker) readAll() {
 	defer close(a.ended)
 	in := bufio.NewReaderSize(a.Conn, 64<<10)
@@ -145,7 +145,7 @@ func (c *crew) count(frame []byte) {
 	c.faults[word]++
 }
 
-// await waits for the first RECEIPT or ERROR, and tells whether it has come.
+// await waits for the first RECEIPT or ERROR, and reports whether it has come.
 func (a *attacker) await(c <-chan struct{}) bool {
 	late := time.NewTimer(proctest.Patience)
 	defer late.Stop()
@@ -158,7 +158,7 @@ func (a *attacker) await(c <-chan struct{}) bool {
 	return false
 }
 
-// write writes text in pieces, and tells whether the broker takes more.
+// write writes text in pieces, and reports whether the broker accepts more.
 func (a *attacker) write(text ...string) bool {
 	for _, one := range text {
 		if err := a.SetWriteDeadline(time.Now().Add(a.patience)); err != nil {
@@ -171,10 +171,10 @@ func (a *attacker) write(text ...string) bool {
 	return true
 }
 
-// mebibyte is a body; half, or a little of it, are shorter ones.
+// mebibyte is a body; shorter ones are a part of it.
 var mebibyte = strings.Repeat("x", 1<<20)
 
-// send sends a message with more headers, each with a line feed.
+// send sends a message with further header lines, each with its line feed.
 func (a *attacker) send(destination, headers, body string) bool {
 	return a.write(fmt.Sprintf("SEND\ndestination:%s\n%scontent-length:%d\n\n", destination, headers, len(body)), body, "\x00")
 }

@@ -1,4 +1,3 @@
-// Package attack holds tests only: clients that try to fill the memory of the
-// whole program, or to keep others out of it, beside one that only wants its
-// messages.
+// Package attack holds tests only: clients that try to exhaust the memory of
+// the whole program, or to lock others out, beside an innocent client.
 package attack

@@ -14,12 +14,12 @@ import (
 	"hoofbeat/internal/proctest"
 )
 
-// proc is a file of the process.
+// proc returns the path of a file of the process in /proc.
 func (w *world) proc(name string) string {
 	return filepath.Join("/proc", strconv.Itoa(w.broker.PID()), name)
 }
 
-// memory is a figure of the process's status, in bytes.
+// memory returns a figure of the process's status, in bytes.
 func (w *world) memory(t *testing.T, name string) int {
 	t.Helper()
 	status, err := os.ReadFile(w.proc("status"))
@@ -39,12 +39,12 @@ func (w *world) memory(t *testing.T, name string) int {
 	return 0
 }
 
-// forgetPeak makes VmHWM begin anew. A kernel that refuses goes on with the
-// highest of all attacks, which has the same bound.
+// forgetPeak resets VmHWM. If the kernel refuses, the peak is that of all
+// attacks so far, which has the same bound.
 func (w *world) forgetPeak() { _ = os.WriteFile(w.proc("clear_refs"), []byte("5"), 0) }
 
-// descriptors is how many files are open, but for those of the store, which
-// opens and closes them as it likes.
+// descriptors returns the number of open files, without those of the store,
+// which opens and closes files at any time.
 func (w *world) descriptors(t *testing.T) (n int) {
 	t.Helper()
 	all, err := os.ReadDir(w.proc("fd"))
@@ -60,10 +60,10 @@ func (w *world) descriptors(t *testing.T) (n int) {
 	return n
 }
 
-// operators ask on connections of their own, so that none is left.
+// operators uses a connection per request, so that none is left.
 var operators = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: proctest.Patience}
 
-// ask sends an operator's request, with a body unless it is empty.
+// ask sends an operator's request, with a body unless that is empty.
 func (w *world) ask(method, path, body string) (string, error) {
 	r, err := http.NewRequest(method, "http://"+w.admin+path, strings.NewReader(body))
 	if err != nil {
@@ -85,7 +85,7 @@ func (w *world) ask(method, path, body string) (string, error) {
 	return string(text), err
 }
 
-// Figures are what an attack must not change for good.
+// Figures must be back at their old values after an attack.
 type figures struct {
 	goroutines, descriptors int
 	used                    int // hoofbeat_memory_used_bytes
@@ -119,15 +119,15 @@ func metric(t *testing.T, text, name string) int {
 	return 0
 }
 
-// What may be left when attackers have gone: goroutines of the store and of the
-// request that asks, and what a bystander has under way.
+// Goroutines and descriptors that may be left when the attackers have gone:
+// those of the store, of the current request, and of the bystander.
 const (
 	goroutinesLeft  = 12
 	descriptorsLeft = 3
 	usedLeft        = 1 << 20
 )
 
-// above tells which figures are above those of before.
+// above lists the figures that are above those of before.
 func (f figures) above(before figures) string {
 	var all []string
 	for _, one := range []struct {
@@ -146,7 +146,7 @@ func (f figures) above(before figures) string {
 	return strings.Join(all, "; ")
 }
 
-// until asks for a condition several times a second, for Patience at most.
+// until polls for a condition several times a second, for Patience at most.
 func until(condition func() bool) bool {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -159,13 +159,13 @@ func until(condition func() bool) bool {
 }
 
 // wantCalm waits until all figures are near those of before, while an operator
-// empties queues. What attackers have written is still read for a while.
+// purges queues. The broker still reads the attackers' bytes for a while.
 func (w *world) wantCalm(t *testing.T, before figures, queues []string) {
 	t.Helper()
 	above := ""
 	if !until(func() bool {
 		for _, queue := range queues {
-			// That a queue is gone already is no fault: the figures tell.
+			// A queue may be gone already; the figures tell.
 			_, _ = w.ask(http.MethodPost, "/api/v1/queue/purge", fmt.Sprintf(`{"name":%q}`, queue))
 		}
 		above = w.figures(t).above(before)

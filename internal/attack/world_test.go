@@ -11,23 +11,23 @@ import (
 	"hoofbeat/internal/proctest"
 )
 
-// Limits of the broker that is attacked. They are small, so that attacks can be.
+// Limits of the attacked broker. They are small, so that attacks can be small.
 const (
 	memoryBudget   = 96 << 20         // limits.memory
 	connectionPart = memoryBudget / 4 // limits.memory_per_connection
 	bodyLimit      = 8 << 20          // limits.frame_body_bytes
-	// volume is how much each attack wants the broker to hold: more than
-	// memoryBound, if nothing stopped it.
+	// volume is the number of bytes that each attack tries to make the broker
+	// hold. Unchecked, it would exceed memoryBound.
 	volume = 3 * memoryBudget
 )
 
-// memoryBound is how much memory the process may take that took base before.
-// Beside what clients make it hold there are buffers of the store (56 MiB), and
-// garbage: Go's runtime is told to stay below the budget and a quarter, which is
-// a soft limit.
+// memoryBound is the memory that the process may use, given base before the
+// attack. Besides the budget there are buffers of the store (56 MiB) and
+// garbage: Go's memory limit is set to the budget plus a quarter, and is a soft
+// limit.
 func memoryBound(base int) int { return base + memoryBudget*5/2 }
 
-// A world is a broker that is attacked.
+// A world is an attacked broker.
 type world struct {
 	dir     string
 	address string // of STOMP over TCP
@@ -37,8 +37,8 @@ type world struct {
 	fillOnce sync.Once // for largeQueue
 }
 
-// newWorld starts the broker. The hash is that of bystanderPasscode, of the
-// least cost that there is: failed logins take as long.
+// newWorld starts the broker. The hash belongs to bystanderPasscode and has the
+// minimal cost, which determines the time of failed logins.
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	dir := t.TempDir()

@@ -1,8 +1,10 @@
-// Package client connects a go-stomp client to a STOMP broker over TCP, TLS or WebSocket. It serves the pub and sub
-// commands, and tests that want a client not written by us.
+// Package client connects a go-stomp client to a STOMP broker over TCP, TLS or
+// WebSocket. It serves the pub and sub commands, and tests that need an
+// independent client.
 //
-// It also mends, on the wire, what go-stomp leaves open: one frame is one WebSocket message, CONNECT is not escaped, a
-// RECEIPT for SUBSCRIBE can be asked for, and an ERROR frame is seen whole even when nobody was waiting for an answer.
+// It also corrects go-stomp on the wire: a frame is one WebSocket message,
+// CONNECT is not escaped, a SUBSCRIBE can ask for a RECEIPT, and an ERROR frame
+// is available whole even if no call was waiting for an answer.
 package client
 
 import (
@@ -17,7 +19,8 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 )
 
-// Options says who connects and how. The zero value connects anonymously with every version, without heart-beats.
+// Options configure Dial. The zero value connects anonymously with every
+// version, without heart-beats.
 type Options struct {
 	// Login and Passcode are sent as the CONNECT headers of these names when either is set.
 	Login, Passcode string
@@ -49,11 +52,13 @@ type Options struct {
 // defaultReceiptTimeout is go-stomp's own default for most of its receipts.
 const defaultReceiptTimeout = 30 * time.Second
 
-// Dial connects to address and completes the STOMP handshake. The address is tcp://host:port, tcps://host:port (TLS),
-// ws://host:port/path or wss://host:port/path; without a port 61613, 61614, 80 and 443.
+// Dial connects to address and completes the STOMP handshake. The address is
+// tcp://host:port, tcps://host:port (TLS), ws://host:port/path or
+// wss://host:port/path; the default ports are 61613, 61614, 80 and 443.
 //
-// ctx bounds connecting only. A broker that refuses CONNECT gives an error for which ErrorFrame returns its ERROR frame.
-// No error carries a credential of the options, nor the query of the address.
+// ctx bounds connecting only. If the broker refuses CONNECT, ErrorFrame returns
+// its ERROR frame from the error. No error contains a credential of the
+// options, or the query of the address.
 func Dial(ctx context.Context, address string, o Options) (*stomp.Conn, error) {
 	target, err := parseAddress(address)
 	if err != nil {
@@ -73,7 +78,8 @@ func Dial(ctx context.Context, address string, o Options) (*stomp.Conn, error) {
 	return conn, nil
 }
 
-// handshake exchanges CONNECT and CONNECTED over w, and closes w when that fails or ctx ends first.
+// handshake exchanges CONNECT and CONNECTED over w. It closes w if that fails
+// or ctx is done first.
 func handshake(ctx context.Context, w *wire, options []func(*stomp.Conn) error) (*stomp.Conn, error) {
 	stop := context.AfterFunc(ctx, w.stream.abort)
 	conn, err := stomp.Connect(w, options...)
@@ -82,7 +88,7 @@ func handshake(ctx context.Context, w *wire, options []func(*stomp.Conn) error) 
 	case err == nil && inTime:
 		return conn, nil
 	case err == nil:
-		_ = conn.MustDisconnect() // already cut by abort; this ends go-stomp's goroutines
+		_ = conn.MustDisconnect() // abort has cut the connection; this ends go-stomp's goroutines
 		return nil, context.Cause(ctx)
 	case inTime:
 		w.stream.abort()
@@ -122,7 +128,8 @@ func (o Options) connOptions(t target) []func(*stomp.Conn) error {
 	return opts
 }
 
-// validate refuses values that would change the shape of CONNECT, which has no escapes (STOMP 1.2, Value Encoding).
+// validate rejects values that would break the framing of CONNECT, which has no
+// escapes (STOMP 1.2, Value Encoding).
 func (o Options) validate() error {
 	for _, v := range []struct{ name, value string }{
 		{"login", o.Login}, {"passcode", o.Passcode}, {"token", o.Token}, {"host", o.Host},
@@ -147,8 +154,9 @@ func headerLen(h *frame.Header) int {
 	return h.Len()
 }
 
-// ErrorFrame returns the ERROR frame that err comes from, or nil when err comes from something else. go-stomp reports an
-// ERROR as a value in some places and as a pointer in others; both are understood.
+// ErrorFrame returns the ERROR frame that caused err, or nil if there is none.
+// go-stomp reports an ERROR as a value in some places and as a pointer in
+// others; both are recognised.
 func ErrorFrame(err error) *frame.Frame {
 	var value stomp.Error
 	var pointer *stomp.Error
@@ -163,7 +171,8 @@ func ErrorFrame(err error) *frame.Frame {
 	return value.Frame
 }
 
-// silent is a go-stomp logger that drops everything: what matters comes back as an error or through Observe.
+// silent is a go-stomp logger that drops everything: errors are returned or
+// passed to Observe.
 type silent struct{}
 
 func (silent) Debugf(string, ...any)   {}

@@ -17,7 +17,8 @@ import (
 // target is a parsed address.
 type target struct{ url *url.URL }
 
-// parseAddress checks address. Its errors do not repeat the address, which may hold a token.
+// parseAddress parses address. Its errors do not contain the address, which may
+// hold a token.
 func parseAddress(address string) (target, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -37,12 +38,12 @@ func parseAddress(address string) (target, error) {
 	return target{url: u}, nil
 }
 
-// String is the address without its query, where a token may be.
+// String returns the address without its query, which may hold a token.
 func (t target) String() string {
 	return t.url.Scheme + "://" + t.url.Host + t.url.EscapedPath()
 }
 
-// open connects to t, without any STOMP.
+// open connects to t and performs the TLS and WebSocket handshakes.
 func (t target) open(ctx context.Context, o Options) (stream, error) {
 	switch t.url.Scheme {
 	case "tcp":
@@ -105,7 +106,8 @@ func subprotocols(versions []stomp.Version) []string {
 	return names
 }
 
-// upgradeError says why the upgrade failed, in the server's words when it answered, and without the request's URL.
+// upgradeError explains why the upgrade failed, with the server's answer if
+// there was one, and without the request's URL.
 func upgradeError(resp *http.Response, err error) error {
 	if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
 		return fmt.Errorf("the server answered the WebSocket upgrade with %s%s", resp.Status, bodyText(resp))

@@ -5,19 +5,20 @@ import (
 	"strconv"
 )
 
-// scanner cuts a stream of bytes into STOMP frames and heart-beats, without judging them: that is the frame reader's
-// work. The zero value is ready.
+// scanner splits a stream of bytes into STOMP frames and heart-beats, without
+// validating them; the frame reader does that. The zero value is ready to use.
 type scanner struct {
 	buf     []byte
 	size    int // length of the frame at the front of buf, 0 while unknown
-	scanned int // bytes of a body without content-length already searched for its NUL
+	scanned int // bytes of a body without content-length that have been searched for its NUL
 }
 
 // feed appends p, which is copied.
 func (s *scanner) feed(p []byte) { s.buf = append(s.buf, p...) }
 
-// next returns the first whole frame, with its NUL, or a heart-beat (one line end), and forgets it. Nil means that more
-// bytes are needed. The result is valid until the next feed.
+// next removes and returns the first complete frame, with its NUL, or a
+// heart-beat (one line end). Nil means that more bytes are needed. The result
+// is valid until the next feed.
 func (s *scanner) next() []byte {
 	if s.size == 0 {
 		s.size = s.measure()
@@ -31,7 +32,8 @@ func (s *scanner) next() []byte {
 	return f
 }
 
-// measure returns the length of the frame at the front of buf, or 0 when that cannot be told yet.
+// measure returns the length of the frame at the front of buf, or 0 if it is
+// not known yet.
 func (s *scanner) measure() int {
 	switch {
 	case bytes.HasPrefix(s.buf, []byte("\n")):
@@ -55,7 +57,8 @@ func (s *scanner) measure() int {
 	return from + i + 1
 }
 
-// headLength returns the length of command, headers and the empty line after them, or 0 when they are not complete.
+// headLength returns the length of the command, the headers and the empty line,
+// or 0 if they are incomplete.
 func headLength(b []byte) int {
 	lf := bytes.Index(b, []byte("\n\n"))
 	crlf := bytes.Index(b, []byte("\n\r\n"))
@@ -68,10 +71,12 @@ func headLength(b []byte) int {
 	return 0
 }
 
-// maxContentLength keeps sums of lengths from overflowing; no frame of this size can be held anyway.
+// maxContentLength keeps sums of lengths from overflowing; no frame of this
+// size fits in memory anyway.
 const maxContentLength = 1 << 40
 
-// contentLength returns the first content-length in head. A malformed one counts as none.
+// contentLength returns the first content-length in head. A malformed one is
+// ignored.
 func contentLength(head []byte) (int, bool) {
 	_, after, ok := bytes.Cut(head, []byte("\ncontent-length:"))
 	if !ok {

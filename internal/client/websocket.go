@@ -12,19 +12,21 @@ import (
 	"github.com/coder/websocket"
 )
 
-// webSocket is a stream of WebSocket messages. Reads run messages together: a STOMP frame may span several.
+// webSocket is a stream of WebSocket messages. Read concatenates messages,
+// since a STOMP frame may span several.
 type webSocket struct {
 	conn    *websocket.Conn
 	message io.Reader // the message being read, or nil; owned by the goroutine that reads
 }
 
-// newWebSocket takes over conn. There is no limit to the size of a message: the broker has one already.
+// newWebSocket takes ownership of conn. The size of messages is unlimited: the
+// broker has a limit.
 func newWebSocket(conn *websocket.Conn) *webSocket {
 	conn.SetReadLimit(-1)
 	return &webSocket{conn: conn}
 }
 
-// Read reads on in the current message, or in the next one.
+// Read reads from the current message, or from the next one.
 func (s *webSocket) Read(p []byte) (int, error) {
 	for {
 		if s.message == nil {
@@ -56,12 +58,13 @@ func (s *webSocket) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close says goodbye and waits for the answer, 5 seconds at most.
+// Close performs the closing handshake, waiting 5 seconds at most.
 func (s *webSocket) Close() error { return s.conn.Close(websocket.StatusNormalClosure, "") }
 
 func (s *webSocket) abort() { _ = s.conn.CloseNow() }
 
-// closeError turns a normal closure into io.EOF and names the code and the reason of any other.
+// closeError returns io.EOF for a normal closure, and otherwise an error with
+// the code and the reason.
 func closeError(err error) error {
 	var closed websocket.CloseError
 	switch {
@@ -73,7 +76,8 @@ func closeError(err error) error {
 	return fmt.Errorf("the broker closed the WebSocket with %d %q", int(closed.Code), closed.Reason)
 }
 
-// bodyText is the readable start of an HTTP answer, behind a colon, or nothing. The websocket package keeps 1 KiB.
+// bodyText returns the readable start of an HTTP response's body, after a
+// colon, or "". The websocket package keeps 1 KiB.
 func bodyText(resp *http.Response) string {
 	if resp.Body == nil {
 		return ""

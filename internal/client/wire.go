@@ -12,21 +12,23 @@ import (
 // stream is a connection on which each Write sends one message, where the transport has messages.
 type stream interface {
 	io.ReadWriteCloser
-	// abort cuts the connection without a closing handshake and may be called at any time, from any goroutine.
+	// abort cuts the connection without a closing handshake. It may be called
+	// at any time, from any goroutine.
 	abort()
 }
 
-// wire stands between go-stomp and the stream. It passes whole frames to the stream, one a Write, and shows arriving
-// RECEIPT and ERROR frames to an observer.
+// wire connects go-stomp with the stream. It writes whole frames to the stream,
+// one per Write, and passes RECEIPT and ERROR frames to an observer.
 type wire struct {
 	stream  stream
-	observe func(*frame.Frame, error) // nil: arriving bytes are not looked at
+	observe func(*frame.Frame, error) // nil: received bytes are not inspected
 
 	out scanner // owned by the goroutine that writes
 	in  scanner // owned by the goroutine that reads
 }
 
-// Write gathers p until a frame is complete: go-stomp cuts a frame that is larger than its buffer into several writes.
+// Write collects bytes until a frame is complete: go-stomp splits a frame that
+// exceeds its buffer over several writes.
 func (w *wire) Write(p []byte) (int, error) {
 	w.out.feed(p)
 	for f := w.out.next(); f != nil; f = w.out.next() {
@@ -53,7 +55,8 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// show gives raw to the observer when it is a RECEIPT or an ERROR. What does not parse is left to go-stomp to refuse.
+// show passes raw to the observer if it is a RECEIPT or an ERROR. Malformed
+// frames are left to go-stomp.
 func (w *wire) show(raw []byte) {
 	if !isFrame(raw, frame.RECEIPT) && !isFrame(raw, frame.ERROR) {
 		return
@@ -66,17 +69,19 @@ func (w *wire) show(raw []byte) {
 // Close closes the stream.
 func (w *wire) Close() error { return w.stream.Close() }
 
-// subscribeReceipt stands for "receipt" in a SUBSCRIBE frame until the frame leaves for the wire.
+// subscribeReceipt replaces the header "receipt" in a SUBSCRIBE until the frame
+// is written.
 const subscribeReceipt = "hoofbeat-subscribe-receipt"
 
-// SubscribeReceipt is a go-stomp SubscribeOpt that asks for a RECEIPT with this id, which Options.Observe then sees.
-// The plain header "receipt" must not be used: go-stomp takes the RECEIPT for the one of UNSUBSCRIBE, and closes the
-// subscription. The id must be one that go-stomp does not use, so not a number.
+// SubscribeReceipt is a go-stomp SubscribeOpt that asks for a RECEIPT with this
+// id, which Options.Observe receives. Do not use the plain header "receipt":
+// go-stomp takes the RECEIPT for that of UNSUBSCRIBE and closes the
+// subscription. The id must not be a number, because go-stomp's own ids are.
 func SubscribeReceipt(id string) func(*frame.Frame) error {
 	return stomp.SubscribeOpt.Header(subscribeReceipt, id)
 }
 
-// outbound mends a frame that go-stomp wrote.
+// outbound corrects a frame that go-stomp wrote.
 func outbound(raw []byte) []byte {
 	switch {
 	case isFrame(raw, frame.CONNECT), isFrame(raw, frame.STOMP):
@@ -88,7 +93,7 @@ func outbound(raw []byte) []byte {
 	return raw
 }
 
-// isFrame reports whether raw starts with the line of that command.
+// isFrame reports whether raw begins with the line of this command.
 func isFrame(raw []byte, command string) bool {
 	rest, ok := bytes.CutPrefix(raw, []byte(command))
 	return ok && (bytes.HasPrefix(rest, []byte("\n")) || bytes.HasPrefix(rest, []byte("\r\n")))

@@ -36,7 +36,7 @@ func TestScannerCutsAtAnyChunking(t *testing.T) {
 	}
 }
 
-// memory is a stream that keeps what is written, message by message.
+// A memory is a stream that records each message written.
 type memory struct {
 	bytes.Buffer
 	messages []string
@@ -51,7 +51,7 @@ func (m *memory) abort()       {}
 
 func TestWireMendsFrames(t *testing.T) {
 	m := &memory{}
-	w := frame.NewWriterSize(&wire{stream: m}, 16) // small, so that go-stomp cuts each frame into many writes
+	w := frame.NewWriterSize(&wire{stream: m}, 16) // small, so that go-stomp splits each frame over many writes
 	frames := []*frame.Frame{
 		frame.New(frame.CONNECT, "passcode", `a:b\c`),
 		frame.New(frame.SUBSCRIBE, "id", "0", subscribeReceipt, "ready:1"),

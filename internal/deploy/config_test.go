@@ -10,7 +10,8 @@ import (
 	"hoofbeat/config"
 )
 
-// shipped are the configurations in deploy, with what they expect of a machine.
+// shipped are the configurations in deploy, with the paths that they expect on
+// a machine.
 var shipped = map[string]map[string]string{
 	"debian/hoofbeat.yaml": {
 		"/etc/hoofbeat/jwt.secret": "jwt.secret", "/var/log/hoofbeat/audit.log": "audit.log", "/var/lib/hoofbeat/data": "data",
@@ -20,7 +21,7 @@ var shipped = map[string]map[string]string{
 	"kubernetes/hoofbeat.yaml":       {"/run/secrets/hoofbeat/jwt.secret": "jwt.secret", "/data/queues": "data"},
 }
 
-// load loads one of them, with its paths in a folder of its own.
+// load loads a shipped configuration, with its paths in a temporary folder.
 func load(t *testing.T, name string) *config.Config {
 	t.Helper()
 	folder := t.TempDir()
@@ -43,7 +44,8 @@ func load(t *testing.T, name string) *config.Config {
 	return c
 }
 
-// Each is right, keeps queues on disk, and lets in nobody who has no token that ends.
+// Each shipped configuration is valid, stores queues on disk, and admits only
+// clients with a token that expires.
 func TestConfigurations(t *testing.T) {
 	for name := range shipped {
 		c := load(t, name)
@@ -59,7 +61,7 @@ func TestConfigurations(t *testing.T) {
 	}
 }
 
-// The package's is for this machine alone, until somebody changes it.
+// The package's configuration listens on loopback only, until it is changed.
 func TestConfigurationOfThePackage(t *testing.T) {
 	listen := load(t, "debian/hoofbeat.yaml").Listen
 	for _, address := range []string{listen.WebSocket.Address, listen.TCP.Address, listen.Admin.Address} {
@@ -69,7 +71,7 @@ func TestConfigurationOfThePackage(t *testing.T) {
 	}
 }
 
-// effective is a duration of the defaults.
+// effective returns a duration of the default configuration.
 func effective(t *testing.T, key string) time.Duration {
 	t.Helper()
 	c, err := config.Load(config.Options{Search: []string{}})
@@ -89,7 +91,8 @@ func effective(t *testing.T, key string) time.Duration {
 	return 0
 }
 
-// writeSecret writes a secret that everybody may read, as the user in the image is not ours.
+// writeSecret writes a secret that every user may read, because the image runs
+// as another user.
 func writeSecret(t *testing.T, name string) {
 	t.Helper()
 	if err := os.WriteFile(name, []byte(strings.Repeat("s", 64)), 0o644); err != nil {

@@ -7,13 +7,15 @@ import (
 	"testing"
 )
 
-// A machine is this one, in a mount namespace in which everything that is written is gone when the command ends.
+// A machine is this one, in a mount namespace: everything written in it is gone
+// when the command ends.
 type machine struct {
 	t      *testing.T
 	folder string
 }
 
-// overlay runs a script in a copy of this machine that shares nothing that it changes, and knows of no other process.
+// overlay runs a script in a copy of this machine. Its changes are private, and
+// it sees no other process.
 const overlay = `set -eu
 mount -t tmpfs none "$1"
 mkdir "$1/changes" "$1/work" "$1/root"
@@ -44,13 +46,13 @@ func newMachine(t *testing.T) *machine {
 	return m
 }
 
-// try runs a script, with a folder at /mnt.
+// try runs a script with folder mounted at /mnt.
 func (m *machine) try(folder, script string) (string, error) {
 	return shell{env: []string{"DEBIAN_FRONTEND=noninteractive"}}.
 		try(m.t.Context(), "unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "sh", "-c", overlay, "sh", m.folder, folder, script)
 }
 
-// run is try of a script that must succeed.
+// run is try for a script that must succeed.
 func (m *machine) run(folder, script string) string {
 	m.t.Helper()
 	out, err := m.try(folder, script)
@@ -60,7 +62,8 @@ func (m *machine) run(folder, script string) string {
 	return out
 }
 
-// debFolder gives a folder with nothing but the Debian package, as hoofbeat.deb.
+// debFolder returns a folder that contains only the Debian package, as
+// hoofbeat.deb.
 func debFolder(t *testing.T) string {
 	t.Helper()
 	out, _ := release(t)
@@ -69,8 +72,9 @@ func debFolder(t *testing.T) string {
 	return folder
 }
 
-// The package is installed, gives a broker that lets in who has a token and nobody else, is installed again over changes, removed
-// and purged. There is no systemd, and nothing runs that was not started here.
+// The package is installed, gives a broker that admits only clients with a
+// token, is reinstalled over changes, removed and purged. There is no systemd,
+// and only processes started here run.
 func TestDebianPackage(t *testing.T) {
 	const installed = "/var/lib/dpkg/info/hoofbeat.list"
 	_, before := os.Stat(installed)
@@ -134,8 +138,8 @@ echo 'all of it'
 	}
 }
 
-// Directories that are there already are the broker's afterwards, unless the administrator has said whose they are. What is in them
-// stays.
+// Existing directories become the broker's, unless the administrator has set an
+// owner. Their content stays.
 func TestDebianPackageOverDirectories(t *testing.T) {
 	m := newMachine(t)
 	m.run(debFolder(t), `
@@ -151,7 +155,8 @@ test "$(stat -c '%U:%G %a' /var/log/hoofbeat)" = 'root:root 700'
 `)
 }
 
-// lintian takes too long to install for every run: it is asked where it is there, as in `make release-check`.
+// lintian takes too long to install in every run, so it is used only where it
+// is installed; `make release-check` does that.
 func TestDebianPackageLint(t *testing.T) {
 	if _, err := os.Stat("/usr/bin/lintian"); err != nil {
 		return

@@ -1,3 +1,3 @@
-// Package deploy has tests only: of releases, packages, images, and what is in
-// deploy/.
+// Package deploy holds tests only: of releases, packages, images, and the files
+// in deploy/.
 package deploy

@@ -18,10 +18,11 @@ import (
 // The module's root.
 const root = "../.."
 
-// patience is how long a command may take: a release on a machine that compiles everything anew, with others at work on it.
+// patience is the time limit of a command: a release on a busy machine that
+// compiles everything.
 const patience = 10 * time.Minute
 
-// need skips a test for lack of a program; with CI=true that is a failure.
+// need skips a test if a program is missing; with CI=true the test fails.
 func need(t *testing.T, programs ...string) {
 	t.Helper()
 	for _, p := range programs {
@@ -40,13 +41,14 @@ func lack(t *testing.T, why string) {
 	t.Skip(why)
 }
 
-// A shell runs commands in a folder, with variables on top of the test's own.
+// A shell runs commands in a folder, with variables added to the test's
+// environment.
 type shell struct {
 	dir string
 	env []string
 }
 
-// try runs a command, and returns what it has written to both outputs.
+// try runs a command and returns its combined output.
 func (s shell) try(ctx context.Context, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -58,7 +60,7 @@ func (s shell) try(ctx context.Context, name string, args ...string) (string, er
 	return string(out), err
 }
 
-// run is try of a command that must succeed.
+// run is try for a command that must succeed.
 func (s shell) run(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	out, err := s.try(t.Context(), name, args...)
@@ -68,8 +70,9 @@ func (s shell) run(t *testing.T, name string, args ...string) string {
 	return out
 }
 
-// snapshot makes a repository with one commit of what is in the tree now, which need not be in a commit. Its author and date are
-// always the same, and so is the commit of the same files.
+// snapshot creates a repository with one commit of the tree's present files,
+// committed or not. Author and date are constant, so the same files give the
+// same commit.
 func snapshot(t *testing.T, into string) {
 	t.Helper()
 	if err := os.MkdirAll(into, 0o755); err != nil {
@@ -124,10 +127,12 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// version is that of the releases here: the kind that Debian orders differently.
+// version is the version of the releases here: a prerelease, which Debian
+// orders differently.
 const version = "v1.2.3-rc.1"
 
-// releaseOf makes a release for this machine of a clone, and returns the folder with its files.
+// releaseOf builds a release of a clone for this machine, and returns the
+// folder with its files.
 func releaseOf(t *testing.T, clone string, env ...string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "out")
@@ -136,15 +141,16 @@ func releaseOf(t *testing.T, clone string, env ...string) string {
 	return out
 }
 
-// released is a release for this machine, made once for all tests.
+// released is a release for this machine, built once for all tests.
 var released struct {
 	once     sync.Once
-	clone    string // what it is made of
+	clone    string // its source
 	out      string // its files
-	unpacked string // the folder of its archive
+	unpacked string // the folder of its unpacked archive
 }
 
-// release gives the folder with the files of a release, and that of its archive, unpacked.
+// release returns the folder with the files of a release, and that of its
+// unpacked archive.
 func release(t *testing.T) (out, unpacked string) {
 	t.Helper()
 	need(t, "git", "tar", "dpkg-deb", "sha256sum")
@@ -165,7 +171,7 @@ func release(t *testing.T) (out, unpacked string) {
 	return released.out, released.unpacked
 }
 
-// scratch lives as long as the tests of this package.
+// scratch exists as long as the tests of this package run.
 var scratch string
 
 func TestMain(m *testing.M) {
@@ -180,13 +186,14 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// A process is a program that runs until the test ends, with all that it has started.
+// A process is a program that runs until the test ends, together with its
+// children.
 type process struct {
 	output lines
 	ended  chan error
 }
 
-// start runs a command, and waits until it has written a text.
+// start runs a command and waits until its output contains a text.
 func start(t *testing.T, cmd *exec.Cmd, until string) *process {
 	t.Helper()
 	p := &process{output: lines{changed: make(chan struct{}, 1)}, ended: make(chan error, 1)}
@@ -197,7 +204,7 @@ func start(t *testing.T, cmd *exec.Cmd, until string) *process {
 	}
 	go func() { p.ended <- cmd.Wait() }()
 	t.Cleanup(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // of what has ended already nobody is left
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // fails if all of them have ended
 		<-p.ended
 	})
 	late := time.After(time.Minute)
@@ -214,11 +221,11 @@ func start(t *testing.T, cmd *exec.Cmd, until string) *process {
 	return p
 }
 
-// lines is what a process has written.
+// lines is the output of a process.
 type lines struct {
 	mu      sync.Mutex
 	text    bytes.Buffer
-	changed chan struct{} // has an element when something was written
+	changed chan struct{} // has an element after each write
 }
 
 func (l *lines) Write(p []byte) (int, error) {

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// A builder is buildah with a store of its own. Its chroot isolation needs no daemon, no control groups and no network.
+// A builder is buildah with its own store. Its chroot isolation needs no
+// daemon, control groups or network.
 type builder struct {
 	t    *testing.T
 	args []string
@@ -27,18 +28,20 @@ func (b *builder) run(args ...string) string {
 	return shell{}.run(b.t, "buildah", append(b.args, args...)...)
 }
 
-// command is what runs a command in a container with a file mounted into it. The network is this machine's.
+// command returns a command that runs args in a container with a mounted file.
+// The container shares this machine's network.
 func (b *builder) command(container, mount string, args ...string) *exec.Cmd {
 	args = append([]string{"run", "--isolation", "chroot", "--volume", mount, container}, args...)
 	return exec.Command("buildah", append(b.args, args...)...)
 }
 
-// The image of a release is built and run, as the user and with the command that it names, and a message goes through it.
+// The image of a release is built and run with its own user and command, and a
+// message passes through it.
 func TestImage(t *testing.T) {
 	b := newBuilder(t)
 	_, folder := release(t)
 	binary := filepath.Join(folder, "hoofbeat")
-	// scripts/image.sh gives its further arguments to the engine, behind its "build".
+	// scripts/image.sh passes further arguments to the engine, after "build".
 	shell{dir: root, env: []string{"ENGINE=buildah"}}.run(t, "bash", append([]string{"scripts/image.sh", binary, "hoofbeat:test"}, b.args...)...)
 
 	var image struct {
@@ -66,7 +69,7 @@ func TestImage(t *testing.T) {
 	writeSecret(t, secret)
 	mount := secret + ":/run/secrets/hoofbeat-jwt:ro"
 	own := append(c.Entrypoint, c.Cmd...)
-	// The ports are this machine's.
+	// The container uses this machine's ports.
 	own = append(own, "--listen-websocket-address", "127.0.0.1:15764", "--listen-tcp-address", "", "--listen-admin-address", "127.0.0.1:15770")
 	broker := start(t, b.command(container, mount, own...), "answers operators")
 
@@ -92,7 +95,8 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// afterLastFrom are the instructions of the last stage, without comments, and with the sources of COPY left out.
+// afterLastFrom returns the instructions of the last stage, without comments
+// and without the sources of COPY.
 func afterLastFrom(text string) string {
 	text = regexp.MustCompile(`(?m)^#.*\n`).ReplaceAllString(text, "")
 	text = text[strings.LastIndex(text, "\nFROM ")+1:]
@@ -100,7 +104,7 @@ func afterLastFrom(text string) string {
 	return regexp.MustCompile(`(?m)^(COPY (?:--chown=\S+ )?)\S+ `).ReplaceAllString(text, "$1")
 }
 
-// The image from source is that of a binary, but for where the binary comes from.
+// The two Dockerfiles differ only in the origin of the binary.
 func TestDockerfilesAgree(t *testing.T) {
 	source, binary := afterLastFrom(read(t, filepath.Join(root, "Dockerfile"))), afterLastFrom("\n"+read(t, filepath.Join(root, "deploy/docker/Dockerfile")))
 	if source != binary || !strings.Contains(source, "USER 65532:65532") {
@@ -108,7 +112,8 @@ func TestDockerfilesAgree(t *testing.T) {
 	}
 }
 
-// All that the program is built from gets past .dockerignore, and Go is the release of go.mod.
+// .dockerignore lets all sources of the program through, and the image uses the
+// Go release of go.mod.
 func TestDockerfileHasTheSources(t *testing.T) {
 	listed := shell{dir: root}.run(t, "go", "list", "-deps", "-f", `{{if .Module}}{{if .Module.Main}}{{.ImportPath}}{{"\n"}}{{end}}{{end}}`, "./cmd/hoofbeat")
 	ignored := read(t, filepath.Join(root, ".dockerignore"))

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// A goPackage is what `go list -json` tells of one.
+// A goPackage is the part of `go list -json` that the test uses.
 type goPackage struct {
 	Dir, ImportPath string
 	GoFiles         []string
@@ -23,14 +23,15 @@ type goPackage struct {
 	Standard        bool
 }
 
-// A checker knows the packages of one platform that have been checked.
+// A checker holds the packages of one platform that have been type-checked.
 type checker struct {
 	files *token.FileSet
 	done  map[string]*types.Package
 	sizes types.Sizes
 }
 
-// check type-checks a package whose imports have been. Of other modules only the declarations are looked at.
+// check type-checks a package after its imports. For other modules, only
+// declarations are checked.
 func (c *checker) check(p goPackage) error {
 	if p.ImportPath == "unsafe" {
 		c.done["unsafe"] = types.Unsafe
@@ -54,12 +55,12 @@ func (c *checker) check(p goPackage) error {
 			}
 		},
 	}
-	// The errors come one by one above.
+	// Errors are collected in faults.
 	c.done[p.ImportPath], _ = config.Check(p.ImportPath, c.files, parsed, nil)
 	return errors.Join(faults...)
 }
 
-// An importer finds what a package imports.
+// An importer finds the imports of a package.
 type importer struct {
 	c       *checker
 	renamed map[string]string
@@ -76,7 +77,8 @@ func (i importer) Import(path string) (*types.Package, error) {
 	return nil, fmt.Errorf("%s has not been checked", path)
 }
 
-// The program is right for the systems that it is released for. It is not compiled: that is for `make release`.
+// The program type-checks for every released platform. Compiling is left to
+// `make release`.
 func TestEachPlatform(t *testing.T) {
 	for _, platform := range []string{"darwin/arm64", "windows/amd64"} {
 		t.Run(platform, func(t *testing.T) {

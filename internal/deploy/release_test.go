@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// sums gives the checksum of each file of a folder.
+// sums returns the checksum of each file in a folder.
 func sums(t *testing.T, folder string) map[string]string {
 	t.Helper()
 	entries, err := os.ReadDir(folder)
@@ -32,8 +32,9 @@ func sumOf(t *testing.T, name string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Two clones at different paths, built at different times, with another umask, time zone and language, give the same bytes.
-// Packages that are compiled already are not compiled again: that they would be the same, `make release-check` shows.
+// Clones at different paths, built at different times with another umask, time
+// zone and language, give the same bytes. Compiled packages are taken from the
+// cache; `make release-check` compiles them again.
 func TestReleaseIsReproducible(t *testing.T) {
 	first, _ := release(t)
 	clone := filepath.Join(t.TempDir(), "a folder of another name")
@@ -50,7 +51,7 @@ func TestReleaseIsReproducible(t *testing.T) {
 	}
 }
 
-// What is in the archive, and what the binary says of itself.
+// TestReleaseArchive checks the archive's files and the binary's version.
 func TestReleaseArchive(t *testing.T) {
 	out, folder := release(t)
 	for _, name := range []string{
@@ -81,7 +82,8 @@ func TestReleaseArchive(t *testing.T) {
 	shell{dir: out}.run(t, "sha256sum", "--check", "--strict", "SHA256SUMS")
 }
 
-// The bill names what go itself finds in the binary, and the embedded scripts.
+// The bill of materials lists the modules that go finds in the binary, and the
+// embedded scripts.
 func TestReleaseBill(t *testing.T) {
 	out, folder := release(t)
 	var bill struct {
@@ -122,10 +124,10 @@ func TestReleaseBill(t *testing.T) {
 	}
 }
 
-// packageOf says of which npm package a vendored script is.
+// packageOf maps a vendored script to its npm package.
 var packageOf = map[string]string{"stomp.umd.min.js": "%40stomp/stompjs", "htm.mjs": "htm", "preact.mjs": "preact"}
 
-// vendored gives the npm packages that have scripts in the tree.
+// vendored returns the npm packages with scripts in the tree.
 func vendored(t *testing.T) []string {
 	t.Helper()
 	var packages []string

@@ -9,7 +9,7 @@ import (
 
 const unit = root + "/deploy/systemd/hoofbeat.service"
 
-// settings are the lines KEY=VALUE of a unit.
+// settings returns the KEY=VALUE lines of a unit.
 func settings(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -21,7 +21,8 @@ func settings(t *testing.T) map[string]string {
 	return all
 }
 
-// systemd's own measure of what a service may do, from 0 (nothing) to 100. Who needs more says so here.
+// systemd rates the exposure of a service from 0 (none) to 100. A change that
+// needs more privileges raises the limit here.
 func TestSystemdSandbox(t *testing.T) {
 	need(t, "systemd-analyze")
 	path, err := filepath.Abs(unit)
@@ -31,7 +32,7 @@ func TestSystemdSandbox(t *testing.T) {
 	shell{}.run(t, "systemd-analyze", "security", "--no-pager", "--offline=yes", "--threshold=12", path)
 }
 
-// systemd waits for longer than the broker drains, with the defaults.
+// systemd waits longer than the broker drains, with the default settings.
 func TestSystemdWaitsForDrain(t *testing.T) {
 	s := settings(t)
 	patience, err := time.ParseDuration(s["TimeoutStopSec"] + "s")

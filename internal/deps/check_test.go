@@ -13,13 +13,14 @@ import (
 	"testing/fstest"
 )
 
-// rule says what one package may import besides the standard library.
+// A rule lists the imports that one package may have besides the standard
+// library.
 type rule struct {
 	pkg     string   // folder below the module's root
 	own     []string // packages of this module, by folder
-	third   []string // modules or packages of others; everything below them is included
-	without []string // packages of the standard library it does without, and all below them except net/netip
-	reason  string   // why, for whoever wants to add an import
+	third   []string // other modules or packages; everything below them is included
+	without []string // packages of the standard library that are not allowed, with all below them except net/netip
+	reason  string   // shown to the author of a refused import
 	planned bool     // may be missing from the tree
 }
 
@@ -29,7 +30,8 @@ type file struct {
 	imports []string
 }
 
-// check compares the imports below root with rules and returns one sentence per fault, in a stable order.
+// check compares the imports below root with rules and returns one sentence per
+// fault, in a stable order.
 func check(root fs.FS, module string, rules []rule, testLibs []string) []string {
 	tree, err := readTree(root)
 	if err != nil {
@@ -74,7 +76,7 @@ func checkTable(tree map[string][]file, rules []rule) []string {
 	return faults
 }
 
-// refuses returns why r does not allow the import, or nothing.
+// refuses returns why r does not allow the import, or "".
 func (r rule) refuses(imported, module string, test bool, testLibs []string) string {
 	first, _, _ := strings.Cut(imported, "/")
 	own, isOwn := strings.CutPrefix(imported, module+"/")
@@ -105,8 +107,9 @@ func under(p string, roots []string) bool {
 	return slices.ContainsFunc(roots, func(r string) bool { return p == r || strings.HasPrefix(p, r+"/") })
 }
 
-// readTree returns the Go files below root by folder, without what the go command skips too: testdata, folders that start
-// with a dot or an underscore, and modules of their own.
+// readTree returns the Go files below root by folder. Like the go command, it
+// skips testdata, folders that start with a dot or an underscore, and nested
+// modules.
 func readTree(root fs.FS) (map[string][]file, error) {
 	tree := map[string][]file{}
 	err := fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Modules of others, by the paths their packages start with.
+// Other modules, by the paths that their packages start with.
 const (
 	stompFrame   = "github.com/go-stomp/stomp/v3/frame"
 	stompClient  = "github.com/go-stomp/stomp/v3"
@@ -19,12 +19,13 @@ const (
 	protobuf     = "google.golang.org/protobuf"
 )
 
-// testLibs may be imported by the tests of every package: they check for leaked goroutines, play the other side with
-// code that is not ours, compare JSON with a schema, and read what a receiver of traces gets.
+// testLibs may be imported by the tests of every package: they find leaked
+// goroutines, provide independent peers, validate JSON against a schema, and
+// decode exported traces.
 var testLibs = []string{goleak, stompClient, websocketLib, jsonSchema, otlpProto, protobuf}
 
-// table is one row per package of the tree, in the order of the layers, lowest first. Tests are held to a laxer rule: they
-// may import any package of ours, and testLibs.
+// table has one row per package, in the order of the layers, lowest first.
+// Tests may import any package of this module, and testLibs.
 var table = []rule{
 	{
 		pkg: "frames", third: []string{stompFrame}, without: []string{"net", "os"},

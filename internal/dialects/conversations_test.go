@@ -10,8 +10,8 @@ import (
 	"hoofbeat/destination"
 )
 
-// conversations are what every client does. Whatever comes goes through the
-// model of its parser.
+// conversations are run by every client. Each received message goes through the
+// model of the client's parser.
 var conversations = map[string]func(p func(...string) *peer){
 	"CONNECTED":        connected,
 	"topic":            topic,
@@ -54,7 +54,7 @@ func connected(connect func(...string) *peer) {
 	if p.tcp {
 		return
 	}
-	// Another one says what the headers were: all of them have a value.
+	// A second connection, to check that each header of CONNECTED has a value.
 	q := p.w.dial(p.dialect)
 	q.send(p.opening, p.connect(), "")
 	f := q.want("CONNECTED")
@@ -78,15 +78,15 @@ func topic(connect func(...string) *peer) {
 			p.t.Errorf("the headers are %q", f.headers)
 		}
 	}
-	// Nothing is invented where the sender said nothing.
+	// The broker invents no header that the sender left out.
 	p.send("SEND", []string{"destination:/topic/chat.general"}, "plain")
 	if f := p.message("/topic/chat.general", "plain"); f.headers["content-type"] != "" {
 		p.t.Errorf("the headers are %q", f.headers)
 	}
 }
 
-// Colons that nobody escapes arrive; what the client would read of its own
-// value is what it wrote.
+// Colons that are not escaped arrive intact: the client reads back the value
+// that it wrote.
 func customHeaders(connect func(...string) *peer) {
 	p := connect()
 	reader := p.w.plain()
@@ -99,7 +99,7 @@ func customHeaders(connect func(...string) *peer) {
 	p.send("SEND", []string{"destination:/topic/chat", "link:" + value, "CamelCase:Kept"}, "x")
 	reader.Want("MESSAGE", "link:http://host:8080/a", "CamelCase:Kept", "", "x")
 	if strings.HasPrefix(p.name, "StompProtocolAndroid") || p.name == "SwiftStomp" || strings.HasPrefix(p.name, "Netina") {
-		return // they cannot read what they can write
+		return // these clients cannot read the values that they can write
 	}
 	p.subscribe("/topic/chat")
 	p.send("SEND", []string{"destination:/topic/chat", "link:" + value, "CamelCase:Kept"}, "x")
@@ -119,7 +119,8 @@ func large(connect func(...string) *peer) {
 	p.message("/topic/large", "small")
 }
 
-// Messages in a row come one by one, however they are gathered.
+// Consecutive messages arrive separately, even if the broker writes them
+// together.
 func many(connect func(...string) *peer) {
 	p := connect()
 	p.subscribe("/topic/many")
@@ -148,8 +149,8 @@ func sameAgain(connect func(...string) *peer) {
 	p.message("/topic/same", "twice")
 }
 
-// work subscribes to a queue with the client's acknowledgements; false if it
-// knows none.
+// work subscribes to a queue in the client's acknowledgement mode. It returns
+// false if the client has none.
 func (p *peer) work(queue string) bool {
 	p.t.Helper()
 	if p.ack == "" {
@@ -196,7 +197,7 @@ func (p *peer) depth(queue string) int {
 	return depth.Ready + depth.Unacked
 }
 
-// A client without NACK refuses a message by leaving.
+// A client without NACK rejects a message by disconnecting.
 func redelivery(connect func(...string) *peer) {
 	p := connect()
 	if !p.work("/queue/refused") {
@@ -226,7 +227,7 @@ func (p *peer) leave() {
 	_ = p.ws.CloseNow()
 }
 
-// What a plain worker has refused too often can be read by the client.
+// The client can read a message that a worker has rejected too often.
 func deadLetters(connect func(...string) *peer) {
 	p := connect()
 	p.subscribe(p.w.deadMail)
@@ -266,7 +267,7 @@ func durable(connect func(...string) *peer) {
 	}
 }
 
-// What is for a user has the destination that the client wrote.
+// A user's message has the destination that the client wrote.
 func ownQueue(connect func(...string) *peer) {
 	p := connect("login:ann")
 	p.subscribe("/user/queue/news")
@@ -294,13 +295,13 @@ func transaction(connect func(...string) *peer) {
 	}
 }
 
-// TestHeartBeats: both beat, and neither side gives the other up. All wait at
-// the same time, more than may run in parallel.
+// TestHeartBeats: heart-beats keep both sides connected. The cases wait
+// together, because there are more than may run in parallel.
 func TestHeartBeats(t *testing.T) {
 	var all sync.WaitGroup
 	for _, d := range dialects {
 		if d.version == "1.0" || d.tcp {
-			continue // 1.0 has none, and stomptest looks at those of streams
+			continue // 1.0 has none, and stomptest checks those of streams
 		}
 		all.Go(func() {
 			t.Run(d.name, func(t *testing.T) { beats(newWorld(t).dial(d)) })
@@ -310,7 +311,7 @@ func TestHeartBeats(t *testing.T) {
 }
 
 func beats(p *peer) {
-	const interval = 2000 // ms; a busy machine may hold up this process for one or two seconds
+	const interval = 2000 // ms; a busy machine may stop this process for a second or two
 	var lines []string
 	for _, h := range p.connect() {
 		if !strings.HasPrefix(h, "heart-beat:") {

@@ -7,45 +7,45 @@ import (
 	"github.com/coder/websocket"
 )
 
-// A dialect is what a client sends, and a model of what it can read.
+// A dialect is the bytes that a client sends, and a model of its parser.
 type dialect struct {
 	name        string
-	tcp         bool     // on a stream, not on WebSocket
-	below       string   // what its URL has behind the endpoint's path
-	sockJS      bool     // its messages are wrapped as SockJS has them
-	offers      []string // subprotocols, in its order
-	subprotocol string   // what must be chosen of them
+	tcp         bool     // over TCP instead of WebSocket
+	below       string   // path after the endpoint's
+	sockJS      bool     // messages are wrapped in SockJS frames
+	offers      []string // its subprotocols, in order
+	subprotocol string   // the one that the broker must choose
 	opening     string   // CONNECT or STOMP
 	connect     func() []string
-	version     string // what is agreed on
-	// write makes WebSocket messages of a frame, or writes on a stream.
+	version     string // the negotiated version
+	// write encodes a frame as WebSocket messages, or as bytes on a stream.
 	write func(command string, headers []string, body string) []message
-	// beat is its heart-beat; nil: a ping of WebSocket.
+	// beat is its heart-beat; nil: a WebSocket ping.
 	beat *message
 	id   func(destination string) string
-	// subscription are the headers of SUBSCRIBE, ack that of a client's mode:
-	// empty if the client can only have mode auto.
+	// subscription returns the headers of SUBSCRIBE. ack is the client's
+	// acknowledgement mode, empty if it supports only auto.
 	subscription func(id, destination string) []string
 	ack          string
 	answer       func(m frame) []string // headers of ACK and NACK
 	disconnect   []string
-	receipt      string // what DISCONNECT asks for
-	escapes      bool   // it escapes header values, and undoes escapes
+	receipt      string // receipt of DISCONNECT
+	escapes      bool   // it escapes and unescapes header values
 	read         model
 }
 
-// dialects are the clients' defaults, as their sources have them.
+// dialects are the defaults of the clients, according to their sources.
 var dialects = []dialect{
 	{
 		// Its topic() writes ack:auto before the application's headers, so
-		// that no other mode gets through.
+		// other modes have no effect.
 		name: "StompProtocolAndroid", opening: "CONNECT", version: "1.2", read: android,
 		connect: headers("accept-version:1.1,1.2", "heart-beat:0,0"),
 		write:   onePiece(""), beat: beatOf("\r\n"), id: uuid,
 		subscription: func(id, d string) []string { return []string{"id:" + id, "destination:" + d, "ack:auto"} },
 	},
 	{
-		// As applications have it that were made for Spring's withSockJS.
+		// Applications made for Spring's withSockJS use this URL.
 		name: "StompProtocolAndroid, below the path", below: "/websocket", opening: "CONNECT", version: "1.2", read: android,
 		connect: headers("accept-version:1.1,1.2", "heart-beat:0,0"),
 		write:   onePiece(""), beat: beatOf("\r\n"), id: uuid,
@@ -92,7 +92,7 @@ var dialects = []dialect{
 		answer: byAck("id"), disconnect: []string{"receipt:disconnect-0"}, receipt: "disconnect-0",
 	},
 	{
-		// It makes up a session and does not ask for /info.
+		// It invents a session and does not request /info.
 		name: "stomp_dart_client with SockJS", below: "/042/abcdefghijklmnop/websocket", sockJS: true,
 		opening: "CONNECT", version: "1.2", read: dart, escapes: true,
 		connect: headers("accept-version:1.0,1.1,1.2", "heart-beat:5000,5000"),
@@ -101,7 +101,7 @@ var dialects = []dialect{
 		answer: byAck("id"), disconnect: []string{"receipt:disconnect-0"}, receipt: "disconnect-0",
 	},
 	{
-		// It asks for a subprotocol that nobody knows, and does without.
+		// It offers an unknown subprotocol, and accepts that none is chosen.
 		name: "Netina.Stomp.Client", offers: []string{"stomp"}, opening: "CONNECT", version: "1.2", read: netina,
 		connect: headers("accept-version:1.0,1.1,1.2", "heart-beat:0,1000"),
 		write:   onePiece(""), id: numbered,
@@ -183,8 +183,8 @@ func byMessageID(header string) func(frame) []string {
 	return func(m frame) []string { return []string{header + ":" + m.headers["message-id"]} }
 }
 
-// onePiece writes a frame as one text message, with the length of a body in a
-// header if the client does that.
+// onePiece encodes a frame as one text message, with the body's length in a
+// header if the client sends that.
 func onePiece(length string) func(string, []string, string) []message {
 	return func(command string, headers []string, body string) []message {
 		var b strings.Builder
@@ -200,7 +200,7 @@ func onePiece(length string) func(string, []string, string) []message {
 	}
 }
 
-// split cuts what is written into messages of so many bytes at most.
+// split splits the result of write into messages of at most most bytes.
 func split(write func(string, []string, string) []message, most int) func(string, []string, string) []message {
 	return func(command string, headers []string, body string) (parts []message) {
 		for _, m := range write(command, headers, body) {

@@ -1,3 +1,4 @@
-// Package dialects holds tests only: clients in languages that cannot run here,
-// as what they send, byte by byte, and as what their parsers can digest.
+// Package dialects holds tests only. They stand in for clients in languages
+// that cannot run here: each is the bytes that it sends and a model of its
+// parser.
 package dialects

@@ -15,18 +15,18 @@ import (
 	"hoofbeat/session"
 )
 
-// settings are what docs/clients.md says of a client that cannot run here: what
-// its user sets, and what goes over the wire then. Words in capitals stand for
-// values.
+// settings are the contents of a client's table in docs/clients.md: the
+// settings of its user, and the resulting bytes on the wire. Words in capitals
+// are placeholders.
 type settings struct {
-	urls      []string // behind ws://HOST:15674
-	connect   []string // headers, sorted, as those of subscribe and ack
+	urls      []string // after ws://HOST:15674
+	connect   []string // headers, sorted, like those of subscribe and ack
 	subscribe []string
 	ack       []string
 }
 
-// documented are the clients that have a table of settings in docs/clients.md,
-// and the heart-beat that is recommended there; empty: the client has none.
+// documented are the clients with a table of settings in docs/clients.md, with
+// the recommended heart-beat; empty: the client has none.
 var documented = map[string]string{
 	"StompProtocolAndroid": "10000,10000",
 	"SwiftStomp":           "",
@@ -40,8 +40,8 @@ const (
 	orders         = "/queue/orders"
 )
 
-// fromDialect are the settings that a table must name: the client's defaults,
-// with the recommended heart-beat and a token.
+// fromDialect returns the settings that a table must list: the client's
+// defaults, with the recommended heart-beat and a token.
 func fromDialect(t *testing.T, client, heartBeat string) (settings, dialect) {
 	t.Helper()
 	var s settings
@@ -82,7 +82,7 @@ var (
 	header = regexp.MustCompile(`^[A-Za-z-]+:\S`)
 )
 
-// fromPage reads the table of a client.
+// fromPage reads a client's table.
 func fromPage(t *testing.T, page, client string) settings {
 	t.Helper()
 	_, table, found := strings.Cut(page, "\n| "+client+" | |\n|---|---|\n")
@@ -113,7 +113,7 @@ func fromPage(t *testing.T, page, client string) settings {
 	return s
 }
 
-// fill puts values in the place of words in capitals.
+// fill replaces placeholders by values.
 func fill(headers []string, values map[string]string) []string {
 	var filled []string
 	for _, h := range headers {
@@ -129,12 +129,12 @@ func fill(headers []string, values map[string]string) []string {
 	return filled
 }
 
-// tokens are what the world of these tests checks tokens with.
+// tokens configure the tokens of these tests.
 var tokens = auth.TokenOptions{
 	Algorithms: []string{"HS256"}, Secret: strings.Repeat("secret", 8), Sources: auth.Sources{Authorization: true},
 }
 
-// signed is a token of ada's that ends after a time.
+// signed returns a token for ada with this lifetime.
 func signed(t *testing.T, lifetime time.Duration) string {
 	t.Helper()
 	key, err := auth.ConfiguredSecret(tokens)
@@ -149,7 +149,7 @@ func signed(t *testing.T, lifetime time.Duration) string {
 	return s
 }
 
-// The tables name what the clients write, and what they name works.
+// The tables match the clients' bytes, and their settings work.
 func TestDocumentedSettings(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(docs, "clients.md"))
 	if err != nil {
@@ -182,8 +182,8 @@ func wantSame(t *testing.T, what string, got, want []string) {
 	}
 }
 
-// replay is what the program on the page would do for the other clients: it is
-// refused an old token, connects, consumes what it sends, and comes back.
+// replay does what the program on the page does: a client is refused with an
+// expired token, connects, consumes its own message, and comes back.
 func replay(t *testing.T, d dialect, s settings) {
 	t.Helper()
 	a, err := auth.New(t.Context(), auth.Options{JWT: &tokens})
@@ -210,7 +210,7 @@ func replay(t *testing.T, d dialect, s settings) {
 	}
 }
 
-// consume works on an order as the page says.
+// consume processes an order as the page describes.
 func (p *peer) consume(s settings) {
 	p.t.Helper()
 	id := p.id(orders)
@@ -218,7 +218,8 @@ func (p *peer) consume(s settings) {
 	p.send("SUBSCRIBE", fill(s.subscribe, map[string]string{"ID": id, "DESTINATION": orders}), "")
 	p.send("SEND", []string{"destination:" + orders, "content-type:text/plain"}, "two horseshoes")
 	f := p.message(orders, "two horseshoes")
-	// In mode auto, a RECEIPT comes when what was written before it is acknowledged.
+	// In mode auto, a RECEIPT confirms that everything written before it has
+	// been acknowledged.
 	command, lines := "SEND", []string{"destination:/topic/done"}
 	if len(s.ack) > 0 {
 		command = "ACK"

@@ -13,7 +13,7 @@ import (
 	"hoofbeat/session"
 )
 
-// beatOnce sends the client's heart-beat, whatever becomes of it.
+// beatOnce sends the client's heart-beat and ignores errors.
 func (p *peer) beatOnce() {
 	if p.beat != nil {
 		_ = p.tryRaw(*p.beat)
@@ -21,10 +21,11 @@ func (p *peer) beatOnce() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	_ = p.ws.Ping(ctx) // the pong comes while somebody reads
+	_ = p.ws.Ping(ctx) // the pong is read by the next read
 }
 
-// wantError wants an ERROR that the application can show, and the end.
+// wantError expects an ERROR that the application can show, and the end of the
+// connection.
 func (p *peer) wantError(word string, code websocket.StatusCode, parts ...string) frame {
 	p.t.Helper()
 	f := p.want("ERROR")
@@ -74,13 +75,13 @@ func disconnect(connect func(...string) *peer) {
 	p.ended(websocket.StatusNormalClosure)
 }
 
-// What a client has sent before it closes without DISCONNECT has arrived.
+// Frames that a client sent before closing without DISCONNECT are handled.
 func leaves(connect func(...string) *peer) {
 	p := connect()
 	p.send("SEND", []string{"destination:/queue/last"}, "words")
 	if p.ws != nil {
 		if err := p.ws.Close(websocket.StatusNormalClosure, ""); err != nil {
-			p.t.Errorf("close: %v", err) // it was answered at once
+			p.t.Errorf("close: %v", err) // the close was answered at once
 		}
 	} else {
 		p.stream.Close()
@@ -90,8 +91,8 @@ func leaves(connect func(...string) *peer) {
 	reader.Want("MESSAGE", "", "words")
 }
 
-// A React Native that cuts text at NUL and was not told to send binary never
-// sends a whole frame. It hears about it.
+// React Native truncates text at NUL. Without forceBinaryWSFrames it never
+// sends a complete frame, and gets an ERROR that says so.
 func TestReactNativeWithoutBinary(t *testing.T) {
 	w := newWorld(t, func(o *session.Options) { o.ConnectTimeout = time.Second })
 	d := dialects[slices.IndexFunc(dialects, func(d dialect) bool { return strings.Contains(d.name, "React Native") })]
@@ -104,8 +105,8 @@ func TestReactNativeWithoutBinary(t *testing.T) {
 	p.ended(websocket.StatusPolicyViolation)
 }
 
-// With receipt-error, who is refused a subscription stays connected, and every
-// client can read the ERROR.
+// With receipt-error, a client whose subscription is denied stays connected,
+// and every client can read the ERROR.
 func TestDeniedSubscription(t *testing.T) {
 	for _, d := range dialects {
 		t.Run(d.name, func(t *testing.T) {
@@ -127,7 +128,7 @@ func TestDeniedSubscription(t *testing.T) {
 	}
 }
 
-// newsOnly lets everybody use the news and the queues, and nothing else.
+// newsOnly allows everybody the news and the queues only.
 func newsOnly(t testing.TB) *auth.ACL {
 	t.Helper()
 	acl, err := auth.CompileACL([]auth.Rule{{

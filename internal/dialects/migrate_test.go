@@ -12,7 +12,7 @@ import (
 
 const docs = "../../docs"
 
-// The configurations of the pages for those who come from other brokers.
+// The configurations on the migration pages are valid.
 func TestMigrationConfigurations(t *testing.T) {
 	pages, err := filepath.Glob(filepath.Join(docs, "migrate-*.md"))
 	if err != nil || len(pages) != 3 {
@@ -40,7 +40,7 @@ func TestMigrationConfigurations(t *testing.T) {
 	}
 }
 
-// keysExist wants each key of the configuration that a page names to be one.
+// keysExist expects each configuration key on a page to exist.
 func keysExist(t *testing.T, page, text string) {
 	t.Helper()
 	var all strings.Builder
@@ -55,7 +55,7 @@ func keysExist(t *testing.T, page, text string) {
 	}
 }
 
-// What the pages say of headers that other brokers have.
+// The statements of the pages about headers of other brokers are true.
 func TestMigrationHeaders(t *testing.T) {
 	for name, tc := range map[string]struct {
 		frame []string

@@ -13,7 +13,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// A message is one of WebSocket.
+// A message is a WebSocket message.
 type message struct {
 	kind websocket.MessageType
 	data string
@@ -22,16 +22,17 @@ type message struct {
 func text(s string) message   { return message{websocket.MessageText, s} }
 func binary(s string) message { return message{websocket.MessageBinary, s} }
 
-// A frame is what a client has made of a message. A heart-beat has no command.
+// A frame is a message as the client has parsed it. A heart-beat has no
+// command.
 type frame struct {
 	command string
 	headers map[string]string
 	body    string
 }
 
-// A model is what is known of a client's parser: what it makes of one message.
-// Where the client would crash, lose something of it or not see it, the model
-// has an error.
+// A model is a client's parser as far as it is known: it parses one message. It
+// returns an error where the client would crash, lose part of the message or
+// not notice it.
 type model func(m message) (frame, error)
 
 var (
@@ -43,7 +44,7 @@ var (
 var androidHeader = regexp.MustCompile(`^([^:\s]+)\s*:\s*([^:\s]+)$`)
 
 // android is StompMessage.from of StompProtocolAndroid: the first line that is
-// no header as it knows them must be the empty one.
+// not a header to it must be the empty one.
 func android(m message) (frame, error) {
 	if strings.TrimSpace(m.data) == "" {
 		return beat(m, "\n")
@@ -72,7 +73,7 @@ func android(m message) (frame, error) {
 	return untilNUL(f, rest)
 }
 
-// beat is what a client makes of a message with nothing in it.
+// beat is a client's reading of a message without content.
 func beat(m message, want string) (frame, error) {
 	if m.data != want {
 		return frame{}, fmt.Errorf("%q is no heart-beat", m.data)
@@ -93,7 +94,7 @@ func untilNUL(f frame, rest string) (frame, error) {
 }
 
 // swiftLib is processString of StompClientLib: the last of repeated headers
-// counts, and bodies lose their line ends.
+// counts, and line ends are removed from bodies.
 func swiftLib(m message) (frame, error) {
 	if !utf8.ValidString(m.data) {
 		return frame{}, errors.New("not UTF-8, which it drops")
@@ -122,13 +123,13 @@ func swiftLib(m message) (frame, error) {
 }
 
 // swiftStomp is StompFrame.deserialize of SwiftStomp: headers end at the first
-// line with not just one colon.
+// line that does not have exactly one colon.
 func swiftStomp(m message) (frame, error) {
 	if m.kind != websocket.MessageText {
 		return frame{}, errBinary
 	}
 	if m.data == "\n" {
-		return frame{}, nil // InvalidStompCommandError, which it logs
+		return frame{}, nil // InvalidStompCommandError, which is only logged
 	}
 	lines := strings.Split(m.data, "\n")
 	f := frame{command: lines[0], headers: map[string]string{}}
@@ -146,7 +147,7 @@ func swiftStomp(m message) (frame, error) {
 	return untilNUL(f, strings.Join(lines[min(i+1, len(lines)):], "\n"))
 }
 
-// krossbow is its StompDecoder, in which every fault closes the session.
+// krossbow is its StompDecoder. Every fault closes the session.
 func krossbow(m message) (frame, error) {
 	if m.data == "\n" {
 		return frame{}, nil
@@ -179,7 +180,8 @@ func krossbow(m message) (frame, error) {
 	return f, needs(f)
 }
 
-// needs are the headers without which krossbow throws when they are looked at.
+// needs checks the headers that krossbow requires; it throws when a missing one
+// is accessed.
 func needs(f frame) error {
 	for _, name := range map[string][]string{
 		"CONNECTED": {"version"}, "MESSAGE": {"destination", "message-id", "subscription"}, "RECEIPT": {"receipt-id"},
@@ -191,7 +193,8 @@ func needs(f frame) error {
 	return nil
 }
 
-// lines takes the command and headers off, the first of repeated ones.
+// lines splits off the command and the headers, keeping the first of repeated
+// ones.
 func lines(data string, decoder func(command string) func(string) (string, error)) (f frame, rest string, err error) {
 	head, rest, ok := strings.Cut(data, "\n\n")
 	if !ok {
@@ -219,7 +222,7 @@ func lines(data string, decoder func(command string) func(string) (string, error
 
 func same(s string) (string, error) { return s, nil }
 
-// unescape is that of STOMP 1.2, which refuses what it does not know.
+// unescape is that of STOMP 1.2, and rejects unknown escapes.
 func unescape(s string) (string, error) {
 	if rest := strings.NewReplacer(`\\`, "", `\n`, "", `\r`, "", `\c`, "").Replace(s); strings.Contains(rest, `\`) {
 		return s, fmt.Errorf("bad escape in %q", s)
@@ -227,8 +230,8 @@ func unescape(s string) (string, error) {
 	return strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\r`, "\r", `\c`, ":").Replace(s), nil
 }
 
-// dart is StompParser of stomp_dart_client: UTF-8 is a must for headers and
-// text, and the last of repeated headers counts.
+// dart is StompParser of stomp_dart_client: headers and text must be UTF-8, and
+// the last of repeated headers counts.
 func dart(m message) (frame, error) {
 	if m.data == "\n" {
 		return frame{}, nil
@@ -252,9 +255,9 @@ func dart(m message) (frame, error) {
 	return f, err
 }
 
-// netina is StompMessageSerializer.Deserialize of Netina.Stomp.Client: a header
-// with a colon in its value is not there for it, and NULs and line ends at the
-// end of a body are taken off.
+// netina is StompMessageSerializer.Deserialize of Netina.Stomp.Client: it drops
+// a header whose value contains a colon, and trims NULs and line ends from the
+// end of a body.
 func netina(m message) (frame, error) {
 	if m.kind != websocket.MessageText {
 		return frame{}, errors.New("ArgumentNullException: the text of a binary message is null")
@@ -282,8 +285,8 @@ func netina(m message) (frame, error) {
 	return f, nil
 }
 
-// webstomp is webstomp-client 1.2.6: nothing may come before a frame, a beat is
-// one line end, and nothing is unescaped.
+// webstomp is webstomp-client 1.2.6: nothing may precede a frame, a heart-beat
+// is one line end, and nothing is unescaped.
 func webstomp(m message) (frame, error) {
 	switch {
 	case strings.Trim(m.data, "\r\n") == "":
@@ -305,8 +308,8 @@ func webstomp(m message) (frame, error) {
 	return untilNUL(f, rest)
 }
 
-// stompjs2 is stompjs 2.3.3, which besides reads bytes as characters and cannot
-// do without the heart-beat of CONNECTED.
+// stompjs2 is stompjs 2.3.3. In addition to the faults of webstomp, it decodes
+// bytes as characters and requires heart-beat in CONNECTED.
 func stompjs2(m message) (frame, error) {
 	if m.kind == websocket.MessageBinary && strings.ContainsFunc(m.data, func(r rune) bool { return r >= utf8.RuneSelf }) {
 		return frame{}, errors.New("mojibake: it takes bytes for characters")
@@ -319,7 +322,7 @@ func stompjs2(m message) (frame, error) {
 }
 
 // reactNative is stomp.js with appendMissingNULLonIncoming on a platform that
-// cuts text at NUL.
+// truncates text at NUL.
 func reactNative(m message) (frame, error) {
 	if strings.TrimSpace(m.data) == "" {
 		return beat(m, "\n")
@@ -331,10 +334,11 @@ func reactNative(m message) (frame, error) {
 		}
 		m.data = first + "\x00"
 	}
-	return krossbow(m) // which is as strict as stomp.js would have to be
+	return krossbow(m) // it is as strict as stomp.js would have to be
 }
 
-// Each model refuses what its client is known to fail on, and takes the rest.
+// Each model rejects the input that its client is known to fail on, and accepts
+// the rest.
 func TestModels(t *testing.T) {
 	const strict = "android swiftLib swiftStomp krossbow dart netina webstomp stompjs2 reactNative"
 	const plain = "MESSAGE\nsubscription:1\nmessage-id:a-1\ndestination:/topic/a\ncontent-length:4\n\nbody\x00"
@@ -345,7 +349,7 @@ func TestModels(t *testing.T) {
 	}
 	for what, tc := range map[string]struct {
 		in    message
-		fails string // the models that refuse it
+		fails string // the models that reject it
 	}{
 		"a frame":              {text(plain), ""},
 		"a heart-beat":         {text("\n"), ""},

@@ -23,16 +23,16 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long anything may take.
+// patience is the time limit for every step.
 const patience = 30 * time.Second
 
-// A world is a broker that is served on WebSocket and TCP.
+// A world is a broker with listeners for WebSocket and TCP.
 type world struct {
 	t        testing.TB
 	broker   *broker.Broker
 	options  session.Options
 	ws, tcp  string // addresses
-	deadMail string // where dead messages of /queue/work.** go
+	deadMail string // destination of dead letters from /queue/work.**
 }
 
 func newWorld(t testing.TB, edit ...func(*session.Options)) *world {
@@ -76,7 +76,7 @@ func newWorld(t testing.TB, edit ...func(*session.Options)) *world {
 	return w
 }
 
-// policies let a message of /queue/work fail twice.
+// policies allow two deliveries of a message of /queue/work.
 func (w *world) policies() broker.Policies {
 	w.t.Helper()
 	n := destination.DefaultNamespace()
@@ -100,7 +100,7 @@ func listen(t testing.TB) net.Listener {
 	return l
 }
 
-// wantNoConsumers waits until nobody is attached to anything.
+// wantNoConsumers waits until no queue has a consumer.
 func (w *world) wantNoConsumers() {
 	w.t.Helper()
 	tick := time.NewTicker(time.Millisecond)
@@ -112,7 +112,7 @@ func (w *world) wantNoConsumers() {
 	}
 }
 
-// plain is a client that speaks STOMP 1.2 as the specification says.
+// plain returns a client that speaks STOMP 1.2 by the specification.
 func (w *world) plain() *stomptest.Client {
 	w.t.Helper()
 	conn, err := net.Dial("tcp", w.tcp)
@@ -124,7 +124,7 @@ func (w *world) plain() *stomptest.Client {
 	return c
 }
 
-// A peer is one connection of a client that speaks a dialect.
+// A peer is one connection of a client with its dialect.
 type peer struct {
 	dialect
 	w      *world
@@ -135,7 +135,7 @@ type peer struct {
 	ids    map[string]string // destinations of subscriptions, by id
 }
 
-// dial opens a connection, on which nothing is said yet.
+// dial opens a connection and sends nothing on it.
 func (w *world) dial(d dialect) *peer {
 	w.t.Helper()
 	p := &peer{dialect: d, w: w, t: w.t, ids: map[string]string{}}
@@ -167,7 +167,8 @@ func (w *world) dial(d dialect) *peer {
 	return p
 }
 
-// connect opens a connection and sends its CONNECT, with more headers.
+// connect opens a connection and sends the client's CONNECT, with further
+// headers.
 func (w *world) connect(d dialect, headers ...string) *peer {
 	w.t.Helper()
 	p := w.dial(d)
@@ -179,7 +180,7 @@ func (w *world) connect(d dialect, headers ...string) *peer {
 	return p
 }
 
-// send sends a frame as the client writes it.
+// send sends a frame in the client's encoding.
 func (p *peer) send(command string, headers []string, body string) {
 	p.t.Helper()
 	for _, m := range p.write(command, headers, body) {
@@ -199,7 +200,7 @@ func (p *peer) raw(m message) {
 	}
 }
 
-// tryRaw is raw where the other side may have gone, on WebSocket.
+// tryRaw is raw on a WebSocket that the peer may have closed.
 func (p *peer) tryRaw(m message) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -213,8 +214,8 @@ func (p *peer) tryRaw(m message) error {
 	return p.ws.Write(ctx, m.kind, data)
 }
 
-// next gives what the client makes of the next message. A heart-beat is a frame
-// without a command.
+// next returns the next message as the client parses it. A heart-beat is a
+// frame without a command.
 func (p *peer) next() (frame, error) {
 	p.t.Helper()
 	if p.stream != nil {
@@ -242,8 +243,8 @@ func (p *peer) next() (frame, error) {
 	return f, nil
 }
 
-// unwrap takes the one message out of what comes by SockJS. The end of a
-// session is an error with its close code.
+// unwrap returns the single message of a SockJS frame. The end of a session is
+// an error with its close code.
 func unwrap(data []byte) ([]byte, error) {
 	var code int
 	if n, _ := fmt.Sscanf(string(data), "c[%d,", &code); n == 1 {
@@ -256,7 +257,7 @@ func unwrap(data []byte) ([]byte, error) {
 	return []byte(all[0]), nil
 }
 
-// want wants the next frame to be of a command. Heart-beats may come before.
+// want expects a frame with this command, after any heart-beats.
 func (p *peer) want(command string) frame {
 	p.t.Helper()
 	for {
@@ -274,8 +275,8 @@ func (p *peer) want(command string) frame {
 	}
 }
 
-// subscribe subscribes as the client does. With a plain receipt header, which
-// all of them can send, it is in force when this returns.
+// subscribe subscribes in the client's way, with a plain receipt header, and
+// returns when the RECEIPT has come.
 func (p *peer) subscribe(destination string, headers ...string) {
 	p.t.Helper()
 	id := p.id(destination)
@@ -287,7 +288,7 @@ func (p *peer) subscribe(destination string, headers ...string) {
 	}
 }
 
-// message wants a MESSAGE that the client can tell whose it is.
+// message expects a MESSAGE that the client can assign to its subscription.
 func (p *peer) message(destination, body string) frame {
 	p.t.Helper()
 	f := p.want("MESSAGE")
@@ -304,7 +305,7 @@ func (p *peer) message(destination, body string) frame {
 	return f
 }
 
-// ended wants the connection to end with a close code.
+// ended expects the connection to end with a close code.
 func (p *peer) ended(code websocket.StatusCode) {
 	p.t.Helper()
 	for p.closed == nil {

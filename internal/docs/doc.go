@@ -1,4 +1,3 @@
-// Package docs has the tests that hold the pages of this tree to what is true
-// of it: their links, and the words and alerts that they have to explain. Tests
-// of other packages take the pages from it.
+// Package docs has tests that keep the pages of this tree true: their links,
+// error words and alerts. Tests of other packages read the pages through it.
 package docs

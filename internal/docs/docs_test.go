@@ -17,7 +17,7 @@ import (
 
 const root = "../.."
 
-// prose is a page without its blocks of code.
+// prose returns a page without its code blocks.
 func prose(page string) string {
 	var out strings.Builder
 	fenced := false
@@ -33,7 +33,7 @@ func prose(page string) string {
 	return out.String()
 }
 
-// anchors are the fragments that a page's headings can be linked by.
+// anchors returns the fragments of a page's headings.
 func anchors(page string) map[string]bool {
 	all := map[string]bool{}
 	for line := range strings.Lines(prose(page)) {
@@ -55,7 +55,7 @@ var (
 	inlineCode = regexp.MustCompile("`[^`\n]*`")
 )
 
-// A link to a page, a file or a heading of this tree leads somewhere.
+// Links to pages, files and headings of this tree work.
 func TestLinks(t *testing.T) {
 	all := Pages(t, root)
 	checked := 0
@@ -75,7 +75,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// follow says what is wrong with a link, or nothing.
+// follow returns the fault of a link, or "".
 func follow(all map[string]string, from, target string) string {
 	file, fragment, _ := strings.Cut(target, "#")
 	to := from
@@ -91,8 +91,8 @@ func follow(all map[string]string, from, target string) string {
 	return ""
 }
 
-// errorWords are those that an ERROR's message header may have: constants of
-// the packages that write them, which say so in their value.
+// errorWords returns the words of ERROR frames: the values of constants in the
+// packages that write them.
 func errorWords(t *testing.T) []string {
 	t.Helper()
 	var words []string
@@ -107,8 +107,8 @@ func errorWords(t *testing.T) []string {
 	return words
 }
 
-// constants are the exported constants of a file that are one dashed word;
-// with a name, that one alone.
+// constants returns the exported constants of a file with one dashed word as their
+// word; with a name, only that constant.
 func constants(t *testing.T, file, name string) []string {
 	t.Helper()
 	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, file), nil, 0)
@@ -131,7 +131,7 @@ func constants(t *testing.T, file, name string) []string {
 	return words
 }
 
-// Every word is explained, in the reference and for those who meet it.
+// Every word is explained in the reference and in the troubleshooting page.
 func TestErrorWordsAreExplained(t *testing.T) {
 	all := Pages(t, root)
 	headings := map[string]bool{}
@@ -162,7 +162,7 @@ func TestErrorWordsAreExplained(t *testing.T) {
 
 var alertName = regexp.MustCompile(`(?m)^\s*- alert: (\S+)$`)
 
-// Who is woken by an alert finds what to do.
+// Every alert has instructions for the person on call.
 func TestAlertsAreExplained(t *testing.T) {
 	rules, err := os.ReadFile(filepath.Join(root, "deploy/prometheus/hoofbeat.rules.yml"))
 	if err != nil {
@@ -183,8 +183,7 @@ func TestAlertsAreExplained(t *testing.T) {
 	}
 }
 
-// Metrics that pages of this tree name exist. Commands are looked at where they
-// are made, in cmd/hoofbeat.
+// Metrics named on pages exist. cmd/hoofbeat checks the commands.
 func TestPagesNameWhatThereIs(t *testing.T) {
 	all := Pages(t, root)
 	metric := regexp.MustCompile(`\bhoofbeat_[a-z0-9_]+\b`)

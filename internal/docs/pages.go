@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// skipped are folders with pages of others, or of no pages.
+// skipped are folders without pages of this project.
 var skipped = map[string]bool{"node_modules": true, ".git": true, "target": true, ".venv": true, "vendor": true, "dist": true, "data": true}
 
-// Pages are the texts of all pages of the tree, by their path from its top,
-// with slashes. root is the way to the top from the folder of the test.
+// Pages returns the text of every page of the tree, by its path from the root,
+// with slashes. root is the path from the test's folder to the root.
 func Pages(t testing.TB, root string) map[string]string {
 	t.Helper()
 	all := map[string]string{}

@@ -16,8 +16,8 @@ import (
 	"hoofbeat/frames"
 )
 
-// What is promised: so many messages of 1 KiB in one queue, and so much
-// memory for the process.
+// The promised figures: the number of messages of 1 KiB in one queue, and the
+// memory of the process.
 const (
 	backlogBytes  = 1 << 10
 	memoryLimit   = 256 << 20
@@ -25,8 +25,8 @@ const (
 	defaultBigger = 300_000 // more than memoryLimit
 )
 
-// TestBacklog fills a queue with more than memory may hold, starts the program
-// on it, and drains it.
+// TestBacklog fills a queue beyond the memory limit, starts the program on it,
+// and drains it.
 func TestBacklog(t *testing.T) {
 	n := defaultBigger
 	if text := os.Getenv("BACKLOG_MESSAGES"); text != "" {
@@ -59,7 +59,7 @@ func TestBacklog(t *testing.T) {
 	w.check()
 }
 
-// fill puts messages into one queue, without a program.
+// fill puts messages into one queue without the program.
 func fill(t *testing.T, dir string, n int) {
 	t.Helper()
 	b, store := openBroker(t, dir)
@@ -90,7 +90,7 @@ func fill(t *testing.T, dir string, n int) {
 	}
 }
 
-// incompressible is a body that takes its size on disk.
+// incompressible returns a body that takes its full size on disk.
 func incompressible(i int) []byte {
 	body := make([]byte, backlogBytes)
 	x := uint64(i)*0x9e3779b97f4a7c15 + 1
@@ -140,7 +140,7 @@ func (w *world) consume(n int) {
 	}
 }
 
-// memory is a figure of the program's status, in bytes.
+// memory returns a figure of the program's status, in bytes.
 func (w *world) memory(name string) int {
 	w.t.Helper()
 	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(w.broker.PID()), "status"))

@@ -9,7 +9,7 @@ import (
 
 type client = proctest.Client
 
-// connect connects; handle is called for every frame behind CONNECTED.
+// connect connects; handle is called for every frame after CONNECTED.
 func connect(address string, handle func(*client, frames.Inbound)) (*client, error) {
 	return proctest.Connect(address, "", func(c *client, f frames.Inbound) {
 		if f.Command != frame.CONNECTED {

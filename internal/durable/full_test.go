@@ -18,7 +18,7 @@ import (
 	"hoofbeat/frames"
 )
 
-// smallDisk mounts a file system of its own for the program's directory.
+// smallDisk mounts a separate file system for the program's directory.
 func (w *world) smallDisk(size string) {
 	w.t.Helper()
 	dir := filepath.Join(w.dir, "data")
@@ -37,8 +37,8 @@ func (w *world) smallDisk(size string) {
 	})
 }
 
-// TestDiskFull: when little space is left, messages are refused and consumers
-// go on; when there is room again, so do senders.
+// TestDiskFull: when little space is left, messages are refused while consumers
+// continue; when there is room again, messages are accepted.
 func TestDiskFull(t *testing.T) {
 	w := newWorld(t)
 	w.smallDisk("128m")
@@ -54,7 +54,7 @@ func TestDiskFull(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("there is no room although the queue is empty:\n%s", w.log)
 		}
-		time.Sleep(50 * time.Millisecond) // compaction frees it
+		time.Sleep(50 * time.Millisecond) // compaction frees space
 	}
 	if err := w.sendOne(0); err != nil {
 		t.Errorf("there is room, and a message is refused: %v", err)
@@ -64,8 +64,8 @@ func TestDiskFull(t *testing.T) {
 	w.check()
 }
 
-// TestDiskOverfull: a disk that is full to the last byte loses nothing that
-// has a RECEIPT, and the program says what to do.
+// TestDiskOverfull: a completely full disk loses no message that has a RECEIPT,
+// and the program says how to proceed.
 func TestDiskOverfull(t *testing.T) {
 	w := newWorld(t)
 	w.smallDisk("96m")
@@ -88,10 +88,10 @@ func TestDiskOverfull(t *testing.T) {
 	w.stop()
 }
 
-// errRefused is what the broker answers when it cannot store.
+// errRefused is the broker's answer when it cannot store a message.
 var errRefused = errors.New("storage-failed")
 
-// sendOne sends a message with that number and waits for the answer.
+// sendOne sends message n and waits for the answer.
 func (w *world) sendOne(n int) error {
 	answer := make(chan error, 2)
 	c, err := connect(w.address, func(_ *client, f frames.Inbound) {
@@ -118,7 +118,7 @@ func (w *world) sendOne(n int) error {
 	}
 }
 
-// sendUntilRefused returns how many messages were accepted.
+// sendUntilRefused returns the number of messages that were accepted.
 func (w *world) sendUntilRefused() int {
 	w.t.Helper()
 	for n := range 10_000 {
@@ -133,8 +133,8 @@ func (w *world) sendUntilRefused() int {
 	return 0
 }
 
-// take takes so many messages, in order, and perhaps one more that was
-// refused, of which the sender knows nothing.
+// take takes n messages in order, and possibly one more: one whose sender got
+// an ERROR although it was stored.
 func (w *world) take(n int) {
 	w.t.Helper()
 	answers := make(chan string, 16)
@@ -170,7 +170,7 @@ func (w *world) take(n int) {
 	}
 }
 
-// ready is the status of the readiness page.
+// ready returns the status of the readiness page.
 func (w *world) ready() int {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)

@@ -21,7 +21,7 @@ const (
 	idleQueueMemory = 2 << 10
 )
 
-// TestIdleQueues: many queues that nobody reads cost little memory, when they
+// TestIdleQueues: many queues without consumers use little memory, after they
 // were filled and after a restart.
 func TestIdleQueues(t *testing.T) {
 	if testing.Short() {

@@ -16,11 +16,11 @@ import (
 
 const (
 	lanes = 3
-	// patience is how long anything may take.
+	// patience is the time limit for every step.
 	patience = proctest.Patience
 )
 
-// rounds is how often the program is killed.
+// rounds returns how often the program is killed.
 func rounds(tb testing.TB) int {
 	text := os.Getenv("CRASH_ROUNDS")
 	if text == "" {
@@ -33,8 +33,9 @@ func rounds(tb testing.TB) int {
 	return n
 }
 
-// TestKill kills the broker at random moments under load, on one directory.
-// Without fsync a crash of the process must lose nothing all the same.
+// TestKill kills the broker at random moments under load, always on the same
+// directory. Even without fsync, a crash of the process must not lose a
+// message.
 func TestKill(t *testing.T) {
 	n := rounds(t)
 	for _, mode := range []struct {
@@ -87,7 +88,7 @@ func (w *world) round(session int, life time.Duration) {
 	}
 }
 
-// drain empties all queues: behind all that is in one, a last message is sent.
+// drain empties all queues, each up to a last message that it sends.
 func (w *world) drain(session int) {
 	w.start()
 	for _, l := range w.lanes {
@@ -111,14 +112,14 @@ func (w *world) drain(session int) {
 	w.stop()
 }
 
-// last sends the last message of a queue, and waits until it was acknowledged.
+// last sends the last message of a queue and waits until it was acknowledged.
 func (w *world) last(l *lane, queue string) {
 	c, err := connect(w.address, func(*client, frames.Inbound) {})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	defer c.Close()
-	// Of the lowest priority, so that it comes last whatever was given back.
+	// The lowest priority makes it come last, even after requeued messages.
 	c.Send("%s\ndestination:%s\nend:yes\npriority:0\n\n\x00", frame.SEND, queue)
 	select {
 	case <-l.ended:

@@ -10,9 +10,9 @@ import (
 	"hoofbeat/frames"
 )
 
-// A lane is a producer, the queue that it fills, a consumer that moves half of
-// it to another queue, and the consumers of the other queues. One lane's
-// queues have one producer and one consumer at a time, so their order is known.
+// A lane is a producer, its queue, a consumer that moves half of the messages
+// to another queue, and the consumers of the other queues. Each queue has one
+// producer and one consumer at a time, so the order of its messages is known.
 type lane struct {
 	l       *ledger
 	number  int
@@ -20,21 +20,21 @@ type lane struct {
 	r       *rand.Rand
 	next    int // number of the next message; owned by produce
 
-	room     chan struct{} // one for each message that may be without RECEIPT
-	ended    chan string   // queues whose last message has come
-	draining bool          // nothing is refused any more, or it would come after the last message
+	room     chan struct{} // one element per message that may be without RECEIPT
+	ended    chan string   // queues whose last message has arrived
+	draining bool          // nothing is rejected any more; it would arrive after the last message
 }
 
 const window = 64
 
-// open begins a session: what was under way in the last one is not.
+// open begins a session, with nothing under way.
 func (l *lane) open(session int) {
 	l.session = session
 	l.room = make(chan struct{}, window)
 	l.ended = make(chan string, 3)
 }
 
-// produce sends until stop is closed, or the broker is gone.
+// produce sends until stop is closed or the broker is gone.
 func (l *lane) produce(address string, stop <-chan struct{}) {
 	c, err := connect(address, l.producerHeard)
 	if err != nil {
@@ -79,7 +79,7 @@ func (l *lane) producerHeard(_ *client, f frames.Inbound) {
 	<-l.room
 }
 
-// consume reads one queue; settle says how each message is settled.
+// consume reads one queue; settle settles each message.
 func (l *lane) consume(address, queue string, settle func(c *client, n int, id string, again bool)) (*client, error) {
 	last := -1
 	c, err := connect(address, func(c *client, f frames.Inbound) {
@@ -124,8 +124,9 @@ func (l *lane) consumerHeard(queue, receipt string) {
 	}
 }
 
-// move settles messages of the first queue: it refuses some odd ones once, and
-// acknowledges the others, the even ones with a message to the last queue.
+// move settles messages of the first queue: it rejects some odd ones once and
+// acknowledges the others, the even ones in a transaction that sends a message
+// to the last queue.
 func (l *lane) move(c *client, n int, id string, again bool) {
 	switch {
 	case n%14 == 3 && !again && !l.draining:
@@ -146,7 +147,7 @@ func (l *lane) use(queue string) func(c *client, n int, id string, again bool) {
 	}
 }
 
-// run lets all work until the broker is gone.
+// run runs all clients of the lane until the broker is gone.
 func (l *lane) run(address string, stop <-chan struct{}) {
 	var consumers []*client
 	for queue, settle := range map[string]func(*client, int, string, bool){

@@ -5,30 +5,32 @@ import (
 	"sync"
 )
 
-// A ledger knows what the broker has answered for, over all its lives.
+// A ledger records everything that the broker has confirmed, over all its
+// lives.
 type ledger struct {
 	mu     sync.Mutex
 	queues map[string]map[int]*record // by queue and number of the message
 	faults []string
 }
 
-// A record is what is known of one message in one queue.
+// A record is the history of one message in one queue.
 type record struct {
 	sent      int  // the session in which it was sent
-	confirmed bool // a RECEIPT says that it is in the queue
-	delivered bool // it came at least once
-	used      bool // an ACK of it was sent, without a transaction
-	settled   bool // a RECEIPT says that it was acknowledged
-	session   int  // the last session it came in
+	confirmed bool // a RECEIPT confirms that it is in the queue
+	delivered bool // it was delivered at least once
+	used      bool // an ACK was sent, outside a transaction
+	settled   bool // a RECEIPT confirms the ACK
+	session   int  // the session of the last delivery
 }
 
-// survived tells whether it came in a later life of the broker than it was
-// sent in. What has no RECEIPT may come at once, and be gone after a crash.
+// survived reports whether the message was delivered in a later life of the
+// broker than the one in which it was sent. A message without a RECEIPT may be
+// delivered at once and be lost in a crash.
 func (r *record) survived() bool { return r.session > r.sent }
 
 func newLedger() *ledger { return &ledger{queues: make(map[string]map[int]*record)} }
 
-// of gives the record of a message. The lock is held.
+// of returns the record of a message. The caller holds the lock.
 func (l *ledger) of(queue string, n int) *record {
 	q := l.queues[queue]
 	if q == nil {
@@ -53,8 +55,7 @@ func (l *ledger) fault(format string, a ...any) {
 	}
 }
 
-// deliver records a delivery. again says that the broker calls it one that
-// came before.
+// deliver records a delivery. again is the broker's redelivered header.
 func (l *ledger) deliver(queue string, n, session int, again bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -110,5 +111,5 @@ func inQueue(lane int) string   { return fmt.Sprintf("/queue/in.%d", lane) }
 func pairQueue(lane int) string { return fmt.Sprintf("/queue/pair.%d", lane) }
 func outQueue(lane int) string  { return fmt.Sprintf("/queue/out.%d", lane) }
 
-// inPair tells of the messages that are sent to two queues.
+// inPair reports whether a message is sent to two queues.
 func inPair(n int) bool { return n%5 == 0 }

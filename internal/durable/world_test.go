@@ -12,7 +12,7 @@ import (
 	"hoofbeat/internal/proctest"
 )
 
-// A world is a program, its directory, and what is known of it.
+// A world is a program, its directory, and the record of its messages.
 type world struct {
 	t       *testing.T
 	program string
@@ -35,7 +35,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// configure writes the configuration, with more keys for storage.
+// configure writes the configuration, with additional storage keys.
 func (w *world) configure(storage string) {
 	w.t.Helper()
 	config := fmt.Sprintf("listen: { websocket: { address: '' }, tcp: { address: %q }, admin: { address: %q } }\nauth: { anonymous: true }\nstorage: { directory: %q, %s }\n",

@@ -15,9 +15,9 @@ import (
 	"hoofbeat/frames"
 )
 
-// TestWritten: what consumers keep up with is written to the disk about once,
-// where the disk has enough to do that a sync is for many messages; each one
-// writes whole pages.
+// TestWritten: messages that are consumed promptly are written to the disk
+// about once. The disk must be busy enough for a sync to cover many messages,
+// since every sync writes whole pages.
 func TestWritten(t *testing.T) {
 	const pairs, messages = 4, 40_000
 	w := newWorld(t)
@@ -43,7 +43,8 @@ func TestWritten(t *testing.T) {
 	}
 }
 
-// passThrough sends n messages to a queue, 256 at a time, and acknowledges them.
+// passThrough sends n messages to a queue, 256 at a time, and acknowledges
+// them.
 func (w *world) passThrough(queue, send string, n int) error {
 	room, all := make(chan struct{}, 256), make(chan struct{})
 	settled := 0
@@ -84,7 +85,7 @@ func (w *world) passThrough(queue, send string, n int) error {
 	}
 }
 
-// written is how many bytes the program has had written to the disk.
+// written returns the number of bytes that the program has written to the disk.
 func (w *world) written() int {
 	w.t.Helper()
 	io, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(w.broker.PID()), "io"))

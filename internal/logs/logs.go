@@ -1,5 +1,6 @@
-// Package logs makes handlers of slog safe to write what clients cause: tokens
-// are masked, and refusals do not fill the disk.
+// Package logs makes slog handlers safe for records that clients cause: tokens
+// are masked, and repeated refusals are summed up, so that they cannot fill the
+// disk.
 package logs
 
 import (
@@ -13,8 +14,8 @@ import (
 	"hoofbeat/internal/mask"
 )
 
-// Mask is for slog.HandlerOptions.ReplaceAttr: tokens in texts and errors become
-// ********.
+// Mask is a function for slog.HandlerOptions.ReplaceAttr. It replaces tokens in
+// strings and errors by ********.
 func Mask(_ []string, a slog.Attr) slog.Attr {
 	switch a.Value.Kind() {
 	case slog.KindString:
@@ -31,50 +32,50 @@ func Mask(_ []string, a slog.Attr) slog.Attr {
 }
 
 const (
-	// burst is how many refusals of one kind, of one client address, are
-	// written in a window before they are only counted.
+	// burst is the number of refusals of one source that are written per
+	// window; further ones are only counted.
 	burst  = 20
 	window = time.Minute
-	// most is how many kinds and addresses are counted apart: at most 20,000
-	// lines a window, whoever sends what.
+	// most limits the sources that are counted separately: at most 20,000 lines
+	// a window, however many addresses send.
 	most = 1000
 )
 
 // kinds are the messages that a client can cause as often as it connects or
-// asks. True: their user has been proven, and each is counted apart.
+// asks. true: the user is authenticated, so users are counted separately.
 var kinds = map[string]bool{
 	"connect refused": false, "connection refused": false, "refresh refused": false, "access denied": true, "operator refused": false, "operator denied": true,
 	"TLS handshake failed": false, "WebSocket handshake failed": false,
 }
 
-// A Calm handler writes the first refusals of a client and counts the others:
-// one line a minute says how many there were ("repeated"). Its records with
-// other messages pass. Close writes what is counted.
+// A Calm handler writes the first refusals of each source and counts the rest;
+// a line per minute has the count in its attribute "repeated". Other records
+// pass unchanged. Close writes the outstanding counts.
 type Calm struct {
 	inner slog.Handler
 	*ledger
 }
 
-// A ledger is what handlers share that were made of one.
+// A ledger holds the counts that derived handlers share.
 type ledger struct {
 	mu     sync.Mutex
 	counts map[source]*count // guarded by mu
-	timer  *time.Timer       // guarded by mu; nil: there is nothing to look at
+	timer  *time.Timer       // guarded by mu; nil: no window is open
 	closed bool              // guarded by mu
 }
 
-// A source is what is counted apart. The address is empty for those that come
-// when there are too many.
+// A source is a unit of counting. Address and user are empty for the sources
+// beyond most.
 type source struct{ message, address, user string }
 
 type count struct {
 	written, left int
-	last          slog.Record // of those that were left out
+	last          slog.Record // the last record that was left out
 	inner         slog.Handler
-	flood         bool // the last window had some: nothing is written but the count
+	flood         bool // records were left out in the last window: only count
 }
 
-// NewCalm returns a handler that passes on to inner.
+// NewCalm returns a handler that writes to inner.
 func NewCalm(inner slog.Handler) *Calm {
 	return &Calm{inner, &ledger{counts: make(map[source]*count)}}
 }
@@ -100,7 +101,7 @@ func (h *Calm) Handle(ctx context.Context, r slog.Record) error {
 	return h.inner.Handle(ctx, r)
 }
 
-// limited tells whether a record is one of those that are counted, and of whom.
+// limited reports whether a record is counted, and its source.
 func limited(r slog.Record) (from source, ok bool) {
 	proven, known := kinds[r.Message]
 	if !known && r.Message != "connection closed" {
@@ -116,7 +117,7 @@ func limited(r slog.Record) (from source, ok bool) {
 		}
 		return true
 	})
-	if !known { // whoever has not got in has a line for its end as well
+	if !known { // clients without a user cause a line at their end as well
 		return from, from.user == ""
 	}
 	if !proven {
@@ -125,7 +126,7 @@ func limited(r slog.Record) (from source, ok bool) {
 	return from, true
 }
 
-// addressOf is the address without its port; of IPv6 the first 64 bits.
+// addressOf returns the address without its port; for IPv6, the /64 prefix.
 func addressOf(remote string) string {
 	ap, err := netip.ParseAddrPort(remote)
 	if err != nil {
@@ -138,7 +139,7 @@ func addressOf(remote string) string {
 	return ip.String()
 }
 
-// may counts a record, and tells whether it is written.
+// may counts a record and reports whether to write it.
 func (l *ledger) may(from source, r slog.Record, inner slog.Handler) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -166,7 +167,7 @@ func (l *ledger) may(from source, r slog.Record, inner slog.Handler) bool {
 	return false
 }
 
-// sweep ends a window.
+// sweep runs at the end of a window.
 func (l *ledger) sweep() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -177,8 +178,8 @@ func (l *ledger) sweep() {
 	}
 }
 
-// write writes the last record of each source that some were left out of, with
-// their number, and forgets the sources that were calm. The lock is held.
+// write writes the last record of each source that had records left out, with
+// their number, and forgets the other sources. The caller holds the lock.
 func (l *ledger) write() {
 	for from, c := range l.counts {
 		if c.left == 0 {
@@ -186,12 +187,12 @@ func (l *ledger) write() {
 			continue
 		}
 		c.last.AddAttrs(slog.Int("repeated", c.left))
-		_ = c.inner.Handle(context.Background(), c.last) // as slog.Logger does
+		_ = c.inner.Handle(context.Background(), c.last) // errors are ignored, as slog.Logger does
 		*c = count{flood: true}
 	}
 }
 
-// Close writes what was counted. Later records are written as they come.
+// Close writes the outstanding counts. Later records are all written.
 func (h *Calm) Close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// A sheet is written to by timers as well.
+// A sheet is a buffer that is safe for concurrent use, since timers write too.
 type sheet struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -24,7 +24,7 @@ func (s *sheet) Write(p []byte) (int, error) {
 	return s.b.Write(p)
 }
 
-// take returns what was written since the last time.
+// take returns the text written since the previous call.
 func (s *sheet) take() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -32,7 +32,7 @@ func (s *sheet) take() string {
 	return s.b.String()
 }
 
-// calm returns a logger over a Calm, and what it has written.
+// calm returns a logger with a Calm handler, the handler, and its output.
 func calm() (*slog.Logger, *Calm, *sheet) {
 	out := new(sheet)
 	drop := func(_ []string, a slog.Attr) slog.Attr {
@@ -64,7 +64,7 @@ func TestCalm(t *testing.T) {
 		refuse("10.0.0.1:1", 100)
 		refuse("10.0.0.2:1", 3)
 		for range 50 {
-			log.Info("connected", "remote", "10.0.0.1:1") // is no refusal
+			log.Info("connected", "remote", "10.0.0.1:1") // not a refusal
 		}
 		if n := len(written()); n != burst+3+50 {
 			t.Errorf("%d lines", n)
@@ -73,7 +73,7 @@ func TestCalm(t *testing.T) {
 		if lines := written(); len(lines) != 1 || lines[0] != `msg="connect refused" remote=10.0.0.1:1 n=99 repeated=80` {
 			t.Errorf("got %q", lines)
 		}
-		refuse("10.0.0.1:7", 5) // goes on
+		refuse("10.0.0.1:7", 5) // still flooding
 		refuse("10.0.0.2:1", 3)
 		if n := len(written()); n != 3 {
 			t.Errorf("%d lines", n)
@@ -83,7 +83,7 @@ func TestCalm(t *testing.T) {
 			t.Errorf("got %q", lines)
 		}
 		time.Sleep(2 * window)
-		refuse("10.0.0.1:7", 1) // was calm
+		refuse("10.0.0.1:7", 1) // the flood has ended
 		if n := len(written()); n != 1 || len(h.counts) != 1 {
 			t.Errorf("%d lines, %d counts", n, len(h.counts))
 		}
@@ -95,7 +95,7 @@ func TestCalm(t *testing.T) {
 	})
 }
 
-// Whatever addresses refusals come from, the lines are bounded.
+// The number of lines is bounded, however many addresses are refused.
 func TestCalmIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, h, out := calm()
@@ -116,7 +116,7 @@ func TestCalmIsBounded(t *testing.T) {
 	})
 }
 
-// Those who never get in have a line for their end, which is limited as well.
+// The line at the end of a connection without a user is limited as well.
 func TestCalmEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, h, out := calm()

@@ -1,6 +1,6 @@
-// Package mask takes tokens out of texts that are shown or kept. Clients write
-// a token where a name belongs, by mistake or by a setting that is misread: as a
-// login, a client-id, a destination.
+// Package mask removes tokens from texts that are shown or stored. Clients
+// sometimes put a token where a name belongs (login, client-id, destination),
+// by mistake or because of a misread setting.
 package mask
 
 import (
@@ -9,20 +9,21 @@ import (
 	"strings"
 )
 
-// stars stand where a token was.
+// stars replace a token.
 const stars = "********"
 
-// scheme finds credentials by the scheme before them (RFC 9110, 11.4). Unlike
-// the words of a sentence they are long and have more than letters in them.
+// scheme matches credentials after their scheme (RFC 9110, 11.4). Unlike
+// ordinary words after "bearer" or "basic", they are long and contain more than
+// letters.
 var scheme = regexp.MustCompile(`(?i)\b(bearer|basic)((?:\s+|%20|\+)[A-Za-z0-9._~+/=-]{8,})`)
 
-// word finds what may be a token: parts in base64url with dots between them.
+// word matches a possible token: base64url parts separated by dots.
 var word = regexp.MustCompile(`[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)*`)
 
-// Text returns a text with ******** in the place of each token: of whatever
-// follows the word Bearer or Basic, and of base64url that is a JSON object, or
-// the beginning of one, with all that is joined to it by dots. Other text comes
-// back as it is.
+// Text replaces each token in s by ********: credentials after the word Bearer
+// or Basic, and base64url parts that decode to a JSON object or the beginning
+// of one, with everything attached to them by dots. Other text is returned
+// unchanged.
 func Text(s string) string {
 	if len(s) < shortest {
 		return s
@@ -42,16 +43,16 @@ func Text(s string) string {
 	})
 }
 
-// Holds tells whether there is a token in a text.
+// Holds reports whether a text contains a token.
 func Holds(s string) bool { return Text(s) != s }
 
-// shortest is the length of what may be a token, in base64url: less has no
-// secret in it.
+// shortest is the minimal length of a token in base64url; anything shorter has
+// no room for a secret.
 const shortest = 10
 
-// tokenIn finds where a token begins in a word, -1 if there is none.
+// tokenIn returns the position of a token in a word, or -1.
 func tokenIn(w string) int {
-	// {"... in base64url, wherever it stands.
+	// "eyJ" is {" in base64url.
 	first := strings.Index(w, "eyJ")
 	if len(w)-first < shortest {
 		first = -1
@@ -66,8 +67,8 @@ func tokenIn(w string) int {
 	return first
 }
 
-// isObject tells whether a part of a token is a JSON object, as far as its
-// beginning shows. White space may stand before and behind the brace.
+// isObject reports whether a part of a token begins like a JSON object. White
+// space around the brace is allowed.
 func isObject(part string) bool {
 	const enough = 64
 	part = part[:min(len(part), enough)]

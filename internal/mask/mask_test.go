@@ -22,7 +22,8 @@ func TestText(t *testing.T) {
 			text = strings.ReplaceAll(text, "%s", token)
 			got := Text(text)
 			for _, secret := range []string{token[4:14], payload[4:14], signature[:10]} {
-				// A word joined to a header that begins with a space has another alignment; the payload gives it away.
+				// When a word with a leading space is joined to it, the header
+				// decodes differently; the payload is still recognised.
 				if strings.Contains(got, secret) && !(frame == "token-%s" && secret == token[4:14]) {
 					t.Errorf("%s is left in %s", secret, got)
 				}
@@ -46,7 +47,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-// Names, destinations and sentences stay as they are.
+// Names, destinations and sentences are returned unchanged.
 func TestOrdinaryText(t *testing.T) {
 	for _, text := range []string{
 		"", "anna", "anna@example.com", "/topic/news.sport.football", "/queue/orders/2026", "auth0|64f1c0ffee", "9f86d081-884c-4d65-9a2f-eaa0c55ad015",

@@ -5,41 +5,42 @@ import (
 	"sync/atomic"
 )
 
-// grain is how far an account may be away from what the budget knows of it.
+// grain is the largest difference between an account and the budget's view of
+// it.
 const grain = 16 << 10
 
-// An Account counts the bytes that one holder makes the process hold. Its
-// methods may be called by any goroutine with any lock held. A nil Account
-// counts nothing and is never full.
+// An Account counts the bytes that one holder occupies. Its methods may be
+// called from any goroutine, with any lock held, except Feed. A nil
+// Account counts nothing and is never full.
 type Account struct {
 	budget *Budget
 	limit  int64  // 0: none
-	holder Holder // nil: nobody can be ended for it
+	holder Holder // nil: a user's account, whose holder cannot be ended
 
 	used    atomic.Int64
-	settled atomic.Int64 // what the budget knows
+	settled atomic.Int64 // the budget's view of used
 	closed  atomic.Bool
 	hungry  atomic.Bool // starving is not empty
 
-	mu       sync.Mutex // a leaf; guards what follows
+	mu       sync.Mutex // a leaf; guards starving
 	starving []func()
-	// refs is how many sessions a user has, and ending says that the holder
-	// was ended; both guarded by the budget's lock.
+	// refs is the number of a user's sessions, and ending is true once the
+	// holder was ended; both guarded by the budget's lock.
 	refs   int
 	ending bool
 }
 
-// A Holder is whose memory an account counts. Its methods are called by the
+// A Holder is the owner of an account. Its methods are called from the
 // goroutine of [Budget.Watch].
 type Holder interface {
-	// EndForMemory ends it because it holds most.
+	// EndForMemory ends the holder because it occupies most memory.
 	EndForMemory()
-	// MemoryRelieved says that the process has memory again.
+	// MemoryRelieved is called when the budget is no longer nearly used up.
 	MemoryRelieved()
 }
 
-// Add charges the account with n bytes, or takes off what was charged before
-// where n is negative.
+// Add charges the account with n bytes. A negative n returns bytes charged
+// before.
 func (a *Account) Add(n int) {
 	if a == nil || n == 0 {
 		return
@@ -50,9 +51,8 @@ func (a *Account) Add(n int) {
 	}
 }
 
-// settle tells the budget. Of two that settle at the same time one may tell an
-// older value, but the sum that the budget has is always that of what it was
-// told.
+// settle tells the budget about changes. Concurrent calls may swap an outdated
+// value last, but the budget's sum always equals the sum of settled.
 func (a *Account) settle() {
 	if a.budget == nil || a.closed.Load() {
 		return
@@ -61,7 +61,7 @@ func (a *Account) settle() {
 	a.budget.add(used - a.settled.Swap(used))
 }
 
-// Used is how many bytes the account is charged with.
+// Used returns the number of bytes charged.
 func (a *Account) Used() int {
 	if a == nil {
 		return 0
@@ -69,7 +69,7 @@ func (a *Account) Used() int {
 	return int(a.used.Load())
 }
 
-// Limit is how many bytes the account may have; 0: any number.
+// Limit returns the limit in bytes; 0: none.
 func (a *Account) Limit() int {
 	if a == nil {
 		return 0
@@ -77,14 +77,13 @@ func (a *Account) Limit() int {
 	return int(a.limit)
 }
 
-// Over tells whether the account would be over its own limit with n bytes more.
+// Over reports whether n more bytes would exceed the account's own limit.
 func (a *Account) Over(n int) bool {
 	return a != nil && a.limit > 0 && a.used.Load()+int64(n) > a.limit
 }
 
-// Pressed tells whether the process is near its budget and the account holds
-// more than its share of what is left. Who holds less goes on as if nothing
-// was the matter.
+// Pressed reports whether the budget is nearly used up and the account holds
+// more than its share of the rest. Accounts below their share are not affected.
 func (a *Account) Pressed() bool {
 	if a == nil || a.budget == nil || !a.budget.near.Load() {
 		return false
@@ -92,10 +91,11 @@ func (a *Account) Pressed() bool {
 	return a.used.Load() > a.budget.share()
 }
 
-// Full tells whether the account is over its limit, or pressed.
+// Full reports whether the account is over its limit or pressed.
 func (a *Account) Full() bool { return a.Over(0) || a.Pressed() }
 
-// Starve has f called by Feed, once, because the account is full.
+// Starve registers f for the next Feed after the account is no longer full. f
+// is called once.
 func (a *Account) Starve(f func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -103,8 +103,8 @@ func (a *Account) Starve(f func()) {
 	a.hungry.Store(true)
 }
 
-// Feed calls those who starve if the account is not full any more. It is called
-// with nothing locked, when the account may have become less.
+// Feed calls the registered functions if the account is no longer full. Callers
+// hold no lock, and call it after charges were returned.
 func (a *Account) Feed() {
 	if a == nil || !a.hungry.Load() || a.Full() {
 		return
@@ -119,9 +119,9 @@ func (a *Account) Feed() {
 	}
 }
 
-// Affords tells whether a user may have n bytes more: a user's messages take
-// at most as much as all others leave free, so that no number of users fills
-// the memory, and each of few has much.
+// Affords reports whether a user may occupy n more bytes. A user may hold at
+// most as much as is left free, so that many users together cannot exhaust the
+// memory, and a few have plenty.
 func (a *Account) Affords(n int) bool {
 	if a == nil || a.budget == nil || a.budget.limit == 0 {
 		return true
@@ -130,8 +130,8 @@ func (a *Account) Affords(n int) bool {
 	return used <= max(a.budget.high-a.budget.used.Load(), grain)
 }
 
-// Close takes the account out of its budget, with all that is charged to it.
-// What is charged later counts for nobody.
+// Close removes the account from its budget, with all bytes charged to it.
+// Later charges do not count.
 func (a *Account) Close() {
 	if a == nil || a.closed.Swap(true) || a.budget == nil {
 		return

@@ -6,23 +6,23 @@ import (
 	"time"
 )
 
-// A Budget is what all accounts may use together. A nil Budget has no limit.
+// A Budget is the memory that all accounts share. A nil Budget has no limit.
 type Budget struct {
 	limit     int64 // 0: none
-	high, low int64 // near from high on, until low
+	high, low int64 // near becomes true above high, and false at low
 
 	used atomic.Int64
 	near atomic.Bool // changes with mu held
 	open atomic.Int64
-	kick chan struct{} // tells Watch that near has changed
-	gone chan struct{} // tells Watch that a holder that it has ended is gone
+	kick chan struct{} // wakes Watch when near changes
+	gone chan struct{} // wakes Watch when an ended holder has closed its account
 
 	paused, ended, stray atomic.Int64
 
-	mu       sync.Mutex // a leaf; guards what follows
+	mu       sync.Mutex // a leaf; guards the fields below
 	accounts map[*Account]struct{}
 	users    map[string]*Account
-	sweep    int           // users are swept when there are so many
+	sweep    int           // number of users at which they are swept
 	relief   chan struct{} // closed when near ends
 }
 
@@ -31,11 +31,11 @@ const (
 	lowPercent  = 80
 )
 
-// Patience is how long the budget may stay nearly used up before the largest
+// Patience is how long the budget may be nearly used up before the largest
 // holder is ended.
 const Patience = 10 * time.Second
 
-// New returns a Budget of so many bytes; 0: any number.
+// New returns a Budget of limit bytes; 0: unlimited.
 func New(limit int) *Budget {
 	l := int64(limit)
 	return &Budget{
@@ -45,8 +45,8 @@ func New(limit int) *Budget {
 	}
 }
 
-// Open returns a new account with a limit of its own, 0 for none. Whoever
-// opens it closes it.
+// Open returns a new account with its own limit in bytes, 0 for none. The
+// caller must Close it. h may be nil.
 func (b *Budget) Open(limit int, h Holder) *Account {
 	a := &Account{budget: b, limit: int64(limit), holder: h}
 	if b == nil {
@@ -65,12 +65,12 @@ func (b *Budget) remove(a *Account) {
 	b.mu.Unlock()
 	b.open.Add(-1)
 	b.add(-a.settled.Swap(0))
-	if a.ending { // nobody ends an account that is not among them
+	if a.ending { // only accounts in b.accounts are ended, so ending is stable here
 		tell(b.gone)
 	}
 }
 
-// tell leaves word for whoever waits, unless it is there already.
+// tell wakes the receiver, unless a wake-up is pending.
 func tell(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -78,11 +78,12 @@ func tell(c chan<- struct{}) {
 	}
 }
 
-// fewUsers is a number of accounts of users that is not worth a sweep.
+// fewUsers is the number of users below which a sweep is not worth it.
 const fewUsers = 64
 
-// EnterUser returns the account of what a user has sent and queues hold in
-// memory, for a session of it. Each call needs one of LeaveUser.
+// EnterUser returns the user's account, which counts the messages that the user
+// has sent and that queues hold in memory. Each session calls it once, and
+// LeaveUser at its end.
 func (b *Budget) EnterUser(name string) *Account {
 	if b == nil {
 		return nil
@@ -99,8 +100,8 @@ func (b *Budget) EnterUser(name string) *Account {
 	return a
 }
 
-// LeaveUser says that a session of the user has ended. The account stays while
-// anything is charged to it.
+// LeaveUser undoes EnterUser. The account stays while anything is charged to
+// it.
 func (b *Budget) LeaveUser(a *Account) {
 	if b == nil || a == nil {
 		return
@@ -110,8 +111,8 @@ func (b *Budget) LeaveUser(a *Account) {
 	a.refs--
 }
 
-// sweepUsers forgets the accounts of users that hold nothing. It looks at all
-// when they have doubled. The lock is held.
+// sweepUsers removes user accounts without sessions and charges. It runs when
+// the number of users has doubled. The caller holds the lock.
 func (b *Budget) sweepUsers() {
 	if len(b.users) < b.sweep {
 		return
@@ -125,7 +126,7 @@ func (b *Budget) sweepUsers() {
 	b.sweep = max(fewUsers, 2*len(b.users))
 }
 
-// add counts what an account has settled.
+// add adds n bytes that an account has settled.
 func (b *Budget) add(n int64) {
 	used := b.used.Add(n)
 	if b.limit == 0 {
@@ -136,7 +137,7 @@ func (b *Budget) add(n int64) {
 	}
 }
 
-// turn looks again, with the lock held, whether the budget is nearly used up.
+// turn checks again, with the lock, whether near must change.
 func (b *Budget) turn() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -154,8 +155,8 @@ func (b *Budget) turn() {
 	tell(b.kick)
 }
 
-// Relief is closed when the budget is not nearly used up any more. It is asked
-// for before [Account.Pressed], or the moment could be missed.
+// Relief returns a channel that is closed when the budget is no longer nearly
+// used up. Call it before [Account.Pressed], or the change may be missed.
 func (b *Budget) Relief() <-chan struct{} {
 	if b == nil {
 		return nil
@@ -165,25 +166,25 @@ func (b *Budget) Relief() <-chan struct{} {
 	return b.relief
 }
 
-// share is what an account may hold while the budget is nearly used up: its
-// part of what is left.
+// share is the number of bytes that an account may hold while the budget is
+// nearly used up: its part of the free bytes, and at least a grain.
 func (b *Budget) share() int64 {
 	return max(grain, (b.limit-b.used.Load())/max(1, b.open.Load()))
 }
 
-// Exhausted tells whether all of the budget is used.
+// Exhausted reports whether the whole budget is used.
 func (b *Budget) Exhausted() bool {
 	return b != nil && b.limit > 0 && b.used.Load() >= b.limit
 }
 
-// Pause counts a sender that is paused for want of memory.
+// Pause counts a sender that was paused because of memory.
 func (b *Budget) Pause() {
 	if b != nil {
 		b.paused.Add(1)
 	}
 }
 
-// Used is exactly how many bytes all accounts are charged with.
+// Used returns the exact sum of all accounts, in bytes. It visits each account.
 func (b *Budget) Used() int {
 	if b == nil {
 		return 0
@@ -200,17 +201,17 @@ func (b *Budget) Used() int {
 	return int(n)
 }
 
-// Stats are the figures of a budget at one moment.
+// Stats are the figures of a budget.
 type Stats struct {
 	Limit, Used   int64
 	Near          bool
-	Paused, Ended int64 // senders that were paused, and connections that were ended, since the start
-	// Stray is what was charged to accounts when they were closed, which is 0
-	// if everything was taken off again.
+	Paused, Ended int64 // senders paused and connections ended since the start
+	// Stray is the sum of the charges that were left when accounts were closed;
+	// 0 if every charge was returned.
 	Stray int64
 }
 
-// Stats reads the figures.
+// Stats returns the current figures.
 func (b *Budget) Stats() Stats {
 	if b == nil {
 		return Stats{}

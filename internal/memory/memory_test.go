@@ -28,8 +28,8 @@ func open(b *Budget, limit int) *holder {
 	return h
 }
 
-// The budget is at most a grain for each account away from their sum, and
-// exact when they have closed.
+// The budget differs from the sum of the accounts by at most a grain per
+// account, and is exact when they have closed.
 func TestSum(t *testing.T) {
 	b := New(1 << 30)
 	var wg sync.WaitGroup
@@ -67,8 +67,7 @@ func TestSum(t *testing.T) {
 	}
 }
 
-// What is left over in an account that closes is not charged to the process
-// for ever.
+// Charges left in a closed account do not count any longer.
 func TestCloseForgets(t *testing.T) {
 	b := New(1 << 20)
 	a := b.Open(0, nil)
@@ -101,7 +100,8 @@ func TestNilCountsNothing(t *testing.T) {
 	c.Close()
 }
 
-// Near its end only those are pressed who hold more than their share.
+// When the budget is nearly used up, only accounts above their share are
+// pressed.
 func TestPressed(t *testing.T) {
 	b := New(100 << 20)
 	large, small := b.Open(0, nil), b.Open(0, nil)
@@ -130,7 +130,8 @@ func TestPressed(t *testing.T) {
 	}
 }
 
-// Users share what is free: one has at most half, and several leave something.
+// Users share the free bytes: one may have half at most, and several together
+// leave some.
 func TestUsersShare(t *testing.T) {
 	b := New(100 << 20)
 	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
@@ -169,8 +170,8 @@ func TestUsersAreForgotten(t *testing.T) {
 	}
 }
 
-// After its patience, the budget ends the largest holder, then the next, until
-// it is below; who holds little stays.
+// After Patience, the largest holder is ended, then the next one, until the
+// budget is relieved. Small holders stay.
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(100 << 20)
@@ -200,7 +201,7 @@ func TestWatch(t *testing.T) {
 	})
 }
 
-// A budget that is relieved in time ends nobody.
+// A budget that is relieved in time ends no holder.
 func TestWatchPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(100 << 20)
@@ -221,7 +222,8 @@ func TestWatchPatience(t *testing.T) {
 	})
 }
 
-// That one was ended the last time shortens nobody's patience the next time.
+// A holder that was ended before does not shorten the patience of the next
+// time.
 func TestWatchPatienceAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(100 << 20)
@@ -250,7 +252,7 @@ func TestWatchPatienceAgain(t *testing.T) {
 	})
 }
 
-// What users have sent ends no connection that holds little.
+// Users' messages do not end connections that hold little.
 func TestWatchSparesSmall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(100 << 20)

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Watch ends holders, the largest first, while the budget has been nearly used
-// up for [Patience], and tells all of them when it is not any more. It returns
-// when the context ends.
+// Watch ends holders, the largest first, when the budget has been nearly used
+// up for [Patience], and calls MemoryRelieved of all holders when that is over.
+// It returns when the context is done.
 func (b *Budget) Watch(ctx context.Context) {
 	for {
 		select {
@@ -23,26 +23,26 @@ func (b *Budget) Watch(ctx context.Context) {
 	}
 }
 
-// slowEnd is how long the end of one holder may take before the next one is
-// ended as well.
+// slowEnd is how long an ended holder may take to close its account before the
+// next one is ended as well.
 const slowEnd = 5 * time.Second
 
-// endLargest waits until the budget is not nearly used up any more, and ends
-// one holder after the other once its patience is over.
+// endLargest waits until the budget is relieved. After Patience, it ends one
+// holder after the other.
 func (b *Budget) endLargest(ctx context.Context) {
 	relief := b.Relief()
 	wait := time.NewTimer(Patience)
 	defer wait.Stop()
-	var gone <-chan struct{} // of b.gone, once one was ended
+	var gone <-chan struct{} // b.gone, once a holder was ended
 	for b.near.Load() {
 		select {
 		case <-ctx.Done():
 			return
 		case <-relief:
-			return // which Watch is told as well
+			return // Watch is woken as well
 		case <-wait.C:
 			select {
-			case <-b.gone: // one that was ended the last time
+			case <-b.gone: // left over from the last time
 			default:
 			}
 			b.endOne()
@@ -57,7 +57,7 @@ func (b *Budget) endLargest(ctx context.Context) {
 	}
 }
 
-// endOne ends the holder that has most, and more than its share.
+// endOne ends the largest holder, if it has more than its share.
 func (b *Budget) endOne() {
 	b.mu.Lock()
 	var most *Account
@@ -77,7 +77,7 @@ func (b *Budget) endOne() {
 	}
 }
 
-// tellAll tells the holders that there is memory again.
+// tellAll calls MemoryRelieved of all holders.
 func (b *Budget) tellAll() {
 	b.mu.Lock()
 	holders := make([]Holder, 0, len(b.accounts))

@@ -10,11 +10,11 @@ import (
 	"hoofbeat/frames"
 )
 
-// A Client is a plain STOMP client that writes without waiting and hands each
-// frame that comes to a function, on one goroutine. All errors mean the same
-// to it: the broker is gone.
+// A Client is a plain STOMP client that writes without waiting and passes each
+// received frame to a function, on one goroutine. It treats every error in the
+// same way: the broker is gone.
 type Client struct {
-	// Done is closed when nothing comes any more.
+	// Done is closed when no more frames come.
 	Done <-chan struct{}
 
 	conn net.Conn
@@ -22,8 +22,8 @@ type Client struct {
 	out  *bufio.Writer
 }
 
-// Connect connects over TCP; handle is called for every frame, CONNECTED
-// included. Each of the headers ends in a line feed.
+// Connect connects over TCP. handle is called for every frame, including
+// CONNECTED. Each line of headers ends in a line feed.
 func Connect(address, headers string, handle func(*Client, frames.Inbound)) (*Client, error) {
 	conn, err := net.DialTimeout("tcp", address, 5*time.Second)
 	if err != nil {
@@ -32,7 +32,7 @@ func Connect(address, headers string, handle func(*Client, frames.Inbound)) (*Cl
 	return NewClient(conn, headers, handle), nil
 }
 
-// NewClient is Connect over a connection that there is.
+// NewClient is Connect on an existing connection.
 func NewClient(conn net.Conn, headers string, handle func(*Client, frames.Inbound)) *Client {
 	done := make(chan struct{})
 	c := &Client{Done: done, conn: conn, out: bufio.NewWriter(conn)}
@@ -64,7 +64,8 @@ func (c *Client) read(handle func(*Client, frames.Inbound)) {
 	}
 }
 
-// Send writes frames, all at once; that the broker is gone shows elsewhere.
+// Send writes frames in one write. Errors are ignored; Done tells when the
+// broker is gone.
 func (c *Client) Send(format string, a ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,8 +73,8 @@ func (c *Client) Send(format string, a ...any) {
 	_ = c.out.Flush()
 }
 
-// Close ends the connection and waits for the reader. It is not called from
-// the function that frames are handed to.
+// Close ends the connection and waits for the reader. The handle function must
+// not call it.
 func (c *Client) Close() {
 	_ = c.conn.Close()
 	<-c.Done

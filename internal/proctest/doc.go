@@ -1,4 +1,4 @@
-// Package proctest runs whole programs in tests: the broker as an operator
-// starts it, with a file, and what stands before it. It has a plain client to
-// talk to it, which waits for nothing.
+// Package proctest runs whole programs in tests: the broker with its
+// configuration file, as an operator starts it, and the proxy in front of it.
+// It includes a plain client that never waits for the broker.
 package proctest

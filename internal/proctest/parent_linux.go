@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// endWithParent lets a program end when the tests are killed, which cannot do
-// it then.
+// endWithParent ends the program when the test process is killed, which then
+// cannot do it itself.
 func endWithParent(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 }

@@ -4,5 +4,5 @@ package proctest
 
 import "os/exec"
 
-// endWithParent does nothing where a system has nothing for it.
+// endWithParent does nothing: these systems offer no such feature.
 func endWithParent(*exec.Cmd) {}

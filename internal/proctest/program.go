@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// Patience is how long anything may take that is not to be measured.
+// Patience is the time limit for every step that is not measured.
 const Patience = 60 * time.Second
 
-// Build builds the broker into a directory, as make build does, and returns
-// its path.
+// Build builds the broker into dir, as make build does, and returns the path of
+// the program.
 func Build(t testing.TB, dir string) string {
 	t.Helper()
 	program := filepath.Join(dir, "hoofbeat")
@@ -29,7 +29,7 @@ func Build(t testing.TB, dir string) string {
 	return program
 }
 
-// FreeAddress is one on loopback that nobody listens on.
+// FreeAddress returns a loopback address on which nothing listens.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -40,10 +40,10 @@ func FreeAddress(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// A Program is one that runs. What it writes is in Log.
+// A Program is a running program. Its output is in Log.
 type Program struct {
 	Log *Log
-	// Ended is closed when it has ended and all that it wrote is in Log.
+	// Ended is closed when the program has ended and its output is complete.
 	Ended <-chan struct{}
 
 	name    string
@@ -51,7 +51,7 @@ type Program struct {
 	result  error // written before Ended is closed
 }
 
-// Start starts a program. Whoever starts it ends it.
+// Start starts a program. The caller must end it.
 func Start(name string, args ...string) (*Program, error) {
 	ended := make(chan struct{})
 	p := &Program{Log: &Log{}, Ended: ended, name: name}
@@ -69,10 +69,10 @@ func Start(name string, args ...string) (*Program, error) {
 	return p, nil
 }
 
-// PID is the id of its process.
+// PID returns the process id.
 func (p *Program) PID() int { return p.process.Pid }
 
-// WaitFor waits until it listens on an address, for Patience at most.
+// WaitFor waits until the program listens on address, for Patience at most.
 func (p *Program) WaitFor(address string) error {
 	for deadline := time.Now().Add(Patience); ; {
 		c, err := net.Dial("tcp", address)
@@ -90,13 +90,14 @@ func (p *Program) WaitFor(address string) error {
 	}
 }
 
-// Result is how it has ended, as [exec.Cmd.Wait] says it; called after that.
+// Result returns the result of [exec.Cmd.Wait]. Call it only after Ended.
 func (p *Program) Result() error { return p.result }
 
-// Signal sends it a signal; to one that has ended it does nothing.
+// Signal sends a signal. It does nothing if the program has ended.
 func (p *Program) Signal(s syscall.Signal) { _ = p.process.Signal(s) }
 
-// End sends it a signal and waits for its end, for Patience at most.
+// End sends a signal and waits until the program has ended, for Patience at
+// most.
 func (p *Program) End(s syscall.Signal) error {
 	p.Signal(s)
 	select {
@@ -108,7 +109,7 @@ func (p *Program) End(s syscall.Signal) error {
 	}
 }
 
-// A Log is what a program has written so far.
+// A Log is the output of a program so far.
 type Log struct {
 	mu sync.Mutex // guards b
 	b  bytes.Buffer
@@ -121,14 +122,14 @@ func (l *Log) Write(p []byte) (int, error) {
 	return l.b.Write(p)
 }
 
-// String is all of it.
+// String returns the whole output.
 func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
 }
 
-// Count is how often a text is in it.
+// Count returns the number of times that text occurs.
 func (l *Log) Count(text string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package socktest is the client's side of SockJS in tests: a session is a
-// net.Conn of STOMP's bytes, over WebSocket or by HTTP requests, as sockjs-client
-// makes them. What is not as SockJS wants it ends the connection, and Err tells
-// of it.
+// Package socktest is the client side of SockJS in tests. A session is a
+// net.Conn for STOMP's bytes, over WebSocket or HTTP requests in the manner of
+// sockjs-client. A violation of the protocol ends the connection, and Err
+// returns it.
 package socktest

@@ -7,20 +7,19 @@ import (
 	"strings"
 )
 
-// ErrProtocol is wrapped by errors that say how something was not as SockJS
-// wants it.
+// ErrProtocol is wrapped by errors about violations of SockJS.
 var ErrProtocol = errors.New("not as SockJS wants it")
 
-// A Frame is one of SockJS's, taken apart.
+// A Frame is a parsed SockJS frame.
 type Frame struct {
 	Kind     byte     // o, h, a or c
-	Messages []string // of an a
-	Code     int      // of a c, as is Reason
+	Messages []string // of an a frame
+	Code     int      // of a c frame, like Reason
 	Reason   string
 }
 
-// Parse reads a frame, without the line feed at its end; the h of a prelude may
-// be many. Its errors wrap ErrProtocol.
+// Parse parses a frame without its line feed. A prelude may consist of many h.
+// Errors wrap ErrProtocol.
 func Parse(text string) (f Frame, err error) {
 	if text == "" {
 		return f, fmt.Errorf("%w: an empty frame", ErrProtocol)
@@ -51,11 +50,11 @@ func wantNothing(rest string) error {
 	return nil
 }
 
-// Quote gives text as a JSON string.
+// Quote returns text as a JSON string.
 func Quote(text string) string {
 	b, err := json.Marshal(text)
 	if err != nil {
-		panic(err) // there is no string that has none
+		panic(err) // every string can be encoded
 	}
 	return string(b)
 }

@@ -9,29 +9,29 @@ import (
 	"hoofbeat/internal/stomptest"
 )
 
-// Plenty is so much that may be unread that nobody waits for room.
+// Plenty is a limit of unread bytes that no test reaches.
 const Plenty = 1 << 30
 
-// An intake is what has come and is to be read.
+// An intake buffers the received text until it is read.
 type intake struct {
-	net.Conn          // the end that is read
-	there    net.Conn // the other one
+	net.Conn          // the end for the reader
+	there    net.Conn // the end for put
 
-	mu     sync.Mutex // a leaf; guards what follows
+	mu     sync.Mutex // a leaf; guards the fields below
 	err    error
 	closed bool // by Close
 	last   Frame
 	others []Frame
 }
 
-// newIntake takes so many bytes that are not read; who has more waits.
+// newIntake returns an intake that holds unread bytes; put waits beyond that.
 func newIntake(unread int) *intake {
 	here, there := stomptest.Pipe(unread)
 	return &intake{Conn: here, there: there}
 }
 
-// put takes a frame, and waits for room where there is none. Behind the last
-// frame the error is io.EOF.
+// put adds a frame, and waits for room. It returns io.EOF for the c frame,
+// which is the last.
 func (i *intake) put(f Frame) error {
 	for _, m := range f.Messages {
 		if _, err := io.WriteString(i.there, m); err != nil {
@@ -50,7 +50,8 @@ func (i *intake) put(f Frame) error {
 	return nil
 }
 
-// end says why nothing more comes. What has come can still be read.
+// end records why no more frames come. Text that was put before can still be
+// read.
 func (i *intake) end(err error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -69,8 +70,8 @@ func (i *intake) shut() {
 	_ = i.Conn.Close()
 }
 
-// Read implements net.Conn. The end is io.EOF if the other side has ended the
-// session by a c, or else what went wrong.
+// Read implements net.Conn. At the end, the error is io.EOF if a c frame ended
+// the session, or else the cause.
 func (i *intake) Read(p []byte) (int, error) {
 	n, err := i.Conn.Read(p)
 	if errors.Is(err, io.EOF) {
@@ -79,22 +80,23 @@ func (i *intake) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Err is why nothing more comes: nil as long as something may, io.EOF when a c
-// has come, net.ErrClosed if Close came first.
+// Err returns why no more frames come: nil while the session is open, io.EOF
+// after a c frame, net.ErrClosed if Close came first.
 func (i *intake) Err() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.err
 }
 
-// Last is the c that has ended the session. Without one, its Kind is 0.
+// Last returns the c frame that ended the session. Its Kind is 0 if there was
+// none.
 func (i *intake) Last() Frame {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.last
 }
 
-// Others are the frames that came so far and had no messages.
+// Others returns all frames so far that are not a frames.
 func (i *intake) Others() []Frame {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -35,7 +35,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// Who brings more than may be unread waits until it is read, or the end.
+// put blocks at the limit of unread bytes until they are read or the session
+// ends.
 func TestIntakeIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newIntake(3)
@@ -70,9 +71,9 @@ func TestIntakeIsBounded(t *testing.T) {
 	})
 }
 
-// A script is a server that answers the requests of one session that receive
-// with these, in turn, and those that send with a status. Behind "..." a
-// response does not end before its client leaves.
+// A script is a server for one session: it answers receiving requests with the
+// elements of receive, in turn, and sending requests with status. A response
+// that ends in "..." stays open until its client leaves.
 type script struct {
 	receive []string
 	status  int
@@ -111,7 +112,7 @@ func wantAll(t *testing.T, from net.Conn, want string, end error) {
 	t.Helper()
 	b, err := io.ReadAll(from)
 	if end == io.EOF {
-		end = nil // as ReadAll has it
+		end = nil // ReadAll returns nil at io.EOF
 	}
 	if string(b) != want || !errors.Is(err, end) {
 		t.Errorf("got %q, %v, want %q, %v", b, err, want, end)
@@ -185,7 +186,7 @@ func TestXHRIsWrong(t *testing.T) {
 	}
 }
 
-// A response that was abandoned is followed by the next one.
+// After an abandoned response, the client begins the next one.
 func TestXHRAbandon(t *testing.T) {
 	x, err := open(t, &script{receive: []string{"o\n" + `a["a"]` + "\n...", `a["b"]` + "\n" + `c[1002,"Connection interrupted"]` + "\n"}})
 	if err != nil {

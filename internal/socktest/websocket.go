@@ -9,7 +9,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// A WebSocket is a session on a WebSocket: each Write is a message.
+// A WebSocket is a session over WebSocket. Each Write is one message.
 type WebSocket struct {
 	*intake
 	ws     *websocket.Conn
@@ -18,9 +18,9 @@ type WebSocket struct {
 	reader sync.WaitGroup
 }
 
-// OverWebSocket makes a WebSocket that was opened at {server}/{session}/websocket
-// a session. It does not read on while so many bytes are unread. Close closes
-// the WebSocket, too, without a word.
+// OverWebSocket runs a session on ws, which was opened at
+// {server}/{session}/websocket. It stops reading while unread bytes are
+// buffered. Close also closes ws, without a closing handshake.
 func OverWebSocket(ws *websocket.Conn, unread int) *WebSocket {
 	s := &WebSocket{intake: newIntake(unread), ws: ws}
 	s.ctx, s.stop = context.WithCancel(context.Background())

@@ -12,9 +12,9 @@ import (
 	"sync"
 )
 
-// An XHR is a session by HTTP requests, as sockjs-client has it: one that
-// receives and, while there is something to send, one that sends. Write does
-// not wait for it.
+// An XHR is a session over HTTP requests, like sockjs-client's: one request
+// receives, and one sends while there is something to send. Write does not wait
+// for that request.
 type XHR struct {
 	*intake
 	web       *http.Client
@@ -22,21 +22,21 @@ type XHR struct {
 	streaming bool
 	ctx       context.Context
 	stop      context.CancelFunc
-	opened    chan struct{} // closed when the o has come
+	opened    chan struct{} // closed after the o frame
 	workers   sync.WaitGroup
 
-	out     []string           // what no request has taken; guarded by intake.mu, as is what follows
-	sending bool               // somebody sends it
-	leave   context.CancelFunc // abandons the response that receives
+	out     []string           // messages that no request has taken; guarded by intake.mu, like the fields below
+	sending bool               // a goroutine is in send
+	leave   context.CancelFunc // abandons the receiving response
 }
 
-// ErrForgotten says that a request was the first of another session: the broker
-// has ended the one before so long ago that it tells nobody why.
+// ErrForgotten reports that a request has opened a new session: the broker had
+// ended the old one so long ago that it has forgotten the reason.
 var ErrForgotten = errors.New("the session was forgotten")
 
-// A StatusError says that a request had another answer than it should.
+// A StatusError reports an unexpected status.
 type StatusError struct {
-	Request string // what the URL of the session was followed by
+	Request string // path after the session's URL
 	Status  int
 	Body    string // its beginning
 }
@@ -45,9 +45,9 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("%s: status %d, %q", e.Request, e.Status, e.Body)
 }
 
-// OverHTTP opens a session at a URL that ends in {server}/{session}: by
-// xhr_streaming, or by xhr. It returns an error if it is not open when ctx
-// ends. It does not receive while so many bytes are unread.
+// OverHTTP opens a session at a URL that ends in {server}/{session}, and
+// receives by xhr_streaming or xhr. It returns an error if the session is not
+// open when ctx is done. It stops receiving while unread bytes are buffered.
 func OverHTTP(ctx context.Context, web *http.Client, url string, streaming bool, unread int) (*XHR, error) {
 	s := &XHR{intake: newIntake(unread), web: web, url: url, streaming: streaming, opened: make(chan struct{})}
 	s.ctx, s.stop = context.WithCancel(context.Background())
@@ -62,7 +62,7 @@ func OverHTTP(ctx context.Context, web *http.Client, url string, streaming bool,
 		return s, nil
 	case <-ended:
 		if err = s.Err(); errors.Is(err, io.EOF) {
-			return s, nil // it was told why it is none
+			return s, nil // the broker has given a reason; Err returns it
 		}
 	case <-ctx.Done():
 		err = ctx.Err()
@@ -79,14 +79,14 @@ func (s *XHR) post(ctx context.Context, path, body string) (*http.Response, erro
 	return s.web.Do(r)
 }
 
-// statusError is the answer r, whose body it closes.
+// statusError makes an error of r and closes its body.
 func statusError(path string, r *http.Response) error {
 	defer func() { _ = r.Body.Close() }()
 	text, _ := io.ReadAll(io.LimitReader(r.Body, 200))
 	return &StatusError{Request: path, Status: r.StatusCode, Body: string(text)}
 }
 
-// receive asks again and again for what there is.
+// receive sends receiving requests until the session ends.
 func (s *XHR) receive() error {
 	for {
 		if err := s.response(); err != nil {
@@ -95,7 +95,7 @@ func (s *XHR) receive() error {
 	}
 }
 
-// response receives by one request. One that was abandoned is complete.
+// response serves one receiving request. An abandoned one counts as complete.
 func (s *XHR) response() error {
 	ctx, leave := context.WithCancel(s.ctx)
 	defer leave()
@@ -150,7 +150,7 @@ func (s *XHR) lines(from *bufio.Reader) error {
 	}
 }
 
-// open notes that the session is open. False says that it was already.
+// open marks the session as open. It returns false if it was open already.
 func (s *XHR) open() bool {
 	select {
 	case <-s.opened:
@@ -161,7 +161,7 @@ func (s *XHR) open() bool {
 	}
 }
 
-// Write implements net.Conn; what it is given is a message of SockJS.
+// Write implements net.Conn; p becomes one SockJS message.
 func (s *XHR) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,7 +176,7 @@ func (s *XHR) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// send sends what there is.
+// send sends requests until no messages are left.
 func (s *XHR) send() {
 	for {
 		s.mu.Lock()
@@ -200,14 +200,14 @@ func (s *XHR) sendAll(body string) error {
 		return err
 	}
 	switch r.StatusCode {
-	case http.StatusNoContent, http.StatusNotFound: // or the session has ended, and the c is under way
+	case http.StatusNoContent, http.StatusNotFound: // 404: the session has ended, and the c frame is on its way
 		return r.Body.Close()
 	}
 	return statusError(path, r)
 }
 
-// Abandon leaves the response that receives, as if the network had cut it off,
-// and goes on with the next one.
+// Abandon drops the receiving response, as a network failure would, and begins
+// the next one.
 func (s *XHR) Abandon() {
 	s.mu.Lock()
 	leave := s.leave
@@ -217,7 +217,7 @@ func (s *XHR) Abandon() {
 	}
 }
 
-// Close implements net.Conn: requests that are under way are abandoned.
+// Close implements net.Conn. It abandons requests under way.
 func (s *XHR) Close() error {
 	s.stop()
 	s.shut()

@@ -13,40 +13,40 @@ import (
 	"hoofbeat/frames"
 )
 
-// A Conn is what a Client talks over: any net.Conn, or an adaptor of three
-// methods. Writes must not wait for the other side to read, or both could
-// wait for each other; see [Pipe].
+// A Conn carries a Client's bytes: any net.Conn, or an adaptor. Writes must not
+// depend on the other side's reads, or both sides may block forever; see
+// [Pipe].
 type Conn interface {
 	io.ReadWriteCloser
 	SetReadDeadline(t time.Time) error
 	SetWriteDeadline(t time.Time) error
 }
 
-// DefaultLimit is how long a Client waits for what it wants: a large body takes
-// its time on a busy machine, with the race detector.
+// DefaultLimit is how long a Client waits for each expected frame. A large body
+// takes long on a busy machine with the race detector.
 const DefaultLimit = 30 * time.Second
 
-// A Client is one end of a conversation. Its methods end the test when
-// something is not as wanted, so they are called on the test's goroutine only.
+// A Client is one end of a conversation. Its methods end the test when an
+// expectation fails, so they must be called from the test's goroutine.
 type Client struct {
-	// Limit is how long to wait for what is wanted. In a bubble of
-	// testing/synctest its time costs nothing.
+	// Limit is how long to wait for an expected frame. In a testing/synctest
+	// bubble, waiting costs no time.
 	Limit time.Duration
 
 	t       testing.TB
 	conn    Conn
 	decoder *frames.Decoder
 	version frames.Version
-	unread  []byte  // read and not given to the decoder
-	raw     []byte  // what the decoder was given of the frame being read
-	early   []Frame // came before a barrier, and were not wanted yet
+	unread  []byte  // read, and not given to the decoder yet
+	raw     []byte  // bytes of the frame that is being read
+	early   []Frame // frames that a barrier has read and no Want has taken
 	buffer  []byte
 	told    transcript
 	barrier int
 }
 
-// New returns the client's end of a conversation over conn, which is closed
-// when the test ends.
+// New returns the client's end of a conversation over conn. It closes conn when
+// the test ends.
 func New(t testing.TB, conn Conn) *Client {
 	c := &Client{Limit: DefaultLimit, t: t, conn: conn, buffer: make([]byte, 16<<10)}
 	c.setVersion(frames.V12)
@@ -59,8 +59,8 @@ func (c *Client) setVersion(v frames.Version) {
 	c.version, c.decoder = v, frames.NewServerDecoder(limits, v)
 }
 
-// Connect sends CONNECT for a version, with more headers, and wants CONNECTED.
-// Without a heart-beat header there are none.
+// Connect sends CONNECT for a version with further headers, and expects
+// CONNECTED. Without a heart-beat header, it disables heart-beats.
 func (c *Client) Connect(version string, headers ...string) Frame {
 	c.t.Helper()
 	lines := []string{"accept-version:" + version, "host:stomptest"}
@@ -89,8 +89,8 @@ func (c *Client) open(headers []string) Frame {
 	return f
 }
 
-// Send sends a frame: its command, its header lines just as they are, and
-// behind an empty string its body.
+// Send sends a frame: its command, its header lines without further encoding,
+// and after an empty string its body.
 func (c *Client) Send(command string, lines ...string) {
 	c.t.Helper()
 	headers, body, _ := split(lines)
@@ -102,7 +102,7 @@ func (c *Client) Send(command string, lines ...string) {
 	c.Write(b.String() + "\n" + body + "\x00")
 }
 
-// Write sends bytes as they are.
+// Write sends raw bytes.
 func (c *Client) Write(raw string) {
 	c.t.Helper()
 	c.told.add(">>> ", raw)
@@ -111,7 +111,7 @@ func (c *Client) Write(raw string) {
 	}
 }
 
-// TryWrite is Write where the other side may have gone.
+// TryWrite is Write for a connection that may be closed.
 func (c *Client) TryWrite(raw string) error {
 	if err := c.conn.SetWriteDeadline(time.Now().Add(c.Limit)); err != nil {
 		return err
@@ -120,10 +120,10 @@ func (c *Client) TryWrite(raw string) error {
 	return err
 }
 
-// Close ends the connection without a word.
+// Close ends the connection without DISCONNECT.
 func (c *Client) Close() { _ = c.conn.Close() }
 
-// HalfClose says that the client writes nothing more; it still reads.
+// HalfClose ends the client's writing side. The client can still read.
 func (c *Client) HalfClose() {
 	c.t.Helper()
 	var err error
@@ -140,7 +140,7 @@ func (c *Client) HalfClose() {
 	}
 }
 
-// split parts what Send and Want take at the first empty string.
+// split splits the arguments of Send and Want at the first empty string.
 func split(lines []string) (headers []string, body string, hasBody bool) {
 	for i, l := range lines {
 		if l == "" {
@@ -150,7 +150,7 @@ func split(lines []string) (headers []string, body string, hasBody bool) {
 	return lines, "", false
 }
 
-// fill reads what has come, at least a byte.
+// fill reads at least one byte.
 func (c *Client) fill() error {
 	if err := c.conn.SetReadDeadline(time.Now().Add(c.Limit)); err != nil {
 		return err
@@ -169,7 +169,7 @@ func (c *Client) Fatalf(format string, a ...any) {
 	c.t.Fatalf("%s\nThe conversation was:\n%s", fmt.Sprintf(format, a...), c.told.String())
 }
 
-// isEnd tells the end of a connection from silence.
+// isEnd distinguishes the end of a connection from a timeout.
 func isEnd(err error) bool {
 	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !isTimeout(err)
 }
@@ -179,7 +179,7 @@ func isTimeout(err error) bool {
 	return errors.As(err, &t) && t.Timeout()
 }
 
-// A transcript is the end of what was said.
+// A transcript is the latest part of the conversation.
 type transcript struct {
 	lines   []string
 	skipped int

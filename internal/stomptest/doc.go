@@ -8,6 +8,6 @@
 //	c.Send("SEND", "destination:/queue/a", "", "hello")
 //	c.Want("MESSAGE", "subscription:1", "destination:/queue/a", "", "hello")
 //
-// Whatever is not as wanted ends the test, with what was said until then. So
-// does silence, by a deadline on the connection; nothing sleeps.
+// A failed expectation ends the test and prints the conversation. So does
+// silence, by a deadline on the connection. Nothing sleeps.
 package stomptest

@@ -8,11 +8,10 @@ import (
 	"time"
 )
 
-// Pipe returns the two ends of a connection in memory. Unlike those of
-// net.Pipe they have buffers, of that many bytes in each direction, as sockets
-// do: who writes does not wait for who reads until they are full. What was
-// written before Close can still be read after it. All of it works in a bubble
-// of testing/synctest.
+// Pipe returns the two ends of an in-memory connection. Unlike net.Pipe, it has
+// a buffer of capacity bytes in each direction, as sockets do: a write blocks
+// only when the buffer is full. Bytes written before Close can be read after
+// it. It works in a testing/synctest bubble.
 func Pipe(capacity int) (net.Conn, net.Conn) {
 	a, b := newLane(capacity), newLane(capacity)
 	return &end{in: a, out: b}, &end{in: b, out: a}
@@ -30,8 +29,8 @@ func (e *end) Close() error {
 	return nil
 }
 
-// halfClose says that nothing more is written. It has no name by which the
-// server would find it: that closes its end as one that has no halves.
+// halfClose ends the writing side. It is not named CloseWrite, so that the
+// server treats this connection as one that cannot be half-closed.
 func (e *end) halfClose() error {
 	e.out.close(false)
 	return nil
@@ -53,15 +52,15 @@ type pipeAddr struct{}
 func (pipeAddr) Network() string { return "pipe" }
 func (pipeAddr) String() string  { return "pipe" }
 
-// A lane is one direction.
+// A lane is one direction of a connection.
 type lane struct {
 	capacity int
 
-	mu             sync.Mutex // guards what follows
+	mu             sync.Mutex // guards the fields below
 	change         sync.Cond
 	buf            []byte
-	ended          bool // nothing more is written
-	gone           bool // nothing more is read
+	ended          bool // the writer has closed
+	gone           bool // the reader has closed
 	reader, writer deadline
 }
 
@@ -130,7 +129,7 @@ func (l *lane) close(byReader bool) {
 	l.change.Broadcast()
 }
 
-// A deadline wakes who waits in a lane.
+// A deadline wakes goroutines that wait in a lane.
 type deadline struct {
 	at    time.Time
 	timer *time.Timer

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// recorder is a testing.TB that keeps why it was ended.
+// A recorder is a testing.TB that records the failure.
 type recorder struct {
 	testing.TB
 	why string
@@ -26,8 +26,8 @@ func (r *recorder) Fatalf(format string, a ...any) {
 	runtime.Goexit()
 }
 
-// failure runs a conversation with a server that sends what it is given, and
-// returns why it failed.
+// failure runs a conversation with a server that sends says, and returns the
+// failure message.
 func failure(says string, f func(c *Client)) string {
 	r := &recorder{}
 	here, there := Pipe(1 << 20)

@@ -9,23 +9,23 @@ import (
 	"hoofbeat/frames"
 )
 
-// A Frame is one that came.
+// A Frame is a received frame.
 type Frame struct {
 	frames.Inbound
-	Raw   string // as it came, without the line ends before it
-	Beats int    // how many line ends came before it
+	Raw   string // its bytes, without the line ends before it
+	Beats int    // number of line ends before it
 }
 
-// Get gives a header's first value, with its escapes undone.
+// Get returns the first value of a header, unescaped.
 func (f Frame) Get(name string) string { return f.Header.Get(name) }
 
-// Lines gives the header lines as they came.
+// Lines returns the header lines as encoded.
 func (f Frame) Lines() []string {
 	head, _, _ := strings.Cut(f.Raw, "\n\n")
 	return strings.Split(head, "\n")[1:]
 }
 
-// Next gives the next frame, whatever it is.
+// Next returns the next frame.
 func (c *Client) Next() Frame {
 	c.t.Helper()
 	f, err := c.TryNext()
@@ -35,7 +35,7 @@ func (c *Client) Next() Frame {
 	return f
 }
 
-// TryNext is Next where the connection may have ended.
+// TryNext is Next for a connection that may have ended.
 func (c *Client) TryNext() (Frame, error) {
 	if len(c.early) > 0 {
 		f := c.early[0]
@@ -45,8 +45,8 @@ func (c *Client) TryNext() (Frame, error) {
 	return c.read()
 }
 
-// read takes one frame off the connection. The decoder is given no byte behind
-// a NUL that might end the frame, so that nothing of what follows is in it.
+// read reads one frame. It gives the decoder no byte after a NUL that may end
+// the frame, so that Raw contains exactly one frame.
 func (c *Client) read() (Frame, error) {
 	for {
 		in, err := c.decoder.Next()
@@ -60,7 +60,7 @@ func (c *Client) read() (Frame, error) {
 			f.Beats = strings.Count(raw[:len(raw)-len(f.Raw)], "\n")
 			c.told.add("<<< ", f.Raw)
 			if len(c.unread) > 0 && c.unread[0] == '\n' {
-				c.unread = c.unread[1:] // the line end that follows a frame on a stream; no heart-beat
+				c.unread = c.unread[1:] // the LF after a frame on a stream; not a heart-beat
 			}
 			return f, nil
 		}
@@ -80,9 +80,9 @@ func (c *Client) read() (Frame, error) {
 	}
 }
 
-// Want wants the next frame to be of that command, with these headers
-// (name:value as decoded, or !name for one that must be missing) and, behind
-// an empty string, this body. Other headers do not matter.
+// Want expects the next frame to have this command, these headers (name:value,
+// unescaped, or !name for a header that must be missing) and, after an empty
+// string, this body. Further headers are ignored.
 func (c *Client) Want(command string, lines ...string) Frame {
 	c.t.Helper()
 	f := c.Next()
@@ -92,7 +92,7 @@ func (c *Client) Want(command string, lines ...string) Frame {
 	return f
 }
 
-// differs tells what is not as wanted, or nothing.
+// differs returns the difference from the expected frame, or "".
 func (f Frame) differs(command string, lines []string) string {
 	if f.Command != command {
 		return "another command"
@@ -116,14 +116,14 @@ func (f Frame) differs(command string, lines []string) string {
 	return ""
 }
 
-// WantReceipt wants a RECEIPT.
+// WantReceipt expects a RECEIPT.
 func (c *Client) WantReceipt(id string) {
 	c.t.Helper()
 	c.Want("RECEIPT", "receipt-id:"+id)
 }
 
-// WantError wants an ERROR with that word in its message header, that
-// receipt-id or none, and these parts in its body, whatever their case.
+// WantError expects an ERROR with this word in its message header, this
+// receipt-id (or none), and a body that contains the parts, ignoring case.
 func (c *Client) WantError(word, receipt string, parts ...string) Frame {
 	c.t.Helper()
 	id := "!receipt-id"
@@ -142,7 +142,7 @@ func (c *Client) WantError(word, receipt string, parts ...string) Frame {
 	return f
 }
 
-// WantClosed wants nothing more to come but the end of the connection.
+// WantClosed expects the end of the connection and no more frames.
 func (c *Client) WantClosed() {
 	c.t.Helper()
 	f, err := c.TryNext()
@@ -154,7 +154,7 @@ func (c *Client) WantClosed() {
 	}
 }
 
-// WantBeat wants the next that comes to be a heart-beat.
+// WantBeat expects a heart-beat to come next.
 func (c *Client) WantBeat() {
 	c.t.Helper()
 	for len(c.unread) == 0 {
@@ -168,9 +168,9 @@ func (c *Client) WantBeat() {
 	c.unread = c.unread[1:]
 }
 
-// Barrier returns when everything that was sent before has been handled: a
-// message to a user that does not exist has got its RECEIPT. What came before
-// that is kept for Want.
+// Barrier returns when the broker has handled everything sent before: it sends
+// a message to a user that does not exist and waits for the RECEIPT. Frames
+// that come before are kept for Want.
 func (c *Client) Barrier() {
 	c.t.Helper()
 	c.barrier++
@@ -179,8 +179,8 @@ func (c *Client) Barrier() {
 	c.AwaitReceipt(id)
 }
 
-// AwaitReceipt is WantReceipt where other frames may come before; they are
-// kept for Want.
+// AwaitReceipt is WantReceipt if other frames may come first; those are kept
+// for Want.
 func (c *Client) AwaitReceipt(id string) {
 	c.t.Helper()
 	for {
@@ -195,8 +195,8 @@ func (c *Client) AwaitReceipt(id string) {
 	}
 }
 
-// WantNothing wants that nothing has come, and nothing comes of what was sent
-// until now.
+// WantNothing expects that no frame has come, and none results from anything
+// sent before.
 func (c *Client) WantNothing() {
 	c.t.Helper()
 	c.Barrier()
@@ -205,8 +205,8 @@ func (c *Client) WantNothing() {
 	}
 }
 
-// WantLife reads for a while whatever comes, and wants no longer silence than
-// that.
+// WantLife reads everything that comes for a while, and expects no longer
+// silence than that.
 func (c *Client) WantLife(while, silence time.Duration) {
 	c.t.Helper()
 	for start := time.Now(); time.Since(start) < while; {

@@ -28,9 +28,9 @@ func testEmpty(t *testing.T, open func() broker.Store) {
 		t.Errorf("an unknown queue holds %v", p)
 	}
 	put := Put(1, Seq(1), Message(Queue(t, "a"), "x"))
-	s.Apply(broker.Batch{Describe(1, Queue(t, "a")), put}, nil) // without done
+	s.Apply(broker.Batch{Describe(1, Queue(t, "a")), put}, nil) // without a done function
 	Apply(t, s, Delete(put))
-	Apply(t, s) // nothing
+	Apply(t, s) // an empty batch
 	s = open()
 	if queues, _ := Load(t, s); len(queues) != 1 || queues[0].Lanes != [broker.Lanes]broker.Extent{} {
 		t.Errorf("queues that are empty again: %+v", queues)
@@ -38,8 +38,8 @@ func testEmpty(t *testing.T, open func() broker.Store) {
 	wantLane(t, s, 1, plain, "")
 }
 
-// testOrder: by number, also where the order of bytes would be another, and
-// each queue and lane for itself.
+// testOrder: messages come in order of their number, even where byte order
+// would differ, separately for each queue and lane.
 func testOrder(t *testing.T, open func() broker.Store) {
 	seqs := []uint64{1, 2, 9, 10, 255, 256, 257, 65535, 65536, 1 << 32, 1<<32 + 1, 1 << 56, math.MaxUint64}
 	queues := []broker.QueueID{1, 2, 255, 256, 257, 1 << 40, math.MaxUint64 >> 1}
@@ -79,7 +79,7 @@ func testOrder(t *testing.T, open func() broker.Store) {
 	}
 }
 
-// testDelayedOrder: by time and then by number.
+// testDelayedOrder: delayed messages come in order of time, then number.
 func testDelayedOrder(t *testing.T, open func() broker.Store) {
 	s := open()
 	d := Queue(t, "a")
@@ -108,7 +108,8 @@ func testDelayedOrder(t *testing.T, open func() broker.Store) {
 	}
 }
 
-// testMessage: what a subscriber and the broker see of a message is kept.
+// testMessage: the store keeps everything that subscribers and the broker see
+// of a message.
 func testMessage(t *testing.T, open func() broker.Store) {
 	q := Queue(t, "q")
 	topic, err := destination.DefaultNamespace().ForSend("/topic/a/b", destination.Owner{})
@@ -147,8 +148,8 @@ func testMessage(t *testing.T, open func() broker.Store) {
 	}
 }
 
-// testState: the last state counts, whether Put or Note gave it, and a
-// position does not inherit one.
+// testState: the last state counts, whether Put or Note set it. A reused
+// position does not inherit a state.
 func testState(t *testing.T, open func() broker.Store) {
 	s := open()
 	d := Queue(t, "a")
@@ -183,7 +184,8 @@ func testState(t *testing.T, open func() broker.Store) {
 	}
 }
 
-// testAgain: a position is free after a Delete, in the same batch and later.
+// testAgain: a position is free after a Delete, within the same batch and
+// later.
 func testAgain(t *testing.T, open func() broker.Store) {
 	s := open()
 	d := Queue(t, "a")
@@ -210,7 +212,7 @@ func testAgain(t *testing.T, open func() broker.Store) {
 	wantLane(t, s, 1, plain, "")
 }
 
-// testClear: of one lane, behind a position.
+// testClear: Clear applies to one lane, after a position.
 func testClear(t *testing.T, open func() broker.Store) {
 	s := open()
 	d := Queue(t, "a")
@@ -231,7 +233,7 @@ func testClear(t *testing.T, open func() broker.Store) {
 	Apply(t, s, broker.Op{Kind: broker.Note, Queue: 1, At: p[3].At, State: broker.State{Attempts: 1}})
 	Apply(t, s, clearBehind(p[1].At, p[2], p[3]), p[4])
 	wantLane(t, s, 1, plain, "1:x 2:x 5:x ")
-	Apply(t, s, p[3], p[5], clearBehind(p[4].At, p[5])) // a position that was cleared is free
+	Apply(t, s, p[3], p[5], clearBehind(p[4].At, p[5])) // a cleared position is free
 	s = open()
 	Load(t, s)
 	wantLane(t, s, 1, plain, "1:x 2:x 4:x 5:x ")
@@ -289,8 +291,7 @@ func testDescribe(t *testing.T, open func() broker.Store) {
 	}
 }
 
-// testUnknownQueue: what a queue held is forgotten with it, so that there is
-// nothing left to do.
+// testUnknownQueue: when a queue is forgotten, all of its content is forgotten.
 func testUnknownQueue(t *testing.T, open func() broker.Store) {
 	s := open()
 	d := Queue(t, "a")
@@ -322,7 +323,8 @@ func testLoadStops(t *testing.T, open func() broker.Store) {
 	}
 }
 
-// testNextID: never one that was used, even if nothing is left of it.
+// testNextID: the next id is higher than every id ever used, even if nothing is
+// left.
 func testNextID(t *testing.T, open func() broker.Store) {
 	var last broker.QueueID
 	for range 4 {
@@ -344,7 +346,7 @@ func testNextID(t *testing.T, open func() broker.Store) {
 	}
 }
 
-// testVanish: a queue vanishes only if it holds nothing.
+// testVanish: a queue vanishes only if it is empty.
 func testVanish(t *testing.T, open func() broker.Store) {
 	s := open()
 	d := Queue(t, "a")
@@ -367,8 +369,8 @@ func testVanish(t *testing.T, open func() broker.Store) {
 	}
 }
 
-// testShared: a message that several queues share is whole in each of them,
-// until that one forgets it.
+// testShared: each queue has the whole of a shared message until that queue
+// deletes it.
 func testShared(t *testing.T, open func() broker.Store) {
 	s := open()
 	d, other := Queue(t, "a"), Queue(t, "b")
@@ -390,7 +392,7 @@ func testShared(t *testing.T, open func() broker.Store) {
 	Apply(t, s, broker.Op{Kind: broker.Note, Queue: 3, At: Seq(5), State: broker.State{Attempts: 1}})
 	Apply(t, s, Delete(puts[3]), broker.Op{Kind: broker.Drop, Queue: 5})
 	Apply(t, s, broker.Op{Kind: broker.Clear, Queue: 6, At: Seq(4), Count: 1, Size: puts[5].Size})
-	Apply(t, s, Put(6, Seq(5), m)) // again, where it was
+	Apply(t, s, Put(6, Seq(5), m)) // again, at its old position
 	states := map[broker.QueueID]broker.State{1: {}, 2: puts[1].State, 3: {Attempts: 1}, 6: {}}
 	for s := range twice(s, open) {
 		_, next := Load(t, s)

@@ -12,28 +12,29 @@ import (
 	"hoofbeat/destination"
 )
 
-// A Model does random operations and knows what a Store must hold after them.
+// A Model makes random operations and knows the content that a Store must have
+// after them.
 type Model struct {
 	Rand   *rand.Rand
 	Queues map[broker.QueueID]*ModelQueue
 	next   broker.QueueID
 	dest   destination.Destination
-	shared []*broker.Message // the last ones
-	bodies uint64            // how many there were
+	shared []*broker.Message // the latest ones
+	bodies uint64            // number of bodies made
 }
 
-// ModelQueue is what a queue must hold.
+// ModelQueue is the expected content of a queue.
 type ModelQueue struct {
 	Meta     broker.QueueMeta
-	Messages map[broker.Position]broker.Op // the Put, with its last State
+	Messages map[broker.Position]broker.Op // the Put, with the latest State
 }
 
-// NewModel is a Model that holds nothing.
+// NewModel returns an empty Model.
 func NewModel(tb testing.TB, seed uint64) *Model {
 	return &Model{Rand: rand.New(rand.NewPCG(seed, 1)), Queues: make(map[broker.QueueID]*ModelQueue), next: 1, dest: Queue(tb, "random")}
 }
 
-// Clone is a copy with the same random numbers ahead.
+// Clone returns a copy that will draw the same random numbers.
 func (m *Model) Clone() *Model {
 	c := *m
 	c.Queues = make(map[broker.QueueID]*ModelQueue)
@@ -43,7 +44,7 @@ func (m *Model) Clone() *Model {
 	return &c
 }
 
-// Batch makes up to most random steps. The model holds them at once.
+// Batch makes up to most random operations and applies them to the model.
 func (m *Model) Batch(most int) broker.Batch {
 	var b broker.Batch
 	for range 1 + m.Rand.IntN(most) {
@@ -102,8 +103,8 @@ func (m *Model) clear(id broker.QueueID, q *ModelQueue) broker.Op {
 	return op
 }
 
-// touch puts a message where there is none, and deletes or notes the one that
-// is there.
+// touch puts a message at a free position, and deletes or notes the one at a
+// used position.
 func (m *Model) touch(id broker.QueueID, q *ModelQueue) broker.Op {
 	p := m.position()
 	put, there := q.Messages[p]
@@ -123,7 +124,7 @@ func (m *Model) touch(id broker.QueueID, q *ModelQueue) broker.Op {
 	}
 }
 
-// message makes a message, or gives a shared one that other queues have or had.
+// message makes a message, or reuses a shared one.
 func (m *Model) message() *broker.Message {
 	n := m.Rand.IntN(8)
 	if n < len(m.shared) {
@@ -138,7 +139,7 @@ func (m *Model) message() *broker.Message {
 	return msg
 }
 
-// Diff says how what the Store holds differs from the model, or nothing.
+// Diff describes how the Store differs from the model; "" if it does not.
 func (m *Model) Diff(tb testing.TB, s broker.Store) string {
 	queues, next := Load(tb, s)
 	if len(queues) != len(m.Queues) {
@@ -161,7 +162,7 @@ func (m *Model) Diff(tb testing.TB, s broker.Store) string {
 	return ""
 }
 
-// diff reads in pages of some messages.
+// diff reads the queue in pages of page messages.
 func (q *ModelQueue) diff(tb testing.TB, s broker.Store, got broker.StoredQueue, page int) string {
 	seen := 0
 	for lane := range broker.Lane(broker.Lanes) {
@@ -191,7 +192,7 @@ func (q *ModelQueue) diff(tb testing.TB, s broker.Store, got broker.StoredQueue,
 	return ""
 }
 
-// testRandom compares with plain maps, and reopens at random.
+// testRandom compares the store with the model, reopening it at random.
 func testRandom(t *testing.T, open func() broker.Store) {
 	m := NewModel(t, 2)
 	s := open()

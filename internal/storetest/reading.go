@@ -9,8 +9,8 @@ import (
 	"hoofbeat/broker"
 )
 
-// testLimits: pages are as long as asked for and no longer, and End is set on
-// the last one.
+// testLimits: a page has exactly the requested size, except the last one, which
+// has End set.
 func testLimits(t *testing.T, open func() broker.Store) {
 	s := open()
 	d := Queue(t, "a")
@@ -54,7 +54,8 @@ func testLimits(t *testing.T, open func() broker.Store) {
 	}
 }
 
-// testReadAfterApply: a Read sees what was applied before it, done or not.
+// testReadAfterApply: a Read sees every batch applied before it, even if that
+// is not done.
 func testReadAfterApply(t *testing.T, open func() broker.Store) {
 	s := open()
 	d := Queue(t, "a")
@@ -72,7 +73,8 @@ func testReadAfterApply(t *testing.T, open func() broker.Store) {
 		wg.Add(1)
 		s.Read(broker.Range{Queue: 1, After: Seq(first - 1), Messages: 5, Size: math.MaxInt}, func(p broker.Page) {
 			defer wg.Done()
-			// Later batches may have been seen, which delete in front and put behind.
+			// The page may reflect later batches, which delete at the front and
+			// put at the end.
 			if n := n + 1; p.Err != nil || len(p.Messages) == 0 || p.Messages[len(p.Messages)-1].At.Seq < n {
 				t.Errorf("after %d was put: %s, error %v", n, bodies(p.Messages), p.Err)
 			}
@@ -83,8 +85,8 @@ func testReadAfterApply(t *testing.T, open func() broker.Store) {
 	wantLane(t, s, 1, plain, "196:196 197:197 198:198 199:199 200:200 1000:last ")
 }
 
-// testCallsBack: what is called back comes in order, from another goroutine
-// than the caller's and with no lock held.
+// testCallsBack: callbacks come in order, from a goroutine other than the
+// caller's, with no lock held.
 func testCallsBack(t *testing.T, open func() broker.Store) {
 	s := open()
 	d := Queue(t, "a")
@@ -125,8 +127,8 @@ func testCallsBack(t *testing.T, open func() broker.Store) {
 	}
 }
 
-// testConcurrent: each batch is done once, and those of one goroutine in their
-// order; a batch is there as a whole.
+// testConcurrent: each batch is done once, in order per goroutine. Batches are
+// atomic.
 func testConcurrent(t *testing.T, open func() broker.Store) {
 	const writers, batches = 8, 200
 	s := open()
@@ -137,7 +139,7 @@ func testConcurrent(t *testing.T, open func() broker.Store) {
 		g++
 		s.Apply(broker.Batch{Describe(g, d), Describe(mirror, d)}, nil)
 		wg.Go(func() {
-			last := 0 // guarded by the order in which batches are done
+			last := 0 // guarded by the order of callbacks
 			for i := 1; i <= batches; i++ {
 				m := Message(d, fmt.Sprint(i))
 				b := broker.Batch{Put(g, Seq(uint64(i)), m), Put(mirror, Seq(uint64(i)), m)}

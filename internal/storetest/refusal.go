@@ -10,8 +10,8 @@ import (
 )
 
 // RunRefusal tests a Store, opened as for Run, whose MaxBatch is 64 KiB or
-// little more: a batch within it is taken; beyond it, it is refused, and so is
-// all that comes for its queues until the Store is opened again.
+// little more. A batch up to the limit is accepted. A larger one is refused,
+// and so is every later batch for its queues until the Store is reopened.
 func RunRefusal(t *testing.T, newDisk func(t *testing.T) (open func() broker.Store)) {
 	open := newDisk(t)
 	s := open()
@@ -29,11 +29,11 @@ func RunRefusal(t *testing.T, newDisk func(t *testing.T) (open func() broker.Sto
 	Load(t, s)
 	d := Queue(t, "a")
 	Apply(t, s, Describe(1, d), Describe(2, d), Describe(3, d))
-	// A batch of exactly the size, or larger by some bytes.
+	// A batch of exactly the limit, or more bytes larger.
 	batch := func(seq uint64, more int) broker.Batch {
 		b := broker.Batch{Put(1, Seq(seq), Message(d, "")), Put(2, Seq(seq), Message(d, ""))}
 		b[0] = Put(1, Seq(seq), Message(d, strings.Repeat("x", most-b.Size()+more)))
-		for b.Size() > most+more { // content-length takes some bytes
+		for b.Size() > most+more { // content-length takes some bytes, too
 			body := b[0].Message.Body()
 			b[0] = Put(1, Seq(seq), Message(d, string(body[1:])))
 		}

@@ -1,4 +1,4 @@
-// Package storetest is the contract of every broker.Store, as tests.
+// Package storetest is the contract of broker.Store as a test suite.
 package storetest
 
 import (
@@ -16,8 +16,8 @@ import (
 )
 
 // Run tests a Store. newDisk prepares an empty place and returns open, which
-// gives a Store on it: each time one that holds what the one before has
-// reported as done. open closes the one before.
+// opens a Store there. A reopened Store must hold everything that the previous
+// one has reported as done. open closes the previous Store.
 func Run(t *testing.T, newDisk func(t *testing.T) (open func() broker.Store)) {
 	for _, c := range []struct {
 		name string
@@ -47,7 +47,7 @@ func Run(t *testing.T, newDisk func(t *testing.T) (open func() broker.Store)) {
 	}
 }
 
-// Queue is the destination of a queue.
+// Queue returns the destination of a queue.
 func Queue(tb testing.TB, name string) destination.Destination {
 	tb.Helper()
 	d, err := destination.DefaultNamespace().ForSend("/queue/"+name, destination.Owner{User: "alice", Connection: "c"})
@@ -57,34 +57,34 @@ func Queue(tb testing.TB, name string) destination.Destination {
 	return d
 }
 
-// Message is a message for d, with headers in pairs.
+// Message returns a message for d, with headers in pairs.
 func Message(d destination.Destination, body string, headers ...string) *broker.Message {
 	return MessageWith(d, body, broker.Properties{Priority: broker.DefaultPriority}, headers...)
 }
 
-// MessageWith is a message with properties.
+// MessageWith returns a message with properties.
 func MessageWith(d destination.Destination, body string, p broker.Properties, headers ...string) *broker.Message {
 	f := frame.New(frame.SEND, headers...)
 	f.Body = []byte(body)
 	return broker.NewMessage(d, frames.Inbound{Frame: f}, p)
 }
 
-// Describe is a step that makes a queue known.
+// Describe returns the operation that describes a queue.
 func Describe(id broker.QueueID, d destination.Destination) broker.Op {
 	return broker.Op{Kind: broker.Describe, Queue: id, Meta: &broker.QueueMeta{Destination: d}}
 }
 
-// Put is a step that keeps a message.
+// Put returns the operation that stores a message.
 func Put(id broker.QueueID, at broker.Position, m *broker.Message) broker.Op {
 	return broker.Op{Kind: broker.Put, Queue: id, At: at, Message: m, Size: m.Size(), Shared: m.Shared()}
 }
 
-// Delete is the step that forgets what p put.
+// Delete returns the operation that deletes the message of p.
 func Delete(p broker.Op) broker.Op {
 	return broker.Op{Kind: broker.Delete, Queue: p.Queue, At: p.At, Size: p.Size, Shared: p.Shared, State: p.State}
 }
 
-// Seq is a position in the lane of the default priority.
+// Seq returns a position in the lane of the default priority.
 func Seq(n uint64) broker.Position {
 	return broker.Position{Lane: broker.LaneOf(broker.DefaultPriority), Seq: n}
 }
@@ -99,7 +99,7 @@ func Apply(tb testing.TB, s broker.Store, b ...broker.Op) {
 	}
 }
 
-// Load gives all queues.
+// Load returns all queues and the next id.
 func Load(tb testing.TB, s broker.Store) ([]broker.StoredQueue, broker.QueueID) {
 	tb.Helper()
 	var all []broker.StoredQueue
@@ -110,7 +110,7 @@ func Load(tb testing.TB, s broker.Store) ([]broker.StoredQueue, broker.QueueID) 
 	return all, next
 }
 
-// ReadRange waits for a page.
+// ReadRange reads a page and waits for it.
 func ReadRange(tb testing.TB, s broker.Store, r broker.Range) broker.Page {
 	tb.Helper()
 	pages := make(chan broker.Page, 2)
@@ -122,7 +122,7 @@ func ReadRange(tb testing.TB, s broker.Store, r broker.Range) broker.Page {
 	return p
 }
 
-// ReadLane gives all messages of a lane.
+// ReadLane returns all messages of a lane.
 func ReadLane(tb testing.TB, s broker.Store, id broker.QueueID, lane broker.Lane) []broker.Stored {
 	tb.Helper()
 	p := ReadRange(tb, s, broker.Range{
@@ -134,7 +134,7 @@ func ReadLane(tb testing.TB, s broker.Store, id broker.QueueID, lane broker.Lane
 	return p.Messages
 }
 
-// WantSame compares messages by all that can be seen of them.
+// WantSame compares all visible properties of two messages.
 func WantSame(tb testing.TB, got, want *broker.Message) {
 	tb.Helper()
 	if got.Destination() != want.Destination() || got.Text() != want.Text() || got.Size() != want.Size() || !bytes.Equal(got.Body(), want.Body()) {
@@ -145,14 +145,14 @@ func WantSame(tb testing.TB, got, want *broker.Message) {
 			tb.Errorf("in %s: got %.100q, want %.100q", v, g, w)
 		}
 	}
-	// What has no accessor is in the record.
+	// The record contains the properties that have no accessor.
 	g, w := broker.AppendMessage(nil, got, broker.State{}, destination.Destination{}), broker.AppendMessage(nil, want, broker.State{}, destination.Destination{})
 	if !bytes.Equal(g, w) {
 		tb.Errorf("got the record %.100q, want %.100q", g, w)
 	}
 }
 
-// bodies are those of messages, with their positions' Seq.
+// bodies returns the messages' numbers and bodies.
 func bodies(messages []broker.Stored) string {
 	s := ""
 	for _, m := range messages {
@@ -161,7 +161,7 @@ func bodies(messages []broker.Stored) string {
 	return s
 }
 
-// wantLane says what a lane holds, and that Load counts the same.
+// wantLane expects a lane's content, and Load to report the same counts.
 func wantLane(tb testing.TB, s broker.Store, id broker.QueueID, lane broker.Lane, want string) {
 	tb.Helper()
 	got := ReadLane(tb, s, id, lane)
@@ -181,7 +181,7 @@ func wantLane(tb testing.TB, s broker.Store, id broker.QueueID, lane broker.Lane
 	}
 }
 
-// twice gives a Store, and another one on the same disk.
+// twice yields a Store, and then one reopened on the same disk.
 func twice(s broker.Store, open func() broker.Store) iter.Seq[broker.Store] {
 	return func(yield func(broker.Store) bool) {
 		if yield(s) {

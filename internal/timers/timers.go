@@ -1,14 +1,14 @@
-// Package timers runs many timers on one: a heap of the times at which
-// something is due, and a single runtime timer for the earliest of them.
+// Package timers runs many timers on one: a heap of due times, and a single
+// runtime timer for the earliest.
 //
-// A broker has a hundred thousand connections with a heart-beat, an expiry and
-// a time limit each. As entries of a heap they cost a few words, no goroutine
-// and no channel.
+// A broker has a hundred thousand connections, each with a heart-beat, an
+// expiry and a time limit. As heap entries these cost a few words each, and no
+// goroutine or channel.
 //
-// The times of most timers are durations from now on, whatever happens to the
-// machine's clock. Those of AddWall are times of day: the clock is looked at
-// every few seconds, so that a clock that is set and a machine that was
-// suspended delay them by no more than that.
+// Most timers use the monotonic clock and are not affected by steps of the wall
+// clock. Timers of AddWall fire at a time of day: the queue reads the wall
+// clock every two seconds, so a step of the clock or a suspended machine delays
+// them by at most that long.
 package timers
 
 import (
@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// A Queue runs timers. It is made by [New] and safe for concurrent use.
+// A Queue runs timers. Create it with [New]. It is safe for concurrent use.
 type Queue struct {
 	clock   func() time.Time // the time of day
 	mu      sync.Mutex
@@ -26,38 +26,37 @@ type Queue struct {
 	wake    *time.Timer
 	armed   bool      // wake was set, and run has not begun since
 	at      time.Time // when wake fires, if armed
-	busy    bool      // run is in progress and will arm
+	busy    bool      // run is in progress and will call arm
 	closed  bool
-	running sync.WaitGroup // one for each time that wake was set
+	running sync.WaitGroup // counts the times that wake was set
 }
 
-// A Timer is one entry of a Queue. Its zero value is not usable; see
-// [Queue.Add].
+// A Timer is one entry of a Queue, created by [Queue.Add].
 type Timer struct {
 	f     func(now time.Time) time.Time
 	queue *Queue
 	at    time.Time
-	heap  *byTime // one of queue's
-	index int     // in the heap, -1 if it is not there; guarded by queue.mu
+	heap  *byTime // the queue's heap that it belongs to
+	index int     // in the heap; -1 if not in it; guarded by queue.mu
 }
 
-// lookAgain is how long a time of day is waited for without a look at the clock.
+// lookAgain is the interval at which the wall clock is read.
 const lookAgain = 2 * time.Second
 
-// New returns an empty Queue. It needs no goroutine while nothing is due.
+// New returns an empty Queue. It uses no goroutine while nothing is due.
 func New() *Queue { return NewClock(time.Now) }
 
-// NewClock is New with another clock for times of day.
+// NewClock is New with another wall clock, for tests.
 func NewClock(clock func() time.Time) *Queue { return &Queue{clock: clock} }
 
-// Add makes a Timer that first runs f at the given time, and then at each time
-// that f returns, until that is zero. f is called by one goroutine for all
-// timers: it must be short and never wait.
+// Add returns a Timer that runs f at the given time, and again at each time
+// that f returns, until f returns the zero time. One goroutine calls f for all
+// timers, so f must be short and must not block.
 func (q *Queue) Add(at time.Time, f func(now time.Time) time.Time) *Timer {
 	return q.add(&q.due, at, f)
 }
 
-// AddWall is Add for times of day.
+// AddWall is Add for a time of day.
 func (q *Queue) AddWall(at time.Time, f func(now time.Time) time.Time) *Timer {
 	return q.add(&q.wall, at, f)
 }
@@ -68,8 +67,8 @@ func (q *Queue) add(h *byTime, at time.Time, f func(now time.Time) time.Time) *T
 	return t
 }
 
-// Reset makes the timer run at another time. What it returns, if it is just
-// running, is overridden when that is later.
+// Reset moves the timer to another time. If f is running, its result is ignored
+// in favour of at.
 func (t *Timer) Reset(at time.Time) {
 	q := t.queue
 	q.mu.Lock()
@@ -78,7 +77,7 @@ func (t *Timer) Reset(at time.Time) {
 	q.arm()
 }
 
-// Stop takes the timer out. It may still be running when Stop returns.
+// Stop removes the timer. f may still be running when Stop returns.
 func (t *Timer) Stop() {
 	q := t.queue
 	q.mu.Lock()
@@ -89,7 +88,7 @@ func (t *Timer) Stop() {
 	}
 }
 
-// Close stops everything and waits for what is running.
+// Close stops all timers and waits until no f is running.
 func (q *Queue) Close() {
 	q.mu.Lock()
 	q.closed = true
@@ -115,8 +114,8 @@ func (q *Queue) schedule(t *Timer, at time.Time) {
 	}
 }
 
-// first is how long from now the runtime timer may wait; false: for ever. The
-// lock is held.
+// first returns the time until the runtime timer must fire; false: never. The
+// caller holds the lock.
 func (q *Queue) first(now time.Time) (d time.Duration, some bool) {
 	if len(q.due) > 0 {
 		d, some = q.due[0].at.Sub(now), true
@@ -129,7 +128,8 @@ func (q *Queue) first(now time.Time) (d time.Duration, some bool) {
 	return max(0, d), some
 }
 
-// arm sets the runtime timer to the earliest time. The lock is held.
+// arm sets the runtime timer to the earliest due time. The caller holds the
+// lock.
 func (q *Queue) arm() {
 	if q.closed || q.busy {
 		return
@@ -142,7 +142,7 @@ func (q *Queue) arm() {
 	at := now.Add(d)
 	if q.armed {
 		if !at.Before(q.at) || !q.wake.Stop() {
-			return // it wakes early enough, or just now, and looks again
+			return // it fires early enough, or is firing, and then checks again
 		}
 		q.running.Done()
 	}
@@ -163,12 +163,12 @@ func (q *Queue) run() {
 	q.arm()
 }
 
-// runDue runs what is due in a heap at a time by its clock. The lock is held,
-// but while something runs.
+// runDue runs the due timers of a heap, given the time of its clock. The caller
+// holds the lock; it is released while f runs.
 func (q *Queue) runDue(h *byTime, now time.Time) {
 	for len(*h) > 0 && !(*h)[0].at.After(now) {
 		t := heap.Pop(h).(*Timer)
-		f := t.f // not nil: Stop takes it out
+		f := t.f // never nil: Stop removes the timer from the heap
 		q.mu.Unlock()
 		next := f(now)
 		q.mu.Lock()

@@ -37,7 +37,7 @@ func TestRunsInOrderAndAgain(t *testing.T) {
 		later.Reset(start.Add(4 * time.Second))
 
 		synctest.Wait()
-		time.Sleep(5500 * time.Millisecond) // of the bubble's clock
+		time.Sleep(5500 * time.Millisecond) // on the bubble's clock
 		often.Stop()
 		time.Sleep(time.Hour)
 
@@ -79,8 +79,7 @@ func TestManyConcurrently(t *testing.T) {
 	q.Add(time.Now(), func(time.Time) time.Time { panic("closed") })
 }
 
-// Times of day come when the clock says so, whatever happened to it; others do
-// not care.
+// Timers of AddWall follow steps of the wall clock; others are not affected.
 func TestClockIsSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var offset atomic.Int64
@@ -114,7 +113,7 @@ func TestClockIsSet(t *testing.T) {
 		moved.Reset(day.Add(4 * time.Hour))
 		time.Sleep(time.Minute)
 		want("")
-		offset.Store(int64(4 * time.Hour)) // the machine slept, or its clock was set
+		offset.Store(int64(4 * time.Hour)) // the machine was suspended, or its clock was set
 		time.Sleep(lookAgain)
 		want("3 moved")
 		offset.Store(-int64(4 * time.Hour))
@@ -134,7 +133,7 @@ func TestClockIsSet(t *testing.T) {
 	})
 }
 
-// A time of day is exact as long as nobody sets the clock.
+// A timer of AddWall is exact while the clock is not set.
 func TestTimeOfDayIsExact(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := New()

@@ -1,5 +1,5 @@
-// Package tlsfiles makes a TLS configuration of files, and notices when they
-// change, so that a renewed certificate is used without a restart.
+// Package tlsfiles builds a TLS configuration from files and reloads them when
+// they change, so that a renewed certificate needs no restart.
 package tlsfiles
 
 import (
@@ -13,21 +13,21 @@ import (
 	"time"
 )
 
-// Files names the files, all in PEM.
+// Files names the PEM files.
 type Files struct {
-	Cert     string // the certificate, with those between it and the authority's
+	Cert     string // the certificate, followed by the intermediate ones
 	Key      string
-	ClientCA string // authorities of client certificates, which are then required; empty: none are asked for
+	ClientCA string // authorities of client certificates, which are then required; empty: none are requested
 }
 
-// checkEvery bounds how often the files are looked at. Handshakes drive it:
-// nothing happens on a listener that nobody connects to.
+// checkEvery is the minimal interval between checks of the files. Handshakes
+// trigger the checks; without connections there are none.
 const checkEvery = time.Second
 
-// New loads the files and returns a configuration for a listener. The files
-// are loaded again when one has changed, be it in place, by a rename or by a
-// symbolic link's new target; while they cannot be, the last good ones are
-// used and log says so.
+// New loads the files and returns a configuration for a listener. The files are
+// reloaded when one of them changes: in place, by a rename, or by a new target
+// of a symbolic link. If they cannot be loaded, the last valid ones stay in use
+// and log reports it.
 func New(f Files, log *slog.Logger) (*tls.Config, error) {
 	s := &source{files: f, log: log}
 	if err := s.load(); err != nil {
@@ -39,14 +39,14 @@ func New(f Files, log *slog.Logger) (*tls.Config, error) {
 	}, nil
 }
 
-// A source holds what was loaded last.
+// A source holds the files loaded last.
 type source struct {
 	files Files
 	log   *slog.Logger
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	config  *tls.Config
-	seen    [3]os.FileInfo // of the files when they were loaded; nil: missing
+	seen    [3]os.FileInfo // state of the files when they were loaded; nil: missing
 	checked time.Time
 }
 
@@ -80,9 +80,9 @@ func (s *source) changed() bool {
 	return false
 }
 
-// same tells whether a name still stands for the same file with the same
-// content. A file may be replaced by one of the same size and time: package
-// managers set all times alike.
+// same reports whether a name still refers to the same, unchanged file. It
+// compares more than size and time, because a file may be replaced by one with
+// the same: package managers set all times alike.
 func same(a, b os.FileInfo) bool {
 	if a == nil || b == nil {
 		return a == nil && b == nil
@@ -99,8 +99,8 @@ func (s *source) look() (all [3]os.FileInfo) {
 	return all
 }
 
-// load loads the files. Whatever comes of it, it is not tried again before one
-// of them has changed since it began.
+// load loads the files. Whether it succeeds or not, the next attempt waits
+// until one of them has changed since this one began.
 func (s *source) load() error {
 	s.seen = s.look()
 	cert, err := tls.LoadX509KeyPair(s.files.Cert, s.files.Key)

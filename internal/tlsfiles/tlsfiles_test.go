@@ -26,7 +26,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A pair is a certificate of a name, signed by itself, and its key, in PEM.
+// A pair is a self-signed certificate for a name and its key, in PEM.
 type pair struct{ cert, key []byte }
 
 func newPair(t *testing.T, name string) pair {
@@ -81,7 +81,7 @@ func start(t *testing.T, f Files) *server {
 	return s
 }
 
-// handshake does one, and returns the name in the server's certificate.
+// handshake performs one, and returns the name in the server's certificate.
 func (s *server) handshake(client *tls.Config) (name string, err error) {
 	here, there := net.Pipe()
 	defer here.Close()
@@ -94,7 +94,7 @@ func (s *server) handshake(client *tls.Config) (name string, err error) {
 	c := tls.Client(here, client)
 	err = c.Handshake()
 	if err == nil {
-		_, _ = io.Copy(io.Discard, c) // a refusal of the client's certificate comes behind the handshake
+		_, _ = io.Copy(io.Discard, c) // a rejected client certificate is reported after the handshake
 	}
 	if failed := <-done; err == nil {
 		err = failed
@@ -105,7 +105,7 @@ func (s *server) handshake(client *tls.Config) (name string, err error) {
 	return name, err
 }
 
-// want wants handshakes to show the certificate of that name.
+// want expects handshakes to show the certificate of this name.
 func (s *server) want(t *testing.T, name string) {
 	t.Helper()
 	if got, err := s.handshake(&tls.Config{InsecureSkipVerify: true}); got != name || err != nil {
@@ -113,7 +113,7 @@ func (s *server) want(t *testing.T, name string) {
 	}
 }
 
-// wantLog wants that many lines since the last time, with that in each.
+// wantLog expects this many new lines, each with part.
 func (s *server) wantLog(t *testing.T, lines int, part string) {
 	t.Helper()
 	if log := s.log.String(); strings.Count(log, "\n") != lines || strings.Count(log, part) != lines {
@@ -122,8 +122,8 @@ func (s *server) wantLog(t *testing.T, lines int, part string) {
 	s.log.Reset()
 }
 
-// inBubble gives a test a time of its own, in which files can be looked at
-// again without waiting.
+// inBubble runs a test in a bubble, where the interval between checks costs no
+// time.
 func inBubble(t *testing.T, f func(t *testing.T, f Files)) {
 	t.Helper()
 	dir := t.TempDir()
@@ -153,7 +153,7 @@ func TestReload(t *testing.T) {
 				s := start(t, f)
 				s.want(t, "one")
 				change(t, f, newPair(t, "two"))
-				s.want(t, "one") // they were looked at this second
+				s.want(t, "one") // the files were checked within this second
 				time.Sleep(checkEvery)
 				s.want(t, "two")
 				s.wantLog(t, 1, reloaded)
@@ -172,7 +172,7 @@ func rename(t *testing.T, from, to string) {
 	}
 }
 
-// Kubernetes swaps a symbolic link to the folder of all files.
+// Kubernetes swaps a symbolic link to the directory of all files.
 func TestReloadOfLinks(t *testing.T) {
 	inBubble(t, func(t *testing.T, f Files) {
 		dir := filepath.Dir(f.Cert)
@@ -205,8 +205,7 @@ func TestReloadOfLinks(t *testing.T) {
 	})
 }
 
-// A change of nothing but the file behind a name is one, too: neither size nor
-// time need differ.
+// A new file behind a name is a change, even with the same size and time.
 func TestReloadOfTheSameSizeAndTime(t *testing.T) {
 	inBubble(t, func(t *testing.T, f Files) {
 		one, two := newPair(t, "one"), newPair(t, "two")
@@ -231,7 +230,7 @@ func TestReloadOfTheSameSizeAndTime(t *testing.T) {
 	})
 }
 
-// Files that cannot be used are told of once, and the old ones stay.
+// Unusable files are logged once, and the old ones stay in use.
 func TestBrokenFiles(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, f Files){
 		"rubbish":      func(t *testing.T, f Files) { write(t, f.Cert, []byte("rubbish")) },
@@ -260,8 +259,8 @@ func TestBrokenFiles(t *testing.T) {
 	}
 }
 
-// A handshake between the writing of the one file and of the other finds files
-// that do not fit, and the next one those that do.
+// A handshake after only one of the two files was written keeps the old ones; a
+// later one uses the new pair.
 func TestChangeIsHalfDone(t *testing.T) {
 	inBubble(t, func(t *testing.T, f Files) {
 		newPair(t, "one").write(t, f)
@@ -278,7 +277,7 @@ func TestChangeIsHalfDone(t *testing.T) {
 	})
 }
 
-// A file that is written while the failure is being told of is not overlooked.
+// A file written while the failure is logged is not missed.
 func TestChangeAmidReload(t *testing.T) {
 	inBubble(t, func(t *testing.T, f Files) {
 		newPair(t, "one").write(t, f)
@@ -296,7 +295,7 @@ func TestChangeAmidReload(t *testing.T) {
 	})
 }
 
-// writerFunc is called for each line of a log.
+// A writerFunc is called for each line of a log.
 type writerFunc func()
 
 func (f writerFunc) Write(p []byte) (int, error) {
@@ -319,7 +318,8 @@ func TestClientCA(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				// Whatever authorities the server names.
+				// Present the certificate whatever authorities the server
+				// names.
 				config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &c, nil }
 			}
 			if _, err := s.handshake(config); (err == nil) != want {

@@ -21,20 +21,20 @@ const (
 	defaultPath = "/v1/traces"    // OTLP, "OTLP/HTTP Request"
 	postTimeout = 5 * time.Second // for one request
 	tries       = 3
-	firstPause  = 500 * time.Millisecond // before the second; it doubles
+	firstPause  = 500 * time.Millisecond // before the second try; doubles each time
 	longestBody = 4 << 10                // bytes of a response that are read
 )
 
-// An Endpoint is a receiver of OTLP over HTTP.
+// An Endpoint is an OTLP/HTTP receiver.
 type Endpoint struct {
-	// URL is http or https. Where it has no path, that is /v1/traces.
+	// URL is http or https. An empty path means /v1/traces.
 	URL string
-	// Headers go with each request.
+	// Headers are sent with each request.
 	Headers http.Header
 }
 
-// A client is an otlptrace.Client. The one that OpenTelemetry has needs gRPC,
-// which would make the program a third larger.
+// A client is an otlptrace.Client. OpenTelemetry's own would pull in gRPC, and
+// make the program a third larger.
 type client struct {
 	url     string
 	headers http.Header
@@ -54,13 +54,14 @@ func newClient(e Endpoint, version string) *client {
 			Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: postTimeout}).DialContext,
 			ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: postTimeout,
 		},
-		// The headers are meant for nobody else.
+		// Redirects are not followed: the headers may be secret and are for
+		// this host only.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return c
 }
 
-// complete is the URL with the path that OTLP has for traces, if it has none.
+// complete adds OTLP's path for traces if the URL has none.
 func complete(endpoint string) string {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Path != "" && u.Path != "/" {
@@ -79,11 +80,11 @@ func (c *client) Stop(context.Context) error {
 	return nil
 }
 
-// UploadTraces implements otlptrace.Client. It tries again where that may help,
-// until the context ends.
+// UploadTraces implements otlptrace.Client. It repeats requests that failed
+// temporarily, until the context is done.
 func (c *client) UploadTraces(ctx context.Context, spans []*tracepb.ResourceSpans) error {
-	// TracesData is written as ExportTraceServiceRequest is, whose package
-	// needs gRPC.
+	// TracesData has the same encoding as ExportTraceServiceRequest, whose
+	// package needs gRPC.
 	body, err := proto.Marshal(&tracepb.TracesData{ResourceSpans: spans})
 	if err != nil {
 		return fmt.Errorf("encoding spans: %w", err)
@@ -105,13 +106,13 @@ func (c *client) UploadTraces(ctx context.Context, spans []*tracepb.ResourceSpan
 	return c.post(ctx, body)
 }
 
-// A laterError is one that may not come again.
+// A laterError is a temporary failure.
 type laterError struct {
 	error
-	after time.Duration // when the receiver wants to be asked again, if it said so
+	after time.Duration // the receiver's Retry-After, or 0
 }
 
-// Unwrap gives what went wrong.
+// Unwrap returns the cause.
 func (e *laterError) Unwrap() error { return e.error }
 
 func (c *client) post(ctx context.Context, body []byte) (err error) {
@@ -132,7 +133,7 @@ func (c *client) post(ctx context.Context, body []byte) (err error) {
 	return judge(answer, text)
 }
 
-// judge says whether the receiver has taken a batch (OTLP, "OTLP/HTTP
+// judge evaluates the receiver's response to a batch (OTLP, "OTLP/HTTP
 // Response").
 func judge(answer *http.Response, text []byte) error {
 	if answer.StatusCode/100 == 2 {
@@ -141,7 +142,7 @@ func judge(answer *http.Response, text []byte) error {
 	err := fmt.Errorf("%s answers %s: %q", answer.Request.URL.Redacted(), answer.Status, clip(strings.TrimSpace(string(text))))
 	switch answer.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		seconds, _ := strconv.ParseUint(answer.Header.Get("Retry-After"), 10, 16) // else it is a date, or none
+		seconds, _ := strconv.ParseUint(answer.Header.Get("Retry-After"), 10, 16) // 0 if it is a date, or missing
 		return &laterError{err, time.Duration(seconds) * time.Second}
 	}
 	return err

@@ -1,6 +1,6 @@
-// Package tracing makes OpenTelemetry spans of messages and sends them to a
-// receiver of OTLP over HTTP.
+// Package tracing makes OpenTelemetry spans of messages and sends them over
+// OTLP/HTTP.
 //
-// The broker never waits for it: spans go into a queue of QueueSize, and what
-// finds no room there is dropped and counted.
+// The broker never waits for the receiver: spans go into a queue of QueueSize,
+// and those that find it full are dropped and counted.
 package tracing

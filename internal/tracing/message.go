@@ -16,7 +16,7 @@ import (
 	"hoofbeat/session"
 )
 
-// Attributes that OpenTelemetry has no name for.
+// Attributes without an OpenTelemetry convention.
 const (
 	sessionKey       = attribute.Key("hoofbeat.session")
 	subscriptionKey  = attribute.Key("hoofbeat.subscription")
@@ -25,17 +25,17 @@ const (
 	restoredKey      = attribute.Key("hoofbeat.restored")
 )
 
-// system is what the messages go through, as messaging.system.
+// system is the value of messaging.system.
 var system = semconv.MessagingSystemKey.String("hoofbeat")
 
-// A message is the session.Trace of one.
+// A message is the session.Trace of a message.
 type message struct {
 	tracer   *Tracer
 	span     trace.Span      // of the SEND
-	ctx      context.Context // with what the spans of its deliveries belong to
+	ctx      context.Context // carries the parent of the delivery spans
 	restored bool
 
-	offered   atomic.Int64 // Unix nanoseconds; 0: it is not known
+	offered   atomic.Int64 // Unix nanoseconds; 0: unknown
 	delivered atomic.Int64
 }
 
@@ -45,7 +45,7 @@ func sendAttributes(s session.Sending) []attribute.KeyValue {
 		semconv.MessagingMessageBodySize(s.Body), semconv.NetworkProtocolName("stomp"), semconv.NetworkProtocolVersion(s.Version.String()),
 		sessionKey.String(s.Session),
 	}
-	// Whoever knows a reply destination may write to it.
+	// A reply destination is a secret: knowing it is enough to send to it.
 	if s.Destination != "" && !strings.HasPrefix(s.Destination, destination.ReplyPrefix) {
 		all = append(all, semconv.MessagingDestinationName(clip(s.Destination)))
 	}
@@ -75,8 +75,8 @@ func (m *message) End(f *session.Fault) {
 	m.span.End()
 }
 
-// Delivered implements session.Trace. Those of a message that was restored are
-// each of a Trace of their own, so their own count bounds them.
+// Delivered implements session.Trace. A restored message has a new Trace for
+// each delivery, so its delivery count is the limit.
 func (m *message) Delivered(d session.Delivery) {
 	if m.delivered.Load() >= MaxDeliveries || m.delivered.Add(1) > MaxDeliveries || d.Attempt > MaxDeliveries {
 		return
@@ -113,7 +113,7 @@ func (m *message) deliverAttributes(d session.Delivery, pattern string) []attrib
 	return append(all, placeAttributes(d.Message.To(), pattern)...)
 }
 
-// placeAttributes are those of a destination besides its name.
+// placeAttributes returns the attributes of a destination besides its name.
 func placeAttributes(d destination.Destination, pattern string) []attribute.KeyValue {
 	switch {
 	case d.Kind == destination.TempQueue:
@@ -124,8 +124,8 @@ func placeAttributes(d destination.Destination, pattern string) []attribute.KeyV
 	return nil
 }
 
-// label is what spans call a destination: as there may be any number of
-// destinations, the pattern of its policy, or else only what it is.
+// label returns the destination's name in span names. Names must be few, so it
+// is the pattern of the destination's policy, or else only its kind.
 func (t *Tracer) label(d destination.Destination) (label, pattern string) {
 	rules := t.policies().Rules
 	for i := range rules {
@@ -145,9 +145,9 @@ func (t *Tracer) label(d destination.Destination) (label, pattern string) {
 	return "topic", ""
 }
 
-// clip makes what a client has written fit for an attribute: not too long, in
-// UTF-8, which OTLP demands, without tokens, and without keeping all that was
-// read with it.
+// clip makes a client's text fit for an attribute: short, valid UTF-8 (OTLP
+// demands it), without tokens, and copied, so that it does not keep the frame's
+// memory alive.
 func clip(s string) string {
 	return mask.Text(strings.ToValidUTF8(strings.Clone(s[:min(len(s), longestValue)]), "\uFFFD"))
 }

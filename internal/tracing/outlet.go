@@ -12,34 +12,34 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// complaintInterval is how often, at most, the log says that spans are lost.
+// complaintInterval is the minimal interval of log lines about lost spans.
 const complaintInterval = time.Minute
 
-// An outlet is where spans leave: the SDK's batches, with a bound, and an eye
-// on what is lost.
+// An outlet exports spans: the SDK's batches, with a bounded queue and counters
+// of lost spans.
 type outlet struct {
-	sdk.SpanProcessor // the batches; it exports through a counted
+	sdk.SpanProcessor // the batches; they are exported through counted
 	exporter          *otlptrace.Exporter
 	log               *slog.Logger
-	cut               context.Context // ended when nobody waits for the receiver any more
+	cut               context.Context // done when Close no longer waits for the receiver
 	cutOff            context.CancelFunc
-	ended             chan struct{} // closed when nothing is exported any more
+	ended             chan struct{} // closed after the last export
 
-	waiting atomic.Int64                                             // spans, those that are being sent included
+	waiting atomic.Int64                                             // spans in the queue or being sent
 	counts  struct{ sent, refused, queueFull, tooMany atomic.Int64 } // see Stats
 
-	mu       sync.Mutex // a leaf; guards what follows
-	told     Stats      // what the log has been told
-	failure  error      // the last, if it was not told
+	mu       sync.Mutex // a leaf; guards the fields below
+	told     Stats      // the counts already logged
+	failure  error      // the last one that is not logged
 	reported time.Time
 }
 
 // Stats count spans since the start.
 type Stats struct {
-	Sent      int64 // the receiver has taken them
-	Refused   int64 // it has not
-	QueueFull int64 // QueueSize others waited for it
-	TooMany   int64 // there were SpansPerSecond already
+	Sent      int64 // accepted by the receiver
+	Refused   int64 // not accepted
+	QueueFull int64 // dropped because QueueSize spans were waiting
+	TooMany   int64 // not made because of SpansPerSecond
 }
 
 func (o *outlet) stats() Stats {
@@ -53,7 +53,7 @@ func newOutlet(e *otlptrace.Exporter, log *slog.Logger) *outlet {
 	return o
 }
 
-// start begins to send; before it, there is no outlet.
+// start starts exporting. It must be called before any span ends.
 func (o *outlet) start() error {
 	if err := o.exporter.Start(o.cut); err != nil {
 		return fmt.Errorf("starting to send traces: %w", err)
@@ -63,7 +63,7 @@ func (o *outlet) start() error {
 	return nil
 }
 
-// OnEnd implements sdk.SpanProcessor. It never waits.
+// OnEnd implements sdk.SpanProcessor. It never blocks.
 func (o *outlet) OnEnd(s sdk.ReadOnlySpan) {
 	if o.waiting.Add(1) > QueueSize {
 		o.waiting.Add(-1)
@@ -73,15 +73,16 @@ func (o *outlet) OnEnd(s sdk.ReadOnlySpan) {
 	o.SpanProcessor.OnEnd(s)
 }
 
-// stop gives up what the receiver has not taken, after Shutdown.
+// stop abandons the spans that the receiver has not accepted. It is called
+// after Shutdown.
 func (o *outlet) stop() {
 	o.cutOff()
 	<-o.ended
 	o.report(true)
 }
 
-// A counted is the exporter of an outlet. To the SDK it never fails, as the SDK
-// would write that to stderr.
+// A counted is the exporter of an outlet. It never returns an error to the SDK,
+// which would write it to stderr.
 type counted struct{ o *outlet }
 
 // ExportSpans implements sdk.SpanExporter.
@@ -100,8 +101,8 @@ func (c counted) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) erro
 	return nil
 }
 
-// Shutdown implements sdk.SpanExporter. It is called once, when nothing more
-// is to be exported.
+// Shutdown implements sdk.SpanExporter. The SDK calls it once, after the last
+// export.
 func (c counted) Shutdown(ctx context.Context) error {
 	defer close(c.o.ended)
 	return c.o.exporter.Shutdown(ctx)
@@ -114,8 +115,8 @@ func (o *outlet) fail(spans int, err error) {
 	o.failure = err
 }
 
-// report says in the log what was lost since the last time, if that is long
-// enough ago or the last one.
+// report logs the spans lost since the last report, at most once per
+// complaintInterval unless last is true.
 func (o *outlet) report(last bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -25,7 +25,7 @@ import (
 	"hoofbeat/session"
 )
 
-// A logbook is a log that tests read.
+// A logbook records log output.
 type logbook struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -43,7 +43,7 @@ func (l *logbook) lines() []string {
 	return slices.Collect(strings.Lines(l.text.String()))
 }
 
-// A fakeClient is a receiver that does what a test says.
+// A fakeClient is a receiver scripted by the test.
 type fakeClient struct {
 	upload func(ctx context.Context) error
 	spans  atomic.Int64
@@ -68,7 +68,7 @@ func count(all []*tracepb.ResourceSpans) (n int) {
 	return n
 }
 
-// withOutlet runs a test in a bubble with a Tracer that has such a receiver.
+// withOutlet runs a test in a bubble with a Tracer that exports to upload.
 func withOutlet(t *testing.T, upload func(ctx context.Context) error, f func(*Tracer, *fakeClient, *logbook)) {
 	t.Helper()
 	synctest.Test(t, func(*testing.T) {
@@ -83,7 +83,7 @@ func withOutlet(t *testing.T, upload func(ctx context.Context) error, f func(*Tr
 	})
 }
 
-// make makes spans.
+// make makes n spans.
 func (t *Tracer) make(n int) {
 	for range n {
 		_, s := t.spans.Start(context.Background(), "span")
@@ -111,7 +111,7 @@ func TestSpansAreSentSoon(t *testing.T) {
 	})
 }
 
-// Whatever the receiver refuses, the log says it once a minute, and all of it.
+// Refused spans are logged once a minute, and none is left out of the counts.
 func TestRefusalsAreLoggedOnceAMinute(t *testing.T) {
 	withOutlet(t, func(context.Context) error { return errors.New("no") }, func(tracer *Tracer, _ *fakeClient, log *logbook) {
 		for range 150 {
@@ -134,8 +134,8 @@ func TestRefusalsAreLoggedOnceAMinute(t *testing.T) {
 	})
 }
 
-// A receiver that does not answer costs a bounded number of spans in memory,
-// and at the end a second.
+// A receiver that hangs costs a bounded number of spans in memory, and one
+// second at Close.
 func TestReceiverHangs(t *testing.T) {
 	hang := func(ctx context.Context) error {
 		<-ctx.Done()
@@ -144,7 +144,7 @@ func TestReceiverHangs(t *testing.T) {
 	withOutlet(t, hang, func(tracer *Tracer, _ *fakeClient, log *logbook) {
 		begun := time.Now()
 		tracer.make(3 * QueueSize)
-		if d := time.Since(begun); d != 0 { // of the bubble's clock
+		if d := time.Since(begun); d != 0 { // on the bubble's clock
 			t.Errorf("whoever made spans waited for %v", d)
 		}
 		if n, got := tracer.outlet.waiting.Load(), tracer.Stats(); n != QueueSize || got != (Stats{QueueFull: 2 * QueueSize}) {
@@ -161,12 +161,12 @@ func TestReceiverHangs(t *testing.T) {
 		if got := tracer.Stats(); got != (Stats{Refused: QueueSize, QueueFull: 2 * QueueSize}) {
 			t.Errorf("at the end, counted are %+v", got)
 		}
-		tracer.make(10) // nobody takes them, which is no fault
+		tracer.make(10) // refused, which is expected
 	})
 }
 
-// While it hangs, each batch is given up after a while, so that it may come
-// back.
+// Batches time out while the receiver hangs, so that exports resume when it
+// recovers.
 func TestReceiverComesBack(t *testing.T) {
 	var back atomic.Bool
 	upload := func(ctx context.Context) error {
@@ -194,8 +194,8 @@ func TestReceiverComesBack(t *testing.T) {
 	})
 }
 
-// Clients that trace everything get as much as a second has room for, and the
-// log says what they do not get.
+// Clients that trace everything get the allowance of each second, and the log
+// reports the rest.
 func TestAllowance(t *testing.T) {
 	withOutlet(t, func(context.Context) error { return nil }, func(tracer *Tracer, _ *fakeClient, log *logbook) {
 		begin := func(n int) (traced int) {
@@ -223,7 +223,7 @@ func TestAllowance(t *testing.T) {
 	})
 }
 
-// A receiver is an HTTP server that answers as a test says, and counts.
+// A receiver is a scripted HTTP server that counts requests.
 type receiver struct {
 	*httptest.Server
 	requests atomic.Int64
@@ -241,7 +241,7 @@ func someSpans() []*tracepb.ResourceSpans {
 	return []*tracepb.ResourceSpans{{ScopeSpans: []*tracepb.ScopeSpans{{Spans: []*tracepb.Span{{Name: "one"}, {Name: "two"}}}}}}
 }
 
-// What is sent, and what its answers mean.
+// TestClient covers the requests and the meaning of their responses.
 func TestClient(t *testing.T) {
 	for name, tt := range map[string]struct {
 		answers  []int
@@ -286,8 +286,7 @@ func TestClient(t *testing.T) {
 	}
 }
 
-// A receiver may say how long it wants to be left alone, which counts no
-// longer than somebody waits.
+// Retry-After is respected, but not beyond the end of the context.
 func TestClientIsAskedToWait(t *testing.T) {
 	asked := make(chan struct{})
 	r := newReceiver(t, func(_ int64, w http.ResponseWriter, _ *http.Request) {

@@ -18,49 +18,49 @@ import (
 )
 
 const (
-	// MaxDeliveries is how many deliveries of one message get a span: one that
-	// is traced may go to a topic with a hundred thousand subscribers.
+	// MaxDeliveries is the number of deliveries of one message that get a span:
+	// a traced message may go to a topic with a hundred thousand subscribers.
 	MaxDeliveries = 100
-	// SpansPerSecond bounds the spans of all messages together, as clients decide
-	// what is traced: a span takes about 7 µs of a processor, which is 40 times
-	// what a delivery takes.
+	// SpansPerSecond limits the spans of all messages, because clients decide
+	// which ones are traced. A span takes about 7 µs of processor time, 40
+	// times that of a delivery.
 	SpansPerSecond = 10_000
-	// QueueSize is how many spans wait for the receiver. It is the SDK's
-	// default, and takes about 5 MB when full.
+	// QueueSize is the number of spans that may wait for the receiver. It is
+	// the SDK's default, and about 5 MB when full.
 	QueueSize = 2048
 
 	batchSize    = 512              // spans in one request; the SDK's default
-	batchTimeout = time.Second      // how old spans get before they are sent
-	sendTimeout  = 10 * time.Second // for one batch, tried again included; OTLP's default
-	flushTimeout = time.Second      // what Close waits for the receiver
-	longestValue = 256              // bytes of an attribute that a client can choose
+	batchTimeout = time.Second      // age at which spans are sent
+	sendTimeout  = 10 * time.Second // for one batch, with repetitions; OTLP's default
+	flushTimeout = time.Second      // how long Close waits for the receiver
+	longestValue = 256              // bytes of an attribute that clients choose
 )
 
-// Options for [New].
+// Options configure [New].
 type Options struct {
 	Endpoint Endpoint
-	// SampleRatio is how many of the messages are traced whose SEND says
-	// nothing of a trace, from 0 to 1.
+	// SampleRatio is the fraction of messages that are traced, from 0 to 1,
+	// among those whose SEND has no trace context.
 	SampleRatio float64
 	Version     string // of the program
-	// Policies are those in force. The pattern of the one that governs a
-	// destination is part of its spans' names.
+	// Policies returns the policies in force. Span names contain the pattern of
+	// the policy that applies to the destination.
 	Policies func() *broker.Policies
 	Log      *slog.Logger
 }
 
-// A Tracer is a session.Tracer. [Tracer.Close] ends it.
+// A Tracer implements session.Tracer. The caller must Close it.
 type Tracer struct {
 	provider *sdk.TracerProvider
 	spans    trace.Tracer
 	ratio    float64
 	policies func() *broker.Policies
 	allowed  allowance
-	outlet   *outlet // nil in tests that see the spans without it
+	outlet   *outlet // nil in tests that read the spans directly
 }
 
-// New returns a Tracer that sends its spans to the endpoint. The receiver need
-// not be there; what it does not take is lost, and the log says so.
+// New returns a Tracer that sends its spans to the endpoint. The receiver may
+// be down; lost spans are logged.
 func New(o Options) (*Tracer, error) {
 	about, err := describe(o.Version)
 	if err != nil {
@@ -75,8 +75,8 @@ func New(o Options) (*Tracer, error) {
 	return t, nil
 }
 
-// describe says whose spans these are. What the environment says of it in
-// OTEL_RESOURCE_ATTRIBUTES is added by the SDK.
+// describe returns the resource of the spans. The SDK adds the attributes in
+// OTEL_RESOURCE_ATTRIBUTES.
 func describe(version string) (*resource.Resource, error) {
 	about, err := resource.New(context.Background(), resource.WithHost(), resource.WithTelemetrySDK(),
 		resource.WithAttributes(semconv.ServiceName("hoofbeat"), semconv.ServiceVersion(version)))
@@ -86,7 +86,7 @@ func describe(version string) (*resource.Resource, error) {
 	return about, nil
 }
 
-// newTracer gives the spans that have ended to the processor.
+// newTracer returns a Tracer that passes ended spans to p.
 func newTracer(o Options, p sdk.SpanProcessor, about *resource.Resource) *Tracer {
 	provider := sdk.NewTracerProvider(
 		sdk.WithResource(about), sdk.WithSpanProcessor(p),
@@ -116,8 +116,8 @@ func (t *Tracer) Begin(s session.Sending) session.Trace {
 	return &message{tracer: t, span: span, ctx: ctx}
 }
 
-// Restored implements session.Tracer. The span of the SEND is gone; its parent
-// stands in the message's traceparent, and takes its place.
+// Restored implements session.Tracer. The span of the SEND is gone; its parent,
+// from the message's traceparent, takes its place.
 func (t *Tracer) Restored(m *broker.Message) session.Trace {
 	parent := parentOf(m.Header())
 	if !parent.IsSampled() || !parent.IsValid() {
@@ -128,7 +128,7 @@ func (t *Tracer) Restored(m *broker.Message) session.Trace {
 	return r
 }
 
-// may tells whether there may be one more span, and counts it.
+// may reports whether one more span is allowed, and counts it.
 func (t *Tracer) may(now time.Time) bool {
 	if t.allowed.take(now) {
 		return true
@@ -139,15 +139,15 @@ func (t *Tracer) may(now time.Time) bool {
 	return false
 }
 
-// Stats are what has become of the spans. Any goroutine may call it.
+// Stats returns the counts of spans. Any goroutine may call it.
 func (t *Tracer) Stats() Stats { return t.outlet.stats() }
 
-// Close sends what waits, for at most a second, and drops the rest. Nothing of
-// it runs any more then.
+// Close sends the queued spans for at most a second and drops the rest. No
+// goroutine is left when it returns.
 func (t *Tracer) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
-	// The error is that time was up, which the outlet reports as lost spans.
+	// An error means that time was up; the outlet reports the lost spans.
 	_ = t.provider.Shutdown(ctx)
 	if t.outlet != nil {
 		t.outlet.stop()

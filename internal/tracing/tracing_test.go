@@ -16,8 +16,8 @@ import (
 	"hoofbeat/session"
 )
 
-// A message of a topic has a span for its SEND, below the publisher's, and one
-// for each subscriber; what subscribers read is what was sent.
+// A topic's message has a span for its SEND, below the publisher's span, and
+// one per subscriber. Subscribers receive it unchanged.
 func TestTopic(t *testing.T) {
 	converse(t, setup{}, func(w *world) {
 		a, b, p := w.subscribe("/topic/**"), w.subscribe("/topic/a"), w.connect()
@@ -47,8 +47,8 @@ func TestTopic(t *testing.T) {
 	})
 }
 
-// A message of a queue waits for its consumer, and comes again when it is
-// refused, and once more as a dead letter.
+// A queue's message waits for its consumer, is redelivered after a NACK, and is
+// delivered once more as a dead letter.
 func TestQueue(t *testing.T) {
 	o := setup{broker: broker.Options{Policies: rules(t, map[string]broker.Policy{
 		"/queue/orders.*": {MaxDeliveries: 2, DeadLetter: policyOf(t, "/queue/dead")},
@@ -86,7 +86,7 @@ func TestQueue(t *testing.T) {
 	})
 }
 
-// What is refused has a span that says why.
+// The span of a refused SEND has the reason.
 func TestRefused(t *testing.T) {
 	for word, lines := range map[string][]string{
 		session.MissingHeader:      {},
@@ -113,7 +113,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// A full queue refuses, or lets its senders wait, which their spans show.
+// A full queue refuses messages or makes senders wait; their spans show it.
 func TestFull(t *testing.T) {
 	full := func(p broker.FullPolicy) setup {
 		return setup{broker: broker.Options{Policies: rules(t, map[string]broker.Policy{"/queue/a": {MaxMessages: 1, Overflow: p}})}}
@@ -153,7 +153,7 @@ func TestFull(t *testing.T) {
 	})
 }
 
-// SENDs of a transaction are done when it is.
+// The spans of SENDs in a transaction end with the transaction.
 func TestTransaction(t *testing.T) {
 	converse(t, setup{}, func(w *world) {
 		c, p := w.subscribe("/queue/a"), w.connect()
@@ -201,8 +201,8 @@ func TestTransaction(t *testing.T) {
 	})
 }
 
-// Where a message is kept, the span of its SEND ends when the disk has it, as
-// its RECEIPT comes; its delivery does not wait for that.
+// For a durable queue, the span of the SEND ends when the message is stored,
+// like its RECEIPT. Its delivery does not wait for that.
 func TestDurable(t *testing.T) {
 	store := &slowStore{}
 	converse(t, setup{broker: broker.Options{Store: store, Policies: broker.Policies{Default: broker.Policy{Durable: true}}}}, func(w *world) {
@@ -225,7 +225,7 @@ func TestDurable(t *testing.T) {
 	})
 }
 
-// A durable subscription to a topic is a queue, and says its name.
+// A durable subscription is a queue, and its spans have its name.
 func TestDurableSubscription(t *testing.T) {
 	converse(t, setup{broker: broker.Options{Store: &broker.Memory{}}}, func(w *world) {
 		const name = "activemq.subscriptionName:news"
@@ -246,13 +246,13 @@ func TestDurableSubscription(t *testing.T) {
 	})
 }
 
-// Which messages are traced.
+// TestSampling covers the choice of traced messages.
 func TestSampling(t *testing.T) {
 	const other = "traceparent:00-11111111111111111111111111111111-2222222222222222-01"
 	for name, tt := range map[string]struct {
 		ratio   float64
 		headers []string
-		parent  string // "": it is not traced; "-": it is, below none
+		parent  string // "": not traced; "-": traced without a parent
 	}{
 		"nothing":                  {0, nil, ""},
 		"nothing, all":             {1, nil, "-"},
@@ -282,7 +282,7 @@ func TestSampling(t *testing.T) {
 			converse(t, setup{ratio: tt.ratio}, func(w *world) {
 				c, p := w.subscribe("/topic/a"), w.connect()
 				p.Send("SEND", append([]string{"destination:/topic/a"}, tt.headers...)...)
-				c.Want("MESSAGE", tt.headers[:min(1, len(tt.headers))]...) // as it was, in any case
+				c.Want("MESSAGE", tt.headers[:min(1, len(tt.headers))]...) // unchanged in any case
 				if tt.parent == "" {
 					w.wantSpans()
 					return
@@ -299,7 +299,7 @@ func TestSampling(t *testing.T) {
 	}
 }
 
-// A ratio is about that of the traces.
+// SampleRatio is about the fraction of traces.
 func TestRatio(t *testing.T) {
 	converse(t, setup{ratio: 0.25}, func(w *world) {
 		p := w.connect()
@@ -307,14 +307,15 @@ func TestRatio(t *testing.T) {
 			p.Send("SEND", "destination:/topic/a")
 		}
 		p.Barrier()
-		// 500 are expected, with a standard deviation of 19: one run in 10^23 has others.
+		// 500 are expected, with a standard deviation of 19: one run in 10^23
+		// fails.
 		if n := len(w.ended()); n < 300 || n > 700 {
 			t.Errorf("%d of 2000 are traced", n)
 		}
 	})
 }
 
-// One message has a bounded number of spans, whoever gets it and how often.
+// The number of a message's spans is bounded, for any number of deliveries.
 func TestLimits(t *testing.T) {
 	converse(t, setup{}, func(w *world) {
 		c, p := w.connect(), w.connect()
@@ -343,8 +344,8 @@ func TestLimits(t *testing.T) {
 	})
 }
 
-// What was read from a disk has lost its own trace, and goes below the
-// publisher's span.
+// A message read from disk has lost its own span; its deliveries go below the
+// publisher's.
 func TestRestored(t *testing.T) {
 	restored := func(headers ...string) *broker.Message {
 		d := policyOf(t, "/queue/a")
@@ -383,7 +384,7 @@ func TestRestored(t *testing.T) {
 	})
 }
 
-// Nothing secret leaves with a span, and nothing that OTLP cannot say.
+// Spans contain no secrets, and nothing that OTLP cannot encode.
 func TestWhatSpansShow(t *testing.T) {
 	converse(t, setup{}, func(w *world) {
 		c, p := w.subscribe("/queue/a"), w.connect()
@@ -416,7 +417,7 @@ func TestWhatSpansShow(t *testing.T) {
 	}
 }
 
-// A token is no message.
+// A refreshed token is not a message.
 func TestToken(t *testing.T) {
 	converse(t, setup{ratio: 1}, func(w *world) {
 		p := w.connect()

@@ -25,7 +25,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// The trace that clients have begun in most tests.
+// The trace context that clients send in most tests.
 const (
 	traceID     = "4bf92f3577b34da6a3ce929d0e0e4736"
 	publisherID = "00f067aa0ba902b7"
@@ -33,8 +33,8 @@ const (
 	unsampled   = "traceparent:00-" + traceID + "-" + publisherID + "-00"
 )
 
-// A world is a broker with its server, in a bubble with its own time, and the
-// spans that have ended.
+// A world is a broker with its server in a bubble, and the spans that have
+// ended.
 type world struct {
 	t       *testing.T
 	broker  *broker.Broker
@@ -43,7 +43,7 @@ type world struct {
 	clients []*stomptest.Client
 }
 
-// setup is what a test may change.
+// A setup has the settings that tests vary.
 type setup struct {
 	broker  broker.Options
 	ratio   float64
@@ -94,7 +94,7 @@ func (w *world) connect() *stomptest.Client {
 	return c
 }
 
-// subscribe connects a client that has one subscription.
+// subscribe connects a client with one subscription.
 func (w *world) subscribe(to string, headers ...string) *stomptest.Client {
 	w.t.Helper()
 	c := w.connect()
@@ -103,7 +103,7 @@ func (w *world) subscribe(to string, headers ...string) *stomptest.Client {
 	return c
 }
 
-// A span is what tests look at.
+// A span has the properties that tests look at.
 type span struct {
 	name     string
 	parent   string
@@ -115,7 +115,7 @@ type span struct {
 	sdk.ReadOnlySpan
 }
 
-// ended gives the spans that have ended so far, in that order.
+// ended returns the spans that have ended so far, in that order.
 func (w *world) ended() []span {
 	synctest.Wait()
 	var all []span
@@ -133,7 +133,7 @@ func (w *world) ended() []span {
 	return all
 }
 
-// text is an attribute as text; empty: there is none.
+// text returns an attribute as text, or "".
 func (s *span) text(key attribute.Key) string {
 	v, ok := s.attrs[key]
 	if !ok {
@@ -142,7 +142,8 @@ func (s *span) text(key attribute.Key) string {
 	return v.String()
 }
 
-// wantAttrs wants attributes, each as key=value; key alone must be missing.
+// wantAttrs expects attributes of the form key=value; a key alone must be
+// missing.
 func (s *span) wantAttrs(t *testing.T, want ...string) {
 	t.Helper()
 	for _, w := range want {
@@ -154,8 +155,8 @@ func (s *span) wantAttrs(t *testing.T, want ...string) {
 	}
 }
 
-// wantSpans wants these spans, in any order, and returns them by name; of
-// those of one name, the last to end.
+// wantSpans expects exactly these spans, in any order, and returns them by name
+// (the last to end, if there are several).
 func (w *world) wantSpans(names ...string) map[string]span {
 	w.t.Helper()
 	all := w.ended()
@@ -173,13 +174,13 @@ func (w *world) wantSpans(names ...string) map[string]span {
 	return byName
 }
 
-// pass lets time go by.
+// pass advances the bubble's clock.
 func pass(d time.Duration) {
 	time.Sleep(d) // of the bubble's clock
 	synctest.Wait()
 }
 
-// A slowStore takes two seconds to be done, or fails then.
+// A slowStore takes two seconds for each batch, and may fail.
 type slowStore struct {
 	broker.Memory
 	fails atomic.Pointer[error]
@@ -197,7 +198,7 @@ func (s *slowStore) Apply(b broker.Batch, done func(error)) {
 	})
 }
 
-// rules are policies by patterns.
+// rules returns policies by pattern.
 func rules(t *testing.T, by map[string]broker.Policy) broker.Policies {
 	t.Helper()
 	var all broker.Policies

@@ -1,5 +1,6 @@
-// Package fakebroker is a scripted STOMP server for tests of clients: the test says what the broker expects and answers,
-// frame by frame. It routes nothing.
+// Package fakebroker is a scripted STOMP server for tests of clients: the test
+// determines, frame by frame, the frames that the broker expects and sends. It
+// routes nothing.
 package fakebroker
 
 import (
@@ -20,8 +21,9 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 )
 
-// Peer is the broker's end of one connection. Its methods end the script, and fail the test, when something unexpected
-// comes; they may be called from the script's goroutine only.
+// Peer is the broker's end of one connection. Its methods end the script and
+// fail the test when an expectation fails; they may be called only from the
+// script's goroutine.
 type Peer struct {
 	t      testing.TB
 	reader *frame.Reader
@@ -31,7 +33,7 @@ type Peer struct {
 	Kinds []string
 }
 
-// Want returns the next frame, heart-beats skipped, which must have this command.
+// Want returns the next frame after any heart-beats. It must have this command.
 func (p *Peer) Want(command string) *frame.Frame {
 	p.t.Helper()
 	for {
@@ -49,8 +51,8 @@ func (p *Peer) Want(command string) *frame.Frame {
 	}
 }
 
-// WantEnd reads until the client closes. Only heart-beats, and a DISCONNECT that crossed the broker's last word, may come
-// before that.
+// WantEnd reads until the client closes. Only heart-beats, and a DISCONNECT
+// that crossed the broker's last frame, may come before.
 func (p *Peer) WantEnd() {
 	p.t.Helper()
 	for {
@@ -74,7 +76,7 @@ func (p *Peer) Send(command, body string, headers ...string) {
 	}
 }
 
-// Receipt answers the receipt that f must have asked for.
+// Receipt answers the receipt header of f, which must have one.
 func (p *Peer) Receipt(f *frame.Frame) {
 	p.t.Helper()
 	id, ok := f.Header.Contains(frame.Receipt)
@@ -121,7 +123,7 @@ func TCP(t testing.TB, config *tls.Config, script func(*Peer)) string {
 	done.Go(func() {
 		c, err := l.Accept()
 		if err != nil {
-			return // no client came: the test says why
+			return // no client came: the test reports the reason
 		}
 		defer c.Close()
 		script(newPeer(t, c))

@@ -13,7 +13,8 @@ import (
 
 const compose = "../../../deploy/compose"
 
-// project loads compose.yaml as Compose does: against its schema, with what services refer to.
+// project loads compose.yaml as Compose does, against its schema and with
+// everything that services refer to.
 func project(t *testing.T) *types.Project {
 	t.Helper()
 	o, err := cli.NewProjectOptions([]string{filepath.Join(compose, "compose.yaml")}, cli.WithWorkingDirectory(compose))
@@ -46,14 +47,14 @@ func TestCompose(t *testing.T) {
 	}
 	for _, s := range p.Services {
 		for _, v := range s.Volumes {
-			if v.Type == types.VolumeTypeBind && !strings.HasSuffix(v.Source, "/tls") { // made by who runs it
+			if v.Type == types.VolumeTypeBind && !strings.HasSuffix(v.Source, "/tls") { // created by the user
 				if _, err := os.Stat(v.Source); err != nil {
 					t.Errorf("%s mounts what is not there: %v", s.Name, err)
 				}
 			}
 		}
 	}
-	// The addresses that the files beside it name.
+	// The addresses in the files next to it.
 	text := read(t, filepath.Join(compose, "nginx.conf"))
 	if address := broker.Networks["inside"].Ipv4Address; strings.Count(text, "http://"+address+":15674") != 2 {
 		t.Errorf("nginx.conf does not have the broker's address, %s", address)

@@ -1,4 +1,4 @@
-// Package schemas has tests only: of deploy/compose and deploy/kubernetes, by
-// the types of those programs. It is a module of its own, so that nothing of
-// Kubernetes is among what hoofbeat depends on.
+// Package schemas holds tests only: of deploy/compose and deploy/kubernetes,
+// with the types of Compose and Kubernetes. It is a separate module, so that
+// these are no dependencies of hoofbeat.
 package schemas

@@ -30,7 +30,7 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// A kustomization is what kustomization.yaml uses of that kind.
+// A kustomization is the part of kustomization.yaml that the test uses.
 type kustomization struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
@@ -55,7 +55,8 @@ type kustomization struct {
 	} `json:"images"`
 }
 
-// manifests are the objects of all files that kustomization.yaml names, by kind and name.
+// manifests returns the objects of all files in kustomization.yaml, by kind and
+// name.
 func manifests(t *testing.T) (kustomization, map[string]any) {
 	t.Helper()
 	var k kustomization
@@ -70,7 +71,7 @@ func manifests(t *testing.T) (kustomization, map[string]any) {
 	return k, objects
 }
 
-// strictly decodes one document, in which nothing may be unknown or twice.
+// strictly decodes one document. Unknown and duplicate fields are errors.
 func strictly(t *testing.T, name string, document []byte, into any) {
 	t.Helper()
 	if err := yaml.UnmarshalStrict(document, into); err != nil {
@@ -119,7 +120,7 @@ func TestKustomization(t *testing.T) {
 	if got := slices.Sorted(maps.Keys(objects)); !slices.Equal(got, want) {
 		t.Errorf("the objects are %q, want %q", got, want)
 	}
-	// A file that nobody names is forgotten; the ServiceMonitor is for whoever has that kind.
+	// Every file must be named; the ServiceMonitor is optional.
 	named := append(k.Resources, "kustomization.yaml", "servicemonitor.yaml", "hoofbeat.yaml")
 	files, err := filepath.Glob(filepath.Join(kubernetes, "*.yaml"))
 	if err != nil {
@@ -163,7 +164,8 @@ func TestPod(t *testing.T) {
 	wantMounts(t, set)
 }
 
-// wantMounts compares what the container mounts with the volumes. No subPath: such a mount never changes.
+// wantMounts compares the container's mounts with the volumes. subPath is not
+// allowed, because such a mount is never updated.
 func wantMounts(t *testing.T, set *appsv1.StatefulSet) {
 	t.Helper()
 	volumes := map[string]bool{}
@@ -184,7 +186,8 @@ func wantMounts(t *testing.T, set *appsv1.StatefulSet) {
 	}
 }
 
-// Services, policies and the disruption budget mean the pod, and ports that it has.
+// Services, policies and the disruption budget select the pod, and refer to its
+// ports.
 func TestSelectors(t *testing.T) {
 	_, objects := manifests(t)
 	set := objects["StatefulSet hoofbeat"].(*appsv1.StatefulSet)
@@ -223,7 +226,8 @@ func TestSelectors(t *testing.T) {
 	}
 }
 
-// The pod is given more time than the broker takes; what the configuration names is where the volumes are.
+// The pod's grace period exceeds the broker's drain time, and the configured
+// paths are on the volumes.
 func TestPodAndConfiguration(t *testing.T) {
 	_, objects := manifests(t)
 	spec := objects["StatefulSet hoofbeat"].(*appsv1.StatefulSet).Spec.Template.Spec
