@@ -107,8 +107,8 @@ func errorWords(t *testing.T) []string {
 	return words
 }
 
-// constants returns the exported constants of a file with one dashed word as their
-// word; with a name, only that constant.
+// constants returns the exported constants of a file that have one dashed word
+// as their value; with a name, only that constant.
 func constants(t *testing.T, file, name string) []string {
 	t.Helper()
 	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, file), nil, 0)

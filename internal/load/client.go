@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// session is a STOMP 1.2 conversation over one connection.
+// session is a STOMP 1.2 session on one connection.
 type session struct {
 	conn   *Conn
-	name   string // for messages, as "subscriber 3"
+	name   string // for error messages, like "subscriber 3"
 	server string // value of CONNECTED's server header
 }
 
-// brokerError is what an ERROR frame says.
+// brokerError returns the content of an ERROR as an error.
 func brokerError(f *Frame) error {
 	body := strings.TrimSpace(string(f.Body[:min(len(f.Body), 512)]))
 	message := f.Header("message")
@@ -25,7 +25,7 @@ func brokerError(f *Frame) error {
 	return fmt.Errorf("the broker sent ERROR: %s: %s", message, body)
 }
 
-// open dials and does the CONNECT exchange.
+// open dials and performs the CONNECT exchange.
 func (o *Options) open(ctx context.Context, d *Dialer, index int, name string) (*session, error) {
 	conn, err := d.Dial(ctx, index)
 	if err != nil {
@@ -39,7 +39,7 @@ func (o *Options) open(ctx context.Context, d *Dialer, index int, name string) (
 	return s, nil
 }
 
-// connect sends CONNECT and takes CONNECTED (STOMP 1.2, CONNECT).
+// connect sends CONNECT and expects CONNECTED (STOMP 1.2, CONNECT).
 func (s *session) connect(o *Options) error {
 	headers := []string{"accept-version:1.2", "host:" + o.Host, "heart-beat:0,0"}
 	if o.Login != "" {
@@ -63,8 +63,8 @@ func (s *session) connect(o *Options) error {
 	})
 }
 
-// subscribe sends SUBSCRIBE with the id 0 and waits for its receipt, so that no
-// message sent after it is missed.
+// subscribe sends SUBSCRIBE with id 0 and waits for the RECEIPT, so that no
+// later message is missed.
 func (s *session) subscribe(o *Options, destination, ack string) error {
 	headers := []string{"id:0", "destination:" + escape(destination), "ack:" + ack, "receipt:ready"}
 	if o.Prefetch > 0 {
@@ -89,8 +89,8 @@ func (s *session) send(command string, headers ...string) error {
 	return s.conn.Write(s.conn.framer.message(nil, opText, []byte(frame)))
 }
 
-// await serves the connection until found says that a frame is the wanted one.
-// ERROR, and the end of timeout, are errors.
+// await serves the connection until found returns true for a frame. An ERROR
+// and a timeout are errors.
 func (s *session) await(timeout time.Duration, found func(*Frame) (bool, error)) error {
 	w := &waiter{found: found}
 	err := s.conn.Serve(w, time.Now().Add(timeout))
@@ -125,16 +125,17 @@ func (w *waiter) Frame(f *Frame) error {
 	return nil
 }
 
-// leaveTimeout bounds how long a farewell may take.
+// leaveTimeout bounds the writing of DISCONNECT.
 const leaveTimeout = time.Second
 
-// leave ends the conversation politely and closes. The broker need not answer.
+// leave sends DISCONNECT and closes the connection without waiting for an
+// answer.
 func (s *session) leave() {
 	framing := newFramer(s.conn.framer.websocket, MaskZero)
 	farewell := framing.message(nil, opText, []byte("DISCONNECT\n\n\x00"))
 	if framing.websocket {
 		farewell = framing.message(farewell, opClose, []byte{1000 >> 8, 1000 & 0xff})
 	}
-	_ = s.conn.write(farewell, leaveTimeout) // the connection may have ended by itself
+	_ = s.conn.write(farewell, leaveTimeout) // the connection may have ended
 	s.conn.Close()
 }

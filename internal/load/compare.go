@@ -9,7 +9,7 @@ import (
 	"text/tabwriter"
 )
 
-// Row sets the results of one scenario beside each other.
+// Row compares the results of one scenario.
 type Row struct {
 	Name  string  `json:"name"`
 	First *Result `json:"first,omitempty"`
@@ -17,7 +17,7 @@ type Row struct {
 	Ratio float64 `json:"ratio,omitempty"` // of the rates, first to other
 }
 
-// ReadResults reads the JSON objects that runs wrote, one after another.
+// ReadResults reads a sequence of JSON objects written by runs.
 func ReadResults(r io.Reader) ([]*Result, error) {
 	var all []*Result
 	for decoder := json.NewDecoder(r); ; {
@@ -33,8 +33,8 @@ func ReadResults(r io.Reader) ([]*Result, error) {
 	}
 }
 
-// Compare pairs results by name, in the order of the first, then of those that
-// only the other has.
+// Compare pairs results by name: first in the order of first, then the names
+// that only other has.
 func Compare(first, other []*Result) []Row {
 	var rows []Row
 	index := map[string]int{}
@@ -56,8 +56,8 @@ func Compare(first, other []*Result) []Row {
 	return rows
 }
 
-// rate returns what a scenario is compared by: deliveries or connections, per
-// second.
+// rate returns the figure by which results are compared: deliveries or
+// connections per second.
 func (r *Result) rate() float64 {
 	if r.Connections != nil {
 		return r.Connections.Rate
@@ -65,7 +65,8 @@ func (r *Result) rate() float64 {
 	return r.DeliveredRate
 }
 
-// WriteRows writes a comparison as one table. The brokers go by the names given.
+// WriteRows writes a comparison as one table, with the given names of the
+// brokers.
 func WriteRows(w io.Writer, rows []Row, firstName, otherName string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	both := false
@@ -91,7 +92,7 @@ func WriteRows(w io.Writer, rows []Row, firstName, otherName string) error {
 	return t.Flush()
 }
 
-// ratio writes the ratio, if there is one.
+// ratio returns the ratio as text, or "-".
 func (r *Row) ratio() string {
 	if r.Ratio == 0 {
 		return "-"
@@ -99,7 +100,7 @@ func (r *Row) ratio() string {
 	return fmt.Sprintf("%.3g", r.Ratio)
 }
 
-// cells writes a result's rate, processor time, latency and memory.
+// cells returns a result's rate, processor time, latency and memory as text.
 func (r *Result) cells() []string {
 	cells := []string{"-", "-", "-", "-"}
 	if r == nil {
@@ -129,7 +130,7 @@ func (r *Result) cells() []string {
 	return cells
 }
 
-// generator writes the processor share of the generator.
+// generator returns the generator's processor share as text.
 func (r *Result) generator() string {
 	if r == nil {
 		return "-"
@@ -137,8 +138,8 @@ func (r *Result) generator() string {
 	return fmt.Sprintf("%.0f%%", r.Generator.CPUPercent)
 }
 
-// StalledNotes says, for each broker, what a stalled subscriber did to the
-// rate of the others: a line for each pair of results that differ in it only.
+// StalledNotes reports, for each pair of results that differ only in stalled
+// subscribers, their effect on the rate of the others.
 func StalledNotes(results []*Result, broker string) []string {
 	var notes []string
 	for _, with := range results {

@@ -11,19 +11,20 @@ import (
 	"time"
 )
 
-// keepBytes is how much unfinished input a connection copies aside so that it
-// can give its read buffer back while it waits. With more it keeps the buffer.
+// keepBytes is the largest unfinished input that a waiting connection copies
+// aside in order to return its read buffer to the pool. With more, it keeps the
+// buffer.
 const keepBytes = 4 << 10
 
-// buffers is a pool of large read buffers and the clock of a run. A connection
-// has a buffer only while it has input, so that the few buffers in use stay in
-// the processor's cache, and idle connections need none.
+// buffers is a pool of large read buffers, and the clock of a run. A connection
+// holds a buffer only while it has input, so that the few buffers in use stay
+// in the processor's cache and idle connections need none.
 type buffers struct {
 	pool  sync.Pool
 	start time.Time
 }
 
-// newBuffers returns a pool of buffers of size bytes, and starts the clock.
+// newBuffers returns a pool of buffers of size bytes and starts the clock.
 func newBuffers(size int) *buffers {
 	b := &buffers{start: time.Now()}
 	b.pool.New = func() any {
@@ -36,11 +37,11 @@ func newBuffers(size int) *buffers {
 // now returns the time on the run's clock, in ns.
 func (b *buffers) now() int64 { return int64(time.Since(b.start)) }
 
-// Conn is a client's end of a connection to a broker. One goroutine may be in
-// Serve, others may Write.
+// Conn is the client's end of a connection to a broker. One goroutine may be in
+// Serve; any goroutine may Write.
 type Conn struct {
 	net     net.Conn
-	raw     syscall.RawConn // nil with TLS and on Windows: then the socket cannot be read directly
+	raw     syscall.RawConn // nil with TLS and on Windows, where the socket is not read directly
 	buffers *buffers
 	timeout time.Duration
 	closing atomic.Bool
@@ -50,15 +51,16 @@ type Conn struct {
 	// Owned by the goroutine in Serve.
 	decoder decoder
 	framer  framer  // for pongs
-	carry   []byte  // unfinished input, when no buffer is kept
-	kept    *[]byte // the buffer with the unfinished input, or nil
+	carry   []byte  // unfinished input while no buffer is kept
+	kept    *[]byte // the buffer that holds unfinished input, or nil
 	left    int     // length of the unfinished input in kept
 }
 
-// Write sends b, which may be many frames, within the connection's timeout.
+// Write sends b, which may contain many frames, within the connection's
+// timeout.
 func (c *Conn) Write(b []byte) error { return c.write(b, c.timeout) }
 
-// write is Write within a time of its own.
+// write is Write with its own timeout.
 func (c *Conn) write(b []byte, timeout time.Duration) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
@@ -74,15 +76,15 @@ func (c *Conn) pong(payload []byte) error {
 	return c.Write(c.framer.message(nil, opPong, payload))
 }
 
-// Close closes the connection. A Serve under way returns nil then.
+// Close closes the connection. A running Serve then returns nil.
 func (c *Conn) Close() {
 	c.closing.Store(true)
-	_ = c.net.Close() // what a socket says of its own end is of no use here
+	_ = c.net.Close() // an error of closing is of no use here
 }
 
-// Serve reads and hands frames to h until h returns an error or the connection
-// ends. It returns nil after errStop and after Close; then Serve may be called
-// again, and goes on with the next frame. A deadline of zero means none.
+// Serve reads and passes frames to h until h returns an error or the connection
+// ends. It returns nil after errStop and after Close. After errStop it may be
+// called again and continues with the next frame. A zero deadline means none.
 func (c *Conn) Serve(h Handler, deadline time.Time) error {
 	if err := c.net.SetReadDeadline(deadline); err != nil {
 		return c.ended(err)
@@ -93,7 +95,7 @@ func (c *Conn) Serve(h Handler, deadline time.Time) error {
 	return c.ended(c.serveSocket(h))
 }
 
-// ended turns the reason why Serve ends into what it returns.
+// ended converts the reason why Serve ends into its result.
 func (c *Conn) ended(err error) error {
 	switch {
 	case errors.Is(err, errStop), err != nil && c.closing.Load():
@@ -106,7 +108,7 @@ func (c *Conn) ended(err error) error {
 	return err
 }
 
-// serveReader is Serve through net.Conn's Read.
+// serveReader implements Serve with net.Conn's Read.
 func (c *Conn) serveReader(h Handler) error {
 	defer c.giveBack(c.acquire())
 	if err := c.consume(0, h); err != nil {
@@ -125,7 +127,7 @@ func (c *Conn) serveReader(h Handler) error {
 	}
 }
 
-// consume hands over the frames in the kept buffer, n bytes of which are new.
+// consume passes on the frames in the kept buffer, n bytes of which are new.
 func (c *Conn) consume(n int, h Handler) error {
 	if n == 0 && c.left == 0 {
 		return nil
@@ -143,8 +145,8 @@ func (c *Conn) consume(n int, h Handler) error {
 	return err
 }
 
-// acquire makes sure that there is a kept buffer, with the unfinished input at
-// its start.
+// acquire ensures that there is a kept buffer, which starts with the unfinished
+// input.
 func (c *Conn) acquire() *[]byte {
 	if c.kept == nil {
 		c.kept = c.buffers.pool.Get().(*[]byte)
@@ -154,14 +156,15 @@ func (c *Conn) acquire() *[]byte {
 	return c.kept
 }
 
-// release gives the buffer back unless much is in it.
+// release returns the buffer to the pool unless it holds much unfinished input.
 func (c *Conn) release(buf *[]byte) {
 	if c.left <= keepBytes {
 		c.giveBack(buf)
 	}
 }
 
-// giveBack gives the buffer back, after what is in it was copied aside.
+// giveBack returns the buffer to the pool after copying the unfinished input
+// aside.
 func (c *Conn) giveBack(buf *[]byte) {
 	c.carry = append(c.carry[:0], (*buf)[:c.left]...)
 	c.left, c.kept = 0, nil

@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// idle is a run that makes many connections with one subscription each and
+// idle is a run that opens many connections with one subscription each and
 // holds them.
 type idle struct {
 	*run
 	sessions []*session
 	made     atomic.Int64
-	closed   atomic.Int64 // by the broker, while they were held
+	closed   atomic.Int64 // by the broker, while held
 	readers  sync.WaitGroup
 }
 
-// connections runs the scenario of that name. ctx is the user's.
+// connections runs ScenarioConnections. ctx is the caller's.
 func (r *run) connections(ctx context.Context) (*Result, error) {
 	d := &idle{run: r, sessions: make([]*session, r.options.Connections)}
 	if err := raiseFileLimit(r.options.Connections); err != nil {
@@ -39,7 +39,7 @@ func (r *run) connections(ctx context.Context) (*Result, error) {
 	return r.result, nil
 }
 
-// connectAll makes the connections and notes how fast that went.
+// connectAll opens the connections and measures the rate.
 func (d *idle) connectAll(ctx context.Context) error {
 	o := &d.options
 	var a, b snapshot
@@ -63,7 +63,7 @@ func (d *idle) connectAll(ctx context.Context) error {
 	return err
 }
 
-// connect makes the i-th connection and its subscription.
+// connect opens connection i and its subscription.
 func (d *idle) connect(ctx context.Context, i int) error {
 	began := d.clock.now()
 	s, err := d.options.open(ctx, d.dialer, i, fmt.Sprintf("connection %d", i))
@@ -81,8 +81,8 @@ func (d *idle) connect(ctx context.Context, i int) error {
 	return nil
 }
 
-// hold keeps the connections for a while and looks at the broker's memory at
-// the end of it.
+// hold keeps the connections for Options.Hold and then measures the broker's
+// memory.
 func (d *idle) hold(ctx context.Context) {
 	for _, s := range d.sessions {
 		d.readers.Go(func() {
@@ -116,8 +116,7 @@ func (d *idle) close() {
 	d.readers.Wait()
 }
 
-// report writes a line of progress each second until the function it returns
-// is called.
+// report writes a progress line each second until stop is called.
 func (d *idle) report() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var reporting sync.WaitGroup
@@ -139,7 +138,8 @@ func (d *idle) report() (stop func()) {
 	}
 }
 
-// listener is the handler of an idle connection, which expects nothing.
+// listener is the handler of an idle connection, on which no message is
+// expected.
 type listener struct{}
 
 // Begin implements Handler.

@@ -6,27 +6,27 @@ import (
 	"fmt"
 )
 
-// Handler takes what a connection receives. All its methods are called from the
-// goroutine that is in Conn.Serve.
+// Handler receives the frames of a connection. Its methods are called from the
+// goroutine in Conn.Serve.
 type Handler interface {
-	// Begin is called after bytes were read and before the frames in them are
-	// handed over. at is the time of the read, in ns of the run's clock.
+	// Begin is called after a read, before its frames are passed on. at is the
+	// time of the read, in ns on the run's clock.
 	Begin(at int64)
-	// Frame takes one frame, which is valid until Frame returns. An error ends
-	// Serve; errStop ends it without an error.
+	// Frame receives one frame, which is valid until Frame returns. An error
+	// ends Serve; errStop ends it without an error.
 	Frame(f *Frame) error
-	// End is called when all complete frames of a read were handed over.
+	// End is called after all complete frames of a read.
 	End() error
 }
 
-// errStop is returned by a handler that has seen enough.
+// errStop is returned by a handler that needs no more frames.
 var errStop = errors.New("stop serving")
 
-// errWebSocket is wrapped by every complaint about a WebSocket frame that the
-// broker should not have sent.
+// errWebSocket is wrapped by errors about invalid WebSocket frames of the
+// broker.
 var errWebSocket = errors.New("bad WebSocket frame from the broker")
 
-// CloseError tells that the broker sent a WebSocket close frame.
+// CloseError reports a WebSocket close frame from the broker.
 type CloseError struct {
 	Code   int // RFC 6455 section 7.4; 1005 if the frame had none
 	Reason string
@@ -50,29 +50,30 @@ const (
 	opPong         = 0xA
 )
 
-// decoder takes a stream of bytes apart into STOMP frames, through WebSocket
-// frames or without. STOMP frames may be spread over WebSocket messages in any
-// way. It is owned by the goroutine that reads.
+// decoder splits a stream of bytes into STOMP frames, with or without WebSocket
+// framing. STOMP frames may be spread over WebSocket messages in any way. It is
+// owned by the reading goroutine.
 type decoder struct {
 	websocket bool
 	pong      func(payload []byte) error // answers a ping; may be nil without WebSocket
 
-	plain      int    // bytes at the start of the buffer that are STOMP already
-	remain     uint64 // payload of the current data frame that did not come yet
-	fragmented bool   // the message goes on in a continuation frame
-	stopped    bool   // the handler stopped, so there may be a complete frame left
+	plain      int    // bytes at the start of the buffer that are already unwrapped
+	remain     uint64 // missing payload bytes of the current data frame
+	fragmented bool   // the message continues in a continuation frame
+	stopped    bool   // the handler stopped, so a complete frame may be left
 	frame      Frame
 }
 
-// decode hands every complete frame in buf to h. The first bytes of buf are
-// what the call before left over. What is not complete is moved to the start
-// of buf, and its length returned, also beside an error.
+// decode passes every complete frame in buf to h. buf begins with the bytes
+// left by the previous call. decode moves incomplete input to the start of buf
+// and returns its length, also together with an error.
 func (d *decoder) decode(buf []byte, h Handler) (left int, err error) {
 	if !d.websocket {
 		used, err := d.frames(buf, h)
 		return copy(buf, buf[used:]), err
 	}
-	// buf[from:to] is STOMP, without WebSocket headers; buf[raw:] is as received.
+	// buf[from:to] is STOMP without WebSocket headers; buf[raw:] is
+	// unprocessed.
 	from, to, raw := 0, d.plain, d.plain
 	if d.stopped {
 		from, err = d.frames(buf[:to], h)
@@ -107,14 +108,14 @@ func (d *decoder) decode(buf []byte, h Handler) (left int, err error) {
 	return d.leave(buf, from, to, raw), nil
 }
 
-// leave moves what is left in buf to its start and returns its length.
+// leave moves the rest of buf to its start and returns its length.
 func (d *decoder) leave(buf []byte, from, to, raw int) int {
 	d.plain = copy(buf, buf[from:to])
 	return d.plain + copy(buf[d.plain:], buf[raw:])
 }
 
-// frames hands the complete STOMP frames in b to h, and returns how many bytes
-// they and the line ends around them are.
+// frames passes the complete STOMP frames in b to h, and returns the number of
+// bytes used by them and the line ends around them.
 func (d *decoder) frames(b []byte, h Handler) (used int, err error) {
 	for {
 		if used < len(b) && (b[used] == '\n' || b[used] == '\r') {
@@ -134,9 +135,9 @@ func (d *decoder) frames(b []byte, h Handler) (used int, err error) {
 	}
 }
 
-// header reads the WebSocket frame header that b begins with, and for control
-// frames their payload. It returns the number of bytes it took, or 0 if b ends
-// too early.
+// header parses the WebSocket frame header at the start of b, and for control
+// frames the payload. It returns the number of bytes used, or 0 if b is too
+// short.
 func (d *decoder) header(b []byte) (int, error) {
 	if len(b) < 2 {
 		return 0, nil
@@ -168,8 +169,8 @@ func (d *decoder) header(b []byte) (int, error) {
 	return at, nil
 }
 
-// control handles a ping, pong or close frame whose payload begins at b and
-// whose header was at bytes long.
+// control handles a ping, pong or close frame with its payload at the start of
+// b, after a header of at bytes.
 func (d *decoder) control(op byte, final bool, size uint64, b []byte, at int) (int, error) {
 	if !final || size > 125 || op > opPong {
 		return 0, fmt.Errorf("%w: control opcode %d of %d bytes", errWebSocket, op, size)

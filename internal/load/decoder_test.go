@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// transcript is a Handler that writes down what it is given.
+// transcript is a Handler that records its calls.
 type transcript struct{ lines []string }
 
 func (*transcript) Begin(int64) {}
@@ -22,7 +22,7 @@ func (t *transcript) Frame(f *Frame) error {
 	return nil
 }
 
-// feed gives stream to a decoder in pieces of the sizes that next returns.
+// feed passes stream to a decoder in pieces of the sizes that next returns.
 func feed(d *decoder, stream []byte, h Handler, next func() int) error {
 	buf := make([]byte, len(stream)+1)
 	left := 0
@@ -40,7 +40,7 @@ func feed(d *decoder, stream []byte, h Handler, next func() int) error {
 	return nil
 }
 
-// serverFrame makes an unmasked WebSocket frame.
+// serverFrame returns an unmasked WebSocket frame.
 func serverFrame(final bool, op byte, payload string) []byte {
 	b := []byte{op}
 	if final {
@@ -57,8 +57,8 @@ func serverFrame(final bool, op byte, payload string) []byte {
 	return append(b, payload...)
 }
 
-// stompSample returns a stream with all that is awkward about STOMP, and its
-// frames as transcript writes them down.
+// stompSample returns a stream with the difficult cases of STOMP, and its
+// frames as transcript records them.
 func stompSample() (stream string, want []string) {
 	long := strings.Repeat("long body with \x00 in it\n\n", 3000)
 	stream = "\n\r\nCONNECTED\nversion:1.2\n\n\x00\n" +
@@ -77,8 +77,8 @@ func stompSample() (stream string, want []string) {
 	}
 }
 
-// inWebSocket cuts a stream into WebSocket messages and fragments at random,
-// with pings and pongs between them.
+// inWebSocket splits a stream into random WebSocket messages and fragments,
+// with pings and pongs in between.
 func inWebSocket(stream string, random *rand.Rand) (frames []byte, pings int) {
 	fragmented := false
 	for len(stream) > 0 {
@@ -126,7 +126,8 @@ func TestDecodeAnyChunks(t *testing.T) {
 }
 
 func TestDecodeStops(t *testing.T) {
-	// A handler may stop after any frame; what follows is there for the next.
+	// A handler may stop after any frame; the following frames are kept for the
+	// next.
 	stream := "RECEIPT\nreceipt-id:1\n\n\x00\nRECEIPT\nreceipt-id:2\n\n\x00"
 	for _, ws := range []bool{false, true} {
 		data := []byte(stream)
@@ -184,8 +185,7 @@ func TestDecodeClose(t *testing.T) {
 	}
 }
 
-// FuzzDecode checks that how a stream is cut makes no difference to what comes
-// out of it.
+// FuzzDecode checks that the pieces of a stream make no difference.
 func FuzzDecode(f *testing.F) {
 	stream, _ := stompSample()
 	random := rand.New(rand.NewPCG(1, 1))
@@ -208,8 +208,8 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// received returns a read's worth of MESSAGE frames as a broker sends them,
-// numbered from 0.
+// received returns the bytes of one read: MESSAGE frames as a broker sends
+// them, numbered from 0.
 func received(ws bool, size, frames int) []byte {
 	o := DefaultOptions(ScenarioFanout)
 	o.Size = size
@@ -227,7 +227,8 @@ func received(ws bool, size, frames int) []byte {
 	return b.Bytes()
 }
 
-// receiver returns a subscriber and its decoder, for the receive path alone.
+// receiver returns a subscriber and its decoder, to measure the receive path
+// alone.
 func receiver(ws bool, ack string) (*subscriber, *decoder) {
 	s := &subscriber{
 		ack:     ack,
@@ -271,7 +272,7 @@ func BenchmarkReceive(b *testing.B) {
 				for n := 0; n < b.N; n += frames {
 					s.tracks[0].next, s.tracks[0].total, s.tracks[0].checkpoint = 0, 0, 128
 					s.Begin(1000)
-					// Nothing is left over, so decode does not move what is in data.
+					// Nothing is left over, so decode does not change data.
 					if left, err := d.decode(data, s); left != 0 || err != nil {
 						b.Fatal(left, err)
 					}

@@ -8,22 +8,22 @@ import (
 	"time"
 )
 
-// sourceConnections is how many connections leave from one loopback address
-// before the next is used: fewer than the 28,232 ports that Linux gives out.
+// sourceConnections is the number of connections from one loopback address
+// before the next one is used. It is below Linux's 28,232 ephemeral ports.
 const sourceConnections = 20000
 
-// Dialer opens connections to one broker. It may be used by several goroutines.
+// Dialer opens connections to one broker. It is safe for concurrent use.
 type Dialer struct {
 	target  *target
 	buffers *buffers
 	mask    string
-	token   string        // sent with the WebSocket handshake, may be ""
-	timeout time.Duration // for the handshakes, and for each write
+	token   string        // sent with the WebSocket handshake; may be ""
+	timeout time.Duration // for all handshakes together, and for each write
 }
 
-// Dial opens a connection and does the TLS and WebSocket handshakes. index is
-// the number of the connection in this run: on loopback it chooses the source
-// address, so that there are ports enough.
+// Dial opens a connection and performs the TLS and WebSocket handshakes. index
+// is the number of the connection in the run: it selects the loopback source
+// address, so that the ports suffice.
 func (d *Dialer) Dial(ctx context.Context, index int) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
@@ -33,13 +33,13 @@ func (d *Dialer) Dial(ctx context.Context, index int) (*Conn, error) {
 	}
 	c := &Conn{net: plain, buffers: d.buffers, timeout: d.timeout, framer: newFramer(d.target.websocket, d.mask)}
 	if err := c.open(ctx, d); err != nil {
-		_ = plain.Close() // the first error is the one to tell
+		_ = plain.Close() // the first error is the one to report
 		return nil, err
 	}
 	return c, nil
 }
 
-// source returns a dialer bound to the source address for a connection.
+// source returns a dialer that uses the source address of a connection.
 func (d *Dialer) source(index int) *net.Dialer {
 	dialer := &net.Dialer{}
 	host, _, _ := net.SplitHostPort(d.target.address)
@@ -50,7 +50,7 @@ func (d *Dialer) source(index int) *net.Dialer {
 	return dialer
 }
 
-// open does the handshakes on a fresh TCP connection.
+// open performs the handshakes on a new TCP connection.
 func (c *Conn) open(ctx context.Context, d *Dialer) error {
 	deadline, _ := ctx.Deadline()
 	if err := c.net.SetDeadline(deadline); err != nil {

@@ -18,18 +18,18 @@ import (
 	"github.com/coder/websocket"
 )
 
-// faults say what a fake broker does wrong. Numbers count its SEND frames from 1;
-// 0 means never.
+// faults are deliberate faults of a fake broker. Numbers count its SEND frames
+// from 1; 0 means never.
 type faults struct {
-	lose, double, swap int // a message that is not, twice, or one later delivered
+	lose, double, swap int // a message that is lost, delivered twice, or overtaken by the next
 	fail               int // a message answered with ERROR
 	hangUp             int // a message after which the publisher is disconnected
 	refuse             bool
 	told               func(n int) // called with the number of each SEND
-	acceptBytes        int         // outgoing bytes a subscriber may be behind, 0: no limit
+	acceptBytes        int         // bytes that a subscriber may be behind; 0: no limit
 }
 
-// fakeBroker is a broker that can do just what the tests need.
+// fakeBroker is a minimal broker for these tests.
 type fakeBroker struct {
 	faults   faults
 	work     sync.WaitGroup
@@ -75,8 +75,8 @@ func startTCP(t testing.TB, f faults) (*fakeBroker, string) {
 	return b, "tcp://" + l.Addr().String()
 }
 
-// startWebSocket starts a fake broker behind coder/websocket, with TLS or
-// without, and returns its URL and the server for its certificate.
+// startWebSocket starts a fake broker behind coder/websocket, with or without
+// TLS, and returns its URL and the server (for its certificate).
 func startWebSocket(t testing.TB, f faults, secure bool) (*fakeBroker, string, *httptest.Server) {
 	t.Helper()
 	b := newFakeBroker(f, nil)
@@ -87,7 +87,7 @@ func startWebSocket(t testing.TB, f faults, secure bool) (*fakeBroker, string, *
 		}
 		b.serve(websocket.NetConn(context.Background(), c, websocket.MessageText))
 	}))
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // refused certificates are part of a test
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // rejected certificates are part of a test
 	if secure {
 		s.StartTLS()
 	} else {
@@ -100,12 +100,12 @@ func startWebSocket(t testing.TB, f faults, secure bool) (*fakeBroker, string, *
 	return b, "ws" + strings.TrimPrefix(s.URL, "http") + "/ws", s
 }
 
-// newFakeBroker returns a broker that serves nobody yet.
+// newFakeBroker returns a broker that serves no listener yet.
 func newFakeBroker(f faults, l net.Listener) *fakeBroker {
 	return &fakeBroker{faults: f, listener: l, subscribers: map[string][]*fakeClient{}, clients: map[*fakeClient]bool{}}
 }
 
-// wait takes no more connections and waits for the clients to leave.
+// wait stops accepting and waits for the clients to leave.
 func (b *fakeBroker) wait() {
 	_ = b.listener.Close()
 	b.work.Wait()
@@ -124,7 +124,7 @@ func (b *fakeBroker) stop() {
 	b.work.Wait()
 }
 
-// serve is the life of one connection.
+// serve serves one connection.
 func (b *fakeBroker) serve(conn net.Conn) {
 	c := &fakeClient{broker: b, conn: conn}
 	c.more = sync.NewCond(&c.mu)
@@ -183,7 +183,7 @@ func readFakeFrame(in *bufio.Reader) (command string, headers map[string]string,
 	return command, headers, body[:max(0, len(body)-1)], err
 }
 
-// handle does what a frame asks for; false ends the connection.
+// handle handles a frame; false ends the connection.
 func (b *fakeBroker) handle(c *fakeClient, command string, headers map[string]string, body []byte) bool {
 	switch command {
 	case "CONNECT":
@@ -214,7 +214,7 @@ func (b *fakeBroker) handle(c *fakeClient, command string, headers map[string]st
 	return true
 }
 
-// route delivers a message, or does it wrong.
+// route delivers a message, or commits one of the faults.
 func (b *fakeBroker) route(from *fakeClient, destination string, body []byte) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -255,7 +255,7 @@ func (b *fakeBroker) route(from *fakeClient, destination string, body []byte) bo
 	return true
 }
 
-// push appends to what is to be written.
+// push appends to the output.
 func (c *fakeClient) push(parts ...string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -272,7 +272,7 @@ func (c *fakeClient) push(parts ...string) {
 	c.more.Signal()
 }
 
-// write writes what was pushed, until the connection is finished.
+// write writes the output until the connection is finished.
 func (c *fakeClient) write() {
 	var spare []byte
 	for {
@@ -294,7 +294,7 @@ func (c *fakeClient) write() {
 	}
 }
 
-// finish lets the writer write what there is and end.
+// finish ends the writer after the remaining output.
 func (c *fakeClient) finish() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

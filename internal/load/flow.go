@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// setupConcurrency is how many connections a flow makes at a time.
+// setupConcurrency is the number of connections that a flow opens at a time.
 const setupConcurrency = 16
 
-// flow is a run in which messages go from publishers to subscribers.
+// flow is a run in which publishers send messages to subscribers.
 type flow struct {
 	*run
 	lanes       []lane
@@ -19,21 +19,22 @@ type flow struct {
 	stalled     []*session
 
 	cancel  context.CancelCauseFunc // ends the flow because of an error
-	stop    chan struct{}           // closed: publishers finish
+	stop    chan struct{}           // closed: publishers stop
 	readers sync.WaitGroup
 	senders sync.WaitGroup
 }
 
-// lane is a destination with those who use it.
+// lane is a destination with its publishers and subscribers.
 type lane struct {
 	destination string
 	publishers  int
 	subscribers int
-	gates       []*gate // one for each publisher
+	gates       []*gate // one per publisher
 	first       int     // number of the first publisher
 }
 
-// flow runs one of the scenarios fanout, pairs and queue. ctx is the user's.
+// flow runs ScenarioFanout, ScenarioPairs or ScenarioQueue. ctx is the
+// caller's.
 func (r *run) flow(ctx context.Context) (*Result, error) {
 	f := &flow{run: r, stop: make(chan struct{})}
 	f.layOut()
@@ -75,7 +76,7 @@ func (f *flow) layOut() {
 	f.subscribers = make([]*subscriber, lanes*subscribers)
 }
 
-// connect makes all connections, subscribers first.
+// connect opens all connections, subscribers first.
 func (f *flow) connect(ctx context.Context) error {
 	o := &f.options
 	if err := each(ctx, len(f.subscribers), setupConcurrency, f.connectSubscriber); err != nil {
@@ -95,7 +96,7 @@ func (f *flow) connect(ctx context.Context) error {
 	})
 }
 
-// connectSubscriber makes the i-th subscriber.
+// connectSubscriber opens subscriber i.
 func (f *flow) connectSubscriber(ctx context.Context, i int) error {
 	s, err := f.options.open(ctx, f.dialer, i, fmt.Sprintf("subscriber %d", i))
 	if err != nil {
@@ -106,7 +107,7 @@ func (f *flow) connectSubscriber(ctx context.Context, i int) error {
 	return s.subscribe(&f.options, l.destination, f.options.Ack)
 }
 
-// connectStalled makes the i-th subscriber that will never read again.
+// connectStalled opens subscriber i of those that will never read again.
 func (f *flow) connectStalled(ctx context.Context, i int) error {
 	s, err := f.options.open(ctx, f.dialer, i, fmt.Sprintf("stalled subscriber %d", i))
 	if err != nil {
@@ -116,7 +117,7 @@ func (f *flow) connectStalled(ctx context.Context, i int) error {
 	return s.subscribe(&f.options, f.lanes[0].destination, f.options.Ack)
 }
 
-// serve starts reading on all connections but the stalled ones.
+// serve starts reading on all connections except the stalled ones.
 func (f *flow) serve() {
 	for _, s := range f.subscribers {
 		f.readers.Go(func() { f.failed(s.name, s.conn.Serve(s, time.Time{})) })
@@ -151,8 +152,8 @@ func (f *flow) publish(running context.Context) {
 	}
 }
 
-// close ends every connection and waits for every goroutine. It may be called
-// twice.
+// close ends all connections and waits for all goroutines. Calling it twice is
+// harmless.
 func (f *flow) close() {
 	f.cancel(nil)
 	f.senders.Wait()
@@ -175,7 +176,7 @@ func (f *flow) close() {
 	f.readers.Wait()
 }
 
-// verify adds up what the subscribers saw, after their goroutines have ended.
+// verify sums up the subscribers' counts, after their goroutines have ended.
 func (f *flow) verify() {
 	r := f.result
 	for _, p := range f.publishers {
@@ -187,7 +188,7 @@ func (f *flow) verify() {
 		l := f.lanes[i/f.lanes[0].subscribers]
 		for j, t := range s.tracks {
 			r.Misordered += t.late
-			// What came late was counted as missed when a later one came.
+			// A late message was counted as missed when a later one arrived.
 			seen := t.received + t.late
 			if sent := f.publishers[l.first+j].sent.Load(); sent > seen && !r.Interrupted {
 				r.Lost += sent - seen

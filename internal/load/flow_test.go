@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// quick returns options for a short run of a count of messages.
+// quick returns options for a short run with a fixed number of messages.
 func quick(scenario, url string) Options {
 	o := DefaultOptions(scenario)
 	o.URL = url
@@ -25,7 +25,7 @@ func quick(scenario, url string) Options {
 	return o
 }
 
-// want checks the counts of a result that should have no fault.
+// want checks the counts of a result without faults.
 func want(t *testing.T, r *Result, err error, sent, delivered uint64) {
 	t.Helper()
 	if err != nil {
@@ -98,7 +98,7 @@ func TestPairsForATime(t *testing.T) {
 	if err != nil || r.Err() != nil {
 		t.Fatal(err, r.Err())
 	}
-	// How many there are depends on the machine; that they all came does not.
+	// The number depends on the machine; all of them must have arrived.
 	if r.Sent == 0 || r.Sent != r.Delivered || r.Seconds < 0.2 {
 		t.Errorf("%d sent, %d delivered in %v s", r.Sent, r.Delivered, r.Seconds)
 	}
@@ -136,10 +136,10 @@ func TestFaultsAreCounted(t *testing.T) {
 		"lost and doubled": {faults{lose: 10, double: 2000}, 0, 7},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel() // what is lost is waited for
+			t.Parallel() // the test waits for the lost message
 			_, url := startTCP(t, test.faults)
 			o := quick(ScenarioFanout, url)
-			o.Timeout = 5 * time.Second // a busy machine may stand still for one or two
+			o.Timeout = 5 * time.Second // a busy machine may stop for a second or two
 			r, err := Run(t.Context(), o, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -245,8 +245,8 @@ func TestValidateReportsAllFaults(t *testing.T) {
 	}
 }
 
-// BenchmarkFanout runs the generator against a broker in the same process, so
-// it tells what the generator and a very simple broker can do together.
+// BenchmarkFanout runs the generator against a simple broker in the same
+// process, so it measures both together.
 func BenchmarkFanout(b *testing.B) {
 	_, url := startTCP(b, faults{})
 	o := DefaultOptions(ScenarioFanout)

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Command is the kind of a frame that a broker sends.
+// Command is the kind of a broker's frame.
 type Command uint8
 
 // The commands of STOMP 1.2, "Server Frames".
@@ -19,7 +19,7 @@ const (
 	CommandError
 )
 
-// String returns the command as it is written on the wire.
+// String returns the command as written on the wire.
 func (c Command) String() string {
 	switch c {
 	case CommandConnected:
@@ -35,23 +35,22 @@ func (c Command) String() string {
 	}
 }
 
-// Frame is one STOMP frame in place in the read buffer. Its slices are valid
-// until the handler that was given it returns. Header values are as they stand
-// on the wire, not unescaped: an ack id is sent back as it came.
+// Frame is a STOMP frame in place in the read buffer. Its slices are valid
+// until the handler's method returns. Header values are not unescaped: an ack
+// id is sent back unchanged.
 type Frame struct {
 	Command Command
-	Ack     []byte // value of the ack header, nil if there is none
-	Headers []byte // all header lines, without the empty one that ends them
+	Ack     []byte // value of the ack header; nil if there is none
+	Headers []byte // all header lines, without the final empty one
 	Body    []byte
-	length  int // value of content-length, -1 if there is none
+	length  int // value of content-length; -1 if there is none
 }
 
-// errFrame is wrapped by every complaint about a STOMP frame that the broker
-// should not have sent.
+// errFrame is wrapped by errors about invalid STOMP frames of the broker.
 var errFrame = errors.New("bad STOMP frame from the broker")
 
-// Header returns the unescaped value of the first header called name, and ""
-// if there is none. It allocates and is not meant for MESSAGE frames.
+// Header returns the unescaped value of the first header with this name, or "".
+// It allocates, so it is not meant for MESSAGE frames.
 func (f *Frame) Header(name string) string {
 	rest := f.Headers
 	for len(rest) > 0 {
@@ -78,8 +77,8 @@ func escape(value string) string {
 	return strings.NewReplacer("\r", `\r`, "\n", `\n`, ":", `\c`, `\`, `\\`).Replace(value)
 }
 
-// parse reads the frame that b begins with and returns how many bytes it is
-// long, or 0 if b ends before the frame does.
+// parse parses the frame at the start of b and returns its length, or 0 if b is
+// incomplete.
 func (f *Frame) parse(b []byte) (int, error) {
 	start, err := f.start(b)
 	if start == 0 || err != nil {
@@ -105,8 +104,8 @@ func (f *Frame) parse(b []byte) (int, error) {
 	return f.body(b, at)
 }
 
-// start reads the line with the command and returns its length, or 0 if it is
-// not complete. It tries first what nearly every frame begins with.
+// start parses the command line and returns its length, or 0 if it is
+// incomplete. It first tries the most frequent command.
 func (f *Frame) start(b []byte) (int, error) {
 	const usual = "MESSAGE\n"
 	if len(b) >= len(usual) && string(b[:len(usual)]) == usual {
@@ -124,8 +123,8 @@ func (f *Frame) start(b []byte) (int, error) {
 	return end + 1, nil
 }
 
-// body finds the end of the body that begins at b[at], and returns the length
-// of the whole frame, or 0 if b ends too early.
+// body finds the end of the body that begins at b[at] and returns the length of
+// the whole frame, or 0 if b is incomplete.
 func (f *Frame) body(b []byte, at int) (int, error) {
 	length := f.length
 	if length < 0 {
@@ -144,8 +143,8 @@ func (f *Frame) body(b []byte, at int) (int, error) {
 	return at + length + 1, nil
 }
 
-// note keeps what a header line says if the receive path needs it. The first
-// of several equal headers counts (STOMP 1.2, "Repeated Header Entries").
+// note keeps a header that the receive path needs. The first of repeated
+// headers counts (STOMP 1.2, "Repeated Header Entries").
 func (f *Frame) note(line []byte) error {
 	const length, ack = "content-length:", "ack:"
 	switch line[0] {
@@ -161,7 +160,7 @@ func (f *Frame) note(line []byte) error {
 	return nil
 }
 
-// setLength takes the value of a content-length header.
+// setLength parses the value of a content-length header.
 func (f *Frame) setLength(digits []byte) error {
 	n := 0
 	for _, c := range digits {
@@ -174,7 +173,7 @@ func (f *Frame) setLength(digits []byte) error {
 	return nil
 }
 
-// command tells which command a line is.
+// command returns the command of a line.
 func command(line []byte) Command {
 	switch string(line) {
 	case "MESSAGE":
@@ -190,7 +189,7 @@ func command(line []byte) Command {
 	}
 }
 
-// trimCR removes one carriage return from the end (STOMP 1.2, "Augmented BNF").
+// trimCR removes a final carriage return (STOMP 1.2, "Augmented BNF").
 func trimCR(line []byte) []byte {
 	if n := len(line); n > 0 && line[n-1] == '\r' {
 		return line[:n-1]
@@ -198,8 +197,8 @@ func trimCR(line []byte) []byte {
 	return line
 }
 
-// skipEOL returns how many bytes of b are line ends between frames: heart-beats
-// and the padding that some brokers put behind the NUL.
+// skipEOL returns the number of leading line ends in b: heart-beats, and the
+// padding that some brokers send after the NUL.
 func skipEOL(b []byte) int {
 	for i, c := range b {
 		if c != '\n' && c != '\r' {

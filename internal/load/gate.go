@@ -2,24 +2,23 @@ package load
 
 import "sync/atomic"
 
-// gateSlots is the number of checkpoints a gate can have open at a time. A
-// window is less than 16 steps long (see newGate), and a member is at most one
-// window ahead of another.
+// gateSlots is the number of checkpoints that a gate can have open. A window
+// has fewer than 16 steps (see newGate), and a member is at most one window
+// ahead of another.
 const gateSlots = 32
 
-// gate holds a publisher back so that no more than a window of its messages is
-// outstanding. Its members are the subscribers of the publisher. Each reports
-// when it has passed a checkpoint, which there is one of every step messages,
-// so that the cost is one atomic addition per member and step, and the
-// publisher is woken once per step, by the slowest member.
+// gate throttles a publisher to a window of outstanding messages. Its members
+// are the publisher's subscribers. Each reports every checkpoint, once per step
+// messages, so the cost is one atomic addition per member and step, and the
+// slowest member wakes the publisher once per step.
 type gate struct {
 	window  uint64 // messages
-	step    uint64 // messages from one checkpoint to the next
+	step    uint64 // messages between two checkpoints
 	members uint32 // static after construction
 
-	passed [gateSlots]atomic.Uint32 // by checkpoint: members that passed it
-	open   atomic.Uint64            // messages all members have received, in whole steps
-	wake   chan struct{}            // has one element when open has grown
+	passed [gateSlots]atomic.Uint32 // by checkpoint: number of members that passed it
+	open   atomic.Uint64            // messages that all members have received, in whole steps
+	wake   chan struct{}            // has one element after open has grown
 }
 
 // newGate returns a gate for a window of messages and a number of members.
@@ -33,14 +32,14 @@ func newGate(window int, members int) *gate {
 }
 
 // pass reports that the calling member has received count messages. count is a
-// multiple of step, and each member reports each multiple once, in order.
+// multiple of step; each member reports each multiple once, in order.
 func (g *gate) pass(count uint64) {
 	slot := &g.passed[count/g.step%gateSlots]
 	if slot.Add(1) < g.members {
 		return
 	}
-	// The last member to pass this checkpoint is not yet past the next one, so
-	// nobody else can be storing a later value.
+	// The last member to pass this checkpoint has not passed the next one, so
+	// no other member can be storing a later value.
 	slot.Store(0)
 	g.open.Store(count)
 	select {
@@ -49,7 +48,8 @@ func (g *gate) pass(count uint64) {
 	}
 }
 
-// credit returns how many messages may be sent after the first sent ones.
+// credit returns how many messages may be sent, given that sent were sent
+// already.
 func (g *gate) credit(sent uint64) uint64 {
 	limit := g.open.Load() + g.window
 	if limit <= sent {

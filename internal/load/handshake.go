@@ -11,14 +11,14 @@ import (
 	"strings"
 )
 
-// subprotocols are offered in the WebSocket handshake, best first.
+// subprotocols are offered in the WebSocket handshake, preferred first.
 const subprotocols = "v12.stomp, v11.stomp, v10.stomp"
 
 // handshakeLimit bounds the size of a handshake response, in bytes.
 const handshakeLimit = 16 << 10
 
-// upgrade does the opening handshake of RFC 6455 section 4.1 and returns the
-// bytes that came behind it.
+// upgrade performs the opening handshake of RFC 6455 section 4.1 and returns
+// the bytes that followed it.
 func upgrade(c io.ReadWriter, t *target, token string) (early []byte, err error) {
 	nonce := make([]byte, 16)
 	if _, err := rand.Read(nonce); err != nil {
@@ -61,7 +61,7 @@ func readHead(c io.Reader) (head string, early []byte, err error) {
 	return "", nil, errors.New("the response is too long")
 }
 
-// checkUpgrade checks a handshake response as RFC 6455 section 4.1 asks.
+// checkUpgrade checks a handshake response (RFC 6455 section 4.1).
 func checkUpgrade(head, key string) error {
 	status, rest, _ := strings.Cut(head, "\r\n")
 	if !strings.HasPrefix(status, "HTTP/1.1 101") {

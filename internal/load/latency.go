@@ -19,10 +19,10 @@ type Percentiles struct {
 	Max     float64 `json:"max_us"`
 }
 
-// latencies collects samples from many recorders into one histogram. Samples
-// whose message was sent outside of the measurement are left out.
+// latencies collects the samples of many recorders in one histogram. Messages
+// sent outside the measured time are left out.
 type latencies struct {
-	from, until atomic.Int64 // bounds of the measurement, on the run's clock in ns
+	from, until atomic.Int64 // limits of the measured time, in ns on the run's clock
 
 	mu        sync.Mutex // guards histogram
 	histogram *hdrhistogram.Histogram
@@ -30,7 +30,7 @@ type latencies struct {
 
 // newLatencies returns a collection that takes no samples until from is set.
 func newLatencies() *latencies {
-	// 100 ns to 2 minutes with 3 digits is some 200 KiB.
+	// 100 ns to 2 minutes with 3 digits takes about 200 KiB.
 	l := &latencies{histogram: hdrhistogram.New(100, int64(2*time.Minute), 3)}
 	l.from.Store(math.MaxInt64)
 	l.until.Store(math.MaxInt64)
@@ -52,17 +52,17 @@ func (l *latencies) percentiles() Percentiles {
 	}
 }
 
-// recorder gathers one subscriber's samples, so that the histogram, which is
-// too large to have one for each of many subscribers, is locked rarely. It is
-// owned by one goroutine.
+// recorder buffers one subscriber's samples, because the shared histogram must
+// not be locked often, and is too large for one per subscriber. It is owned by
+// one goroutine.
 type recorder struct {
 	to      *latencies
 	n       int
 	samples [128]int64
 }
 
-// record takes a message that was sent at sent and received at received, both
-// in ns of the run's clock.
+// record takes a message with its times of sending and receiving, in ns on the
+// run's clock.
 func (r *recorder) record(sent, received int64) {
 	if sent < r.to.from.Load() || sent >= r.to.until.Load() {
 		return
@@ -74,13 +74,13 @@ func (r *recorder) record(sent, received int64) {
 	}
 }
 
-// flush puts the gathered samples into the histogram.
+// flush adds the buffered samples to the histogram.
 func (r *recorder) flush() {
 	r.to.mu.Lock()
 	defer r.to.mu.Unlock()
 	for _, v := range r.samples[:r.n] {
 		limit := r.to.histogram.HighestTrackableValue()
-		_ = r.to.histogram.RecordValue(min(max(v, 0), limit)) // within bounds, so no error
+		_ = r.to.histogram.RecordValue(min(max(v, 0), limit)) // clamped, so there is no error
 	}
 	r.n = 0
 }

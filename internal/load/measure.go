@@ -8,11 +8,12 @@ import (
 	"time"
 )
 
-// sampleEvery is how often counters and the broker's memory are looked at.
+// sampleEvery is the interval at which counters and the broker's memory are
+// sampled.
 const sampleEvery = 100 * time.Millisecond
 
 // measure runs the publishers through warm-up, measurement and drain. user is
-// the caller's context, running ends with the first error.
+// the caller's context; running ends with the first error.
 func (f *flow) measure(user, running context.Context) error {
 	watched, unwatch := context.WithCancel(running)
 	var watching sync.WaitGroup
@@ -34,7 +35,7 @@ func (f *flow) measure(user, running context.Context) error {
 	return nil
 }
 
-// measureTime measures for a time, after a warm-up.
+// measureTime measures for Options.Duration, after a warm-up.
 func (f *flow) measureTime(user, running context.Context) (a, b snapshot) {
 	both, cancel := merge(user, running)
 	defer cancel()
@@ -51,7 +52,7 @@ func (f *flow) measureTime(user, running context.Context) (a, b snapshot) {
 	return a, b
 }
 
-// measureCount measures until a count of messages has come through.
+// measureCount measures until Options.Count messages have arrived.
 func (f *flow) measureCount(user, running context.Context) (a, b snapshot) {
 	both, cancel := merge(user, running)
 	defer cancel()
@@ -83,8 +84,8 @@ func merge(a, b context.Context) (context.Context, context.CancelFunc) {
 	}
 }
 
-// drain waits until every subscriber has received what was sent, and the
-// publishers their receipts, or nothing has come for the timeout.
+// drain waits until every subscriber has received all messages and the
+// publishers all receipts, or nothing has arrived for the timeout.
 func (f *flow) drain(ctx context.Context) {
 	const look = time.Millisecond
 	ticker := time.NewTicker(look)
@@ -108,7 +109,7 @@ func (f *flow) drain(ctx context.Context) {
 	}
 }
 
-// outstanding returns how many deliveries and receipts have not come yet.
+// outstanding returns the number of missing deliveries and receipts.
 func (f *flow) outstanding() uint64 {
 	var want, have uint64
 	for _, p := range f.publishers {
@@ -125,7 +126,7 @@ func (f *flow) outstanding() uint64 {
 	return want - min(want, have)
 }
 
-// snapshot counts.
+// snapshot returns the current counts.
 func (f *flow) snapshot() snapshot {
 	var s snapshot
 	s.sent, s.delivered = f.totals()
@@ -133,7 +134,7 @@ func (f *flow) snapshot() snapshot {
 	return s
 }
 
-// totals returns how many messages were sent and delivered so far.
+// totals returns the numbers of messages sent and delivered so far.
 func (f *flow) totals() (sent, delivered uint64) {
 	for _, p := range f.publishers {
 		sent += p.sent.Load()
@@ -144,8 +145,8 @@ func (f *flow) totals() (sent, delivered uint64) {
 	return sent, delivered
 }
 
-// watch samples the broker's memory and writes a line of progress each second,
-// until ctx ends.
+// watch samples the broker's memory and writes a progress line each second,
+// until ctx is done.
 func (f *flow) watch(ctx context.Context) {
 	ticker := time.NewTicker(sampleEvery)
 	defer ticker.Stop()
@@ -172,7 +173,7 @@ func (f *flow) watch(ctx context.Context) {
 	}
 }
 
-// sample notes an amount of resident memory.
+// sample records an amount of resident memory.
 func (b *BrokerUsage) sample(resident uint64) {
 	b.ResidentPeak = max(b.ResidentPeak, resident)
 	b.ResidentIncrement = int64(b.ResidentPeak) - int64(b.ResidentStart)

@@ -2,9 +2,9 @@ package load
 
 import "golang.org/x/sys/unix"
 
-// nap waits for so many ns. The runtime's timers are too coarse for it: they
-// are late by up to 1 ms when nothing else goes on.
+// nap sleeps for ns nanoseconds. The runtime's timers are too coarse: on an
+// idle process they may be late by 1 ms.
 func nap(ns int64) {
 	ts := unix.NsecToTimespec(ns)
-	_ = unix.Nanosleep(&ts, nil) // a signal only makes the pause shorter
+	_ = unix.Nanosleep(&ts, nil) // a signal only shortens the pause
 }

@@ -23,13 +23,13 @@ const (
 	MaskRandom = "random"
 )
 
-// Options say what to run against which broker. Start from DefaultOptions.
+// Options configure a run. Start from DefaultOptions.
 type Options struct {
 	Scenario string `json:"scenario"` // one of the Scenario constants
-	Name     string `json:"name"`     // of the result; "" makes one from the scenario
+	Name     string `json:"name"`     // of the result; "": derived from the scenario
 
 	URL      string `json:"url"`  // ws, wss, tcp, stomp, tcps or stomps
-	Host     string `json:"host"` // of the CONNECT frame; "" is the URL's
+	Host     string `json:"host"` // of the CONNECT frame; "": the URL's
 	Login    string `json:"-"`
 	Passcode string `json:"-"`
 	Token    string `json:"-"` // sent as Authorization: Bearer
@@ -43,35 +43,35 @@ type Options struct {
 
 	Publishers  int `json:"publishers"`  // fanout
 	Subscribers int `json:"subscribers"` // fanout
-	Stalled     int `json:"stalled"`     // fanout: subscribers more that never read
+	Stalled     int `json:"stalled"`     // fanout: additional subscribers that never read
 	Pairs       int `json:"pairs"`       // pairs, queue
 
-	Size   int     `json:"size"`   // of a body, bytes, at least 32
-	Rate   float64 `json:"rate"`   // messages/s of each publisher, 0: as fast as possible
-	Window int     `json:"window"` // messages outstanding per publisher, 0: by size
-	Batch  int     `json:"batch"`  // messages in one write at most
+	Size   int     `json:"size"`   // of a body in bytes; at least 32
+	Rate   float64 `json:"rate"`   // messages/s of each publisher; 0: as fast as possible
+	Window int     `json:"window"` // messages outstanding per publisher; 0: by size
+	Batch  int     `json:"batch"`  // messages per write at most
 	Mask   string  `json:"mask"`   // MaskZero or MaskRandom
-	Sample int     `json:"sample"` // every how-manieth message is timed, 0: by rate
+	Sample int     `json:"sample"` // every n-th message is timed; 0: by rate
 
 	Ack        string `json:"ack"`      // auto, client or client-individual
 	Receipt    bool   `json:"receipt"`  // ask for a receipt for every SEND
-	Prefetch   int    `json:"prefetch"` // value of prefetch-count, 0: no such header
+	Prefetch   int    `json:"prefetch"` // value of prefetch-count; 0: no such header
 	Persistent bool   `json:"persistent"`
 
-	Count    uint64        `json:"count"`       // messages of each publisher, 0: Duration counts
+	Count    uint64        `json:"count"`       // messages of each publisher; 0: run for Duration
 	Warmup   time.Duration `json:"warmup_ns"`   // before the measurement, without Count
 	Duration time.Duration `json:"duration_ns"` // of the measurement, without Count
-	Timeout  time.Duration `json:"timeout_ns"`  // for each step that makes no progress
+	Timeout  time.Duration `json:"timeout_ns"`  // for each step without progress
 
 	Connections int           `json:"connections"`
-	Concurrency int           `json:"concurrency"` // connections being made at a time
+	Concurrency int           `json:"concurrency"` // connections opened at a time
 	Hold        time.Duration `json:"hold_ns"`     // how long idle connections are held
 
-	PID     int  `json:"pid"` // of the broker, 0: its usage is not measured
+	PID     int  `json:"pid"` // of the broker; 0: its usage is not measured
 	PIDTree bool `json:"pid_tree"`
 }
 
-// DefaultOptions returns the options that the bench command starts from.
+// DefaultOptions returns the defaults of the bench command.
 func DefaultOptions(scenario string) Options {
 	o := Options{
 		Scenario:    scenario,
@@ -124,7 +124,7 @@ func (o *Options) Validate() error {
 	return errors.Join(faults...)
 }
 
-// complete returns a copy in which all values that depend on others are set.
+// complete returns a copy with all dependent values set.
 func (o Options) complete() Options {
 	if u, err := url.Parse(o.URL); err == nil && o.Host == "" {
 		o.Host = u.Hostname()
@@ -144,19 +144,19 @@ func (o Options) complete() Options {
 	return o
 }
 
-// defaultWindow returns a window that is wide enough to keep a broker busy that
-// gathers what it writes, and that a slow one can still work off in seconds.
+// defaultWindow returns a window that keeps a broker busy that batches its
+// writes, and that a slow broker can drain within seconds.
 func (o *Options) defaultWindow() int {
 	window := 1024
 	if o.Scenario == ScenarioFanout {
 		window = min(1024, max(256, 65536/o.Subscribers))
 	}
-	// At most 1 MiB outstanding per subscriber is far from where a broker should
-	// drop a consumer as slow.
+	// At most 1 MiB outstanding per subscriber is far below the limit at which
+	// a broker should drop a slow consumer.
 	return min(window, max(16, 1<<20/(o.Size+256)))
 }
 
-// defaultName tells scenarios apart that differ in what shapes their figures.
+// defaultName distinguishes scenarios by the options that affect their figures.
 func (o *Options) defaultName() string {
 	var parts []string
 	switch o.Scenario {
@@ -185,8 +185,8 @@ func (o *Options) defaultName() string {
 	return strings.Join(parts, ", ")
 }
 
-// frameLimit returns the size of a read buffer that holds any frame of a run,
-// in bytes.
+// frameLimit returns the size in bytes of a read buffer that holds any frame of
+// a run.
 func (o *Options) frameLimit() int {
 	return max(128<<10, 2*(o.Size+4096))
 }

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownCPU returns the processor time this process has used.
+// ownCPU returns the processor time of this process.
 func ownCPU() time.Duration {
 	var r unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err != nil {
@@ -18,8 +18,8 @@ func ownCPU() time.Duration {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-// raiseFileLimit makes room for n open connections, and returns an error if the
-// hard limit does not allow them.
+// raiseFileLimit raises the limit of open files for n connections. It returns
+// an error if the hard limit is too low.
 func raiseFileLimit(n int) error {
 	const others = 64 // files that are not connections
 	var limit unix.Rlimit
@@ -31,7 +31,7 @@ func raiseFileLimit(n int) error {
 		return nil
 	}
 	if limit.Max < want {
-		limit.Max = want // allowed to root
+		limit.Max = want // root may raise it
 	}
 	limit.Cur = want
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {

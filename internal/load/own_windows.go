@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// ownCPU returns the processor time this process has used.
+// ownCPU returns the processor time of this process.
 func ownCPU() time.Duration {
 	var created, ended, system, user windows.Filetime
 	if err := windows.GetProcessTimes(windows.CurrentProcess(), &created, &ended, &system, &user); err != nil {
@@ -15,10 +15,10 @@ func ownCPU() time.Duration {
 	return span(system) + span(user)
 }
 
-// span is a time span in Windows' unit of 100 ns.
+// span converts a time span in Windows' unit of 100 ns.
 func span(t windows.Filetime) time.Duration {
 	return time.Duration(int64(t.HighDateTime)<<32|int64(t.LowDateTime)) * 100
 }
 
-// raiseFileLimit has nothing to raise: Windows has no such limit.
+// raiseFileLimit does nothing: Windows has no such limit.
 func raiseFileLimit(int) error { return nil }

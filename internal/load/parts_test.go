@@ -88,7 +88,7 @@ func TestParseTarget(t *testing.T) {
 }
 
 func TestCheckUpgrade(t *testing.T) {
-	// Key and answer are those of RFC 6455 section 1.3.
+	// Key and answer are from RFC 6455 section 1.3.
 	const key, accept = "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 	for head, want := range map[string]string{
 		"HTTP/1.1 101 Switching Protocols\r\n" + accept:                                 "",

@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// clockTicks is how many ticks /proc counts processor time in per second: the
-// kernel's USER_HZ, which is 100 on every architecture that Go runs on.
+// clockTicks is the unit of processor time in /proc: the kernel's USER_HZ, 100
+// per second on every architecture that Go supports.
 const clockTicks = 100
 
-// process is a broker, seen through /proc.
+// process is a broker's process, observed through /proc.
 type process struct {
 	pid  int
-	tree bool // count its descendants too
+	tree bool // includes its descendants
 }
 
-// pids returns the process and, if asked for, its descendants.
+// pids returns the process and, if tree is set, its descendants.
 func (p process) pids() []int {
 	if !p.tree {
 		return []int{p.pid}
@@ -51,8 +51,8 @@ func (p process) pids() []int {
 	return all
 }
 
-// statFields returns the fields of /proc/PID/stat behind the name, so that the
-// first is the state (see proc_pid_stat(5)).
+// statFields returns the fields of /proc/PID/stat after the name, starting with
+// the state (see proc_pid_stat(5)).
 func statFields(pid int) ([]string, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -65,7 +65,7 @@ func statFields(pid int) ([]string, error) {
 	return fields, nil
 }
 
-// cpu returns the processor time used so far, by user and system together.
+// cpu returns the processor time so far, user and system together.
 func (p process) cpu() (time.Duration, error) {
 	var ticks int64
 	for _, pid := range p.pids() {
@@ -102,7 +102,7 @@ func (p process) resident() (uint64, error) {
 	return total, nil
 }
 
-// residentKiB finds the resident memory in smaps_rollup or status.
+// residentKiB parses the resident memory from smaps_rollup or status.
 func residentKiB(text string) uint64 {
 	for line := range strings.SplitSeq(text, "\n") {
 		fields := strings.Fields(line)
@@ -114,8 +114,8 @@ func residentKiB(text string) uint64 {
 	return 0
 }
 
-// residentFast is resident from a source that is cheap enough to be read ten
-// times a second; it may be off by some 100 KiB.
+// residentFast is resident from a cheaper source, which can be read ten times a
+// second. It may be off by about 100 KiB.
 func (p process) residentFast() uint64 {
 	var pages uint64
 	for _, pid := range p.pids() {

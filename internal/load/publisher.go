@@ -9,36 +9,36 @@ import (
 )
 
 // publisher sends stamped messages. Its fields are owned by the goroutine in
-// publish, but for receipts, which is owned by the one that serves its
-// connection, and those marked as shared.
+// publish, except for receipts, which is owned by the goroutine that serves the
+// connection, and the fields marked as shared.
 type publisher struct {
 	*session
 	clock    *buffers
 	messages template
 	batch    []byte
-	interval float64 // ns from one message to the next, 0: no rate was asked for
-	began    int64   // start of publish, on the run's clock in ns
+	interval float64 // ns between messages; 0: no rate limit
+	began    int64   // start of publish, in ns on the run's clock
 
 	gate     *gate // shared: opened by the subscribers
-	receipts *gate // shared: opened by receipts; nil if none were asked for
+	receipts *gate // shared: opened by receipts; nil if none are requested
 	count    uint64
 	sent     atomic.Uint64 // shared: messages written
 
 	receipted atomic.Uint64 // shared: receipts received
-	ended     chan struct{} // shared: closed when its connection is served no more
+	ended     chan struct{} // shared: closed when its connection is no longer served
 }
 
-// template is a SEND frame, ready for the wire but for what changes from one
-// message to the next.
+// template is an encoded SEND frame, with positions of the parts that change
+// with each message.
 type template struct {
 	bytes   []byte
-	payload int // where the STOMP frame begins
-	receipt int // where the eight digits of the receipt id are, 0: none
-	body    int // where the body begins
+	payload int // start of the STOMP frame
+	receipt int // position of the eight digits of the receipt id; 0: none
+	body    int // start of the body
 	framing framer
 }
 
-// newTemplate returns the SEND frames of one publisher.
+// newTemplate encodes the SEND frame of one publisher.
 func newTemplate(o *Options, number int, destination string, framing framer) template {
 	var b strings.Builder
 	fmt.Fprintf(&b, "SEND\ndestination:%s\ncontent-length:%d\n", escape(destination), o.Size)
@@ -67,7 +67,7 @@ func newTemplate(o *Options, number int, destination string, framing framer) tem
 	return t
 }
 
-// appendTo appends the message with a sequence number and a time of sending.
+// appendTo appends the message with this sequence number and time of sending.
 func (t *template) appendTo(dst []byte, sequence uint32, at int64) []byte {
 	start := len(dst)
 	dst = append(dst, t.bytes...)
@@ -80,7 +80,7 @@ func (t *template) appendTo(dst []byte, sequence uint32, at int64) []byte {
 	return dst
 }
 
-// newPublisher returns a publisher that is held back by a gate.
+// newPublisher returns a publisher that is throttled by a gate.
 func newPublisher(s *session, o *Options, number int, destination string, clock *buffers, g *gate) *publisher {
 	p := &publisher{
 		session:  s,
@@ -99,9 +99,9 @@ func newPublisher(s *session, o *Options, number int, destination string, clock 
 	return p
 }
 
-// publish sends until count messages are sent or stop is closed. batch is the
-// number of messages in one write at most. It returns an error if a write fails,
-// or if a full window of messages is outstanding and for timeout none arrives.
+// publish sends until count messages are sent or stop is closed. batch limits
+// the messages in one write. It returns an error if a write fails, or if a full
+// window is outstanding and none arrives for timeout.
 func (p *publisher) publish(ctx context.Context, stop <-chan struct{}, batch int, timeout time.Duration) error {
 	p.began = p.clock.now()
 	idle := time.NewTimer(timeout)
@@ -111,7 +111,7 @@ func (p *publisher) publish(ctx context.Context, stop <-chan struct{}, batch int
 		case <-stop:
 			return nil
 		case <-ctx.Done():
-			return nil // whoever cancelled knows why
+			return nil // the caller knows the cause
 		default:
 		}
 		n, blocked := p.allowed(sent, batch)
@@ -138,8 +138,8 @@ func (p *publisher) publish(ctx context.Context, stop <-chan struct{}, batch int
 	return nil
 }
 
-// allowed returns how many messages may be sent now. If it is 0, blocked is the
-// gate that holds them back, or nil if it is the rate.
+// allowed returns how many messages may be sent now. If none, blocked is the
+// gate that prevents it, or nil if it is the rate.
 func (p *publisher) allowed(sent uint64, batch int) (n int, blocked *gate) {
 	limit := uint64(batch)
 	if p.count > 0 {
@@ -171,8 +171,8 @@ func (p *publisher) write(sent uint64, n int) error {
 	p.batch = p.batch[:0]
 	for i := range uint64(n) {
 		if p.interval > 0 {
-			// Time counts from when the message was due, so that a broker that
-			// holds the publisher up does not look fast for it.
+			// The time counts from when the message was due, so that a broker
+			// does not look fast because it throttles the publisher.
 			at = p.due(sent + i)
 		}
 		p.batch = p.messages.appendTo(p.batch, uint32(sent+i), at)
@@ -180,13 +180,13 @@ func (p *publisher) write(sent uint64, n int) error {
 	return p.conn.Write(p.batch)
 }
 
-// due returns when a message is to be sent, on the run's clock in ns.
+// due returns the time at which a message is due, in ns on the run's clock.
 func (p *publisher) due(message uint64) int64 {
 	return p.began + int64(float64(message)*p.interval)
 }
 
-// pause waits until the next message is due, but for 10 ms at most, so that the
-// end of the run is noticed.
+// pause waits until the next message is due, but at most 10 ms, to notice the
+// end of the run.
 func (p *publisher) pause(sent uint64) {
 	wait := min(p.due(sent)-p.clock.now(), int64(10*time.Millisecond))
 	if wait <= 0 {
@@ -205,8 +205,8 @@ func (p *publisher) stuck(sent uint64, blocked *gate, timeout time.Duration) err
 		sent, what, blocked.open.Load(), timeout)
 }
 
-// hear waits a moment after a failed write for what the broker has to say: its
-// ERROR frame explains the failure better.
+// hear waits a moment after a failed write, because an ERROR frame explains the
+// failure better.
 func (p *publisher) hear() {
 	const moment = time.Second
 	timer := time.NewTimer(moment)

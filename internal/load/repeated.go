@@ -8,28 +8,27 @@ import (
 	"text/tabwriter"
 )
 
-// A RepeatedRow compares two builds in one scenario that was run several times,
-// in turn. Run i of the first build is compared with run i of the other, as
-// the two had the same minute of a machine whose speed drifts.
+// A RepeatedRow compares two builds in one scenario, over several pairs of
+// runs. Run i of the first build is compared with run i of the other, which ran
+// in the same minute: the speed of a machine drifts.
 type RepeatedRow struct {
 	Name string `json:"name"`
 	Runs int    `json:"runs"` // pairs of runs
-	Rate Spread `json:"rate"` // the first's rate divided by the other's
-	// CPU is the first's processor time per delivery or connection divided by
-	// the other's; nil if it was not measured.
+	Rate Spread `json:"rate"` // the first build's rate divided by the other's
+	// CPU is the first build's processor time per delivery or connection
+	// divided by the other's; nil if not measured.
 	CPU *Spread `json:"cpu,omitempty"`
 }
 
-// A Spread is the median of a number of ratios, and the range that the middle
-// half of them lies in.
+// A Spread is the median and the interquartile range of several ratios.
 type Spread struct {
 	Median float64 `json:"median"`
 	Low    float64 `json:"low"`  // first quartile
 	High   float64 `json:"high"` // third quartile
 }
 
-// CompareRepeated pairs the runs of each scenario in their order. Runs that the
-// other build has no partner for are left out.
+// CompareRepeated pairs the runs of each scenario in order. Runs without a
+// partner are left out.
 func CompareRepeated(first, other []*Result) []RepeatedRow {
 	var rows []RepeatedRow
 	for _, name := range namesOf(first) {
@@ -80,8 +79,8 @@ func appendRatio(ratios []float64, a, b float64) []float64 {
 	return append(ratios, a/b)
 }
 
-// cpuEach is the broker's processor time per delivery, or per connection, in
-// microseconds; 0: it was not measured.
+// cpuEach returns the broker's processor time per delivery or connection in
+// microseconds; 0: not measured.
 func (r *Result) cpuEach() float64 {
 	switch {
 	case r.Connections != nil:
@@ -92,13 +91,13 @@ func (r *Result) cpuEach() float64 {
 	return 0
 }
 
-// spreadOf sorts the ratios.
+// spreadOf returns the spread of ratios, and sorts them.
 func spreadOf(ratios []float64) Spread {
 	slices.Sort(ratios)
 	return Spread{Median: quantile(ratios, 0.5), Low: quantile(ratios, 0.25), High: quantile(ratios, 0.75)}
 }
 
-// quantile interpolates between the sorted values.
+// quantile interpolates between sorted values.
 func quantile(sorted []float64, q float64) float64 {
 	if len(sorted) == 0 {
 		return 0

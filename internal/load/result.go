@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// Result holds the figures of one run. Rates and processor times are those of
-// the measured time, without warm-up; counts are those of the whole run.
+// Result holds the figures of one run. Rates and processor times cover the
+// measured time, without warm-up; counts cover the whole run.
 type Result struct {
 	Name        string    `json:"name"`
-	Server      string    `json:"server"` // as CONNECTED has it
+	Server      string    `json:"server"` // the server header of CONNECTED
 	Started     time.Time `json:"started"`
 	Options     Options   `json:"options"`
 	Interrupted bool      `json:"interrupted,omitempty"` // ended early; nothing was verified
 
-	Seconds       float64 `json:"seconds"` // that were measured
+	Seconds       float64 `json:"seconds"` // measured
 	SentRate      float64 `json:"sent_per_second"`
 	DeliveredRate float64 `json:"delivered_per_second"`
 	BodyRate      float64 `json:"delivered_body_bytes_per_second"`
@@ -24,7 +24,7 @@ type Result struct {
 	Delivered  uint64 `json:"delivered"`
 	Receipts   uint64 `json:"receipts"`
 	Lost       uint64 `json:"lost"`
-	Misordered uint64 `json:"misordered"` // came late, or twice
+	Misordered uint64 `json:"misordered"` // late or duplicate
 
 	Latency     *Percentiles       `json:"latency,omitempty"` // from SEND to MESSAGE
 	Connections *ConnectionFigures `json:"connections,omitempty"`
@@ -33,28 +33,28 @@ type Result struct {
 	Generator   GeneratorUsage     `json:"generator"`
 }
 
-// ConnectionFigures are those of the connections scenario.
+// ConnectionFigures are the figures of ScenarioConnections.
 type ConnectionFigures struct {
 	Made             int         `json:"made"`
 	Rate             float64     `json:"per_second"`
-	Latency          Percentiles `json:"latency"`                   // from dialling to the receipt of SUBSCRIBE
-	ResidentEach     float64     `json:"resident_bytes_each"`       // 0 if the broker's process id is not known
-	ClosedByBroker   int         `json:"closed_by_broker"`          // while they were held
+	Latency          Percentiles `json:"latency"`                   // from dialing to the RECEIPT of SUBSCRIBE
+	ResidentEach     float64     `json:"resident_bytes_each"`       // 0 if the broker's process id is unknown
+	ClosedByBroker   int         `json:"closed_by_broker"`          // while held
 	BrokerCPUMicros  float64     `json:"broker_cpu_us_each"`        // while connecting
 	ResidentBefore   uint64      `json:"resident_bytes_before"`     // of the broker
 	ResidentWhenHeld uint64      `json:"resident_bytes_while_held"` // of the broker
 }
 
-// StalledFigures tell what became of the subscribers that never read.
+// StalledFigures report the fate of the stalled subscribers.
 type StalledFigures struct {
 	Count        int    `json:"count"`
 	Disconnected int    `json:"disconnected"`     // by the broker, by the end of the run
-	Waiting      uint64 `json:"waiting"`          // messages that lay in the sockets then
+	Waiting      uint64 `json:"waiting"`          // messages left in their sockets by then
 	Reason       string `json:"reason,omitempty"` // of the last disconnection
 	Connected    int    `json:"still_connected"`  // at the end of the run
 }
 
-// BrokerUsage is what the broker's process used.
+// BrokerUsage is the resource usage of the broker's process.
 type BrokerUsage struct {
 	PID               int     `json:"pid"`
 	CPUPercent        float64 `json:"cpu_percent"` // of one processor
@@ -64,18 +64,18 @@ type BrokerUsage struct {
 	ResidentIncrement int64   `json:"resident_bytes_increment"`
 }
 
-// GeneratorUsage is what this process used.
+// GeneratorUsage is the resource usage of this process.
 type GeneratorUsage struct {
 	CPUPercent     float64 `json:"cpu_percent"` // of one processor
 	CPUPerDelivery float64 `json:"cpu_us_per_delivery"`
 }
 
 // ErrUnreliable is wrapped by the error of a run in which messages were lost or
-// came in the wrong order.
+// out of order.
 var ErrUnreliable = errors.New("the broker did not deliver reliably")
 
-// Err returns an error that wraps ErrUnreliable if messages were lost or came
-// in the wrong order. How fast the broker was is never an error.
+// Err returns an error that wraps ErrUnreliable if messages were lost or out of
+// order. Low speed is never an error.
 func (r *Result) Err() error {
 	if r.Lost > 0 || r.Misordered > 0 {
 		return fmt.Errorf("%w: %d lost, %d late or double, of %d", ErrUnreliable, r.Lost, r.Misordered, r.Delivered)
@@ -86,7 +86,7 @@ func (r *Result) Err() error {
 	return nil
 }
 
-// snapshot is what was counted up to some moment.
+// snapshot holds the counts at some moment.
 type snapshot struct {
 	at         int64 // ns of the run's clock
 	sent       uint64
@@ -96,7 +96,7 @@ type snapshot struct {
 	brokerSeen bool
 }
 
-// between fills in the figures that come from two snapshots.
+// between computes the figures between two snapshots.
 func (r *Result) between(a, b snapshot, size int) {
 	wall := float64(b.at-a.at) / 1e9
 	if wall <= 0 {

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// Run runs a scenario and returns its figures. The caller's context ends it
-// early: then the figures so far come back, marked as interrupted. progress, if
-// not nil, gets a line a second. An error means that the run could not be
-// carried through; lost messages are in the result, see Result.Err.
+// Run runs a scenario and returns its figures. If ctx ends, it returns the
+// figures so far, marked as interrupted. progress, if not nil, receives a line
+// per second. An error means that the run could not be completed; lost messages
+// are reported in the result, see Result.Err.
 func Run(ctx context.Context, options Options, progress io.Writer) (*Result, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
@@ -28,21 +28,21 @@ func Run(ctx context.Context, options Options, progress io.Writer) (*Result, err
 	return r.flow(ctx)
 }
 
-// run is what the scenarios have in common. Static after construction, but for
-// the result, which is owned by the goroutine that called Run, and its broker's
-// memory during the measurement by the one that watches.
+// run is the common part of the scenarios. It is static after construction,
+// except for the result, which is owned by the goroutine that called Run; its
+// broker's memory is owned by the sampling goroutine during the measurement.
 type run struct {
 	options  Options
 	dialer   *Dialer
 	clock    *buffers
 	times    *latencies
-	broker   *process // nil if its process id is not known
+	broker   *process // nil if its process id is unknown
 	progress io.Writer
-	suffix   string // makes destination names those of this run
+	suffix   string // distinguishes the destination names of this run
 	result   *Result
 }
 
-// newRun prepares a run of complete options.
+// newRun prepares a run. The options must be complete.
 func newRun(o Options, progress io.Writer) (*run, error) {
 	t, err := parseTarget(o.URL, o.CAFile, o.Insecure)
 	if err != nil {
@@ -73,8 +73,8 @@ func newRun(o Options, progress io.Writer) (*run, error) {
 	return r, nil
 }
 
-// destination names the n-th destination of the run. The name has no slashes,
-// which RabbitMQ would want to be encoded.
+// destination returns the name of destination n. It contains no slashes, which
+// RabbitMQ would need encoded.
 func (r *run) destination(n int) string {
 	prefix := r.options.TopicPrefix
 	if r.options.Scenario == ScenarioQueue {
@@ -93,8 +93,8 @@ func (r *run) usage(s *snapshot) {
 	s.at = r.clock.now()
 }
 
-// each calls do for 0 to n-1, limit of them at a time, and returns the first
-// error. It calls no more after an error or the end of ctx.
+// each calls do for 0 to n-1, at most limit at a time, and returns the first
+// error. After an error or the end of ctx it makes no more calls.
 func each(ctx context.Context, n, limit int, do func(ctx context.Context, i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -122,7 +122,7 @@ feed:
 	return context.Cause(ctx)
 }
 
-// sleep waits for d, or until ctx ends.
+// sleep waits for d, or until ctx is done.
 func sleep(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

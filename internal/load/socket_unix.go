@@ -10,14 +10,14 @@ import (
 	"syscall"
 )
 
-// socketOf returns the socket of a TCP connection, which serveSocket reads.
+// socketOf returns the socket of a TCP connection for serveSocket.
 func socketOf(c net.Conn) (syscall.RawConn, error) { return c.(syscall.Conn).SyscallConn() }
 
-// serveSocket is Serve through read calls of its own, with which a buffer is
-// only needed when there is input.
+// serveSocket implements Serve with its own read calls, so that a buffer is
+// needed only when there is input.
 func (c *Conn) serveSocket(h Handler) error {
 	var failure error
-	drained := false // the socket is known to be empty until the poller says otherwise
+	drained := false // the socket is known to be empty until the poller reports it
 	step := func(fd uintptr) bool {
 		drained, failure = c.drain(int(fd), h, drained)
 		return failure != nil
@@ -28,9 +28,9 @@ func (c *Conn) serveSocket(h Handler) error {
 	return failure
 }
 
-// drain reads until the socket is empty. short tells that a read that does not
-// fill the buffer proves that: the poller is edge-triggered and armed since the
-// socket was last found empty, so it will report whatever comes after.
+// drain reads until the socket is empty. short means that a read which does not
+// fill the buffer proves this: the poller is edge-triggered and armed since the
+// socket was last empty, so it will report later input.
 func (c *Conn) drain(fd int, h Handler, short bool) (bool, error) {
 	buf := c.acquire()
 	defer c.release(buf)

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// readBack is how long a stalled subscriber is read at the end of a run, to see
-// what became of it.
+// readBack is how long stalled subscribers are read at the end of a run to
+// learn their fate.
 const readBack = time.Second
 
-// readStalled reads what lies in the sockets of the stalled subscribers, to
+// readStalled reads the rest in the sockets of the stalled subscribers, to
 // learn whether the broker has disconnected them.
 func (f *flow) readStalled() {
 	if len(f.stalled) == 0 {
@@ -42,7 +42,7 @@ func (f *flow) readStalled() {
 	f.result.Stalled = figures
 }
 
-// leftovers counts what a stalled subscriber did not read.
+// leftovers counts the messages that a stalled subscriber did not read.
 type leftovers struct {
 	messages uint64
 	refusal  error

@@ -2,22 +2,23 @@ package load
 
 import "encoding/binary"
 
-// stampSize is the length in bytes of the stamp at the start of every body:
-// 8 hexadecimal digits of the publisher's number, 8 of the sequence number (it
-// wraps around at 2^32) and 16 of the time of sending in ns of the run's clock.
-// Text, because browsers' STOMP bodies are; hexadecimal, because eight digits
-// are decoded in a handful of instructions.
+// stampSize is the length in bytes of the stamp at the start of every body: 8
+// hexadecimal digits of the publisher's number, 8 of the sequence number (which
+// wraps around at 2^32) and 16 of the time of sending in ns on the run's clock.
+// It is text, because browsers send text; hexadecimal, because eight digits are
+// decoded in a handful of instructions.
 const stampSize = 32
 
-// putStamp writes the digits of sequence and time into a body whose publisher
-// digits are there already.
+// putStamp writes sequence number and time into a body that already has the
+// publisher's digits.
 func putStamp(body []byte, sequence uint32, at int64) {
 	putHex(body[8:16], sequence)
 	putHex(body[16:24], uint32(uint64(at)>>32))
 	putHex(body[24:32], uint32(uint64(at)))
 }
 
-// stampTime returns the time of sending of a stamped body. It expects digits.
+// stampTime returns the time of sending in a stamped body, which must have
+// digits.
 func stampTime(body []byte) int64 {
 	return int64(uint64(unhex(body[16:24]))<<32 | uint64(unhex(body[24:32])))
 }
@@ -34,8 +35,8 @@ func putHex(b []byte, n uint32) {
 	binary.BigEndian.PutUint64(b, x+0x3030303030303030+over*39)
 }
 
-// unhex reads eight hexadecimal digits. Other bytes give some number, which is
-// then out of range or out of sequence.
+// unhex decodes eight hexadecimal digits. Other bytes give an arbitrary number,
+// which is out of range or out of sequence.
 func unhex(b []byte) uint32 {
 	x := binary.BigEndian.Uint64(b)
 	x = x&0x0f0f0f0f0f0f0f0f + (x>>6&0x0101010101010101)*9

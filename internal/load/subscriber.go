@@ -7,40 +7,40 @@ import (
 	"sync/atomic"
 )
 
-// track is what a subscriber knows of one publisher's messages.
+// track is a subscriber's record of one publisher's messages.
 type track struct {
 	next       uint32 // sequence number expected next
-	checkpoint uint32 // sequence number at which the gate is told
-	total      uint64 // messages received or missed, next without the wrap
+	checkpoint uint32 // sequence number of the next call of gate.pass
+	total      uint64 // messages received or missed; next without wrap-around
 	received   uint64
-	missed     uint64 // numbers left out when a later one came
-	late       uint64 // numbers that came after a later one, or again
+	missed     uint64 // numbers skipped when a later one arrived
+	late       uint64 // numbers that arrived after a later one, or twice
 	gate       *gate
 }
 
-// subscriber receives, checks and counts. It is a Handler; all fields but the
-// counter are owned by the goroutine that serves its connection, and may be
-// read when that has ended.
+// subscriber receives, checks and counts messages. It is a Handler. All fields
+// except received are owned by the goroutine that serves its connection, and
+// may be read when that has ended.
 type subscriber struct {
 	*session
 	ack string
 
 	first  uint32  // number of the first of its publishers
 	tracks []track // by publisher
-	mask   uint32  // a message is timed if its number has none of these bits
+	mask   uint32  // a message is timed if its number has none of these bits set
 	times  recorder
 
 	now     int64
 	count   uint64 // messages received
-	acks    []byte // frames to be written at the end of a read
-	ackID   []byte // the latest id, in ack mode client
+	acks    []byte // frames to write at the end of a read
+	ackID   []byte // the latest id, in mode client
 	framing framer
 
-	received atomic.Uint64 // count, as of the last read
+	received atomic.Uint64 // count as of the last read
 }
 
-// newSubscriber returns a subscriber of the publishers whose gates are given,
-// the first of which has the number first.
+// newSubscriber returns a subscriber of the publishers with these gates. first
+// is the number of the first publisher.
 func newSubscriber(s *session, o *Options, first int, gates []*gate, l *latencies) *subscriber {
 	sub := &subscriber{
 		session: s,
@@ -57,8 +57,8 @@ func newSubscriber(s *session, o *Options, first int, gates []*gate, l *latencie
 	return sub
 }
 
-// sampleMask returns the bits that are 0 in every n-th number, with n rounded
-// up to a power of two.
+// sampleMask returns a mask whose bits are 0 in every n-th number, with n
+// rounded up to a power of two.
 func sampleMask(n int) uint32 {
 	mask := uint32(0)
 	for int(mask)+1 < n {
@@ -82,7 +82,7 @@ func (s *subscriber) Frame(f *Frame) error {
 	}
 }
 
-// message counts a message and notes its acknowledgement.
+// message counts a message and queues its acknowledgement.
 func (s *subscriber) message(f *Frame) error {
 	if len(f.Body) < stampSize {
 		return fmt.Errorf("got a message of %d bytes that is not of this run", len(f.Body))
@@ -108,7 +108,7 @@ func (s *subscriber) message(f *Frame) error {
 	return s.acknowledge(f)
 }
 
-// advance moves on by one number, which was received or missed.
+// advance moves on by one number that was received or missed.
 func (t *track) advance() {
 	t.next++
 	t.total++
@@ -118,7 +118,7 @@ func (t *track) advance() {
 	}
 }
 
-// disorder takes a sequence number that is not the expected one.
+// disorder handles a sequence number other than the expected one.
 func (t *track) disorder(sequence uint32) error {
 	ahead := sequence - t.next
 	if ahead >= 1<<31 {
@@ -137,7 +137,7 @@ func (t *track) disorder(sequence uint32) error {
 	return nil
 }
 
-// acknowledge notes the ACK for a message.
+// acknowledge queues the ACK for a message.
 func (s *subscriber) acknowledge(f *Frame) error {
 	if f.Ack == nil {
 		return errors.New("a message has no ack header")
@@ -152,10 +152,11 @@ func (s *subscriber) acknowledge(f *Frame) error {
 
 // End implements Handler.
 func (s *subscriber) End() error {
-	// Whoever sees the count may close the connection, so the ACK frames go first.
+	// The reader of received may close the connection, so write the ACK frames
+	// first.
 	defer s.received.Store(s.count)
 	if len(s.ackID) > 0 {
-		// In mode client an ACK covers everything before it.
+		// In mode client an ACK is cumulative.
 		s.acks = s.framing.ack(s.acks, s.ackID)
 		s.ackID = s.ackID[:0]
 	}
@@ -167,7 +168,7 @@ func (s *subscriber) End() error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("ACK: %w", err)
 	}
-	// After any other failure the connection is at its end, and the next read
-	// tells why, perhaps in an ERROR frame.
+	// After any other failure the connection is ending, and the next read
+	// returns the reason, perhaps in an ERROR frame.
 	return nil
 }

@@ -6,7 +6,7 @@ import (
 	"text/tabwriter"
 )
 
-// count writes a number with a unit that keeps it short: 2.81M, 590k, 42.
+// count formats a number with a unit: 2.81M, 590k, 42.
 func count(n float64) string {
 	switch {
 	case n >= 999_500:
@@ -20,7 +20,7 @@ func count(n float64) string {
 	}
 }
 
-// duration writes a number of microseconds.
+// duration formats a number of microseconds.
 func duration(us float64) string {
 	switch {
 	case us >= 1e6:
@@ -32,7 +32,7 @@ func duration(us float64) string {
 	}
 }
 
-// size writes a number of bytes.
+// size formats a number of bytes.
 func size(bytes float64) string {
 	switch {
 	case bytes >= 1<<30:
@@ -48,7 +48,7 @@ func size(bytes float64) string {
 func (r *Result) Table(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) {
-		fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) // an error stays until Flush
+		fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) // errors are returned by Flush
 	}
 	row("scenario", "%s", r.Name)
 	row("broker", "%s at %s", or(r.Server, "unnamed"), r.Options.URL)
@@ -68,7 +68,8 @@ func (r *Result) Table(w io.Writer) error {
 	return t.Flush()
 }
 
-// share writes a processor share, and what a delivery took if there were any.
+// share formats a processor share, with the time per delivery if there were
+// any.
 func share(percent, each float64) string {
 	text := fmt.Sprintf("%.0f %% of one processor", percent)
 	if each > 0 {
@@ -77,7 +78,7 @@ func share(percent, each float64) string {
 	return text
 }
 
-// flowRows writes the rows of a run in which messages went.
+// flowRows writes the rows of a run with messages.
 func (r *Result) flowRows(row func(name, format string, args ...any)) {
 	o := &r.Options
 	row("parameters", "%d bytes, ack %s, window %d, rate %s", o.Size, o.Ack, o.Window, rateText(o.Rate))
@@ -112,7 +113,7 @@ func (c *ConnectionFigures) rows(row func(name, format string, args ...any)) {
 	row("closed by broker", "%d", c.ClosedByBroker)
 }
 
-// rateText writes a rate that may be unlimited.
+// rateText formats a rate, which may be unlimited.
 func rateText(rate float64) string {
 	if rate == 0 {
 		return "unlimited"

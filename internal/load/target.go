@@ -10,17 +10,17 @@ import (
 	"os"
 )
 
-// target is where a broker listens and how bytes get there. It is static after
+// target is the address of a broker and the transport to it. It is static after
 // construction and shared by all connections.
 type target struct {
 	address   string // host:port
-	host      string // as the URL has it, with its port if it has one
-	path      string // of the WebSocket endpoint, with its query
+	host      string // as in the URL, with the port if given
+	path      string // of the WebSocket endpoint, including the query
 	websocket bool
 	tls       *tls.Config // nil without TLS
 }
 
-// schemes maps each URL scheme to what it means.
+// schemes has the properties of each URL scheme.
 var schemes = map[string]struct {
 	websocket, tls bool
 	port           string
@@ -33,7 +33,7 @@ var schemes = map[string]struct {
 	"stomps": {false, true, "61614"},
 }
 
-// parseTarget reads a broker's URL. caFile is a PEM file of certificates to
+// parseTarget parses a broker's URL. caFile is a PEM file of certificates to
 // trust instead of the system's, or ""; insecure accepts any certificate.
 func parseTarget(raw, caFile string, insecure bool) (*target, error) {
 	u, err := url.Parse(raw)
@@ -63,8 +63,8 @@ func parseTarget(raw, caFile string, insecure bool) (*target, error) {
 	return t, nil
 }
 
-// readRoots returns the certificates in a PEM file, or nil, which stands for
-// the system's, if file is "".
+// readRoots returns the certificates in a PEM file. If file is "", it returns
+// nil, which stands for the system's.
 func readRoots(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil

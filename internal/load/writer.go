@@ -5,9 +5,8 @@ import (
 	"math/rand/v2"
 )
 
-// framer puts STOMP frames into bytes for the wire: each into a masked
-// WebSocket text message of its own, or as it is for TCP. It is owned by one
-// goroutine.
+// framer encodes STOMP frames for the wire: each as a masked WebSocket text
+// message, or unchanged for TCP. It is owned by one goroutine.
 type framer struct {
 	websocket bool
 	random    *rand.PCG // nil: the masking key is zero, so masking costs nothing
@@ -23,7 +22,7 @@ func newFramer(websocket bool, mask string) framer {
 }
 
 // open appends the WebSocket header of a message of size bytes to dst, with a
-// masking key of zero.
+// zero masking key.
 func (f *framer) open(dst []byte, op byte, size int) []byte {
 	if !f.websocket {
 		return dst
@@ -42,8 +41,8 @@ func (f *framer) open(dst []byte, op byte, size int) []byte {
 	return append(dst, 0, 0, 0, 0)
 }
 
-// seal masks the message whose payload is payload, and whose key stands in the
-// four bytes of dst before it.
+// seal masks the message whose payload starts at payload and whose key is in
+// the four bytes before it.
 func (f *framer) seal(dst []byte, payload int) {
 	if f.random == nil {
 		return
@@ -74,8 +73,8 @@ func (f *framer) ack(dst, id []byte) []byte {
 	return dst
 }
 
-// maskBytes applies a masking key (RFC 6455 section 5.3), whose first byte is
-// the lowest, to b.
+// maskBytes applies a masking key to b (RFC 6455 section 5.3). The key's first
+// byte is the lowest.
 func maskBytes(b []byte, key uint32) {
 	wide := uint64(key)<<32 | uint64(key)
 	for len(b) >= 8 {

@@ -135,8 +135,9 @@ func TCP(t testing.TB, config *tls.Config, script func(*Peer)) string {
 	return address
 }
 
-// WebSocket serves every upgrade with script and returns the address, ws:// or, when secure, wss:// with the certificate
-// of net/http/httptest. The server may be used for its TLS client configuration.
+// WebSocket serves every upgrade with script and returns the address, ws:// or,
+// if secure, wss:// with the certificate of net/http/httptest. The returned
+// server provides the TLS configuration for clients.
 func WebSocket(t testing.TB, secure bool, script func(*Peer)) (*httptest.Server, string) {
 	t.Helper()
 	var scripts sync.WaitGroup
