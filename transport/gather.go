@@ -13,9 +13,9 @@ import (
 // A gatherer is a net.Conn that costs few system calls under load and little
 // memory without one.
 //
-// Writing: between cork and flush, what is written is gathered and sent
-// together. A WebSocket library that sends each message by itself thus needs
-// one system call for hundreds of them.
+// Writing: frames are gathered until flush and sent together, so that hundreds
+// of them take one system call. A WebSocket library that sends each message by
+// itself writes between cork and flush.
 //
 // Reading: small reads are served from a larger one, for which a buffer is
 // taken only when there is something to read.
@@ -34,6 +34,10 @@ type gatherer struct {
 	in      []byte // read and not consumed; a part of *inChunk, if that is not nil
 	inChunk *readChunk
 	inErr   error
+
+	// batch has whole frames until flush. Owned by the writer, so that a frame
+	// costs no lock.
+	batch *[]byte
 
 	mu     sync.Mutex // guards what follows, and orders writes
 	corked bool
@@ -134,12 +138,22 @@ func (g *gatherer) cork() {
 	g.mu.Unlock()
 }
 
-// flush sends what was gathered, and ends gathering.
+// flush sends the batch and what was gathered, and ends gathering. Only the
+// writer calls it.
 func (g *gatherer) flush() error {
+	batch := g.batch
+	g.batch = nil
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.corked = false
-	return g.send()
+	err := g.send()
+	if batch != nil {
+		if err == nil {
+			err = g.sendLocked(batch)
+		}
+		recycle(batch)
+	}
+	return err
 }
 
 // Write implements net.Conn.
@@ -171,68 +185,114 @@ func (g *gatherer) write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// writeFrame writes a header and what it is of, with nothing between them.
+// writeFrame puts a header and its payload into the batch. Only the writer
+// calls it.
 func (g *gatherer) writeFrame(header, payload []byte) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.gather(header)
+	g.add(header)
 	if len(payload) > gatherBytes {
-		if err := g.send(); err != nil {
-			return err
-		}
-		_, err := g.Conn.Write(payload)
-		return err
+		return g.sendBatch(payload)
 	}
-	g.gather(payload)
-	if !g.corked || len(*g.out) >= gatherBytes {
-		return g.send()
-	}
-	return nil
+	g.add(payload)
+	return g.sendFull()
 }
 
-// writeLine writes p and a LF, with nothing between them.
+// writeLine puts p and a LF into the batch. Only the writer calls it.
 func (g *gatherer) writeLine(p []byte) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	if len(p) > gatherBytes {
-		if err := g.send(); err != nil {
-			return err
-		}
-		if _, err := g.Conn.Write(p); err != nil {
+		if err := g.sendBatch(p); err != nil {
 			return err
 		}
 		p = nil
 	}
-	g.gather(p)
-	*g.out = append(*g.out, '\n')
-	if !g.corked || len(*g.out) >= gatherBytes {
-		return g.send()
-	}
-	return nil
+	g.add(p)
+	*g.batch = append(*g.batch, '\n')
+	return g.sendFull()
 }
 
-// writeQuoted writes a header, text as it stands within a JSON string, and what
-// ends it, with nothing between them, and no more than a piece in memory.
+// writeQuoted puts a header, text as it stands within a JSON string, and its
+// end into the batch, and no more than a piece in memory. Only the writer calls
+// it.
 func (g *gatherer) writeQuoted(header, text []byte, end string) error {
+	g.add(header)
+	for len(text) > 0 && len(*g.batch) < gatherBytes {
+		text = g.addQuoted(text)
+	}
+	if len(text) > 0 {
+		return g.sendQuoted(text, end)
+	}
+	*g.batch = append(*g.batch, end...)
+	return g.sendFull()
+}
+
+// addQuoted appends a piece of text to the batch and returns the rest.
+func (g *gatherer) addQuoted(text []byte) []byte {
+	n := nextPiece(text)
+	*g.batch = appendQuoted(*g.batch, text[:n])
+	return text[n:]
+}
+
+// sendQuoted sends the batch, which ends within a frame, and the rest of that
+// frame. The lock is held meanwhile, as no control frame may come between.
+func (g *gatherer) sendQuoted(text []byte, end string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.gather(header)
 	for len(text) > 0 {
-		n := nextPiece(text)
-		*g.out = appendQuoted(*g.out, text[:n])
-		text = text[n:]
-		if len(*g.out) >= gatherBytes {
-			if err := g.send(); err != nil {
-				return err
-			}
-			g.gather(nil)
+		if err := g.sendLocked(g.batch); err != nil {
+			return err
+		}
+		for len(text) > 0 && len(*g.batch) < gatherBytes {
+			text = g.addQuoted(text)
 		}
 	}
-	*g.out = append(*g.out, end...)
-	if !g.corked {
-		return g.send()
+	*g.batch = append(*g.batch, end...)
+	return g.sendLocked(g.batch)
+}
+
+// add appends to the batch.
+func (g *gatherer) add(p []byte) {
+	if g.batch == nil {
+		g.batch = writeBuffers.Get().(*[]byte)
 	}
-	return nil
+	*g.batch = append(*g.batch, p...)
+}
+
+// sendFull sends the batch if it is large enough to go without waiting for more.
+func (g *gatherer) sendFull() error {
+	if len(*g.batch) < gatherBytes {
+		return nil
+	}
+	return g.sendBatch(nil)
+}
+
+// sendBatch writes the batch, and large, which is too large for it, with
+// nothing between them.
+func (g *gatherer) sendBatch(large []byte) error {
+	batch := g.batch
+	if batch == nil && large == nil {
+		return nil
+	}
+	g.batch = nil
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var err error
+	if batch != nil {
+		err = g.sendLocked(batch)
+		recycle(batch)
+	}
+	if err == nil && large != nil {
+		_, err = g.Conn.Write(large)
+	}
+	return err
+}
+
+// sendLocked writes batch and empties it. The lock is held.
+func (g *gatherer) sendLocked(batch *[]byte) error {
+	if g.ended {
+		return net.ErrClosed
+	}
+	_, err := g.Conn.Write(*batch)
+	*batch = (*batch)[:0]
+	return err
 }
 
 // writeLast writes p behind what was gathered. All later writes fail, as
@@ -259,17 +319,22 @@ func (g *gatherer) gather(p []byte) {
 
 // send writes what was gathered. The lock is held.
 func (g *gatherer) send() error {
-	if g.ended {
-		return net.ErrClosed
-	}
 	if g.out == nil {
+		if g.ended {
+			return net.ErrClosed
+		}
 		return nil
 	}
-	_, err := g.Conn.Write(*g.out)
-	*g.out = (*g.out)[:0]
-	writeBuffers.Put(g.out)
+	out := g.out
 	g.out = nil
-	return err
+	defer recycle(out)
+	return g.sendLocked(out)
+}
+
+// recycle gives a buffer back.
+func recycle(b *[]byte) {
+	*b = (*b)[:0]
+	writeBuffers.Put(b)
 }
 
 // cut closes the socket whatever is under way, and without a goodbye, for which

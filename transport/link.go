@@ -17,7 +17,6 @@ type link struct {
 	info    session.Info
 	more    func() error // reads something into the decoder
 	charge  func(int)    // see session.Session.Partial
-	corked  bool         // owned by the writer
 }
 
 // ReadFrame implements session.Conn.
@@ -43,17 +42,8 @@ func (l *link) ReadFrame() (frames.Inbound, error) {
 // anything is read.
 func (l *link) chargeTo(f func(int)) { l.charge = f }
 
-// gatherFrames keeps what is written back until Flush.
-func (l *link) gatherFrames() {
-	if !l.corked {
-		l.corked = true
-		l.cork()
-	}
-}
-
 // Flush implements session.Conn.
 func (l *link) Flush() error {
-	l.corked = false
 	if err := l.flush(); err != nil {
 		return err
 	}

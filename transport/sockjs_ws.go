@@ -92,8 +92,8 @@ func (c *sockConn) say(text []byte) error {
 		defer c.encoding.Add(-1)
 		return c.ws.Write(context.Background(), websocket.MessageText, text)
 	}
-	var room [maxFrameHeader]byte
-	return c.writeFrame(appendFrameHeader(room[:0], true, len(text)), text)
+	_, err := c.Write(append(appendFrameHeader(nil, true, len(text)), text...))
+	return err
 }
 
 // tick sends a SockJS heart-beat if nothing was written for long. It is the
@@ -180,7 +180,6 @@ func (c *sockConn) WriteFrame(p []byte, text bool) error {
 	if !text {
 		return c.refuse()
 	}
-	c.gatherFrames()
 	c.went.CountEncoded(p)
 	const before, after = `a["`, `"]`
 	if c.ws != nil {
@@ -200,6 +199,7 @@ func (c *sockConn) refuse() error {
 }
 
 func (c *sockConn) compress(before string, p []byte, after string) error {
+	c.cork()
 	c.encoding.Add(1)
 	defer c.encoding.Add(-1)
 	w, err := c.ws.Writer(context.Background(), websocket.MessageText)

@@ -58,7 +58,6 @@ func (c *tcpConn) Negotiated(v frames.Version) { c.decoder.SetVersion(v) }
 // client waits for it, and other clients take it for a heart-beat (STOMP 1.2,
 // Augmented BNF).
 func (c *tcpConn) WriteFrame(p []byte, _ bool) error {
-	c.gatherFrames()
 	c.went.CountEncoded(p)
 	if len(p) == 1 { // a heart-beat
 		_, err := c.Write(p)

@@ -294,13 +294,13 @@ func (c *wsConn) Negotiated(v frames.Version) {
 
 // WriteFrame implements session.Conn: one frame is one message.
 func (c *wsConn) WriteFrame(p []byte, text bool) error {
-	c.gatherFrames()
 	c.went.CountEncoded(p)
 	if c.ws != nil {
 		typ := websocket.MessageBinary
 		if text {
 			typ = websocket.MessageText
 		}
+		c.cork()
 		c.encoding.Add(1)
 		defer c.encoding.Add(-1)
 		return c.ws.Write(context.Background(), typ, p)
