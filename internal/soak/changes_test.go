@@ -12,8 +12,8 @@ const (
 	proxyEvery   = 20 * time.Second
 )
 
-// reconfigure changes the configuration again and again, and waits each time
-// until it is in force. Every third one is broken and must not come into force.
+// reconfigure repeatedly changes the configuration and waits until it is in
+// force. Every third one is broken and must be refused.
 func (p *population) reconfigure() {
 	o := newOperator(p.w.admin)
 	p.each(reloadsEvery, func(n int) {
@@ -23,13 +23,13 @@ func (p *population) reconfigure() {
 		}
 		p.next(o)
 	})
-	// Whoever waits for a full queue and wants to leave can, after the last one.
+	// End with a configuration under which every waiting sender can finish.
 	for first := true; first || !p.w.file.rests(); first = false {
 		p.next(o)
 	}
 }
 
-// refused writes a broken configuration, and waits until it was refused.
+// refused writes a broken configuration and waits until it was refused.
 func (p *population) refused() {
 	w := p.w
 	refused := w.broker.Log.Count(refusedLine)
@@ -41,7 +41,7 @@ func (p *population) refused() {
 	}
 }
 
-// next writes the next configuration, and waits until it is in force.
+// next writes the next configuration and waits until it is in force.
 func (p *population) next(o *operator) {
 	w := p.w
 	w.file++
@@ -59,10 +59,10 @@ func (p *population) next(o *operator) {
 	}
 }
 
-// until waits for a condition, for Patience at most.
+// until polls for a condition, for Patience at most.
 func (w *world) until(condition func() bool) bool { return w.within(proctest.Patience, condition) }
 
-// within waits for a condition that is asked for several times a second.
+// within polls for a condition several times a second.
 func (w *world) within(d time.Duration, condition func() bool) bool {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
@@ -76,7 +76,7 @@ func (w *world) within(d time.Duration, condition func() bool) bool {
 	}
 }
 
-// troubleProxy reloads the proxy and starts it again, by turns.
+// troubleProxy alternately reloads and restarts the proxy.
 func (p *population) troubleProxy() {
 	if p.w.nginx == nil {
 		return

@@ -15,31 +15,31 @@ import (
 	"hoofbeat/internal/proctest"
 )
 
-// A client is one life of a slot: a connection and what it does.
+// A client is one life of a slot: a connection and its activity.
 type client struct {
 	*proctest.Client
 	w    *world
-	r    *rand.Rand // of the slot's goroutine
+	r    *rand.Rand // owned by the slot's goroutine
 	role *role
 	who  identity
 	wire *wire
-	life int64 // no other client has this one
+	life int64 // unique number of this life
 
-	connected chan struct{} // closed by the reader
-	said      sync.Once     // that it is connected
-	left      chan struct{} // closed by the reader when DISCONNECT has its RECEIPT
-	asked     chan struct{} // has room for the questions that may be without an answer; closed by nobody
+	connected chan struct{} // closed by the reader on CONNECTED
+	said      sync.Once     // guards the closing of connected
+	left      chan struct{} // closed by the reader on the RECEIPT for DISCONNECT
+	asked     chan struct{} // one element per request without an answer; never closed
 
 	// Owned by the reader.
-	settling map[string][]delivery // by receipt of the ACK
-	last     map[string]int        // number of each publisher's last message
+	settling map[string][]delivery // by the receipt of the ACK
+	last     map[string]int        // number of the last message of each publisher
 
-	number  int        // of this client's transactions, questions and messages; owned by the slot's goroutine, or the reader where the role has no act
+	number  int        // of this client's transactions, requests and messages; owned by the slot's goroutine, or by the reader if the role has no act
 	mu      sync.Mutex // a leaf; guards waiting
-	waiting []waiting  // for an ACK that comes later
+	waiting []waiting  // messages for a later ACK
 }
 
-// waiting is a message that a client has and has not acknowledged.
+// waiting is a message that the client has not acknowledged yet.
 type waiting struct {
 	id string
 	delivery
@@ -53,24 +53,24 @@ type delivery struct {
 	count uint8
 }
 
-// An identity is who a client says it is.
+// An identity is a client's user, address and path.
 type identity struct {
 	user     string
-	headers  string // more lines of CONNECT, each with a line feed at its end
+	headers  string // further lines of CONNECT, each with a line feed
 	from     net.IP
 	path     path
 	buffer   int
-	beat     bool          // it sends heart-beats, as agreed
-	interval time.Duration // what it agrees to
+	beat     bool          // it sends heart-beats as negotiated
+	interval time.Duration // the heart-beat interval that it asks for
 }
 
-// credentials are the lines of CONNECT that prove a user by a token.
+// credentials returns the CONNECT lines with a user's token.
 func credentials(user string, expires time.Duration) string {
 	return "passcode:" + token(user, "client", time.Now().Add(expires)) + "\n"
 }
 
-// connect begins a life. The error says that there is no connection, not whose
-// fault that is.
+// connect begins a life. An error means that there is no connection; it need
+// not be the broker's fault.
 func (w *world) connect(r *rand.Rand, who identity, as *role) (*client, error) {
 	c, err := w.dial(who.path, who.from, who.buffer)
 	if err != nil {
@@ -89,7 +89,7 @@ func (w *world) talk(r *rand.Rand, who identity, as *role, over *wire) *client {
 		ms := who.interval.Milliseconds()
 		headers += fmt.Sprintf("heart-beat:%d,%d\n", ms, ms)
 	}
-	// The reader may hear before NewClient has returned.
+	// The reader may receive a frame before NewClient has returned.
 	ready := make(chan struct{})
 	c.Client = proctest.NewClient(over.Conn, headers, func(_ *proctest.Client, f frames.Inbound) {
 		<-ready
@@ -99,10 +99,11 @@ func (w *world) talk(r *rand.Rand, who identity, as *role, over *wire) *client {
 	return c
 }
 
-// window is how many messages, or questions, a client may have under way.
+// window is the number of messages or requests that a client may have under
+// way.
 const window = 16
 
-// hear is called by the reader for every frame.
+// hear handles each frame, on the reader's goroutine.
 func (c *client) hear(f frames.Inbound) {
 	switch f.Command {
 	case frame.CONNECTED:
@@ -122,7 +123,7 @@ func (c *client) hear(f frames.Inbound) {
 	c.role.hear(c, f)
 }
 
-// heardError counts an ERROR, and finds those that nobody has provoked.
+// heardError counts an ERROR, and reports one that was not provoked.
 func (c *client) heardError(f frames.Inbound) {
 	word, _, _ := strings.Cut(f.Header.Get(frame.Message), ":")
 	c.w.heard.add("ERROR " + word)
@@ -137,15 +138,15 @@ func (c *client) heardError(f frames.Inbound) {
 	}
 }
 
-// mayGet tells whether an ERROR was provoked, by this client or by others. A
-// disk that is too slow to finish what came before a DISCONNECT is no fault of
-// the broker's: this machine does other things meanwhile.
+// mayGet reports whether an ERROR was provoked by this client or by others. A
+// timeout of the disk before DISCONNECT is no fault of the broker: this machine
+// is busy.
 func (c *client) mayGet(word, text string) bool {
 	return word == "closed-by-operator" || strings.Contains(" "+c.role.errors+" ", " "+word+" ") ||
 		word == "storage-failed" && strings.Contains(text, "before DISCONNECT")
 }
 
-// end gives everything back; nothing is heard after it.
+// end closes the connection and waits for the reader.
 func (c *client) end() {
 	c.wire.close()
 	<-c.Done
@@ -154,12 +155,12 @@ func (c *client) end() {
 	}
 }
 
-// waits tells whether much of what the client has sent is without an answer, as
-// its queue is full.
+// waits reports whether many of the client's messages have no answer because
+// their queue is full.
 func (c *client) waits() bool { return c.role.jams && len(c.asked) >= window/2 }
 
-// disconnect leaves as STOMP wants it: with DISCONNECT and its RECEIPT. It is
-// false where that did not come.
+// disconnect leaves with DISCONNECT and waits for its RECEIPT. It returns false
+// if none came.
 func (c *client) disconnect() bool {
 	c.Send("DISCONNECT\nreceipt:bye\n\n\x00")
 	late := time.NewTimer(proctest.Patience)
@@ -168,7 +169,7 @@ func (c *client) disconnect() bool {
 	case <-c.left:
 		c.w.heard.add("left by DISCONNECT")
 		return true
-	case <-c.Done: // closed by an operator or a proxy at this moment
+	case <-c.Done: // just closed by an operator or a proxy
 	case <-late.C:
 		c.w.faults.add("a %s (%v, user %s) has no RECEIPT for its DISCONNECT", c.role.name, c.who.path, c.who.user)
 	}
@@ -186,9 +187,9 @@ func (c *client) gone(why string) {
 	}
 }
 
-// sendTo sends a message of a lane with a receipt; the reader confirms it. The
-// headers each end in a line feed. Where too much is without an answer, it
-// sends nothing.
+// sendTo sends a message of a lane with a receipt, which the reader records.
+// Each line of headers ends in a line feed. If too many messages have no
+// answer, it sends nothing.
 func (c *client) sendTo(l *lane, headers string) {
 	select {
 	case c.asked <- struct{}{}:
@@ -199,7 +200,7 @@ func (c *client) sendTo(l *lane, headers string) {
 	c.Send("SEND\ndestination:%s\nlane:%s\nn:%d\nreceipt:%s %d\n%s\n%s\x00", l.queue, l.name, n, l.name, n, headers, body(c.r))
 }
 
-// answered confirms what sendTo has sent; refused says that it was not taken.
+// answered records the answer to sendTo; refused marks an ERROR.
 func (c *client) answered(receipt string, refused bool) {
 	name, number, _ := strings.Cut(receipt, " ")
 	n, err := strconv.Atoi(number)
@@ -220,8 +221,8 @@ func body(r *rand.Rand) string { return filler[:r.IntN(len(filler))] }
 
 var filler = strings.Repeat("hoofbeat ", 60)
 
-// came notes a message of a lane, and gives what is to be known to settle it.
-// Those of no lane are not noted.
+// came records a message of a lane and returns the delivery to settle. Messages
+// of no lane are not recorded.
 func (c *client) came(f frames.Inbound, p place, l *lane) (delivery, bool) {
 	n, err := strconv.Atoi(f.Header.Get("n"))
 	if l == nil {
@@ -237,8 +238,8 @@ func (c *client) came(f frames.Inbound, p place, l *lane) (delivery, bool) {
 	return d, true
 }
 
-// acknowledge sends an ACK with a receipt, whose coming is noted by settled:
-// of one message, or of several in mode client, of which the last is named.
+// acknowledge sends an ACK with a receipt for one message, or in mode client
+// for several, of which id is the last. settled records the RECEIPT.
 func (c *client) acknowledge(id string, all ...delivery) {
 	for _, d := range all {
 		d.lane.use(d.place, d.n)
@@ -247,7 +248,7 @@ func (c *client) acknowledge(id string, all ...delivery) {
 	c.Send("ACK\nid:%s\nreceipt:%s\n\n\x00", id, id)
 }
 
-// settled notes the receipt of an ACK.
+// settled records the RECEIPT for an ACK.
 func (c *client) settled(receipt string) {
 	all, ok := c.settling[receipt]
 	if !ok {

@@ -16,7 +16,7 @@ import (
 	"hoofbeat/internal/socktest"
 )
 
-// A carrier is what STOMP's bytes go by.
+// A carrier is a transport of STOMP.
 type carrier int
 
 const (
@@ -33,7 +33,7 @@ func (c carrier) String() string {
 
 func (c carrier) bySockJS() bool { return c >= overSockJS }
 
-// A way is what is between a client and the broker.
+// A way is the route between a client and the broker.
 type way int
 
 const (
@@ -44,7 +44,7 @@ const (
 
 func (w way) String() string { return [...]string{"", " through nginx", " through nginx with TLS"}[w] }
 
-// A path is how a client gets to the broker.
+// A path is a client's route and transport.
 type path struct {
 	by  carrier
 	way way
@@ -54,7 +54,7 @@ func (p path) String() string { return p.by.String() + p.way.String() }
 
 func (p path) byNginx() bool { return p.way != direct }
 
-// address is where a path begins.
+// address returns the address at the start of a path.
 func (w *world) address(p path) string {
 	all := [][2]string{{w.tcp, w.ws}}
 	if w.nginx != nil {
@@ -66,7 +66,7 @@ func (w *world) address(p path) string {
 	return all[p.way][1]
 }
 
-// url is the one of the endpoint at the beginning of a path.
+// url returns the URL of the endpoint at the start of a path.
 func (w *world) url(p path) string {
 	scheme := "http://"
 	if p.way == byNginxWithTLS {
@@ -75,21 +75,21 @@ func (w *world) url(p path) string {
 	return scheme + w.address(p) + "/ws"
 }
 
-// A wire is a connection that nothing was said on.
+// A wire is a connection on which nothing has been sent.
 type wire struct {
 	net.Conn
-	below *sockets     // nil: there are none of the system
-	sock  sockJS       // Conn where it is of SockJS, else nil
-	end   func() error // gives back what is left when those below are closed
+	below *sockets     // nil: it uses no operating-system sockets
+	sock  sockJS       // the Conn if that is a SockJS session; else nil
+	end   func() error // frees the remaining resources when the sockets are closed
 }
 
-// A sockJS is a session by any of its carriers.
+// A sockJS is a SockJS session over any carrier.
 type sockJS interface {
 	net.Conn
 	Err() error
 }
 
-// sockets are those of one client: of SockJS by HTTP requests there are several.
+// sockets are the TCP connections of one client; SockJS over HTTP has several.
 type sockets struct {
 	dialer net.Dialer
 	buffer int
@@ -97,7 +97,7 @@ type sockets struct {
 	all    []*net.TCPConn
 }
 
-// dial opens one more.
+// dial opens a TCP connection.
 func (s *sockets) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	conn, err := s.dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -121,9 +121,9 @@ func (s *sockets) each(f func(*net.TCPConn)) {
 	}
 }
 
-// dial connects from one of the addresses of loopback. The proxy's own is none
-// of them, as the broker takes whoever comes from there for the proxy. buffer
-// bounds what is received without being read; 0: the system's default.
+// dial connects from a loopback address. This must not be the proxy's own
+// address, because the broker trusts connections from there. buffer limits the
+// bytes that the client receives without reading them; 0: the system's default.
 func (w *world) dial(p path, from net.IP, buffer int) (over *wire, err error) {
 	below := &sockets{dialer: net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}, buffer: buffer}
 	ctx, cancel := context.WithTimeout(context.Background(), proctest.Patience)
@@ -156,9 +156,9 @@ func (w *world) dialTCP(ctx context.Context, p path, below *sockets) (*wire, err
 	return over, err
 }
 
-// web is for the requests of one client.
+// web returns the HTTP transport of one client.
 func (w *world) web(p path, below *sockets) *http.Transport {
-	// nginx closes what is not used after 75 s, and the broker after 20.
+	// nginx closes idle connections after 75 s, the broker after 20 s.
 	t := &http.Transport{DialContext: below.dial, IdleConnTimeout: 10 * time.Second}
 	if p.way == byNginxWithTLS {
 		t.TLSClientConfig = w.nginx.trust
@@ -185,12 +185,12 @@ func (w *world) dialWebSocket(ctx context.Context, p path, below *sockets) (*wir
 		s := socktest.OverWebSocket(c, unread(below.buffer))
 		return &wire{Conn: s, below: below, sock: s, end: s.Close}, nil
 	}
-	// Closing the connection below ends all reading and writing; CloseNow gives
-	// back what the library has.
+	// Closing the TCP connection ends all reads and writes; CloseNow frees the
+	// library's resources.
 	return &wire{Conn: websocket.NetConn(context.Background(), c, websocket.MessageText), below: below, end: c.CloseNow}, nil
 }
 
-// dialHTTP opens a session of SockJS by HTTP requests.
+// dialHTTP opens a SockJS session over HTTP requests.
 func (w *world) dialHTTP(ctx context.Context, p path, below *sockets) (*wire, error) {
 	web := w.web(p, below)
 	s, err := socktest.OverHTTP(ctx, &http.Client{Transport: web}, w.url(p)+newSession(), p.by == overStreaming, unread(below.buffer))
@@ -207,11 +207,11 @@ func (w *world) dialHTTP(ctx context.Context, p path, below *sockets) (*wire, er
 	}}, nil
 }
 
-// newSession is the path of a session of SockJS that nobody has.
+// newSession returns the path of an unused SockJS session.
 func newSession() string { return "/000/" + rand.Text() }
 
-// unread is how much a client has of what it has not read, besides what its
-// sockets have.
+// unread returns the number of bytes that a client may buffer without reading
+// them, besides its sockets' buffers.
 func unread(buffer int) int {
 	if buffer > 0 {
 		return buffer
@@ -223,21 +223,21 @@ var errNoUpstream = errors.New("the proxy has found no broker")
 
 func noUpstream(status int) bool { return status == http.StatusBadGateway }
 
-// close ends the connection without a word.
+// close ends the connection without DISCONNECT.
 func (w *wire) close() {
 	if w.below != nil {
 		w.below.each(func(tcp *net.TCPConn) { _ = tcp.Close() })
 	}
-	_ = w.end() // it was closed below
+	_ = w.end() // its sockets are closed already
 }
 
-// reset ends it with an RST.
+// reset ends the connection with an RST.
 func (w *wire) reset() {
 	w.below.each(func(tcp *net.TCPConn) { _ = tcp.SetLinger(0) })
 	w.close()
 }
 
-// patient lets reading from it take so long, and not longer.
+// patient sets a deadline for reads.
 func (w *wire) patient(d time.Duration) {
 	by := time.Now().Add(d)
 	if w.sock != nil {
@@ -247,8 +247,8 @@ func (w *wire) patient(d time.Duration) {
 	w.below.each(func(tcp *net.TCPConn) { _ = tcp.SetReadDeadline(by) })
 }
 
-// fault is what SockJS says that a peer may not do; nil: nothing was wrong.
-// What a proxy that starts again has refused is no fault.
+// fault returns a violation of SockJS by the peer, or nil. Requests refused by
+// a restarting proxy are no violation.
 func (w *wire) fault(p path) error {
 	if w.sock == nil {
 		return nil

@@ -1,5 +1,5 @@
-// Package soak holds tests only: of the whole program with thousands of clients
-// that come and go, each in its own way, while its configuration changes, the
-// proxy before it starts again, and operators look on. At the end nothing may
-// be left of them, and every message must be accounted for.
+// Package soak holds tests only. They run the whole program with thousands of
+// clients that come and go, each with its own behaviour, while the
+// configuration changes, the proxy restarts and operators look on. At the end,
+// nothing of the clients may be left, and every message must be accounted for.
 package soak

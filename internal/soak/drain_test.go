@@ -13,7 +13,7 @@ import (
 	"hoofbeat/internal/proctest"
 )
 
-// drain empties all queues by a last consumer of each, and deletes the durable
+// drain empties all queues with a last consumer each, and deletes the durable
 // subscriptions.
 func (w *world) drain() {
 	o, r := newOperator(w.admin), rand.New(rand.NewPCG(w.o.seed, 0))
@@ -25,7 +25,8 @@ func (w *world) drain() {
 			w.faults.add("%v", err)
 			return true
 		}
-		// Who has left while it waited for a full queue sends to it meanwhile.
+		// A client that left while it waited for a full queue may still send to
+		// it.
 		left, err := w.strangers(o, consumers)
 		if err != nil {
 			w.faults.add("%v", err)
@@ -39,7 +40,8 @@ func (w *world) drain() {
 				}
 			}
 		}
-		// What dies is for a moment in none: twice nothing is nothing.
+		// A message on its way to the dead letter queue is briefly in no queue,
+		// so the queues must be empty twice.
 		if empty++; left > 0 {
 			empty = 0
 		}
@@ -58,7 +60,7 @@ func (w *world) drain() {
 	}
 }
 
-// strangers is how many connections there are besides the last consumers.
+// strangers returns the number of connections besides the last consumers.
 func (w *world) strangers(o *operator, consumers map[string]*client) (int, error) {
 	all, err := o.overview()
 	n := all.Connections
@@ -70,7 +72,7 @@ func (w *world) strangers(o *operator, consumers map[string]*client) (int, error
 	return max(0, n), err
 }
 
-// last is the consumer that empties a queue.
+// last returns the consumer that empties a queue.
 func (w *world) last(r *rand.Rand, q admin.Queue) *client {
 	as := identity{user: politeUser, headers: credentials(politeUser, forever), from: loopback(9)}
 	role := &role{name: "last consumer", hear: use(placeOf(q.Name))}
@@ -91,7 +93,7 @@ func (w *world) last(r *rand.Rand, q admin.Queue) *client {
 	return c
 }
 
-// reach connects when nobody else does any more.
+// reach connects when the other clients have left.
 func (w *world) reach(r *rand.Rand, as identity, role *role) *client {
 	c, err := w.connect(r, as, role)
 	if err != nil {
@@ -109,7 +111,7 @@ func (w *world) reach(r *rand.Rand, as identity, role *role) *client {
 	return nil
 }
 
-// placeOf is what a queue is in a lane, by its name.
+// placeOf returns the place that a queue has in a lane, by its name.
 func placeOf(queue string) place {
 	switch {
 	case strings.HasPrefix(queue, "/queue/out."):
@@ -120,7 +122,7 @@ func placeOf(queue string) place {
 	return in
 }
 
-// forget acknowledges what belongs to no lane.
+// forget acknowledges messages that belong to no lane.
 func forget(c *client, f frames.Inbound) {
 	if f.Command == frame.MESSAGE {
 		c.Send("ACK\nid:%s\n\n\x00", f.Header.Get(frame.Ack))
@@ -150,7 +152,7 @@ func (w *world) unsubscribe(r *rand.Rand, index int) {
 	}
 }
 
-// left lists what is there, where nothing should be.
+// left lists everything that should be gone.
 func (w *world) left(o *operator) string {
 	var all []string
 	if queues, err := o.queues(); err == nil {

@@ -16,7 +16,7 @@ type sample struct {
 	value  float64
 }
 
-// A scrape is what /metrics said at one moment, by name.
+// A scrape is the content of /metrics at one moment, by name.
 type scrape map[string][]sample
 
 var (
@@ -51,8 +51,9 @@ func (o *operator) scrape() (scrape, error) {
 	return all, nil
 }
 
-// sum adds up a metric, as docs/metrics.md writes it: a name, and in braces
-// what a label must be, or must not be; alternatives have | between them.
+// sum adds up a metric in the notation of docs/metrics.md: a name, and in
+// braces a value that a label must or must not have; alternatives are separated
+// by |.
 func (s scrape) sum(expression string) int64 {
 	name, filter, _ := strings.Cut(strings.TrimSuffix(expression, "}"), "{")
 	label, wanted, not := strings.Cut(filter, "!=")
@@ -72,7 +73,7 @@ func (s scrape) sum(expression string) int64 {
 	return int64(sum)
 }
 
-// one is a metric without labels.
+// one returns a metric without labels.
 func (s scrape) one(name string) int64 {
 	if len(s[name]) == 0 {
 		return -1
@@ -80,14 +81,14 @@ func (s scrape) one(name string) int64 {
 	return int64(s[name][0].value)
 }
 
-// live is what the last garbage collection found in use: the next one comes
-// when that has doubled.
+// live returns the bytes that the last garbage collection found in use: half of
+// the size that triggers the next one.
 func (s scrape) live() int64 { return s.one("go_memstats_next_gc_bytes") / 2 }
 
-// An equation holds when nothing is under way. Terms are those of sum.
+// An equation holds when nothing is under way. Its terms are arguments of sum.
 type equation struct{ left, right []string }
 
-// equations are those of docs/metrics.md.
+// equations are the equations in docs/metrics.md.
 var equations = []equation{
 	{[]string{"connections_opened_total"}, []string{"connects_refused_total", "sessions_closed_total", "connections"}},
 	{[]string{"connects_accepted_total"}, []string{"sessions_closed_total", "connections{version!=none}"}},
@@ -106,7 +107,7 @@ var equations = []equation{
 	},
 }
 
-// check tells how an equation does not hold; empty: it does.
+// check describes how an equation fails; empty: it holds.
 func (e equation) check(s scrape) string {
 	add := func(terms []string) (sum int64, text string) {
 		var parts []string
@@ -125,10 +126,10 @@ func (e equation) check(s scrape) string {
 	return fmt.Sprintf("%s != %s: %d too many", l, r, left-right)
 }
 
-// Figures are what the program takes up.
+// Figures are the resources that the program uses.
 type figures struct {
 	goroutines, heap int64
-	sockets          int // open, the one of the question included
+	sockets          int // open, including that of the current request
 	tables           int // files of the store
 	others           int // other files
 }
@@ -138,12 +139,12 @@ func (f figures) String() string {
 		f.goroutines, float64(f.heap)/(1<<20), f.sockets, f.tables, f.others)
 }
 
-// least is the smaller one of each.
+// least returns the smaller of each figure.
 func (f figures) least(o figures) figures {
 	return figures{min(f.goroutines, o.goroutines), min(f.heap, o.heap), min(f.sockets, o.sockets), min(f.tables, o.tables), min(f.others, o.others)}
 }
 
-// figures asks the program, and the system about its files.
+// figures asks the program, and the system about the program's files.
 func (w *world) figures(o *operator) (f figures, err error) {
 	s, err := o.scrape()
 	if err != nil {
@@ -153,14 +154,14 @@ func (w *world) figures(o *operator) (f figures, err error) {
 	dir := filepath.Join("/proc", strconv.Itoa(w.broker.PID()), "fd")
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		// Where there is no /proc, the program knows how many there are.
+		// Without /proc, only the program knows the number of files.
 		f.others = int(s.one("process_open_fds"))
 		return f, nil
 	}
 	data := filepath.Join(w.dir, "data")
 	for _, e := range entries {
 		switch to, err := os.Readlink(filepath.Join(dir, e.Name())); {
-		case err != nil: // closed meanwhile
+		case err != nil: // closed in the meantime
 		case strings.HasPrefix(to, "socket:"):
 			f.sockets++
 		case strings.HasPrefix(to, data):

@@ -5,50 +5,49 @@ import (
 	"sync"
 )
 
-// A place is where a message of a lane can be.
+// A place is a queue in which a message of a lane can be.
 type place uint8
 
 const (
-	in   place = iota // the queue that its producer sends to
-	out               // where a transaction moves it to
+	in   place = iota // the queue of its producer
+	out               // the target of moving transactions
 	dead              // the dead letter queue
 	places
 )
 
 func (p place) String() string { return [...]string{"in", "out", "dead"}[p] }
 
-// A lane is a queue with where its messages go on to, and all that is known
-// of them. Numbers of messages are dense, so that a note of each costs a few
-// bytes.
+// A lane is a queue, the queues to which its messages move, and the record of
+// its messages. Messages are numbered densely, so a note costs a few bytes.
 type lane struct {
 	name  string
 	queue string
-	out   string // empty: none are moved
+	out   string // empty: its messages are not moved
 
 	faults *faults
 	mu     sync.Mutex // a leaf; guards notes
 	notes  []note
 }
 
-// A note is what is known of one message.
+// A note is the history of one message.
 type note struct {
-	confirmed bool // a RECEIPT says that it is in the queue
-	refused   bool // an ERROR says that it is not
+	confirmed bool // a RECEIPT confirms that it is in the queue
+	refused   bool // an ERROR says that it is not in the queue
 	at        [places]mark
 }
 
-// A mark is what is known of a message in one place.
+// A mark is the history of a message in one place.
 type mark struct {
-	first   bool  // it came, and was not called redelivered
-	used    bool  // an ACK of it was sent, outside of a transaction
-	settled uint8 // the delivery of which a RECEIPT says that it was acknowledged; 0: none
+	first   bool  // it was delivered without redelivered
+	used    bool  // an ACK was sent outside a transaction
+	settled uint8 // number of the delivery whose ACK has a RECEIPT; 0: none
 }
 
 func newLane(name, queue, out string, f *faults) *lane {
 	return &lane{name: name, queue: queue, out: out, faults: f}
 }
 
-// add gives a new message its number.
+// add assigns a number to a new message.
 func (l *lane) add() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -56,8 +55,7 @@ func (l *lane) add() int {
 	return len(l.notes) - 1
 }
 
-// update changes what is known of a message. What a client says of one that
-// there never was is a fault.
+// update changes a message's note. A number that was never assigned is a fault.
 func (l *lane) update(n int, f func(*note)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,9 +69,8 @@ func (l *lane) update(n int, f func(*note)) {
 func (l *lane) confirm(n int) { l.update(n, func(x *note) { x.confirmed = true }) }
 func (l *lane) refuse(n int)  { l.update(n, func(x *note) { x.refused = true }) }
 
-// came notes a delivery, which is the count-th of this message. What is read
-// from a dying connection may come to be known late, but says then which
-// delivery it was.
+// came records delivery number count of a message. The rest of a closed
+// connection may be read late, so deliveries may be recorded out of order.
 func (l *lane) came(p place, n int, again bool, count uint8) {
 	l.update(n, func(x *note) {
 		m := &x.at[p]
@@ -95,11 +92,11 @@ func (l *lane) settle(p place, n int, count uint8) {
 	l.update(n, func(x *note) { x.at[p].settled = max(x.at[p].settled, count) })
 }
 
-// A tally says how many messages of a lane went which way.
+// A tally counts a lane's messages by their fate.
 type tally struct{ sent, confirmed, refused, used, moved, dead int }
 
-// check finds what is missing, when all queues are empty. What was sent and has
-// no answer may have come or not.
+// check reports missing messages when all queues are empty. A message without
+// an answer may have arrived or not.
 func (l *lane) check() (t tally) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -129,9 +126,9 @@ func one(is bool) int {
 	return 0
 }
 
-// faults are what went wrong, of which the first are kept.
+// faults are the failures of a run; only the first are kept.
 type faults struct {
-	mu    sync.Mutex // a leaf; guards what follows
+	mu    sync.Mutex // a leaf; guards the fields below
 	all   []string
 	count int
 }

@@ -22,26 +22,27 @@ import (
 	"hoofbeat/internal/proctest"
 )
 
-// nginx is Debian's, with the configuration of deploy/nginx before the broker.
+// nginx is Debian's nginx in front of the broker, with the configuration of
+// deploy/nginx.
 type nginx struct {
 	t       *testing.T
 	program string
 	file    string
-	// Its own addresses, and those where it terminates TLS.
+	// Its own addresses, plain and with TLS.
 	ws, tcp, wss, tls string
-	trust             *tls.Config // of its clients
+	trust             *tls.Config // TLS configuration of its clients
 	running           *proctest.Program
 }
 
 const nginxModule = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
-// startNginx returns nil where there is no nginx, which is a fault where all
-// tests must run.
+// startNginx returns nil if nginx is not installed. With CI=true, that is a
+// failure.
 func startNginx(t *testing.T, ws, tcp string) *nginx {
 	t.Helper()
 	program, err := exec.LookPath("nginx")
 	if err != nil {
-		program, err = exec.LookPath("/usr/sbin/nginx") // where Debian has it
+		program, err = exec.LookPath("/usr/sbin/nginx") // Debian's path
 	}
 	if _, missing := os.Stat(nginxModule); err != nil || missing != nil {
 		if os.Getenv("CI") == "true" {
@@ -66,11 +67,11 @@ func startNginx(t *testing.T, ws, tcp string) *nginx {
 	return n
 }
 
-// addresses are where it listens.
+// addresses returns the addresses that it listens on.
 func (n *nginx) addresses() []*string { return []*string{&n.ws, &n.tcp, &n.wss, &n.tls} }
 
-// configure writes the configuration with other addresses and paths, and with
-// less patience for connections of an old one.
+// configure writes the configuration with other addresses and paths, and with a
+// shorter timeout for the connections of an old configuration.
 func (n *nginx) configure(ws, tcp string) {
 	n.t.Helper()
 	dir := n.t.TempDir()
@@ -110,7 +111,7 @@ func (n *nginx) configure(ws, tcp string) {
 	if err := os.WriteFile(n.file, []byte(text), 0o600); err != nil {
 		n.t.Fatal(err)
 	}
-	// Its workers are another user.
+	// nginx's workers run as another user.
 	for _, d := range []string{dir, filepath.Dir(dir)} {
 		if err := os.Chmod(d, 0o755); err != nil { //nolint:gosec // nothing in it is a secret
 			n.t.Fatal(err)
@@ -118,7 +119,7 @@ func (n *nginx) configure(ws, tcp string) {
 	}
 }
 
-// start starts it and waits until it accepts connections.
+// start starts nginx and waits until it accepts connections.
 func (n *nginx) start() (err error) {
 	n.running, err = proctest.Start(n.program, "-e", "stderr", "-c", n.file, "-g", "daemon off;")
 	if err != nil {
@@ -132,17 +133,16 @@ func (n *nginx) start() (err error) {
 	return nil
 }
 
-// reload lets new workers take over, and old ones end within the time that the
-// configuration gives them.
+// reload starts new workers; the old ones end within the configured time.
 func (n *nginx) reload() { n.running.Signal(syscall.SIGHUP) }
 
-// restart cuts all connections off.
+// restart cuts all connections.
 func (n *nginx) restart() error { return errors.Join(n.stop(), n.start()) }
 
 func (n *nginx) stop() error { return n.running.End(syscall.SIGTERM) }
 
-// makeCertificate makes one for loopback, which is signed by itself and which
-// clients trust: the paths of the certificate and the key.
+// makeCertificate writes a self-signed certificate for loopback, which clients
+// trust, and returns the paths of certificate and key.
 func (n *nginx) makeCertificate(dir string) (cert, key string) {
 	t := n.t
 	t.Helper()
@@ -173,9 +173,9 @@ func (n *nginx) makeCertificate(dir string) (cert, key string) {
 	return write("cert.pem", "CERTIFICATE", public), write("key.pem", "PRIVATE KEY", secret)
 }
 
-// trusting is for clients that trust one certificate. They come back with the
-// session that they had, as browsers do, and spare the key exchanges that nginx
-// does not know.
+// trusting returns a configuration that trusts one certificate. It resumes TLS
+// sessions, as browsers do, and avoids the key exchanges that nginx does not
+// support.
 func trusting(t *testing.T, public []byte) *tls.Config {
 	t.Helper()
 	c, err := x509.ParseCertificate(public)

@@ -16,8 +16,8 @@ import (
 	"hoofbeat/internal/proctest"
 )
 
-// An operator uses the admin API. Each request has a connection of its own, so
-// that nothing is left of it.
+// An operator uses the admin API, with a connection per request, so that none
+// is left.
 type operator struct {
 	base   string
 	token  string
@@ -31,7 +31,7 @@ func newOperator(address string) *operator {
 	}
 }
 
-// An answer that is no 200.
+// A refusal is a response other than 200.
 type refusal struct {
 	status int
 	text   string
@@ -89,7 +89,7 @@ func (o *operator) overview() (all admin.Overview, err error) {
 	return all, err
 }
 
-// queues are all there are, in pages.
+// queues returns all queues, reading page by page.
 func (o *operator) queues() (all []admin.Queue, err error) {
 	for after := ""; ; {
 		var page admin.QueueList
@@ -104,13 +104,13 @@ func (o *operator) queues() (all []admin.Queue, err error) {
 	}
 }
 
-// inForce tells whether a configuration is the one in force.
+// inForce reports whether a configuration is in force.
 func (o *operator) inForce(g generation) (bool, error) {
 	data, err := o.do(http.MethodGet, "/api/v1/config", nil)
 	return bytes.Contains(data, []byte(g.rule())), err
 }
 
-// look is everything that an operator looks at.
+// look are the pages that an operator looks at.
 var look = []string{
 	"/healthz", "/api/v1/overview", "/api/v1/connections?limit=200", "/api/v1/connections?q=user1", "/api/v1/subscriptions?limit=200",
 	"/api/v1/subscriptions?destination=fan", "/api/v1/users", "/api/v1/topics?q=fan", "/api/v1/queues?sort=ready&order=desc", "/api/v1/policies",
@@ -118,8 +118,8 @@ var look = []string{
 	"/api/v1/queue/messages?name=/queue/dead.work&limit=50", "/api/v1/queue/messages?name=/queue/bounded.0",
 }
 
-// operate looks, closes connections, makes and deletes queues, until everybody
-// leaves.
+// operate looks, closes connections, and creates and deletes queues until all
+// clients leave.
 func (p *population) operate(r *rand.Rand) {
 	o, w := newOperator(p.w.admin), p.w
 	p.each(200*time.Millisecond, func(n int) {
@@ -132,7 +132,8 @@ func (p *population) operate(r *rand.Rand) {
 		default:
 			_, err = o.do(http.MethodGet, look[r.IntN(len(look))], nil)
 		}
-		// A queue that is empty may not be there, and who is closed may have left.
+		// An empty queue may not exist, and a connection may have ended
+		// already.
 		if err != nil && !strings.Contains(err.Error(), "unknown-queue") && !strings.Contains(err.Error(), "unknown-connection") {
 			w.faults.add("operator: %v", err)
 		}
@@ -140,7 +141,7 @@ func (p *population) operate(r *rand.Rand) {
 	})
 }
 
-// closeSomebody closes a connection of somebody who is not among the polite.
+// closeSomebody closes a connection of a user other than the polite one.
 func (o *operator) closeSomebody(w *world, r *rand.Rand) error {
 	user := fmt.Sprintf("user%d", r.IntN(50))
 	if r.IntN(3) == 0 {
@@ -159,7 +160,7 @@ func (o *operator) closeSomebody(w *world, r *rand.Rand) error {
 	return err
 }
 
-// scratch makes a queue and deletes it.
+// scratch creates a queue and deletes it.
 func (o *operator) scratch(n int) error {
 	name := map[string]string{"name": fmt.Sprintf("/queue/scratch.%d", n)}
 	if err := o.post("/api/v1/queue/create", name); err != nil {

@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// options say how long, and how much.
+// options are the duration and size of a run.
 type options struct {
-	traffic     time.Duration // how long, after the warm-up
+	traffic     time.Duration // duration after the warm-up
 	warmup      time.Duration
 	connections int
 	seed        uint64
-	lifetime    time.Duration // of a connection, on average
+	lifetime    time.Duration // mean duration of a connection
 }
 
-// readOptions reads SOAK, SOAK_CONNECTIONS and SOAK_SEED. Without any it is
-// short and small: to see that the test itself works.
+// readOptions reads SOAK, SOAK_CONNECTIONS and SOAK_SEED. By default the run is
+// short and small, which only checks the test itself.
 func readOptions(t *testing.T) options {
 	t.Helper()
 	o := options{traffic: 20 * time.Second, connections: 300, seed: uint64(time.Now().UnixNano())}

@@ -10,7 +10,7 @@ import (
 	"hoofbeat/frames"
 )
 
-// number is a count that this test has written itself; -1: it is none.
+// number parses a number that this test has written; -1: it is none.
 func number(text string) int {
 	n, err := strconv.Atoi(text)
 	if err != nil {
@@ -35,8 +35,8 @@ func produceFleeting(c *client) {
 	c.Send("SEND\ndestination:/queue/fleeting.%d\n\nnobody reads this\x00", c.r.IntN(topicParts))
 }
 
-// produceTogether sends to queues of a kind in one transaction, and aborts
-// some: nothing of those may ever come.
+// produceTogether sends to queues of a kind in one transaction, and aborts some
+// transactions, whose messages must never arrive.
 func (w *world) produceTogether(kind string) func(c *client) {
 	all := w.lanesOf(kind)
 	return func(c *client) {
@@ -57,7 +57,8 @@ func (w *world) produceTogether(kind string) func(c *client) {
 	}
 }
 
-// pour sends several messages at once to what makes senders wait.
+// pour sends several messages at once to queues that block their senders when
+// full.
 func (w *world) pour(n int) func(c *client) {
 	all := w.lanesOf("jam")
 	return func(c *client) {
@@ -73,7 +74,7 @@ func confirm(c *client, f frames.Inbound) {
 	}
 }
 
-// refuse notes that an ERROR answers a message.
+// refuse records that an ERROR answers a message.
 func refuse(c *client, f frames.Inbound) {
 	if receipt := f.Header.Get(frame.ReceiptId); receipt != "" {
 		c.answered(receipt, true)
@@ -82,7 +83,7 @@ func refuse(c *client, f frames.Inbound) {
 
 // Consumers.
 
-// consume subscribes to one of the queues of a kind.
+// consume subscribes to a queue of a kind.
 func (w *world) consume(kind string, p place, mode string) func(c *client) {
 	all := w.lanesOf(kind)
 	return func(c *client) {
@@ -112,8 +113,8 @@ func use(p place) func(c *client, f frames.Inbound) {
 	}
 }
 
-// work acknowledges most messages. It refuses some the first time, some every
-// time, and some for good.
+// work acknowledges most messages. It rejects some at the first delivery, some
+// at every delivery, and some without requeueing.
 func work(c *client, f frames.Inbound) {
 	if f.Command == frame.MESSAGE {
 		n, again := number(f.Header.Get("n")), f.Header.Get("redelivered") == "true"
@@ -134,8 +135,8 @@ func work(c *client, f frames.Inbound) {
 	use(in)(c, f)
 }
 
-// move acknowledges each message in one transaction with sending it on. Some
-// it aborts, and refuses the message then.
+// move acknowledges each message and sends it on in one transaction. It aborts
+// some transactions and rejects their messages.
 func move(c *client, f frames.Inbound) {
 	if f.Command == frame.RECEIPT {
 		c.w.heard.add("moved by transactions")
@@ -157,7 +158,7 @@ func move(c *client, f frames.Inbound) {
 	c.Send("%sCOMMIT\ntransaction:%s\nreceipt:%s\n\n\x00", begin, id, id)
 }
 
-// takeAll is for mode auto: what was read is consumed.
+// takeAll is for mode auto: a message that was read is consumed.
 func takeAll(c *client, f frames.Inbound) {
 	if f.Command != frame.MESSAGE {
 		return
@@ -183,7 +184,7 @@ func collect(c *client, f frames.Inbound) {
 	}
 }
 
-// acknowledgeAll acknowledges all but the last few, in mode client.
+// acknowledgeAll acknowledges all messages but the latest few, in mode client.
 func acknowledgeAll(c *client) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -199,7 +200,7 @@ func acknowledgeAll(c *client) {
 	c.waiting = append([]waiting(nil), c.waiting[n:]...)
 }
 
-// acknowledgeOne takes its time for each.
+// acknowledgeOne acknowledges slowly, one at a time.
 func acknowledgeOne(c *client) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -209,8 +210,8 @@ func acknowledgeOne(c *client) {
 	}
 }
 
-// comeLate subscribes to what makes senders wait when a while has passed, and
-// takes its time then, but all of them together get done what comes.
+// comeLate subscribes after a while to queues that block their senders. Each
+// consumer is slow, but together they keep up.
 func (w *world) comeLate(c *client) {
 	if c.number++; c.number == int(w.o.lifetime/lateEvery/3) {
 		w.consume("jam", in, "client-individual")(c)
@@ -222,14 +223,14 @@ func (w *world) comeLate(c *client) {
 
 const lateEvery = 100 * time.Millisecond
 
-// Durable subscriptions: each has one keeper, who comes and goes.
+// Each durable subscription has one keeper, which connects from time to time.
 
 func asKeeper(s *slot, as *identity) {
 	k := keeperIdentity(s.index)
 	as.user, as.headers = k.user, k.headers
 }
 
-// keeperIdentity is whom a durable subscription belongs to.
+// keeperIdentity returns the owner of a durable subscription.
 func keeperIdentity(index int) identity {
 	user := fmt.Sprintf("keeper%d", index)
 	return identity{user: user, headers: credentials(user, forever) + "client-id:home\n", from: loopback(9)}
@@ -239,7 +240,7 @@ func (w *world) keep(c *client) {
 	c.Send("SUBSCRIBE\nid:news\ndestination:%s\nack:client-individual\ndurable:true\nprefetch-count:20\nreceipt:subscribed\n\n\x00", keepTopic)
 }
 
-// kept is what a keeper hears: the messages of its own lane.
+// kept handles a keeper's frames: the messages of its own lane.
 func (w *world) kept(c *client, f frames.Inbound) {
 	if f.Command == frame.RECEIPT {
 		if receipt := f.Header.Get(frame.ReceiptId); receipt != "subscribed" {
@@ -253,7 +254,7 @@ func (w *world) kept(c *client, f frames.Inbound) {
 	}
 }
 
-// publishKept sends a message that every durable subscription must get.
+// publishKept sends a message that every durable subscription must receive.
 func (w *world) publishKept(c *client) {
 	w.keeper.Lock()
 	n := 0

@@ -10,32 +10,34 @@ import (
 	"hoofbeat/frames"
 )
 
-// A role is what a slot does in each of its lives.
+// A role is the behaviour of a slot's clients.
 type role struct {
 	name string
-	// share is how many of a thousand slots have it; fixed, how many there are
-	// in any case.
+	// share is the number of slots in a thousand with this role; fixed is a
+	// number independent of the size.
 	share, fixed int
-	every        time.Duration // between two acts, on average; 0: a second
-	errors       string        // the words of ERRORs that it may get, besides an operator's
-	// polite ones come straight to the broker and leave with DISCONNECT only, and
-	// operators leave them alone: what was written to them has been read.
+	every        time.Duration // mean time between two acts; 0: a second
+	errors       string        // words of ERRORs that it may get, apart from an operator's
+	// polite clients connect directly, leave only with DISCONNECT, and are not
+	// closed by operators: every frame written to them was read.
 	polite bool
-	// jams says that it sends to what makes senders wait when it is full.
+	// jams marks clients that send to queues which block their senders when
+	// full.
 	jams bool
 
-	// live is the whole life, where the usual one does not do: false, if there
-	// was no connection. It says what the others mean then.
+	// live replaces the usual life; begin, act, hear and refused then have the
+	// meaning that live gives them. It returns false if there was no
+	// connection.
 	live func(s *slot) bool
-	// who changes who it is.
+	// who, if not nil, changes the identity of the next client.
 	who func(s *slot, as *identity)
-	// begin and act are called by the slot's goroutine, hear and refused by the
-	// reader: for MESSAGEs and RECEIPTs, and for ERRORs. Each may be nil.
+	// begin and act are called by the slot's goroutine, hear (for MESSAGEs and
+	// RECEIPTs) and refused (for ERRORs) by the reader. Each may be nil.
 	begin, act    func(c *client)
 	hear, refused func(c *client, f frames.Inbound)
 }
 
-// roles are all there are. The shares add up to a thousand.
+// roles returns all roles. The shares add up to a thousand.
 func (w *world) roles() []*role {
 	return []*role{
 		{name: "listener", share: 375, every: 10 * time.Second, begin: listen, act: changeSubscription, hear: inOrder},
@@ -89,22 +91,22 @@ func (w *world) roles() []*role {
 
 func heardNothing(*client, frames.Inbound) {}
 
-// Topics. Their names have two parts of so many values.
+// Topics have names with two parts; topicParts is the number of values of each.
 const topicParts = 10
 
 func subscribe(destination, mode string) func(c *client) {
 	return func(c *client) { c.Send("SUBSCRIBE\nid:1\ndestination:%s\nack:%s\n\n\x00", destination, mode) }
 }
 
-// subscribeTwo is for those who keep what they get, which is not to be much.
+// subscribeTwo is for clients that keep their messages: it limits them to two.
 func subscribeTwo(destination string) func(c *client) {
 	return func(c *client) {
 		c.Send("SUBSCRIBE\nid:1\ndestination:%s\nack:client-individual\nprefetch-count:2\n\n\x00", destination)
 	}
 }
 
-// pattern is one of topics that publish may send to: exact, or with one or
-// many left open.
+// pattern returns a destination that matches topics of publish: exact, or with
+// one or several segments left open.
 func (c *client) pattern() string {
 	a, b := c.r.IntN(topicParts), c.r.IntN(topicParts)
 	switch c.r.IntN(8) {
@@ -122,7 +124,7 @@ func listen(c *client) {
 	}
 }
 
-// changeSubscription now and then ends a subscription and takes another one.
+// changeSubscription sometimes replaces the subscription by another.
 func changeSubscription(c *client) {
 	if c.r.IntN(4) == 0 {
 		c.number++
@@ -137,7 +139,7 @@ func listenWithAcks(c *client) {
 	c.Send("SUBSCRIBE\nid:1\ndestination:%s\nack:client-individual\nprefetch-count:10\n\n\x00", c.pattern())
 }
 
-// publish sends to a topic. Each publisher counts its own messages.
+// publish sends to a topic. Each publisher numbers its messages.
 func publish(c *client) {
 	c.number++
 	destination := fmt.Sprintf("/topic/fan.%d.%d", c.r.IntN(topicParts), c.r.IntN(topicParts))
@@ -151,8 +153,7 @@ func publish(c *client) {
 	c.Send("SEND\ndestination:%s\npublisher:%d\nn:%d\n%s\n%s\x00", destination, c.life, c.number, receipt, body(c.r))
 }
 
-// inOrder finds messages of one publisher that come in another order than they
-// were sent in.
+// inOrder reports messages of one publisher that arrive out of order.
 func inOrder(c *client, f frames.Inbound) {
 	if f.Command != frame.MESSAGE || f.Header.Get("redelivered") == "true" {
 		return
@@ -172,14 +173,15 @@ func acknowledgeOrdered(c *client, f frames.Inbound) {
 	}
 }
 
-// What is busy fills the buffers of who does not read it.
+// busyBytes is the body size on the busy topic, which fills the buffers of
+// clients that do not read it.
 const busyBytes = 32 << 10
 
 var busy = strings.Repeat("x", busyBytes)
 
 func publishBusy(c *client) { c.Send("SEND\ndestination:/topic/busy\n\n%s\x00", busy) }
 
-// Questions and answers.
+// Requests and replies.
 
 func ask(c *client) {
 	c.number++
@@ -202,17 +204,17 @@ func serve(c *client, f frames.Inbound) {
 	}
 }
 
-// Who they are.
+// Identities.
 
-// shortToken is for those whose token may have expired before it is looked at,
-// where a machine is slow: so they have names and an address of their own, as
-// whoever fails to connect holds up others with the same.
+// shortToken is for clients whose token may expire before the broker checks it
+// on a slow machine. They have their own users and address, because failed
+// logins delay others with the same.
 func shortToken(s *slot, as *identity) {
 	as.user, as.from = fmt.Sprintf("brief%d", s.index%10), loopback(6)
 	as.headers = credentials(as.user, 3*time.Second)
 }
 
-// asJammed is for those whom operators look for while they wait.
+// asJammed is for users that operators look for while they are blocked.
 func asJammed(s *slot, as *identity) {
 	as.user = fmt.Sprintf("jam%d", s.r.IntN(jamUsers))
 	as.headers = credentials(as.user, forever)

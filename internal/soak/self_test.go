@@ -5,12 +5,12 @@ import (
 	"testing"
 )
 
-// TestLedger: a soak is worth what its ledger finds.
+// TestLedger checks that the ledger finds faults.
 func TestLedger(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		do    func(l *lane, n int)
-		fault string // part of the one that is found; empty: none
+		fault string // part of the fault that is found; empty: none
 	}{
 		{"acknowledged", func(l *lane, n int) { l.confirm(n); l.came(in, n, false, 1); l.use(in, n); l.settle(in, n, 1) }, ""},
 		{"no answer, and gone", func(*lane, int) {}, ""},
@@ -80,7 +80,7 @@ func TestExceeded(t *testing.T) {
 	}
 }
 
-// The number of connections is what was asked for.
+// TestShares checks the number of connections.
 func TestShares(t *testing.T) {
 	sum := 0
 	for _, as := range (&world{}).roles() {

@@ -18,24 +18,23 @@ import (
 	"hoofbeat/internal/socktest"
 )
 
-// A population is all slots together.
+// A population is the set of all slots.
 type population struct {
 	w       *world
-	stop    chan struct{} // closed when all are to leave
+	stop    chan struct{} // closed when all clients are to leave
 	all     sync.WaitGroup
-	present atomic.Int64 // slots whose client is there, or about to be
+	present atomic.Int64 // slots whose client is connected, or about to be
 }
 
-// A slot is one place in the population, in which one client follows another,
-// all of the same role.
+// A slot is a sequence of clients with the same role.
 type slot struct {
 	p     *population
 	role  *role
-	index int // among those of the same role
+	index int // among the slots with the same role
 	r     *rand.Rand
 }
 
-// populate lets everybody come.
+// populate starts all slots.
 func (w *world) populate(episode uint64) *population {
 	p := &population{w: w, stop: make(chan struct{})}
 	number := uint64(0)
@@ -53,7 +52,7 @@ func (w *world) populate(episode uint64) *population {
 	return p
 }
 
-// leave lets everybody leave, and waits for it.
+// leave ends all slots and waits for them.
 func (p *population) leave() {
 	close(p.stop)
 	p.all.Wait()
@@ -68,8 +67,7 @@ func (p *population) stopping() bool {
 	}
 }
 
-// each calls f again and again, with the number of the call, until all are to
-// leave.
+// each calls f repeatedly, with the number of the call, until all are to leave.
 func (p *population) each(every time.Duration, f func(n int)) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -83,7 +81,7 @@ func (p *population) each(every time.Duration, f func(n int)) {
 	}
 }
 
-// pause waits, but for no longer than everybody stays.
+// pause sleeps for d, or until all are to leave.
 func (s *slot) pause(d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -93,7 +91,7 @@ func (s *slot) pause(d time.Duration) {
 	}
 }
 
-// about is a random time with this mean.
+// about returns a random time with this mean.
 func (s *slot) about(mean time.Duration) time.Duration {
 	return mean/2 + time.Duration(s.r.Int64N(int64(mean)+1))
 }
@@ -116,16 +114,16 @@ func (s *slot) run() {
 	}
 }
 
-// arrival is how long it takes until all are there.
+// arrival is the time within which all clients arrive.
 func arrival(o options) time.Duration { return o.warmup / 4 }
 
-// loopback is one of the addresses of this machine.
+// loopback returns one of this machine's loopback addresses.
 func loopback(last byte) net.IP { return net.IPv4(127, 0, 0, last) }
 
-// user is shared by several slots, as people have several tabs.
+// user returns a user whom several slots share, as people have several tabs.
 func (s *slot) user() string { return fmt.Sprintf("user%d", (s.index*7+int(s.role.every))%50) }
 
-// identity is who a slot's next client is, and how it comes.
+// identity returns the identity of the slot's next client.
 func (s *slot) identity() identity {
 	as := identity{user: s.user(), from: loopback(10 + byte(s.r.IntN(8))), path: s.path()}
 	if s.r.IntN(3) > 0 {
@@ -141,8 +139,8 @@ func (s *slot) identity() identity {
 	return as
 }
 
-// path is how a slot's next client comes: one of ten by SockJS, a quarter
-// through nginx, and a quarter of those with TLS.
+// path returns the path of the slot's next client: one in ten uses SockJS, a
+// quarter nginx, and a quarter of those TLS.
 func (s *slot) path() (p path) {
 	switch n := s.r.IntN(100); {
 	case n < 45:
@@ -162,11 +160,11 @@ func (s *slot) path() (p path) {
 	return p
 }
 
-// politeUser is who is not closed by operators.
+// politeUser is never closed by operators.
 const politeUser = "polite"
 
-// live is one usual life: false, if there was no connection. What a proxy that
-// starts again has refused is no fault.
+// live is a usual life. It returns false if there was no connection. A refusal
+// by a restarting proxy is no fault.
 func (s *slot) live() bool {
 	as := s.identity()
 	c := s.connect(as, s.role)
@@ -185,8 +183,8 @@ func (s *slot) live() bool {
 	return true
 }
 
-// connect connects and waits for the broker's answer: nil, if there was none,
-// or it was ERROR.
+// connect connects and waits for CONNECTED. It returns nil after an ERROR or no
+// answer.
 func (s *slot) connect(as identity, role *role) *client {
 	w := s.p.w
 	c, err := w.connect(s.r, as, role)
@@ -211,7 +209,7 @@ func (s *slot) connect(as identity, role *role) *client {
 	return nil
 }
 
-// stay acts for so long: false, if the connection was ended by others.
+// stay acts for a life. It returns false if the connection was ended by others.
 func (s *slot) stay(c *client, life time.Duration) bool {
 	over := time.NewTimer(life)
 	defer over.Stop()
@@ -247,7 +245,7 @@ func (s *slot) stay(c *client, life time.Duration) bool {
 	}
 }
 
-// depart leaves in one of the ways that there are.
+// depart leaves in one of several ways.
 func (s *slot) depart(c *client) {
 	if c.waits() {
 		s.p.w.heard.add("left while they waited for a full queue")
@@ -266,11 +264,11 @@ func (s *slot) depart(c *client) {
 	}
 }
 
-// hold is how long somebody is silent.
+// hold is a silence of random length.
 func (s *slot) hold() { s.pause(s.about(6 * time.Second)) }
 
-// deaf is a connection whose reader stops reading at its first message, until
-// it is let go.
+// deaf returns a connection whose reader stops at its first message, until
+// resume is called.
 func (s *slot) deaf(as identity, errors string, begin func(c *client)) (c *client, resume func()) {
 	resumed := make(chan struct{})
 	deaf := &role{name: s.role.name, errors: errors, hear: func(*client, frames.Inbound) { <-resumed }}
@@ -281,8 +279,8 @@ func (s *slot) deaf(as identity, errors string, begin func(c *client)) (c *clien
 	return c, sync.OnceFunc(func() { close(resumed) })
 }
 
-// readSlowly subscribes to what is busy, and does not read it. What it reads at
-// the end tells whether it was thrown out.
+// readSlowly subscribes to the busy topic and does not read. The frames that it
+// reads at the end tell whether it was disconnected.
 func (s *slot) readSlowly() bool {
 	as := s.identity()
 	as.buffer, as.beat, as.interval = 4<<10, false, 0
@@ -296,12 +294,12 @@ func (s *slot) readSlowly() bool {
 	return true
 }
 
-// beSilent agrees on heart-beats and has none; it does not even read.
+// beSilent negotiates heart-beats and sends none. It does not read either.
 func (s *slot) beSilent() bool {
 	as := s.identity()
 	as.beat, as.interval = false, time.Second
 	if as.path.by == overPolling {
-		as.path.by = overStreaming // who polls is heard of
+		as.path.by = overStreaming // a polling client is not silent
 	}
 	c, resume := s.deaf(as, "heart-beat-timeout", subscribe("/topic/fan.**", "auto"))
 	if c == nil {
@@ -314,8 +312,8 @@ func (s *slot) beSilent() bool {
 	return true
 }
 
-// vanish is as beSilent, and what the client says does not come to the broker
-// either.
+// vanish is beSilent with a network that no longer carries the client's
+// packets.
 func (s *slot) vanish() bool {
 	as := s.identity()
 	as.path, as.interval = path{by: overTCP}, time.Second
@@ -344,7 +342,7 @@ func (s *slot) vanish() bool {
 	return true
 }
 
-// jam sends until it has to wait. It is false if everybody leaves before that.
+// jam sends until it is blocked. It returns false if all are to leave before.
 func (s *slot) jam(c *client) bool {
 	for !c.waits() && !s.p.stopping() {
 		s.role.begin(c)
@@ -353,9 +351,9 @@ func (s *slot) jam(c *client) bool {
 	return c.waits()
 }
 
-// abandon leaves a response in the midst of a message, and comes back as if
-// nothing had happened. If the broker had written all of that response, it
-// knows nothing of it; else it has ended the session.
+// abandon drops a streaming response in the middle of a message and continues
+// with the next request. If the broker has written all of the old response, it
+// does not notice; otherwise it has ended the session.
 func (s *slot) abandon() bool {
 	as := s.identity()
 	as.path.by, as.buffer, as.beat, as.interval = overStreaming, 4<<10, false, 0
@@ -386,7 +384,7 @@ func (s *slot) beMute() bool {
 	return true
 }
 
-// babble sends what is no STOMP, before CONNECT or after it.
+// babble sends bytes that are not STOMP, before or after CONNECT.
 func (s *slot) babble() bool {
 	as := s.identity()
 	over, err := s.p.w.dial(as.path, as.from, 0)
@@ -403,8 +401,8 @@ func (s *slot) babble() bool {
 	return true
 }
 
-// babble are some things that are no STOMP, or of which the end never comes;
-// those that begin with NUL are sent after CONNECT.
+// babble are inputs that are not STOMP, or never end. Those that begin with NUL
+// are sent after CONNECT.
 var babble = []string{
 	"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
 	"HELLO\n\nworld\x00",
@@ -421,7 +419,7 @@ var babble = []string{
 	"\x00SEND\ndestination:/topic/a\\q\n\n\x00",
 }
 
-// ended waits until the broker has ended a connection, whatever it says.
+// ended waits until the broker has ended a connection.
 func (s *slot) ended(over *wire, why string) {
 	defer over.close()
 	over.patient(proctest.Patience)

@@ -18,9 +18,8 @@ import (
 	"hoofbeat/internal/proctest"
 )
 
-// TestSoak lets a population come and go twice: shortly, to see what the
-// program takes up when everybody has left, and for long, after which that must
-// be the same.
+// TestSoak runs a population twice: briefly, to measure the resources in use
+// after all clients have left, and for long, after which they must be the same.
 func TestSoak(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes minutes")
@@ -52,8 +51,8 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// episode lets everybody come, act for so long, and leave; then it empties what
-// they have left behind.
+// episode lets all clients come, act for d and leave; then it empties the
+// queues.
 func (w *world) episode(number uint64, d time.Duration) (most peaks) {
 	for i := range w.keeps {
 		w.attach(i)
@@ -85,8 +84,8 @@ func (w *world) episode(number uint64, d time.Duration) (most peaks) {
 	return most
 }
 
-// attach makes a durable subscription before anything is published, so that it
-// must get all of it.
+// attach creates a durable subscription before anything is published, so that
+// it must receive every message.
 func (w *world) attach(index int) {
 	subscribed := make(chan struct{})
 	c := w.reach(rand.New(rand.NewPCG(w.o.seed, 0)), keeperIdentity(index), &role{name: "keeper", hear: func(*client, frames.Inbound) { close(subscribed) }})
@@ -103,9 +102,9 @@ func (w *world) attach(index int) {
 	}
 }
 
-// settled waits until nobody is left and the program takes up no more than it
-// did before, for a while, and gives the least that it took up meanwhile.
-// Whoever compares it finds out whether that has been reached.
+// settled waits until no client is left and the program uses no more resources
+// than before, and returns the least that it used meanwhile. If it gives up
+// waiting, the caller's comparison fails.
 func (w *world) settled(before figures) (now figures) {
 	o := newOperator(w.admin)
 	if !w.until(func() bool { return w.nobody(o) }) {
@@ -138,17 +137,17 @@ func (w *world) settled(before figures) (now figures) {
 	return now
 }
 
-// collections is after how many garbage collections nothing is kept by pools
-// and finalizers any more.
+// collections is the number of garbage collections after which pools and
+// finalizers keep nothing.
 const collections = 6
 
 var garbage = strings.Repeat("x", 256<<10)
 
-// fillTables lets so much go through the store that it has all the memory it ever
-// takes for what was written last: tables of 16 MiB, that begin small. How much
-// of it a soak has needed by itself is chance.
+// fillTables writes so much that the store's memory tables, which start small
+// and grow to 16 MiB each, have their full size. Otherwise the size at the end
+// would depend on chance.
 func (w *world) fillTables(o *operator) {
-	const messages = 400 // of 256 KiB: three tables twice
+	const messages = 400 // of 256 KiB: three tables, twice
 	stored := make(chan struct{})
 	as := identity{user: politeUser, headers: credentials(politeUser, forever), from: loopback(9)}
 	c := w.reach(rand.New(rand.NewPCG(w.o.seed, 0)), as, &role{name: "sender of much", hear: func(*client, frames.Inbound) { close(stored) }})
@@ -176,7 +175,7 @@ func (w *world) fillTables(o *operator) {
 	}
 }
 
-// litter makes garbage in the broker, so that it collects.
+// litter creates garbage in the broker, which triggers collections.
 func (w *world) litter() {
 	as := identity{user: politeUser, headers: credentials(politeUser, forever), from: loopback(9)}
 	c := w.reach(rand.New(rand.NewPCG(w.o.seed, 0)), as, &role{name: "sender of garbage", hear: heardNothing})
@@ -190,7 +189,7 @@ func (w *world) litter() {
 	c.disconnect()
 }
 
-// nobody tells whether nothing is left of all clients.
+// nobody reports whether nothing is left of all clients.
 func (w *world) nobody(o *operator) bool {
 	all, err := o.overview()
 	if err != nil {
@@ -200,16 +199,16 @@ func (w *world) nobody(o *operator) bool {
 	return all.Connections+all.Subscriptions+all.Queues+all.Topics+all.MessagesReady+all.MessagesUnacked+all.MessagesDelayed+all.OutboundBytes == 0
 }
 
-// What may be more at the end than after the warm-up.
+// Tolerances between the warm-up and the end.
 const (
-	// moreHeap: the store's cache of what it has read, which is 8 MiB and fills
-	// up as it is used, and what was just thrown away.
+	// moreHeap covers the store's read cache, which is 8 MiB and fills up with
+	// use, and recent garbage.
 	moreHeap = 16 << 20
-	// moreTables: how many files the store has depends on what was compacted.
+	// moreTables covers the store's files, whose number depends on compaction.
 	moreTables = 32
 )
 
-// exceeded says what is more than it was.
+// exceeded lists the figures that have grown beyond the tolerance.
 func (f figures) exceeded(now figures) (all []string) {
 	compare := func(what string, was, is, more int64) {
 		if is > was+more {
@@ -230,10 +229,10 @@ func (w *world) compare(before, after figures) {
 	}
 }
 
-// checkCounters adds up the counters.
+// checkCounters checks the equations between counters.
 func (w *world) checkCounters() {
 	o := newOperator(w.admin)
-	// What queues hold may be a second old.
+	// Figures of queues may be a second old.
 	w.until(func() bool { s, err := o.scrape(); return err != nil || s.sum("queue_messages") == 0 })
 	s, err := o.scrape()
 	if err != nil {
@@ -265,7 +264,7 @@ func (w *world) checkCounters() {
 		s.sum("queue_messages_acked_total"), s.sum("queue_messages_dead_lettered_total"), s.sum("queue_messages_dropped_total"))
 }
 
-// checkLanes finds messages that are missing.
+// checkLanes reports missing messages.
 func (w *world) checkLanes() {
 	for _, l := range slices.Concat(w.lanes, w.keeps) {
 		t := l.check()
@@ -276,7 +275,7 @@ func (w *world) checkLanes() {
 	}
 }
 
-// checkVariety finds what was not tried.
+// checkVariety reports events that never happened.
 func (w *world) checkVariety() {
 	all := w.heard.all()
 	for _, what := range slices.Sorted(maps.Keys(all)) {
@@ -300,8 +299,8 @@ func (w *world) checkVariety() {
 	}
 }
 
-// stop stops the program as an operator does, and checks its directory. Where
-// something has gone wrong, it tells first what its goroutines do.
+// stop ends the program as an operator does, and checks its directory. After a
+// fault, it first prints the goroutines.
 func (w *world) stop() {
 	if _, n := w.faults.list(); n > 0 {
 		w.broker.Signal(syscall.SIGQUIT)
@@ -323,7 +322,7 @@ func (w *world) stop() {
 	}
 }
 
-// gather counts goroutines by who has started them, and where they are.
+// gather counts goroutines by their creator and position.
 func gather(dump string) string {
 	counts := make(map[string]int)
 	began, starts := regexp.MustCompile(`(?m)^goroutine \d+ .*$`), regexp.MustCompile(`(?m)^created by (\S+)`)
@@ -350,7 +349,7 @@ func gather(dump string) string {
 	return strings.Join(all, "\n")
 }
 
-// checkLog finds what the log should not have.
+// checkLog reports unexpected log lines.
 func (w *world) checkLog() {
 	log, _, _ := strings.Cut(w.broker.Log.String(), "SIGQUIT")
 	var warnings []string
@@ -368,8 +367,8 @@ func (w *world) checkLog() {
 	}
 }
 
-// lastWords are why a program has ended: a panic with where it was, or what it
-// has logged last.
+// lastWords returns the reason for the program's end: a panic with its
+// position, or the last log lines.
 func lastWords(log string) string {
 	for _, begin := range []string{"\npanic: ", "\nfatal error: ", "\nSIG"} {
 		if at := strings.Index(log, begin); at >= 0 {

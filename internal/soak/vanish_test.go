@@ -11,15 +11,15 @@ import (
 	"hoofbeat/internal/proctest"
 )
 
-// A vanishing peer is one whose network is gone from one moment to the next:
-// between a client and the broker, what has forwarded forwards no more.
+// A vanishing peer loses its network from one moment to the next: the forwarder
+// between client and broker stops.
 type vanishing struct {
 	client, broker net.Conn // the ends of the forwarder
 	copying        sync.WaitGroup
 }
 
-// vanish connects over TCP through a forwarder: the client's end, and the
-// forwarder.
+// vanish connects over TCP through a forwarder, and returns the client's end
+// and the forwarder.
 func (w *world) vanish(from net.IP) (net.Conn, *vanishing, error) {
 	broker, err := w.dial(path{by: overTCP}, from, 0)
 	if err != nil {
@@ -30,14 +30,14 @@ func (w *world) vanish(from net.IP) (net.Conn, *vanishing, error) {
 	for _, way := range [][2]net.Conn{{v.client, v.broker}, {v.broker, v.client}} {
 		v.copying.Go(func() {
 			if _, err := io.Copy(way[0], way[1]); err == nil {
-				_ = v.client.Close() // one of the two has left before it could vanish
+				_ = v.client.Close() // one of them left before it could vanish
 			}
 		})
 	}
 	return client, v, nil
 }
 
-// freeze stops forwarding; both ends stay open.
+// freeze stops the forwarding; both ends stay open.
 func (v *vanishing) freeze() {
 	past := time.Now()
 	_ = v.client.SetDeadline(past)
@@ -45,8 +45,8 @@ func (v *vanishing) freeze() {
 	v.copying.Wait()
 }
 
-// ended reads what the broker has said to nobody, to the end. It returns an
-// error if there is no end.
+// ended reads the broker's remaining bytes up to the end of the connection. It
+// returns an error if the connection does not end.
 func (v *vanishing) ended() error {
 	defer func() { _ = v.client.Close(); _ = v.broker.Close() }()
 	if err := v.broker.SetDeadline(time.Now().Add(proctest.Patience)); err != nil {

@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// A watch scrapes the metrics once a second while everybody is there, finds
-// counters that fall, and tells of it now and then.
+// A watch scrapes the metrics every second while clients are connected. It
+// reports counters that decrease, and progress.
 type watch struct {
 	p     *population
 	o     *operator
-	last  scrape // of a second ago
-	told  scrape // of the last line
+	last  scrape // of the previous second
+	told  scrape // of the latest line
 	at    time.Time
 	began time.Time
 	peak  peaks
 }
 
-// peaks are the highest values that were seen.
+// peaks are the highest values seen.
 type peaks struct{ connections, goroutines, fds, heap int64 }
 
 const toldEvery = 30 * time.Second
@@ -36,7 +36,7 @@ func (p *population) watch() peaks {
 	return w.peak
 }
 
-// compare finds counters that have fallen.
+// compare reports counters that have decreased.
 func (w *watch) compare(s scrape) {
 	for name := range w.last {
 		if strings.HasPrefix(name, "hoofbeat_") && strings.HasSuffix(name, "_total") {
@@ -53,7 +53,7 @@ func (w *watch) compare(s scrape) {
 	w.peak.heap = max(w.peak.heap, s.one("go_memstats_heap_alloc_bytes"))
 }
 
-// tell writes a line of progress every 30 s.
+// tell writes a progress line every 30 s.
 func (w *watch) tell(s scrape) {
 	if w.told == nil {
 		w.told = s
@@ -70,7 +70,7 @@ func (w *watch) tell(s scrape) {
 	w.told, w.at = s, time.Now()
 }
 
-// seconds is how much processor time the program has taken.
+// seconds returns the program's processor time.
 func (s scrape) seconds() float64 {
 	if all := s["process_cpu_seconds_total"]; len(all) > 0 {
 		return all[0].value

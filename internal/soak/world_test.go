@@ -18,25 +18,25 @@ import (
 	"hoofbeat/internal/proctest"
 )
 
-// A world is the program with what stands before it, and what is known of it.
+// A world is the program, the proxy in front of it, and the record of the run.
 type world struct {
 	t      *testing.T
 	o      options
 	dir    string
 	broker *proctest.Program
-	ws     string // addresses: of STOMP over WebSocket,
-	tcp    string // over TCP,
-	admin  string // and of the operators' listener
-	nginx  *nginx // nil: there is none on this machine
+	ws     string // addresses: STOMP over WebSocket,
+	tcp    string // STOMP over TCP,
+	admin  string // and the admin API
+	nginx  *nginx // nil: not installed on this machine
 	faults *faults
-	heard  *tallies // what clients have met with
+	heard  *tallies // events seen by clients
 
 	lanes  []*lane
-	keeps  []*lane    // of the durable subscriptions, all of which get the same messages
-	keeper sync.Mutex // held while a message gets its number in all of them
+	keeps  []*lane    // of the durable subscriptions, which all receive the same messages
+	keeper sync.Mutex // held while a message gets its number in all of keeps
 	lives  atomic.Int64
 
-	file generation // what the configuration says at present; owned by the goroutine that writes it
+	file generation // the configuration in force; owned by the goroutine that writes it
 }
 
 func newWorld(t *testing.T, o options) *world {
@@ -48,7 +48,7 @@ func newWorld(t *testing.T, o options) *world {
 	if w.broker, err = proctest.Start(proctest.Build(t, w.dir), "serve", "--config", w.configFile()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { w.broker.Signal(syscall.SIGKILL) }) // what has gone well is stopped by the test
+	t.Cleanup(func() { w.broker.Signal(syscall.SIGKILL) }) // a run without faults has stopped it already
 	for _, address := range []string{w.ws, w.tcp, w.admin} {
 		if err := w.broker.WaitFor(address); err != nil {
 			t.Fatal(err)
@@ -60,7 +60,7 @@ func newWorld(t *testing.T, o options) *world {
 
 func (w *world) configFile() string { return filepath.Join(w.dir, "hoofbeat.yaml") }
 
-// write puts a new configuration in the place of the old one, as editors do.
+// write replaces the configuration by a rename, as editors do.
 func (w *world) write(text string) {
 	next := w.configFile() + ".new"
 	if err := os.WriteFile(next, []byte(text), 0o600); err != nil {
@@ -72,18 +72,20 @@ func (w *world) write(text string) {
 	}
 }
 
-// A generation is one of the configurations that follow each other.
+// A generation is the number of a configuration.
 type generation int
 
-// odd ones keep everybody from the secrets, have no guest, and other limits.
+// odd generations deny everybody the secrets, have no guest, and have other
+// limits.
 func (g generation) odd() bool { return g%2 == 1 }
 
-// rests tells whether it may be left behind: nobody is kept from anything.
+// rests reports whether a run may end with this generation: it blocks no
+// sender.
 func (g generation) rests() bool { return g%jams == 0 }
 
 const jams = 4
 
-// jam is what the policy of those queues says of limits that make senders wait.
+// jam returns the policy of the queues that block their senders.
 func (g generation) jam() string {
 	if g.rests() {
 		return ""
@@ -91,7 +93,7 @@ func (g generation) jam() string {
 	return fmt.Sprintf(", max_messages: %d, overflow: block", [jams]int{0, 40, 10, 20}[g%jams])
 }
 
-// rule is a name in the configuration by which operators see that it is in force.
+// rule returns a name in the configuration by which operators recognise it.
 func (g generation) rule() string { return fmt.Sprintf("this is configuration %d.", int(g)) }
 
 const (
@@ -99,8 +101,8 @@ const (
 	guestHash = "$2a$04$m0V2NAtDZuQIckzt6xKlvu/fOipbpaAhiJ16p9syfhL/wLjJcn9ZO"
 	guestPass = "guest"
 
-	// heartBeat is what most connections agree on: so long that a machine under
-	// load does not miss it.
+	// heartBeat is the interval that most connections negotiate. It is long, so
+	// that a machine under load does not miss heart-beats.
 	heartBeat = 20 * time.Second
 )
 
@@ -140,7 +142,8 @@ log: { level: warn, audit: %q }
 
 func (w *world) auditFile() string { return filepath.Join(w.dir, "audit.log") }
 
-// broken is a configuration that must be refused, for one reason or another.
+// broken returns a configuration that must be refused, for one of several
+// reasons.
 func (g generation) broken(w *world) string {
 	right := g.text(w)
 	switch int(g) % 3 {
@@ -149,10 +152,10 @@ func (g generation) broken(w *world) string {
 	case 1:
 		return strings.Replace(right, "overflow: reject", "overflow: perhaps", 1)
 	}
-	return right[:len(right)/2] // half of it was written
+	return right[:len(right)/2] // only half of it was written
 }
 
-// token is one of a user with a role, which ends at a time.
+// token returns a token for a user with a role and an expiry.
 func token(user, role string, expires time.Time) string {
 	claims, err := json.Marshal(map[string]any{"sub": user, "roles": []string{role}, "exp": expires.Unix()})
 	if err != nil {
@@ -164,7 +167,7 @@ func token(user, role string, expires time.Time) string {
 	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// forever is longer than a soak.
+// forever is longer than any soak.
 const forever = 24 * time.Hour
 
 const (
@@ -177,8 +180,8 @@ const (
 	jamQueues     = 2
 )
 
-// makeLanes makes those of all queues whose messages are written down. Each
-// knows by its name what its queue is like.
+// makeLanes creates the lanes of all queues whose messages are recorded. A
+// lane's name tells the kind of its queue.
 func (w *world) makeLanes() {
 	add := func(kind string, n int) {
 		for i := range n {
@@ -203,7 +206,7 @@ func (w *world) makeLanes() {
 
 const keepTopic = "/topic/keep"
 
-// lanesOf are those of a kind.
+// lanesOf returns the lanes of a kind.
 func (w *world) lanesOf(kind string) []*lane {
 	var all []*lane
 	for _, l := range w.lanes {
@@ -214,7 +217,7 @@ func (w *world) lanesOf(kind string) []*lane {
 	return all
 }
 
-// laneNamed is the lane that a message says it is of; nil if it is of none.
+// laneNamed returns a message's lane, or nil.
 func (w *world) laneNamed(name string) *lane {
 	for _, l := range w.lanes {
 		if l.name == name {
@@ -224,7 +227,7 @@ func (w *world) laneNamed(name string) *lane {
 	return nil
 }
 
-// tallies count what happens, by words.
+// tallies count events by name.
 type tallies struct {
 	mu    sync.Mutex // a leaf; guards count
 	count map[string]int
@@ -238,7 +241,7 @@ func (t *tallies) add(what string) {
 	t.count[what]++
 }
 
-// all is a copy.
+// all returns a copy.
 func (t *tallies) all() map[string]int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
