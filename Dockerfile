@@ -1,5 +1,6 @@
-# The image from source: `docker build --build-arg VERSION=v1.0.0 --build-arg COMMIT=$(git rev-parse HEAD) -t hoofbeat .`
-# deploy/docker/Dockerfile has the same last stage, for a binary that is there already. docs/deployment.md says how to run it.
+# Builds the image from source: `docker build --build-arg VERSION=v1.0.0 --build-arg COMMIT=$(git rev-parse HEAD) -t
+# hoofbeat .` deploy/docker/Dockerfile has the same last stage, for an existing binary. docs/deployment.md describes
+# how to run the image.
 ARG GO_IMAGE=golang:1.26.8-bookworm
 FROM ${GO_IMAGE} AS build
 WORKDIR /src
@@ -8,7 +9,7 @@ RUN go mod download
 COPY . .
 ARG VERSION=(devel)
 ARG COMMIT=
-# TARGETOS and TARGETARCH are set by builders that build for other platforms.
+# Builders for other platforms set TARGETOS and TARGETARCH.
 ARG TARGETOS
 ARG TARGETARCH
 RUN CGO_ENABLED=0 GOOS=${TARGETOS} GOARCH=${TARGETARCH} go build -trimpath -buildvcs=false \
@@ -23,12 +24,12 @@ LABEL org.opencontainers.image.title="hoofbeat" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${COMMIT}"
-# For auth.jwt.jwks_url.
+# For HTTPS requests to auth.jwt.jwks_url.
 COPY --from=build /image/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY deploy/docker/hoofbeat.yaml /etc/hoofbeat/hoofbeat.yaml
 COPY --from=build --chown=65532:65532 /image/data /data
 COPY --from=build /image/hoofbeat /usr/bin/hoofbeat
-# A number, so that Kubernetes can see that it is not root.
+# A number, so that Kubernetes can verify that the user is not root.
 USER 65532:65532
 WORKDIR /data
 VOLUME /data

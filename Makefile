@@ -27,22 +27,22 @@ crash:
 backlog:
 	BACKLOG_MESSAGES=$${BACKLOG_MESSAGES:-10000000} go test -count=1 -timeout 30m -v -run 'TestBacklog|TestIdleQueues' ./internal/durable
 
-# MODEL=10m for less, MODEL_SEED=1 for the one that has failed once more. Half of the time is the model's, half the world's.
+# MODEL=10m sets the duration, half for each test; MODEL_SEED=1 repeats the run with that seed.
 model:
 	MODEL=$${MODEL:-30m} go test -count=1 -timeout 3h -v -run 'TestModel|TestWorld' ./broker
 
-# SOAK=5m for less, SOAK_SEED=1 for the same once more, SOAK_CONNECTIONS=300 for a small machine.
+# SOAK=5m sets the duration, SOAK_SEED=1 repeats a run with that seed, SOAK_CONNECTIONS=300 suits a small machine.
 soak:
 	SOAK=$${SOAK:-30m} go test -count=1 -timeout 2h -v ./internal/soak
 
 docs:
 	go run ./cmd/hoofbeat config reference >docs/configuration.md.new && mv docs/configuration.md.new docs/configuration.md
 
-# VERSION=v1.0.0, a release of the commit that is checked out, into dist/.
+# VERSION=v1.0.0: builds a release of the checked-out commit in dist/.
 release:
 	VERSION='$(VERSION)' bash scripts/release.sh
 
-# The same twice, from two clones, with everything compiled anew: are the bytes the same?
+# Builds the release twice, from two clones and without a build cache, and compares the bytes.
 release-check:
 	VERSION='$(VERSION)' bash scripts/release/check.sh
 

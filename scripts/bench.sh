@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Measures hoofbeat and Debian's RabbitMQ with its Web STOMP plugin in turn, on
-# the same scenarios and the same machine, and prints one table with the ratios.
-# Each scenario gets a freshly started broker, so that none inherits another's
-# memory. It fails if hoofbeat loses or misorders messages, never on timing.
+# Compares hoofbeat with Debian's RabbitMQ and its Web STOMP plugin, alternating, in the same scenarios on the same
+# machine, and prints one table with the ratios. Each scenario starts a new broker, so that none inherits another's
+# memory. The script fails if hoofbeat loses or misorders messages, but never because of timing.
 #
 #   BENCH_DURATION  how long each scenario is measured (5s)
 #   BENCH_WARMUP    how long each runs before that (2s)
@@ -63,7 +62,7 @@ stop_broker() {
 	broker= broker_pid=
 }
 
-# listening tells whether something listens on a port.
+# listening succeeds if something listens on a port.
 listening() {
 	(exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
@@ -83,12 +82,12 @@ await_port() {
 	return 1
 }
 
-# start_hoofbeat starts a build with a directory to keep queues in, if storage says so.
+# start_hoofbeat starts a build, with a storage directory if $storage is set.
 start_hoofbeat() {
 	local binary=${1:-$root/bin/hoofbeat}
 	rm -rf "$work/hoofbeat"
 	mkdir -p "$work/hoofbeat"
-	# The empty directory keeps a configuration file of the caller's out of it.
+	# The empty directory keeps the caller's configuration file out.
 	# shellcheck disable=SC2086 # BENCH_SERVE is several arguments
 	(cd "$work/hoofbeat" && exec "$binary" serve \
 		--listen-websocket-address "127.0.0.1:$hoofbeat_port" --listen-admin-address= \
@@ -97,8 +96,8 @@ start_hoofbeat() {
 	await_port "$hoofbeat_port"
 }
 
-# find_rabbitmq prints the path of rabbitmq-server. Debian's script in sbin
-# changes to another user and forgets the environment, so it comes last.
+# find_rabbitmq prints the path of rabbitmq-server. Debian's script in sbin comes last, because it changes to another
+# user and drops the environment.
 find_rabbitmq() {
 	[ "${BENCH_RABBITMQ:-}" != none ] || return 1
 	for candidate in "${BENCH_RABBITMQ:-}" /usr/lib/rabbitmq/bin/rabbitmq-server /usr/sbin/rabbitmq-server; do
@@ -110,8 +109,7 @@ find_rabbitmq() {
 	return 1
 }
 
-# prepare_rabbitmq writes its configuration and starts a port mapper daemon for
-# it that is ours to end.
+# prepare_rabbitmq writes RabbitMQ's configuration and starts a port mapper daemon that this script can end.
 prepare_rabbitmq() {
 	local dir=$work/rabbitmq
 	mkdir -p "$dir/home" "$dir/log" "$dir/mnesia"
@@ -143,8 +141,7 @@ start_rabbitmq() {
 	broker_pid=$(cat "$dir/pid")
 }
 
-# measure runs one scenario against the broker that listens on a port and adds
-# the result to a file.
+# measure runs one scenario against the broker on a port and appends the result to a file.
 measure() {
 	local file=$1 target=$2
 	shift 2
@@ -173,7 +170,7 @@ build_against() {
 	(cd "$work/against" && go build -o "$work/hoofbeat-against" ./cmd/hoofbeat)
 }
 
-# one measures a build of hoofbeat in one scenario and adds the result to a file.
+# one measures a build of hoofbeat in one scenario and appends the result to a file.
 one() {
 	local binary=$1 file=$2
 	shift 2
@@ -184,8 +181,8 @@ one() {
 	stop_broker
 }
 
-# in_turn runs one scenario with both builds, and begins with the other one each time: the second run of a pair finds
-# caches and a processor that the first has warmed.
+# in_turn runs one scenario with both builds, alternating the order: the second run of a pair benefits from warm
+# caches and a warm processor.
 in_turn() {
 	local i
 	echo "bench: $pairs times: $*" >&2
@@ -200,7 +197,7 @@ in_turn() {
 	done
 }
 
-# compare_builds runs the scenarios that a change may not make slower.
+# compare_builds runs the scenarios that a change must not slow down.
 compare_builds() {
 	in_turn fanout --subscribers 50 "${timing[@]}"
 	in_turn pairs --pairs 4 "${timing[@]}"
@@ -233,7 +230,7 @@ else
 	prepare_rabbitmq
 fi
 
-guest=(--host / --login guest --passcode guest) # RabbitMQ takes the host as the name of a virtual host
+guest=(--host / --login guest --passcode guest) # RabbitMQ takes the host for a virtual host's name
 both fanout --subscribers 50 "${timing[@]}"
 both fanout --subscribers 50 --stalled 1 "${timing[@]}"
 both fanout --subscribers 500 "${timing[@]}"

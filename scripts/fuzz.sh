@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every fuzz target of the tree in turn, each for FUZZTIME (30s).
+# Runs every fuzz target of the tree for FUZZTIME (30s) each, one after another.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,8 +10,8 @@ trap 'rm -f "$log"' EXIT
 fuzz() {
   echo "== $1 $2"
   go test -run '^$' -fuzz "^$2\$" -fuzztime "${FUZZTIME:-30s}" "$1" 2>&1 | tee "$log" && return
-  # The go command may report its own time limit as a failure (https://go.dev/issue/48591). A fault that was found comes
-  # with an input.
+  # The go command may report its own time limit as a failure (https://go.dev/issue/48591). A real failure comes with
+  # an input.
   grep -q 'context deadline exceeded' "$log" && ! grep -q 'Failing input written to' "$log"
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds the container image of a binary that is there already, without a base image: `bash scripts/image.sh BINARY TAG [OPTIONS OF THE ENGINE...]`.
-# ENGINE is docker, podman or buildah; without it, the first of these that is installed. CERTIFICATES (/etc/ssl/certs/ca-certificates.crt) goes in.
+# Builds the container image of an existing binary, without a base image: `bash scripts/image.sh BINARY TAG [OPTIONS
+# OF THE ENGINE...]`. ENGINE is docker, podman or buildah; the default is the first of these that works. CERTIFICATES
+# (/etc/ssl/certs/ca-certificates.crt) is copied into the image.
 set -euo pipefail
 [ $# -ge 2 ] || { echo "usage: ${0##*/} BINARY TAG [OPTIONS OF THE ENGINE...]" >&2 && exit 2; }
 binary=$(realpath "$1")
@@ -8,7 +9,7 @@ tag=$2
 shift 2
 cd "$(dirname "$0")/.."
 
-# engine prints which one there is: the program alone is not enough, as docker's needs a daemon.
+# engine prints the engine to use. An installed program alone is not enough: docker needs its daemon.
 engine() {
   local name
   for name in ${ENGINE:-docker podman buildah}; do
@@ -28,9 +29,10 @@ install -m 755 "$binary" "$context/hoofbeat"
 chmod 755 "$context/data"
 chmod 644 "$context"/*.yaml "$context"/*.crt
 
-# What the binary says of itself, such as {"version":"v1.0.0","commit":"3f2a...","go":"go1.26.8"}.
+# about prints a field of the binary's version, for example of
+# {"version":"v1.0.0","commit":"3f2a...","go":"go1.26.8"}.
 about() { "$context/hoofbeat" version --json | sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p"; }
 options=(--build-arg "VERSION=$(about version)" --build-arg "COMMIT=$(about commit)" -t "$tag")
-# Only this format has the HEALTHCHECK.
+# Only this format supports HEALTHCHECK.
 [ "$engine" = docker ] || options+=(--format docker)
 "$engine" build "${options[@]}" "$@" "$context"

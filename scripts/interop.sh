@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Tests with clients and proxies that are not ours, against the broker of this tree, or the one that BROKER_BIN names: in Node and Chromium, Python,
-# Mono and a JVM. Installs what they need where it can, and prints what passed by client; with CI=true nothing may be skipped.
+# Tests third-party clients and proxies against the broker of this tree, or the one in BROKER_BIN: in Node and
+# Chromium, Python, Mono and a JVM. Installs missing programs where possible, and prints the results by client. With
+# CI=true, a skipped test is a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/packages.sh
@@ -10,7 +11,7 @@ broker=$(realpath "${BROKER_BIN:-bin/hoofbeat}")
 tables=(interop/target/features.tsv)
 code=0
 
-# not_run WHAT WHY tells of tests that could not be run at all.
+# not_run WHAT WHY reports tests that cannot run.
 not_run() {
   echo "SKIPPED: $1: $2"
   [ "${CI:-}" != true ] || code=1
@@ -23,12 +24,12 @@ if ! command -v npm >/dev/null; then
   tables=()
 else
   [ -d interop/node_modules ] || (cd interop && npm ci --no-audit --no-fund)
-  bash interop/python/setup.sh || true # what it lacks, the tests tell
+  bash interop/python/setup.sh || true # the tests report missing parts
   (cd interop && BROKER_BIN=$broker npm test) || code=1
   [ ! -f interop/python/target/features.tsv ] || tables+=(interop/python/target/features.tsv)
 fi
 
-# Maven fetches what it needs, packages the examples and runs the tests.
+# Maven downloads its dependencies, packages the examples and runs the tests.
 if ! command -v mvn >/dev/null; then
   not_run 'Spring and krossbow' 'mvn is not installed'
 else

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# gofmt, go vet and staticcheck over the whole tree.
-# Exits with 3 when the only thing wrong is that staticcheck cannot be fetched.
+# Runs gofmt, go vet and staticcheck over the whole tree. Exits with 3 if the only problem is that staticcheck cannot
+# be downloaded.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,6 +1,7 @@
-# Sourced by the scripts that need Debian packages.
+# Functions for scripts that need Debian packages. To be sourced.
 
-# missing_packages NAME... prints those of these packages that are not there. Most are programs of the same name.
+# missing_packages NAME... prints the packages that are not installed. Most are recognised by a program of the same
+# name.
 missing_packages() {
   local package
   for package; do
@@ -16,7 +17,7 @@ missing_packages() {
   done
 }
 
-# install_packages NAME... installs those that are not there, without starting any service; it can do so as root with apt-get only.
+# install_packages NAME... installs missing packages without starting services, if run as root with apt-get.
 install_packages() {
   local missing policy=/usr/sbin/policy-rc.d ours=
   missing=$(missing_packages "$@")
@@ -24,7 +25,7 @@ install_packages() {
   if [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy" && ours=yes
   fi
-  # What is missing after it is for the caller to report.
+  # The caller reports packages that are still missing.
   # shellcheck disable=SC2086 # one word per package
   apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing </dev/null || true
   [ -z "$ours" ] || rm -f "$policy"

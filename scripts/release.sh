@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Builds a release of the commit that is checked out: `VERSION=v1.0.0 bash scripts/release.sh`, or `make release VERSION=v1.0.0`.
+# Builds a release of the checked-out commit: `VERSION=v1.0.0 bash scripts/release.sh`, or `make release
+# VERSION=v1.0.0`.
 #
-# OUT (dist) gets an archive and a bill of materials (CycloneDX) for each of PLATFORMS, Debian packages for those of Linux, and SHA256SUMS.
-# The same commit and version give the same bytes, wherever and whenever it is built: the Go release is that of go.mod, all dates are
-# the commit's, and nothing of this machine goes in. `make release-check` shows it.
+# OUT (dist) receives an archive and a bill of materials (CycloneDX) for each of PLATFORMS, Debian packages for Linux,
+# and SHA256SUMS. The same commit and version give the same bytes on any machine at any time: the Go release is that
+# of go.mod, all dates are the commit's, and nothing of the machine is included. `make release-check` verifies that.
 set -euo pipefail
 umask 022
 cd "$(dirname "$0")/.."
@@ -28,7 +29,7 @@ TZ=UTC
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 GOTOOLCHAIN=go$(sed -n 's/^go //p' go.mod)
 export LC_ALL TZ SOURCE_DATE_EPOCH GOTOOLCHAIN
-# What may be set on a machine and would change the result.
+# Settings of the machine that would change the result.
 unset GOEXPERIMENT
 export GOFLAGS='' GOWORK=off CGO_ENABLED=0 GOAMD64=v1 GOARM64=v8.0
 
@@ -48,7 +49,7 @@ helper() {
   helper "$@"
 }
 
-# licences prints what the authors of everything that is linked in, for GOOS and GOARCH, ask to be passed on.
+# licences prints the licences of everything that is linked into the binary for GOOS and GOARCH.
 licences() {
   local path version folder file
   echo 'hoofbeat contains the software of others, under these licences.'
@@ -96,7 +97,7 @@ release() {
   [ "$1" != linux ] || package "$2" "$folder"
 }
 
-# package ARCHITECTURE FOLDER makes the Debian package, of what is in the folder.
+# package ARCHITECTURE FOLDER builds the Debian package from the folder.
 package() {
   if ! command -v dpkg-deb >/dev/null; then
     [ "${DEB:-}" = 0 ] || die 'dpkg-deb is not installed; DEB=0 leaves out the Debian packages'

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sets up what the tests need and runs all of them. What cannot be set up is skipped and listed at the end; with CI=true
-# a skip is a failure. FUZZ=0 leaves out fuzzing.
+# Installs the tests' requirements and runs all tests. Tests whose requirements are missing are skipped and listed at
+# the end; with CI=true a skip is a failure. FUZZ=0 leaves out fuzzing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,9 +8,9 @@ skipped=()
 skip() { skipped+=("$*"); }
 
 declare -A running=() # processes in the background, by name
-logs=$(mktemp -d)   # what they write
+logs=$(mktemp -d)   # their output
 
-# Last of all: the list of what was skipped.
+# Runs last: lists the skipped tests.
 finish() {
   local code=$? what
   [ ${#running[@]} = 0 ] || kill "${running[@]}" 2>/dev/null || true
@@ -37,7 +37,7 @@ setup_packages() {
   done
 }
 
-# folders prints those of the arguments that hold Go files.
+# folders prints the arguments that contain Go files.
 folders() {
   local folder
   for folder; do
@@ -72,7 +72,7 @@ go test -race -count=1 "${packages[@]}"
 echo '== random operations on the broker, with new seeds'
 MODEL=30s go test -count=1 -run 'TestModel|TestWorld' ./broker
 
-# beside NAME COMMAND... runs it in the background; joined prints what it wrote, and returns its exit code.
+# beside NAME COMMAND... runs a command in the background. joined prints its output and returns its exit code.
 beside() {
   local name=$1
   shift
@@ -89,8 +89,8 @@ joined() {
   return "$code"
 }
 
-# The soak takes half of one processor, the tests on one processor take one, and what they run beside often waits: for
-# processes, for the disk, for the clock.
+# The soak uses half of one processor, the tests use the rest; those that run beside it often wait for processes, the
+# disk or the clock.
 go test -c -o "$logs/soak.test" ./internal/soak
 soak() {
   cd internal/soak
@@ -108,7 +108,7 @@ go test -count=1 ./internal/attack
 
 echo '== releases, packages, images, manifests'
 go test -count=1 ./internal/deploy
-for module in internal/deploy/schemas scripts/release; do # modules of their own
+for module in internal/deploy/schemas scripts/release; do # separate modules
   (cd "$module" && go vet ./... && go test -count=1 ./...)
 done
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Copies the console's libraries, unchanged, from the npm packages that interop/package-lock.json names.
-# A test in interop compares them. After a change there: `cd interop && npm ci`, this, and look at the licences.
+# Copies the console's libraries, unchanged, from the npm packages in interop/package-lock.json. A test in interop
+# compares them. After a change there, run `cd interop && npm ci`, run this script, and check the licences.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

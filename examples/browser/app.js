@@ -1,14 +1,13 @@
-// A page to try a broker with. Whatever comes from the broker is shown as text
-// (textContent), never as HTML.
+// A page to try a broker. Text from the broker is inserted as textContent, never as HTML.
 'use strict';
 
-const mostMessages = 200; // that are shown
-const mostLines = 300; // of what goes over the wire
+const mostMessages = 200; // shown at a time
+const mostLines = 300; // of the wire log
 const longest = 4000; // characters of a body
 
 const $ = (id) => document.getElementById(id);
 
-/** Makes an element with text and children. */
+/** Creates an element with text and children. */
 function element(name, { text, children = [], ...properties } = {}) {
   const made = Object.assign(document.createElement(name), properties);
   if (text !== undefined) {
@@ -18,8 +17,8 @@ function element(name, { text, children = [], ...properties } = {}) {
   return made;
 }
 
-let client; // while there is or should be a connection
-let count = 0; // of receipts and subscriptions
+let client; // set while a connection exists or is wanted
+let count = 0; // number of receipts and subscriptions
 const subscriptions = new Map(); // by id: { destination, ack, item }
 
 function show(state, text) {
@@ -41,7 +40,7 @@ function complain(text) {
 
 function connect() {
   complain('');
-  let failed = false; // by an ERROR: to try again would fail again
+  let failed = false; // after an ERROR; a new attempt would fail again
   const c = new StompJs.Client({
     brokerURL: $('url').value,
     connectHeaders: $('token').value ? { Authorization: `Bearer ${$('token').value}` } : {},
@@ -53,13 +52,13 @@ function connect() {
       complain('');
       const user = frame.headers['user-name'] ?? 'anonymous';
       show('on', `connected as ${user}, STOMP ${frame.headers.version}`);
-      subscriptions.forEach((_, id) => subscribeNow(id)); // they ended with the last connection
+      subscriptions.forEach((_, id) => subscribeNow(id)); // the subscriptions ended with the previous connection
     },
     onStompError(frame) {
       complain(`${frame.headers.message}: ${frame.body}`);
       const { subscription } = frame.headers;
       if (subscriptions.has(subscription)) {
-        forget(subscription); // it was refused, or has ended; the connection may go on
+        forget(subscription); // it was refused or has ended; the connection may continue
       } else {
         failed = true;
       }
@@ -67,7 +66,7 @@ function connect() {
     onWebSocketClose(event) {
       expire();
       if (c !== client) {
-        return; // it was meant to end
+        return; // closed on purpose
       }
       if (failed) {
         disconnect();
@@ -145,7 +144,7 @@ function received(message, ack) {
   }
 }
 
-/** Buttons for ACK and NACK, which say when the broker has done it. */
+/** Buttons for ACK and NACK, which report when the broker has handled them. */
 function answers(message) {
   const said = element('span', { className: 'from' });
   const buttons = ['Ack', 'Nack'].map((text) => {
@@ -161,7 +160,7 @@ function answers(message) {
   return element('div', { className: 'answers', children: [...buttons, said] });
 }
 
-/** What is not acknowledged when a connection ends goes back to its queue. */
+/** Marks messages that were not acknowledged when the connection ended; they are back in their queue. */
 function expire() {
   for (const button of document.querySelectorAll('.answer')) {
     button.disabled = true;
@@ -175,7 +174,7 @@ function send(destination, body) {
   client.publish({ destination, body, headers: { receipt, 'content-type': 'text/plain;charset=utf-8' } });
 }
 
-// --- What goes over the wire ---
+// --- The wire log ---
 
 const wireLines = [];
 

@@ -1,5 +1,4 @@
-// Package browser is a page with which a newcomer tries the broker in a
-// browser.
+// Package browser serves a page for first steps with the broker in a browser.
 package browser
 
 import (
@@ -12,16 +11,16 @@ import (
 //go:embed index.html app.js style.css vendor/stomp.umd.min.js
 var files embed.FS
 
-// policy lets the page run the scripts that are here and nothing else: no
-// message can become one. It may connect to any broker, as its user says which.
+// policy lets the page run its own scripts only, so no message can become one.
+// The page may connect to any broker, because its user enters the address.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; img-src data:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// defaultPath is the endpoint's in index.html.
+// defaultPath is the endpoint's path in index.html.
 const defaultPath = `data-path="/ws"`
 
-// Handler serves the page at /, with the path of the WebSocket endpoint that
-// the page suggests. It answers 404 to everything else.
+// Handler serves the page at /, with endpoint as the suggested path of the
+// WebSocket endpoint. Every other path gets 404.
 func Handler(endpoint string) (http.Handler, error) {
 	mux := http.NewServeMux()
 	for name, kind := range map[string]string{
@@ -50,5 +49,5 @@ func serve(w http.ResponseWriter, kind string, content []byte) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cache-Control", "no-cache")
-	_, _ = w.Write(content) // whoever asked may have gone
+	_, _ = w.Write(content) // the client may have gone
 }

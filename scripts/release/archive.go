@@ -17,16 +17,15 @@ import (
 
 // A packer is an archive that is being written.
 type packer interface {
-	// add begins a file or folder; the content of a file is written to what it
-	// returns before the next one is added.
+	// add begins a file or folder. The content of a file is written to the
+	// returned writer before the next call.
 	add(name string, info fs.FileInfo) (io.Writer, error)
 	io.Closer
 }
 
-// archive packs a folder, with its own name in front, into a tar.gz or zip.
-// Names come in the order of WalkDir, which sorts them. Of each file only the
-// content and whether it may be executed go into it: owners and times are made
-// up.
+// archive packs a folder, including its name, into a tar.gz or zip. Entries are
+// in the order of WalkDir, which sorts them. Only the content of each file and
+// its executable bit are kept; owners are omitted and times are date.
 func archive(out, folder string, date time.Time) (err error) {
 	file, err := os.Create(out)
 	if err != nil {
@@ -78,7 +77,7 @@ func pack(p packer, top fs.FS, name string, entry fs.DirEntry) error {
 	return errors.Join(err, from.Close())
 }
 
-// mode is what a file may be: executable or not, whatever the umask was.
+// mode returns a file's mode, executable or not, independent of the umask.
 func mode(info fs.FileInfo) fs.FileMode {
 	if info.IsDir() || info.Mode()&0o100 != 0 {
 		return 0o755

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes a release twice, from two clones of HEAD at different paths, each with everything compiled anew, and compares all files.
-# VERSION and PLATFORMS are those of scripts/release.sh. lintian, where it is installed, looks at the Debian packages.
+# Builds a release twice, from two clones of HEAD at different paths, without a build cache, and compares all files.
+# VERSION and PLATFORMS are passed to scripts/release.sh. lintian checks the Debian packages if it is installed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 for clone in one 'another clone'; do
   git clone -q . "$work/$clone"
   (cd "$work/$clone" && GOCACHE="$work/cache" OUT="$work/$clone.out" bash scripts/release.sh)
-  rm -rf "$work/cache" # nothing that was compiled for the first is there for the second
+  rm -rf "$work/cache" # the second build must not use results of the first
 done
 diff -r "$work/one.out" "$work/another clone.out"
 if command -v lintian >/dev/null; then

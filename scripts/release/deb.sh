@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# deb.sh VERSION ARCHITECTURE FOLDER OUT makes the Debian package of what scripts/release.sh has put into FOLDER. SOURCE_DATE_EPOCH is the
-# date of all that is in it. DEB_LEVEL (6) is xz's.
+# deb.sh VERSION ARCHITECTURE FOLDER OUT builds the Debian package from the FOLDER of scripts/release.sh.
+# SOURCE_DATE_EPOCH is the date of all entries. DEB_LEVEL (6) is the level of xz.
 set -euo pipefail
 umask 022
 cd "$(dirname "$0")/../.."
 
-version=${1/-/\~} # of two versions, Debian takes 1.0.0~rc.1 for the older one
+version=${1/-/\~} # Debian sorts 1.0.0~rc.1 before 1.0.0
 architecture=$2 folder=$3 out=$4
 date=$(date -u -d "@$SOURCE_DATE_EPOCH" -R)
 
@@ -49,5 +49,5 @@ done
 (cd "$root" && find usr lib -type f -print0 | sort -z | xargs -0 md5sum >DEBIAN/md5sums)
 find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
-# By dpkg-deb, files belong to root, come in order, and are not younger than SOURCE_DATE_EPOCH.
+# dpkg-deb makes root the owner of all files, sorts them, and limits their dates to SOURCE_DATE_EPOCH.
 dpkg-deb --root-owner-group -Zxz "-z${DEB_LEVEL:-6}" --build "$root" "$out/hoofbeat_${version}_$architecture.deb" >/dev/null

@@ -1,6 +1,5 @@
-// Command release does for scripts/release.sh what the programs of different
-// machines do differently: archives and bills of materials that have the same
-// bytes wherever they are made.
+// Command release makes the parts of a release whose tools differ between
+// machines: archives and bills of materials with the same bytes everywhere.
 package main
 
 import (

@@ -2,7 +2,7 @@ package main
 
 import (
 	"bytes"
-	"crypto/sha1" //nolint:gosec // what UUIDs of version 5 are made of
+	"crypto/sha1" //nolint:gosec // UUIDs of version 5 need it
 	"crypto/sha256"
 	"debug/buildinfo"
 	"encoding/base64"
@@ -19,18 +19,18 @@ import (
 	cdx "github.com/CycloneDX/cyclonedx-go"
 )
 
-// embedded are the npm packages whose files are in the binary, unchanged: the
-// vendor folders of the console and of the newcomers' page.
+// embedded are the npm packages whose unchanged files are in the binary: the
+// vendor folders of the console and of examples/browser.
 var embedded = []string{"@stomp/stompjs", "htm", "preact"}
 
-// A source is what a bill of materials is made of.
+// A source is the input of a bill of materials.
 type source struct {
 	binary, version, lock string
 	date                  time.Time
 }
 
-// writeBill writes a CycloneDX document of what is linked into a binary, as
-// the Go linker has recorded it there, and of what is embedded.
+// writeBill writes a CycloneDX document of the modules that the Go linker has
+// recorded in a binary, and of the embedded packages.
 func writeBill(out string, s source) error {
 	bill, err := s.bill()
 	if err != nil {
@@ -75,7 +75,7 @@ func (s source) bill() (*cdx.BOM, error) {
 	return bill, nil
 }
 
-// program is the binary itself.
+// program describes the binary itself.
 func (s source) program(info *debug.BuildInfo, sum []byte) cdx.Component {
 	purl := "pkg:golang/hoofbeat@" + s.version
 	var settings []cdx.Property
@@ -92,7 +92,7 @@ func (s source) program(info *debug.BuildInfo, sum []byte) cdx.Component {
 	}
 }
 
-// goComponents are the modules, and the standard library.
+// goComponents describes the modules and the standard library.
 func goComponents(info *debug.BuildInfo) []cdx.Component {
 	std := strings.TrimPrefix(info.GoVersion, "go")
 	parts := []cdx.Component{library("pkg:golang/std@"+std, "std", std)}
@@ -101,7 +101,8 @@ func goComponents(info *debug.BuildInfo) []cdx.Component {
 			m = m.Replace
 		}
 		c := library("pkg:golang/"+m.Path+"@"+m.Version, m.Path, m.Version)
-		// go.sum's h1: is SHA-256 over the names and sums of a module's files.
+		// The h1: hash of go.sum is SHA-256 over the names and hashes of a
+		// module's files.
 		if sum, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(m.Sum, "h1:")); err == nil && len(sum) == sha256.Size {
 			c.Hashes = &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: hex.EncodeToString(sum)}}
 		}
@@ -110,7 +111,7 @@ func goComponents(info *debug.BuildInfo) []cdx.Component {
 	return parts
 }
 
-// npmComponents finds the embedded packages in a package-lock.json.
+// npmComponents describes the embedded packages, from a package-lock.json.
 func npmComponents(lock string) ([]cdx.Component, error) {
 	text, err := os.ReadFile(lock)
 	if err != nil {
@@ -144,8 +145,8 @@ func library(purl, name, version string) cdx.Component {
 	return cdx.Component{BOMRef: purl, Type: cdx.ComponentTypeLibrary, Name: name, Version: version, PackageURL: purl}
 }
 
-// serial makes the document's UUID (version 5, without a namespace) of the
-// binary's checksum, where others take a random one.
+// serial derives the document's UUID (version 5, without a namespace) from the
+// binary's checksum, so that it is reproducible.
 func serial(sum []byte) string {
 	u := sha1.Sum(append([]byte("hoofbeat sbom "), sum...)) //nolint:gosec // as above
 	u[6], u[8] = u[6]&0x0f|0x50, u[8]&0x3f|0x80

@@ -18,8 +18,8 @@ import org.springframework.scheduling.concurrent.ThreadPoolTaskScheduler;
 import org.springframework.stereotype.Component;
 
 /**
- * The application's own connection to the broker: with heart-beats, a token that is refreshed before it ends, and a new
- * connection after each loss, which Spring's client does not make by itself.
+ * The application's connection to the broker: with heart-beats, a token that is refreshed before it expires, and a
+ * new connection after each loss. Spring's client does not reconnect by itself.
  */
 @Component
 class BrokerConnection extends StompSessionHandlerAdapter implements AutoCloseable {
@@ -30,9 +30,9 @@ class BrokerConnection extends StompSessionHandlerAdapter implements AutoCloseab
     private final Orders orders;
     private final ThreadPoolTaskScheduler scheduler = new ThreadPoolTaskScheduler();
     private final ReactorNettyTcpStompClient client;
-    private Future<?> retry; // guarded by this, as what follows
+    private Future<?> retry; // guarded by this, like the fields below
     private Future<?> refresh;
-    private Instant issued = Instant.EPOCH; // when the token was made that the connection began with
+    private Instant issued = Instant.EPOCH; // when the token of the current connection was issued
     private boolean closed;
 
     BrokerConnection(@Value("${broker.host}") String host, @Value("${broker.port}") int port, Tokens tokens, Orders orders) {
@@ -45,7 +45,7 @@ class BrokerConnection extends StompSessionHandlerAdapter implements AutoCloseab
         client.setTaskScheduler(scheduler); // for heart-beats and receipts
     }
 
-    /** Once the application serves its keys, and after each loss. */
+    /** Connects when the application serves its keys, and after each loss. */
     @EventListener(ApplicationReadyEvent.class)
     public synchronized void connect() {
         retry = null;
@@ -69,13 +69,13 @@ class BrokerConnection extends StompSessionHandlerAdapter implements AutoCloseab
         refresh = scheduler.scheduleAtFixedRate(() -> session.send("/hoofbeat/token", token()), issued.plus(half), half);
     }
 
-    /** An ERROR: the broker says why it is about to close the connection. */
+    /** An ERROR: the broker gives the reason before it closes the connection. */
     @Override
     public void handleFrame(StompHeaders headers, Object body) {
         LOG.warn("{}: {}", headers.getFirst("message"), body);
     }
 
-    /** The connection is lost or could not be made. Spring may say so more than once. */
+    /** The connection was lost or could not be made. Spring may call this more than once. */
     @Override
     public synchronized void handleTransportError(StompSession session, Throwable reason) {
         if (refresh != null) {

@@ -7,8 +7,9 @@ import org.springframework.messaging.simp.stomp.StompSession;
 import org.springframework.stereotype.Component;
 
 /**
- * Takes orders from /topic/orders.USER and answers to /queue/inbox.USER. The subscription is durable, so that orders wait
- * while the application is away. Whose order it is, is proven by its destination: hoofbeat lets nobody send to another's.
+ * Takes orders from /topic/orders.USER and answers to /queue/inbox.USER. The subscription is durable, so that
+ * orders wait while the application is away. The destination identifies the customer: hoofbeat allows users to
+ * send only to their own.
  */
 @Component
 class Orders {

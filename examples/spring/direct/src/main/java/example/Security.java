@@ -9,7 +9,7 @@ import org.springframework.security.core.userdetails.UserDetailsService;
 import org.springframework.security.provisioning.InMemoryUserDetailsManager;
 import org.springframework.security.web.SecurityFilterChain;
 
-/** Who may log in: for this example ada and ben, with their names as passwords. */
+/** The users: in this example ada and ben, with their names as passwords. */
 @Configuration
 class Security {
     @Bean

@@ -18,13 +18,13 @@ class TokenController {
         this.url = url;
     }
 
-    /** A token for who has logged in, how long it is valid, and where to go with it. */
+    /** A token for the logged-in user, its lifetime, and the URL to connect to. */
     @GetMapping("/token")
     Ticket token(Principal user) {
         return new Ticket(user.getName(), tokens.issue(user.getName()), tokens.lifetime().toSeconds(), url);
     }
 
-    /** What hoofbeat checks tokens with. */
+    /** The keys with which hoofbeat verifies tokens. */
     @GetMapping("/jwks.json")
     Map<String, Object> keys() {
         return tokens.published();

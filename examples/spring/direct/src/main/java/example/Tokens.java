@@ -22,8 +22,8 @@ import org.springframework.security.oauth2.jwt.NimbusJwtEncoder;
 import org.springframework.stereotype.Component;
 
 /**
- * Issues the tokens that hoofbeat checks. The key is a new one each time the application starts; with several instances
- * load one from a key store.
+ * Issues the tokens that hoofbeat verifies. A new key is made at each start; if you run several instances, load a
+ * shared one from a key store.
  */
 @Component
 class Tokens {

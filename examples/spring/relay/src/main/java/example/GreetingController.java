@@ -11,14 +11,14 @@ class GreetingController {
 
     record Greeting(String text) {}
 
-    /** SEND to /app/greet; everybody hears it. */
+    /** SEND to /app/greet; all subscribers receive the greeting. */
     @MessageMapping("/greet")
     @SendTo("/topic/greetings")
     Greeting greet(Name name) {
         return new Greeting("Hello, " + name.name() + "!");
     }
 
-    /** SEND to /app/whisper; only the sender hears it. */
+    /** SEND to /app/whisper; only the sender receives the answer. */
     @MessageMapping("/whisper")
     @SendToUser("/queue/whispers")
     Greeting whisper(Name name) {
