@@ -1,4 +1,4 @@
-// The page in examples/browser, as `hoofbeat serve` serves it to a newcomer.
+// The page in examples/browser, as `hoofbeat serve` serves it.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,7 +18,7 @@ import { within } from './lib/wait.js';
 
 const example = path.resolve(import.meta.dirname, '..', 'examples', 'browser');
 
-/** A broker without a configuration file, as nobody has written one yet. */
+/** A broker without a configuration file, as after the installation. */
 class Untouched {
   #child;
 
@@ -68,7 +68,7 @@ test('the bundled stomp.js is that of the package', () => {
   assert.ok(readFileSync(path.join(example, 'vendor', 'README.md'), 'utf8').includes(`\`@stomp/stompjs\` ${version}`));
 });
 
-describe('the page for newcomers', { skip, concurrency: 2 }, () => {
+describe('the example page', { skip, concurrency: 2 }, () => {
   const chromium = suiteChromium();
   let broker;
   before(async () => {
@@ -79,7 +79,7 @@ describe('the page for newcomers', { skip, concurrency: 2 }, () => {
     rmSync(broker.folder, { recursive: true, force: true });
   });
 
-  /** Opens the page. Nothing that it or a message holds may offend against its policy. */
+  /** Opens the page. The test fails if the page or a message violates its Content-Security-Policy. */
   async function open(t, b = broker, media = {}) {
     const page = await chromium.open(t);
     const complaints = [];
@@ -158,7 +158,7 @@ describe('the page for newcomers', { skip, concurrency: 2 }, () => {
     assert.deepEqual(small, [], 'too small for a finger');
   });
 
-  test('acknowledges and refuses, and says what happened', async (t) => {
+  test('ACK and NACK, with the result', async (t) => {
     const page = await open(t);
     const queue = unique('/queue/page.');
     await page.connect();
@@ -179,14 +179,14 @@ describe('the page for newcomers', { skip, concurrency: 2 }, () => {
     assert.equal(inbox.size, 0, 'the queue is empty');
   });
 
-  test('a message is text, whatever it says', async (t) => {
+  test('a message is always shown as text', async (t) => {
     const page = await open(t);
     const topic = unique('/topic/page.');
     await page.connect();
     await page.subscribe(topic);
     const evil = '<img src=x onerror="document.title=1"><script>document.title=2</script>';
     const c = await connect(t, broker.url);
-    await page.send(topic, 'first'); // so that the subscription is there
+    await page.send(topic, 'first'); // waits until the subscription is in force
     await c.sendWithReceipt(topic, evil, { [evil.replaceAll(':', '')]: evil, 'content-type': 'text/html' });
     assert.deepEqual(await bodies(page, 2), [evil, 'first']);
     await page.click('#messages > li:first-child summary');
@@ -195,7 +195,7 @@ describe('the page for newcomers', { skip, concurrency: 2 }, () => {
     assert.equal(await page.title(), 'hoofbeat');
   });
 
-  test('an ERROR is shown, and ends it; then it connects again', async (t) => {
+  test('an ERROR is shown and ends the connection; then it connects again', async (t) => {
     const page = await open(t);
     await page.connect();
     await page.fill('#send-destination', '/nowhere/x');
@@ -235,7 +235,7 @@ describe('the page for newcomers', { skip, concurrency: 2 }, () => {
     });
   }
 
-  test('what goes over the wire is there to read, without the token', async (t) => {
+  test('the wire log, without the token', async (t) => {
     const page = await open(t);
     await page.fill('#token', 'very.secret.token');
     await page.click('text="What goes over the wire"');
@@ -246,7 +246,7 @@ describe('the page for newcomers', { skip, concurrency: 2 }, () => {
     assert.ok(!wire.includes('secret'));
   });
 
-  test('is back with its subscriptions when the broker is', async (t) => {
+  test('reconnects and resubscribes when the broker is back', async (t) => {
     const own = await Untouched.start();
     t.after(async () => {
       await own.stop();

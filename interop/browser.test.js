@@ -20,7 +20,7 @@ describe('stompjs in Chromium', { skip, concurrency: 2 }, () => {
     return page;
   }
 
-  test('connects, subscribes, sends, and leaves in good order', async (t) => {
+  test('connects, subscribes, sends and disconnects', async (t) => {
     const page = await connected(t);
     assert.equal(page.opened.version, '1.2');
     assert.equal(page.opened['heart-beat'], '10000,10000');
@@ -83,7 +83,7 @@ describe('stompjs in Chromium', { skip, concurrency: 2 }, () => {
     await page.call('deactivate');
   });
 
-  test('heart-beats of 2000,2000 keep it alive', async (t) => {
+  test('heart-beats of 2000,2000 keep the connection open', async (t) => {
     const page = await connected(t, { heartbeatIncoming: 2000, heartbeatOutgoing: 2000 });
     assert.equal(page.opened['heart-beat'], '2000,2000');
     const beats = page.evaluate(`new Promise((resolve) => {
@@ -117,7 +117,7 @@ describe('stompjs in Chromium', { skip, concurrency: 2 }, () => {
     assert.equal((await page.call('receiveText', topic)).body, 'from Node');
   });
 
-  test('is back after the broker restarts', async (t) => {
+  test('reconnects after the broker restarts', async (t) => {
     const own = await startBroker(t, { 'listen-websocket-origins': chromium.origin });
     const page = await open(t);
     await page.call('connectPage', own.url, { reconnectDelay: 50 }, ['/topic/news']);
@@ -132,7 +132,7 @@ describe('stompjs in Chromium', { skip, concurrency: 2 }, () => {
     await page.call('deactivate');
   });
 
-  test('a page of another origin is refused, unless it is named', async (t) => {
+  test('a page of another origin is refused unless listed', async (t) => {
     const strict = await startBroker(t);
     const refused = await (await open(t)).call('connectPage', strict.url, {});
     assert.deepEqual(refused, { failed: 1006 });

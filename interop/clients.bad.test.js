@@ -1,5 +1,4 @@
-// What goes wrong, with each client of JavaScript: an error that the
-// application can show, and then a connection that works, without a loop.
+// Failures, with each JavaScript client: the application can show the error, and then connects again, without a loop.
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { describe, test } from 'node:test';
@@ -21,7 +20,7 @@ Stomp.WebSocketClass = WebSocket;
 Stomp.setInterval = (interval, action) => setInterval(action, interval);
 Stomp.clearInterval = (id) => clearInterval(id);
 
-/** What an application sees. It connects again by itself, with a token from tokens, and then does onConnect. */
+/** The application's view. It reconnects with the next of its tokens, and then calls onConnect. */
 class Application {
   connected = new Inbox('CONNECTED', () => this.story());
   errors = new Inbox('ERROR', () => this.story());
@@ -60,7 +59,7 @@ class Application {
     this.closed.put(code);
   }
 
-  /** Subscribes, and sends itself a message. */
+  /** Subscribes, and sends a message to itself. */
   async works() {
     const topic = unique('/topic/fence.');
     const inbox = new Inbox(`a MESSAGE from ${topic}`, () => this.story());
@@ -70,7 +69,7 @@ class Application {
   }
 }
 
-/** @stomp/stompjs, on WebSocket or on what factory gives. */
+/** @stomp/stompjs, on WebSocket or on the result of factory. */
 class StompJS extends Application {
   options() {
     return { brokerURL: this.url };
@@ -120,7 +119,7 @@ class Rx extends Application {
     this.rx.activate();
   }
 
-  /** A WebSocket whose close code is seen, which it does not tell by itself. */
+  /** A WebSocket that records its close code, which this client does not report. */
   webSocket() {
     const ws = new WebSocket(this.url, ['v12.stomp']);
     ws.addEventListener('close', (event) => this.hasClosed(event.code));
@@ -131,7 +130,7 @@ class Rx extends Application {
   subscribe(destination, action) {
     const watching = this.rx.watch(destination).subscribe(action);
     if (!this.kept) {
-      // It watches for good: a refused subscription would be asked for again with each connection.
+      // Unsubscribes: otherwise a refused subscription would be repeated with each connection.
       this.rx.stompErrors$.subscribe(() => watching.unsubscribe());
     }
   }
@@ -145,7 +144,7 @@ class Rx extends Application {
   }
 }
 
-/** The two that have an error callback, and leave it to the application to connect again. */
+/** The two old clients, which have an error callback and leave reconnecting to the application. */
 class Old extends Application {
   start() {
     this.client = this.make();
@@ -209,8 +208,8 @@ const acl = [{ name: 'open', allow: ['subscribe', 'send'], destinations: ['/topi
 const flags = { 'limits-frame-body-bytes': '64KiB' };
 
 for (const [name, Kind] of Object.entries(clients)) {
-  describe(`${name}: what goes wrong`, { concurrency: 3 }, () => {
-    /** A broker of its own, and an application that has connected to it. */
+  describe(`${name}: failures`, { concurrency: 3 }, () => {
+    /** A broker for one test, and an application that has connected to it. */
     async function start(t, { auth, tokens, onConnect, kept = false, expect = true } = {}) {
       const broker = await startBroker(t, flags, configuration({}, auth, acl));
       const good = await token('ada');
@@ -224,7 +223,7 @@ for (const [name, Kind] of Object.entries(clients)) {
       return { app, broker };
     }
 
-    /** An ERROR, the end of the connection, and one more that works. */
+    /** Expects an ERROR, the end of the connection, and then a new one that works. */
     async function recovers(app, word, code, ...said) {
       const error = await app.errors.next();
       assert.equal(error.headers.message, word);
@@ -252,7 +251,7 @@ for (const [name, Kind] of Object.entries(clients)) {
       assert.equal(app.connections, 2);
     });
 
-    test('a refused subscription at each connect is no loop, where connections are kept', async (t) => {
+    test('a subscription refused at each connect is no loop, if the connection is kept', async (t) => {
       const { app } = await start(t, {
         auth: { on_denied_subscribe: 'receipt-error' },
         kept: true,
@@ -273,21 +272,21 @@ for (const [name, Kind] of Object.entries(clients)) {
       assert.equal(app.connections, 1);
     });
 
-    test('a token that ends', async (t) => {
+    test('a token that expires during the session', async (t) => {
       const tokens = [await token('ada', { exp: inSeconds(3) }), await token('ada')];
       const { app } = await start(t, { tokens: () => tokens.shift() });
       await recovers(app, 'token-expired', 1008, '/hoofbeat/token');
       assert.equal(app.connections, 2);
     });
 
-    test('a too large message', async (t) => {
+    test('a message beyond the limit', async (t) => {
       const { app } = await start(t);
       app.send('/topic/large', 'x'.repeat(65537));
       await recovers(app, 'frame-too-large', 1009, '65536', 'limits.frame_body_bytes');
       assert.equal(app.connections, 2);
     });
 
-    test('a broker that goes away and comes back', async (t) => {
+    test('a broker that restarts', async (t) => {
       const { app, broker } = await start(t);
       await app.works();
       await broker.restart();

@@ -1,6 +1,5 @@
-// @stomp/stompjs in Chromium where its surroundings are against it: timers that
-// hardly run, as in pages in the background, and a WebSocket that cuts text at
-// NUL, as React Native's does on some systems.
+// @stomp/stompjs in Chromium under adverse conditions: timers that hardly run, as on background pages, and a
+// WebSocket that truncates text at NUL, as React Native's does on some systems.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
@@ -15,7 +14,7 @@ describe('stompjs in a page in the background', { skip, concurrency: 2 }, () => 
   const chromium = suiteChromium();
   const suite = suiteBroker(() => ({ 'listen-websocket-origins': chromium.origin }));
 
-  /** Opens the page, connects it, and holds up all of its timers until thaw is called. Those of workers are others. */
+  /** Opens and connects the page, and stops all its timers until thaw is called. Timers of workers continue. */
   async function inBackground(t, options) {
     const page = await chromium.open(t);
     await page.evaluate(() => {
@@ -37,10 +36,10 @@ describe('stompjs in a page in the background', { skip, concurrency: 2 }, () => 
     return page;
   }
 
-  /** Waits for an event of the page without any timer. */
+  /** Waits for an event of the page without a timer. */
   const happened = (page, what) => page.waitForFunction((wanted) => events.some((event) => wanted in event), what, { polling: 'raf' });
 
-  test('is given up, sees why, and is back when its timers run again', async (t) => {
+  test('is disconnected, sees the reason, and reconnects when its timers run again', async (t) => {
     const page = await inBackground(t, { reconnectDelay: 50 });
     await happened(page, 'closed');
     const [, error, end] = await page.events();
@@ -55,7 +54,7 @@ describe('stompjs in a page in the background', { skip, concurrency: 2 }, () => 
     await page.call('deactivate');
   });
 
-  test('beats from a worker, and is kept', async (t) => {
+  test('sends heart-beats from a worker and stays connected', async (t) => {
     const page = await inBackground(t, { heartbeatStrategy: 'worker' });
     const clock = await connect(t, suite.url, beats);
     await clock.heartBeats.take(4); // more than twice the interval
@@ -66,12 +65,12 @@ describe('stompjs in a page in the background', { skip, concurrency: 2 }, () => 
   });
 });
 
-describe('stompjs on a WebSocket that cuts text at NUL', { skip, concurrency: 2 }, () => {
+describe('stompjs on a WebSocket that truncates text at NUL', { skip, concurrency: 2 }, () => {
   const chromium = suiteChromium();
   const suite = suiteBroker(() => ({ 'listen-websocket-origins': chromium.origin }));
   const options = { forceBinaryWSFrames: true, appendMissingNULLonIncoming: true };
 
-  /** Opens the page, with such a WebSocket. */
+  /** Opens the page with such a WebSocket. */
   async function open(t) {
     const page = await chromium.open(t);
     await page.evaluate(() => {
@@ -89,7 +88,7 @@ describe('stompjs on a WebSocket that cuts text at NUL', { skip, concurrency: 2 
     return page;
   }
 
-  test('sends binary, adds the NULs, and misses nothing', async (t) => {
+  test('sends binary, adds the NULs, and loses nothing', async (t) => {
     const page = await open(t);
     const opened = await page.call('connectPage', suite.url, { ...options, ...beats });
     assert.equal(opened.version, '1.2');
@@ -116,7 +115,7 @@ describe('stompjs on a WebSocket that cuts text at NUL', { skip, concurrency: 2 
     assertLeft(await page.events());
   });
 
-  test('an ERROR is whole', async (t) => {
+  test('an ERROR is complete', async (t) => {
     const page = await open(t);
     await page.call('connectPage', suite.url, options);
     await page.call('send', '/nowhere/x', 'body');
@@ -126,7 +125,7 @@ describe('stompjs on a WebSocket that cuts text at NUL', { skip, concurrency: 2 
     assert.deepEqual(end, { closed: 1002, clean: true });
   });
 
-  test('without the options it never connects, and is told', async (t) => {
+  test('without the options it never connects, and gets an ERROR', async (t) => {
     const own = await startBroker(t, { 'listen-websocket-origins': chromium.origin, 'limits-connect-timeout': '500ms' });
     const page = await open(t);
     assert.deepEqual(await page.call('connectPage', own.url, { appendMissingNULLonIncoming: true }), { failed: 1008 });

@@ -1,5 +1,5 @@
-// The programs of docs/clients.md in JavaScript, Python and Go, as they stand
-// there, with a token. And what runs each of the other blocks of code.
+// The JavaScript, Python and Go programs in docs/clients.md, unchanged, with a token. Also lists the tests that run
+// the other code blocks.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { addressed, blocks, broker, everyBlock, root, start, temporaryFile } fro
 import { token } from './lib/tokens.js';
 import { within } from './lib/wait.js';
 
-/** Runs a program of a name and a text. */
+/** Runs a program, given its name and source. */
 function run(t, name, source, program, args) {
   return start(t, program, [...args, temporaryFile(t, name, source)]);
 }
@@ -42,14 +42,14 @@ describe('docs/clients.md', { concurrency: 2 }, () => {
     test(heading, async (t) => {
       const b = await broker(t);
       const program = await run(t, 'snippet.go', addressed(text, b), 'go', ['run']);
-      assert.equal(await program.lines.next(30_000), 'order two horseshoes'); // it is compiled first
+      assert.equal(await program.lines.next(30_000), 'order two horseshoes'); // includes compiling
     });
   }
 });
 
 const bundle = path.join(import.meta.dirname, 'node_modules', '@stomp', 'stompjs', 'bundles', 'stomp.umd.js');
 
-/** A web server with the pages that are put into it. Chromium lets none but a real one on loopback connect to loopback. */
+/** A web server for the given pages. Chromium lets only pages from a loopback server connect to loopback. */
 async function serve(t) {
   const site = { pages: { '/stomp.umd.js': '' } };
   const server = createWebServer((request, response) => {
@@ -73,7 +73,7 @@ describe('docs/clients.md in Chromium', { skip: noChromium }, () => {
       const b = await broker(t, [site.origin]);
       site.pages = { '/': addressed(text, b), '/stomp.umd.js': readFileSync(bundle) };
       const page = await chromium.open(t);
-      await page.goto(`${site.origin}/stomp.umd.js`); // of the same origin, so that it has the token
+      await page.goto(`${site.origin}/stomp.umd.js`); // any page of this origin, to set its token
       await page.evaluate((value) => localStorage.setItem('token', value), await token('ada'));
       await page.goto(site.origin);
       await page.waitForSelector('#orders li');
@@ -83,9 +83,8 @@ describe('docs/clients.md in Chromium', { skip: noChromium }, () => {
   }
 });
 
-// What runs the blocks that this file does not, by language: the file with the
-// test, which reads the page. Whoever adds a block adds a test, and then a line
-// here; a count says how many blocks the test takes.
+// The tests of code blocks that this file does not run, by language: the test file, which reads the page. A new block
+// needs a test and then a line here. A number is the count of blocks that the test covers.
 const elsewhere = [
   { page: 'clients.md', language: 'csharp', heading: '.NET', count: 1, by: 'interop/clients.dotnet.test.js' },
   { page: 'clients.md', language: 'java', heading: 'Spring WebSocketStompClient', count: 1, by: 'interop/spring/tests/src/test/java/hoofbeat/spring/docs/SnippetsTest.java' },

@@ -1,5 +1,5 @@
-// The C# of docs/clients.md, compiled and run by Mono: what it is for, and what
-// it shows of each fault before it comes back.
+// The C# of docs/clients.md, compiled and run by Mono: its purpose, and its output for each fault before it
+// reconnects.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
@@ -26,7 +26,7 @@ if (noMono && process.env.CI === 'true') {
   throw new Error(`${noMono}, and with CI=true nothing may be skipped`);
 }
 
-/** The program of the page, as it starts with a broker. */
+/** The program on the page, started with a broker. */
 function run(t, b, env) {
   const [{ text }, ...more] = blocks('csharp');
   assert.deepEqual(more, []);
@@ -36,7 +36,7 @@ function run(t, b, env) {
   return start(t, 'mono', [program], env);
 }
 
-// In milliseconds: the program waits 5 s before it connects again.
+// In milliseconds; the program waits 5 s before it reconnects.
 const soon = 20_000;
 
 const good = configuration({}, {}, everybody);
@@ -52,7 +52,7 @@ describe('.NET, ClientWebSocket', { skip: noMono, concurrency: 6 }, () => {
     assert.equal(await program.lines.next(), 'order three nails');
     assert.equal(program.errors, '');
 
-    // It has acknowledged an order before it saw the next: only the last may be left.
+    // It acknowledges an order before it receives the next, so only the last one may be left.
     program.child.kill('SIGKILL');
     await within(program.ended, 'the end of the program');
     const inbox = await c.subscribe('/queue/orders');
@@ -64,7 +64,7 @@ describe('.NET, ClientWebSocket', { skip: noMono, concurrency: 6 }, () => {
     assert.equal(left, 'a last one');
   });
 
-  test('a broker that goes away and comes back', async (t) => {
+  test('a broker that restarts', async (t) => {
     const b = await broker(t);
     const program = await run(t, b);
     assert.equal(await program.lines.next(), 'order two horseshoes');
@@ -79,7 +79,7 @@ describe('.NET, ClientWebSocket', { skip: noMono, concurrency: 6 }, () => {
     'too large a message': { config: other({ limits: { ...good.limits, frame_body_bytes: '10B' } }), word: 'frame-too-large' },
   };
   for (const [name, { config, word }] of Object.entries(faults)) {
-    test(`${name}: it says so, and works when that is mended`, async (t) => {
+    test(`${name}: reported, and works when corrected`, async (t) => {
       const b = await broker(t, [], config);
       const program = await run(t, b);
       assert.ok((await program.complaints.next()).startsWith(`${word}: `), program.errors);
@@ -89,7 +89,7 @@ describe('.NET, ClientWebSocket', { skip: noMono, concurrency: 6 }, () => {
     });
   }
 
-  test('an expired token: it says so, and tries again', async (t) => {
+  test('an expired token: reported, and tried again', async (t) => {
     const b = await broker(t);
     const program = await run(t, b, { TOKEN: await token('ada', { exp: inSeconds(-60) }) });
     const says = 'authentication-failed: The credentials were not accepted: the token has expired.';

@@ -1,5 +1,4 @@
-// stomp.py: runs python/run.py, whose lines become tests and, in
-// python/target/features.tsv, rows of a table.
+// stomp.py: runs python/run.py. Its output lines become tests and rows of the table python/target/features.tsv.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,5 +1,4 @@
-// The console of the admin listener, with the broker as it is: logging in,
-// connections, queues.
+// The console of the admin listener with a real broker: logging in, connections, queues.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -13,7 +12,7 @@ import { token } from './lib/tokens.js';
 const vendor = path.resolve(import.meta.dirname, '..', 'admin', 'console', 'files', 'vendor');
 const packages = path.join(import.meta.dirname, 'node_modules');
 
-test('the bundled libraries are those of their packages', () => {
+test('the bundled libraries are unchanged', () => {
   const readme = readFileSync(path.join(vendor, 'README.md'), 'utf8');
   for (const [name, file, from] of [['preact', 'preact.mjs', 'dist/preact.mjs'], ['htm', 'htm.mjs', 'dist/htm.mjs'], ['@stomp/stompjs', 'stomp.umd.min.js', 'bundles/stomp.umd.min.js']]) {
     assert.ok(readFileSync(path.join(vendor, file)).equals(readFileSync(path.join(packages, name, from))), file);
@@ -23,7 +22,7 @@ test('the bundled libraries are those of their packages', () => {
   }
 });
 
-/** Sends messages, which come back, until something is seen. */
+/** Sends messages and receives them until a condition holds. */
 async function sendUntil(seen, c, destination, inbox) {
   let done = false;
   seen.then(() => (done = true), () => (done = true));
@@ -68,14 +67,14 @@ describe('the console', { skip, concurrency: 3 }, () => {
     await sendUntil(page.waitForFunction(() => /in [0-9.,]*[1-9].*delivered [0-9.,]*[1-9].*acked [0-9.,]*[1-9]/.test(document.querySelector('.charts .legend')?.textContent)), c, `/queue/${name}`, queue);
   });
 
-  test('logs in by token, says why not, and forgets', async (t) => {
+  test('logs in by token, shows a refusal, and logs out', async (t) => {
     const page = await openConsole(t, suite.chromium, suite.broker.operators, { place: '#/queues', expected: /401/ });
     await page.fill('[name=token]', 'a.b.c');
     await page.click('button:text-is("Log in")');
     await page.says('.problem', 'not accepted');
     assert.equal(await page.evaluate(() => document.activeElement.name), 'token');
     await page.login(await operator());
-    await page.says('h1', 'Queues'); // where the link led
+    await page.says('h1', 'Queues'); // the target of the link
     assert.equal(await page.textContent('.user'), 'olga');
     assert.equal(await page.evaluate('sessionStorage.length + localStorage.length + document.cookie.length'), 0);
     await page.reload();
@@ -89,7 +88,7 @@ describe('the console', { skip, concurrency: 3 }, () => {
     assert.equal(await page.evaluate('sessionStorage.length'), 0);
   });
 
-  test('logs in by name and passcode, to look only', async (t) => {
+  test('logs in by name and passcode, read-only', async (t) => {
     const queue = await filled(t, ['one']);
     const page = await openConsole(t, suite.chromium, suite.broker.operators, { expected: /401/ });
     await page.check('text=Name and passcode');
@@ -106,13 +105,13 @@ describe('the console', { skip, concurrency: 3 }, () => {
     assert.equal(await page.locator('main button.danger').count(), 0);
   });
 
-  test('says which right is missing', async (t) => {
+  test('shows the missing right', async (t) => {
     const page = await open(t, { expected: /401|403/ }, token('nobody'));
     await page.place('#/queues', 'Queues');
     await page.says('.problem', 'admin:read');
   });
 
-  test('who is revoked meanwhile is led back to the login, and then to the page', async (t) => {
+  test('after a revocation: back to the login, and then to the page', async (t) => {
     const user = unique('user-');
     const page = await openConsole(t, suite.chromium, suite.broker.operators, { place: '#/topics', expected: /401/ });
     await page.login(await token(user, { roles: ['operator'] }));
@@ -148,7 +147,7 @@ describe('the console', { skip, concurrency: 3 }, () => {
   test('a queue: browse, move, purge, delete', async (t) => {
     const queue = await filled(t, ['{"a":[1,2]}', 'two'], { 'x-note': 'café' });
     const other = unique('/queue/console.');
-    // An empty queue that nobody reads vanishes.
+    // An empty queue without consumers vanishes.
     const page = await open(t, { place: '#/queues' });
     await page.filter(queue);
     await page.click(`tbody a >> text="${queue}"`);
@@ -177,7 +176,7 @@ describe('the console', { skip, concurrency: 3 }, () => {
     await page.says('.said', `${other} was deleted with 1 message`);
   });
 
-  test('a queue: create; and one that is not there', async (t) => {
+  test('a queue: create; and one that does not exist', async (t) => {
     const queue = unique('/queue/console.');
     const page = await open(t, { place: '#/queues', expected: /40[014]/ });
     await page.click('text="Create …"');

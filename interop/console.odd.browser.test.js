@@ -1,5 +1,4 @@
-// The console with answers that a broker seldom gives: very many, very strange,
-// very slow, or none.
+// The console with unusual responses of the broker: many items, strange names, slow responses, or none.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
@@ -8,10 +7,10 @@ import { hostile, openConsole } from './lib/console.js';
 import { FakeAdmin, message, queue } from './lib/fake-admin.js';
 import { Inbox } from './lib/wait.js';
 
-describe('the console with odd answers', { skip, concurrency: 2 }, () => {
+describe('the console with unusual responses', { skip, concurrency: 2 }, () => {
   const chromium = suiteChromium();
 
-  /** The console of a listener of its own, which change has prepared. */
+  /** The console with its own fake listener, prepared by change. */
   async function open(t, change = () => {}, options = {}) {
     const fake = await FakeAdmin.start();
     change(fake);
@@ -22,7 +21,7 @@ describe('the console with odd answers', { skip, concurrency: 2 }, () => {
     }
   }
 
-  /** Makes answers to a path wait until the test gives them. */
+  /** Delays the responses for a path until the test releases them. */
   function hold(fake, path) {
     const asked = new Inbox(`a request for ${path}`);
     fake.instead[path] = (given) => new Promise((answer) => asked.put({ given, answer }));
@@ -52,7 +51,7 @@ describe('the console with odd answers', { skip, concurrency: 2 }, () => {
     assert.equal(await page.inputValue('[name=q]'), 'tenant.0777');
   });
 
-  test('names and bodies that are markup, unseen, or very long', async (t) => {
+  test('names and bodies with markup, invisible characters, or very long ones', async (t) => {
     const names = [`/queue/${hostile}`, '/queue/\u202Egnp.exe', '/queue/nul\u0000tab\tline\nbell\u0007', '/queue/zero\u200Bwidth\uFEFF', `/queue/${'long.'.repeat(2000)}end`, '/queue/עברית.ދިވެހި', '/queue/constructor', '/queue/__proto__', '/queue/\uD800'];
     const big = 'z'.repeat(1 << 20);
     const { page } = await open(t, ({ state }) => {
@@ -94,13 +93,13 @@ describe('the console with odd answers', { skip, concurrency: 2 }, () => {
     await page.noOverflow();
   });
 
-  test('a broker that goes away in the middle, and comes back', async (t) => {
+  test('a broker that restarts meanwhile', async (t) => {
     const { fake, page } = await open(t, undefined, { place: '#/queues', expected: /ERR_/ });
     await page.says('tbody', '/queue/orders');
     await fake.close();
     await page.says('.banner.bad', 'No connection');
     await page.says('.pulse.bad', 'no news');
-    await page.says('tbody', '/queue/orders'); // what is known stays
+    await page.says('tbody', '/queue/orders'); // the last known list stays
     await page.click('text="Create …"');
     await page.fill('dialog [name=name]', '/queue/new');
     await page.click('dialog [type=submit]');
@@ -112,7 +111,7 @@ describe('the console with odd answers', { skip, concurrency: 2 }, () => {
     assert.equal(await page.locator('.banner').count(), 0);
   });
 
-  test('a draining broker that has gone', async (t) => {
+  test('a drained broker that has ended', async (t) => {
     const { fake, page } = await open(t, ({ state }) => (state.overview.draining = true), { expected: /ERR_/ });
     await page.says('.banner', 'Draining');
     await fake.close();
@@ -120,7 +119,7 @@ describe('the console with odd answers', { skip, concurrency: 2 }, () => {
     assert.equal(await page.locator('.banner').count(), 1, 'it drains no more');
   });
 
-  test('a queue’s consumers are not those of one whose name begins alike', async (t) => {
+  test('a queue’s consumers, next to a queue with the same prefix', async (t) => {
     const { page } = await open(t, ({ state }) => {
       state.subscriptions = ['/queue/orders', '/queue/orders.eu'].map((destination) => ({ connection: `of ${destination}`, id: '1', destination, ack: 'auto', unacked: 0, durable: false }));
     }, { place: '#/queue?name=%2Fqueue%2Forders' });
@@ -135,7 +134,7 @@ describe('the console with odd answers', { skip, concurrency: 2 }, () => {
       peer = socket;
       socket.onMessage((text) => text.startsWith('CONNECT') && socket.send('CONNECTED\nversion:1.2\nheart-beat:10000,10000\n\n\0'));
     });
-    await page.clock.install(); // stomp.js beats every 10 s
+    await page.clock.install(); // stomp.js sends a heart-beat every 10 s
     await page.place('#/client', 'Client');
     await page.reload();
     await page.click('button:text-is("Connect"):not(:disabled)');
@@ -152,7 +151,7 @@ describe('the console with odd answers', { skip, concurrency: 2 }, () => {
     await page.says('.problem', 'Ended: the connection was closed (1001, going-away).');
   });
 
-  test('a phone: the places fade where there are more, and what is wrong is a word', async (t) => {
+  test('on a phone: the navigation fades at its ends, and states are words', async (t) => {
     const { fake, page } = await open(t, undefined, { place: '#/settings', phone: true });
     await page.waitForSelector('.row.before:not(.after) [aria-current=page]'); // it is the last one
     await page.place('#/', 'Overview');
@@ -169,7 +168,7 @@ describe('the console with odd answers', { skip, concurrency: 2 }, () => {
     await page.waitForSelector('.row:not(.before, .after)');
   });
 
-  test('tries less and less often while nobody answers', async (t) => {
+  test('backs off while there is no response', async (t) => {
     const { fake, page } = await open(t, undefined, { place: '#/', expected: /ERR_|50[0-9]/ });
     await page.clock.install();
     await page.reload();
@@ -179,7 +178,7 @@ describe('the console with odd answers', { skip, concurrency: 2 }, () => {
       const before = fake.requests.filter((r) => r.includes('overview')).length;
       for (let i = 0; i < seconds; i++) {
         await page.clock.runFor(1000);
-        await page.evaluate(() => fetch('console/icon.svg')); // what was asked for has been answered then, or nearly
+        await page.evaluate(() => fetch('console/icon.svg')); // earlier requests have been answered by then, or nearly
       }
       return fake.requests.filter((r) => r.includes('overview')).length - before;
     };
@@ -189,7 +188,7 @@ describe('the console with odd answers', { skip, concurrency: 2 }, () => {
     assert.ok(n >= 1 && n <= 5, `${n} tries in a minute`);
   });
 
-  test('asks for nothing while the page is hidden', async (t) => {
+  test('sends no requests while the page is hidden', async (t) => {
     const { fake, page } = await open(t, undefined, { place: '#/queues' });
     await page.clock.install();
     await page.reload();
@@ -209,7 +208,7 @@ describe('the console with odd answers', { skip, concurrency: 2 }, () => {
     await page.says('tbody', '/queue/late');
   });
 
-  test('a slow answer is no eternal wait, and does not come in the wrong place', async (t) => {
+  test('a slow response times out, and never appears on another page', async (t) => {
     const { fake, page } = await open(t, undefined, { place: '#/', expected: /ERR_/ });
     await page.waitForSelector('.tile');
     const asked = hold(fake, 'queues');
@@ -225,11 +224,11 @@ describe('the console with odd answers', { skip, concurrency: 2 }, () => {
     assert.equal(await page.locator('tbody tr').count(), 1);
   });
 
-  test('a link is followed though the filter has something to say at that moment', async (t) => {
+  test('a link works while the filter is about to change the address', async (t) => {
     const { page } = await open(t, undefined, { place: '#/queues' });
     await page.says('tbody', '/queue/orders');
     await page.evaluate(() => {
-      // The time of the filter comes between the new address and the event that tells of it.
+      // The filter's timer fires between the change of the address and its event.
       const setTimer = globalThis.setTimeout;
       let due;
       globalThis.setTimeout = (action) => (due = action);
@@ -244,7 +243,7 @@ describe('the console with odd answers', { skip, concurrency: 2 }, () => {
     assert.equal(new URL(page.url()).hash, '#/queue?name=%2Fqueue%2Forders');
   });
 
-  test('answers that are not hoofbeat’s, and a busy one', async (t) => {
+  test('responses of another server, and of a busy broker', async (t) => {
     const { fake, page } = await open(t, undefined, { place: '#/', expected: /50[0-9]/ });
     await page.waitForSelector('.tile');
     fake.instead.topics = (_, __, response) => response.writeHead(502, { 'content-type': 'text/html' }).end('<h1>Bad gateway</h1>');
@@ -253,11 +252,11 @@ describe('the console with odd answers', { skip, concurrency: 2 }, () => {
     let busy = 2;
     fake.instead.users = () => (busy-- > 0 ? fake.refuse(503, 'busy', '32 requests of operators are under way') : undefined);
     await page.place('#/users', 'Users');
-    await page.says('.empty', 'Nobody is connected'); // it has asked again, without a complaint
+    await page.says('.empty', 'Nobody is connected'); // it has asked again, without an error
     assert.equal(await page.locator('.problem').count(), 0);
   });
 
-  test('a token that ends meanwhile: back to the login, with the reason', async (t) => {
+  test('a token expires: back to the login, with the reason', async (t) => {
     const { fake, page } = await open(t, undefined, { place: '#/queue?name=%2Fqueue%2Forders', expected: /401/ });
     await page.waitForSelector('.tile');
     const ended = () => fake.refuse(401, 'unauthenticated', 'the token has expired');
@@ -269,7 +268,7 @@ describe('the console with odd answers', { skip, concurrency: 2 }, () => {
     await page.says('h1', '/queue/orders');
   });
 
-  test('what is lost while one looks at it: rights, then the queue', async (t) => {
+  test('rights, then the queue, vanish while shown', async (t) => {
     const { fake, page } = await open(t, undefined, { place: '#/queue?name=%2Fqueue%2Forders', expected: /40[34]/ });
     await page.waitForSelector('.actions .danger');
     fake.state.me = { ...fake.state.me, write: false };

@@ -1,5 +1,5 @@
-// The console of the admin listener, with the broker as it is: the other pages,
-// what is common to all, and a broker that ends.
+// The console of the admin listener with a real broker: the other pages, their common parts, and the end of the
+// broker.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
@@ -23,7 +23,7 @@ describe('the console, other pages', { skip, concurrency: 3 }, () => {
     await page.says('tbody .badge', 'pattern');
   });
 
-  test('subscriptions: who subscribes to a topic, and to a user’s own', async (t) => {
+  test('subscriptions: of a topic, and of a user’s own', async (t) => {
     const user = `${unique('user/')}ü`; // a slash is %2F in the topic's name
     const c = await client(t, user);
     const topic = unique('/topic/console.');
@@ -49,7 +49,7 @@ describe('the console, other pages', { skip, concurrency: 3 }, () => {
     await page.says('dd', user);
   });
 
-  test('users: online, revoke, and take it back', async (t) => {
+  test('users: online, revoke, and undo', async (t) => {
     const user = unique('user-');
     const c = await client(t, user);
     const page = await open(t, { place: '#/users' });
@@ -89,7 +89,7 @@ describe('the console, other pages', { skip, concurrency: 3 }, () => {
     assert.match(frames, /Authorization:…/);
     await page.place('#/queues', 'Queues');
     await page.place('#/client', 'Client');
-    await page.says('#client-state', 'connected'); // it stayed
+    await page.says('#client-state', 'connected'); // the connection stayed open
     await page.fill('[name=send-destination]', '/nowhere/x');
     await page.click('button:text-is("Send")');
     await page.says('.problem', 'unknown-destination');
@@ -127,7 +127,7 @@ describe('the console, other pages', { skip, concurrency: 3 }, () => {
     await page.waitForSelector('[aria-pressed=true]:text-is("debug")');
   });
 
-  test('what the pages are served with', async () => {
+  test('the pages’ headers', async () => {
     for (const [at, kind] of [['', 'text/html'], ['console/js/main.js', 'text/javascript'], ['console/vendor/preact.mjs', 'text/javascript'], ['console/style.css', 'text/css'], ['console/icon.svg', 'image/svg+xml']]) {
       const answer = await fetch(new URL(at, suite.broker.operators));
       assert.ok(answer.headers.get('content-type').startsWith(kind), at);
@@ -140,7 +140,7 @@ describe('the console, other pages', { skip, concurrency: 3 }, () => {
     }
   });
 
-  test('what clients write is text', async (t) => {
+  test('clients’ text is shown as text', async (t) => {
     const queue = unique('/queue/console.');
     const user = `${unique('u-')}${hostile}\u202Etxt`;
     const c = await client(t, user, { 'client-id': hostile });
@@ -164,7 +164,7 @@ describe('the console, other pages', { skip, concurrency: 3 }, () => {
     assert.equal(await page.locator('main img, main script').count(), 0);
   });
 
-  test('every page fits a phone, has a name for each field, and is there in the dark', async (t) => {
+  test('every page fits a phone, labels each field, and has a dark mode', async (t) => {
     const queue = await filled(t, ['x'.repeat(3000)], { 'x-long': 'y'.repeat(3000) });
     const c = await client(t, `${'long-user-name-'.repeat(8)}end`);
     await c.subscribe(`/topic/${'long-name-'.repeat(20)}end`);
@@ -187,7 +187,7 @@ describe('the console, other pages', { skip, concurrency: 3 }, () => {
 describe('the console without a token', { skip }, () => {
   const chromium = suiteChromium();
 
-  test('says that the broker has gone, and goes on when it is back; drains', async (t) => {
+  test('reports that the broker is gone, and recovers; drains', async (t) => {
     const own = await startBroker(t, flags, { auth: { anonymous: true }, listen: { admin: { loopback_without_token: true } } });
     const page = await openConsole(t, chromium, own.operators, { place: '#/queues', expected: /ERR_CONNECTION|WebSocket/ });
     await page.says('.user', 'this machine');

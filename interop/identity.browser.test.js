@@ -1,4 +1,4 @@
-// @stomp/stompjs in Chromium: tokens, and what they allow.
+// @stomp/stompjs in Chromium: tokens and permissions.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
@@ -14,7 +14,7 @@ describe('tokens in Chromium', { skip, concurrency: 3 }, () => {
   const chromium = suiteChromium();
   const suite = suiteBroker(() => ({ 'listen-websocket-origins': chromium.origin }), configuration({ cookie: 'session' }));
 
-  /** Opens the page, and connects it with a token. */
+  /** Opens the page and connects it with a token. */
   async function connected(t, text, destinations) {
     const page = await chromium.open(t);
     page.opened = await page.call('connectPage', suite.url, authorization(text), destinations);
@@ -52,7 +52,7 @@ describe('tokens in Chromium', { skip, concurrency: 3 }, () => {
     assert.deepEqual(end, { closed: 1008, clean: true });
   });
 
-  test('ends, and beforeConnect gives a new one', async (t) => {
+  test('expires, and beforeConnect sets a new one', async (t) => {
     const page = await chromium.open(t);
     const exp = inSeconds(6);
     const tokens = [await token('ada', { exp }), await token('ada')];
@@ -72,11 +72,11 @@ describe('tokens in Chromium', { skip, concurrency: 3 }, () => {
   });
 
   test('a new one by SEND keeps the session', async (t) => {
-    const exp = inSeconds(6); // a page may take seconds to come up
+    const exp = inSeconds(6); // a page may take seconds to load
     const page = await connected(t, await token('ada', { exp }));
     await page.call('subscribePage', '/topic/inbox.ada.kept');
     await page.call('sendWithReceipt', tokenDestination, await token('ada'));
-    // A session that ends a second later tells the time.
+    // This session ends a second later and tells the time.
     const clock = await connect(t, suite.url, await bearer('clock', { exp: exp + 1 }));
     await endsWithError(clock, 'token-expired', 1008);
     await (await writer(t)).sendWithReceipt('/topic/inbox.ada.kept', 'still here');
@@ -84,7 +84,7 @@ describe('tokens in Chromium', { skip, concurrency: 3 }, () => {
     assert.deepEqual(await page.events(), [{ connected: true }]);
   });
 
-  test('one page may subscribe; the other sees why it may not', async (t) => {
+  test('one page may subscribe; the other sees the reason of its refusal', async (t) => {
     const topic = unique('/topic/news.');
     const may = await connected(t, await token('rose', { roles: ['reader'] }), []);
     await may.call('subscribePage', topic);

@@ -1,4 +1,4 @@
-// @stomp/stompjs: tokens, and what they allow.
+// @stomp/stompjs: tokens and permissions.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
@@ -13,7 +13,7 @@ import { KeyServer, SigningKey, authorization, bearer, inSeconds, secret, token 
 
 const tokenDestination = '/hoofbeat/token';
 
-/** Asserts, once the tests are over, that no token has got into the log. */
+/** Asserts, after the tests, that the log contains no token. */
 function keepsTokensSecret(suite) {
   after(() => {
     assert.match(suite.broker.log, /"msg":"connected".*"user":"ada"/, 'the audit log is in the log');
@@ -22,7 +22,8 @@ function keepsTokensSecret(suite) {
 }
 
 /**
- * Makes a client that ends with the test, and asserts that it is not let in. It hears why only if its token is genuine.
+ * Makes a client that ends with the test, and asserts that it cannot connect. It gets a reason only if its token
+ * is genuine.
  */
 async function refused(t, url, options, why = '') {
   const c = new Connection(url, options);
@@ -33,7 +34,7 @@ async function refused(t, url, options, why = '') {
   assert.equal(c.connected.size, 0);
 }
 
-/** Asserts that a client is refused something, that it is told what, and not by which rule. */
+/** Asserts that a client is denied an operation. The ERROR names the operation but not the rule. */
 async function denied(c, user, destination) {
   const error = await endsWithError(c, 'access-denied', 1008);
   assertNames(error, user, destination);
@@ -46,12 +47,12 @@ function assertNames(error, user, destination) {
   assert.doesNotMatch(error.body, /rule-/);
 }
 
-/** Options with headers of the HTTP request. */
+/** Options with headers for the HTTP request. */
 function httpHeaders(url, headers) {
   return { webSocketFactory: () => new WebSocket(url, ['v12.stomp'], { headers }) };
 }
 
-/** Options with which the client takes the next of these tokens before it connects. */
+/** Options with which the client uses the next of these tokens for each connection. */
 function tokensInTurn(...tokens) {
   return {
     reconnectDelay: 10,
@@ -83,7 +84,7 @@ describe('where a token may be', { concurrency: 4 }, () => {
     });
   }
 
-  test('that of CONNECT comes before all others', async (t) => {
+  test('that of CONNECT takes precedence', async (t) => {
     const [ada, bob] = [await token('ada'), await token('bob')];
     const everywhere = httpHeaders(`${suite.url}?access_token=${bob}`, { authorization: `Bearer ${bob}`, cookie: `session=${bob}` });
     const c = await connect(t, suite.url, { ...everywhere, ...authorization(ada) });
@@ -91,7 +92,7 @@ describe('where a token may be', { concurrency: 4 }, () => {
     await refused(t, suite.url, { ...everywhere, ...authorization('wrong') });
   });
 
-  test('only where the configuration says', async (t) => {
+  test('only in the configured places', async (t) => {
     const jwt = { sources: ['passcode'], query_parameter: '' };
     const { url } = await startBroker(t, {}, configuration(jwt));
     const ada = await token('ada');
@@ -112,7 +113,7 @@ describe('tokens that are refused', { concurrency: 4 }, () => {
   keepsTokensSecret(suite);
   const good = { iss: 'shop', aud: ['other', 'hoofbeat'] };
 
-  test('a good one is not', async (t) => {
+  test('a valid one is accepted', async (t) => {
     const c = await connect(t, suite.url, await bearer('ada', good));
     assert.equal(c.opened.headers['user-name'], 'ada');
   });
@@ -147,7 +148,7 @@ describe('tokens that are refused', { concurrency: 4 }, () => {
     await refused(t, suite.url, { connectHeaders: { Authorization: 'Basic YWRhOng=' } });
   });
 
-  test('after a wrong one, beforeConnect gives a good one', async (t) => {
+  test('after an invalid one, beforeConnect sets a valid one', async (t) => {
     const wrong = await token('ada', good, randomBytes(32));
     const expired = await token('ada', { ...good, exp: inSeconds(-60) });
     const c = await connect(t, suite.url, tokensInTurn(wrong, expired, await token('ada', good)));
@@ -181,7 +182,7 @@ describe('keys of a JWKS URL', { concurrency: 4 }, () => {
     return configuration({ secret: '', algorithms, jwks_url: s.url, ...jwt });
   }
 
-  /** A server of a test's own, and a broker with its keys. */
+  /** A key server for one test, and a broker that uses it. */
   async function start(t, keys, jwt) {
     const server = await KeyServer.start(keys);
     t.after(() => server.stop());
@@ -225,7 +226,7 @@ describe('keys of a JWKS URL', { concurrency: 4 }, () => {
     assert.equal(server.requests(), 0);
   });
 
-  test('keys come and go with the refreshes', async (t) => {
+  test('refreshes add and remove keys', async (t) => {
     const [first, second] = [await SigningKey.make('ES256', 'first'), await SigningKey.make('EdDSA', 'second')];
     const { server, url } = await start(t, [first], { jwks_refresh: '1s' });
     await connect(t, url, authorization(await first.token('ada')));
@@ -236,7 +237,7 @@ describe('keys of a JWKS URL', { concurrency: 4 }, () => {
     await refused(t, url, authorization(await first.token('ada', {}, { kid: undefined })));
   });
 
-  test('while the server is out of order, the last keys count', async (t) => {
+  test('while the key server fails, the last keys stay valid', async (t) => {
     const key = await SigningKey.make('ES256', 'only');
     const { server, url } = await start(t, [key], { jwks_refresh: '1s' });
     server.status = 503;
@@ -246,18 +247,18 @@ describe('keys of a JWKS URL', { concurrency: 4 }, () => {
   });
 });
 
-describe('the end of a token', { concurrency: 8 }, () => {
+describe('the expiry of a token', { concurrency: 8 }, () => {
   const suite = suiteBroker({}, configuration());
   keepsTokensSecret(suite);
 
-  /** Waits until a time, by a session that ends then. */
+  /** Waits until a given time, with a session that ends then. */
   async function waitUntil(t, seconds) {
     const c = await connect(t, suite.url, await bearer('clock', { exp: seconds }));
     await endsWithError(c, 'token-expired', 1008);
     assert.ok(Date.now() >= seconds * 1000);
   }
 
-  test('ends the session, and beforeConnect gives it a new one', async (t) => {
+  test('ends the session, and beforeConnect sets a new one', async (t) => {
     const exp = inSeconds(8);
     const c = await connect(t, suite.url, tokensInTurn(await token('ada', { exp }), await token('ada')));
     const error = await c.errors.next();
@@ -271,7 +272,7 @@ describe('the end of a token', { concurrency: 8 }, () => {
     assert.equal(c.errors.size + c.closed.size, 0);
   });
 
-  test('a new one by SEND keeps the session, until the end of that', async (t) => {
+  test('a new one by SEND keeps the session until that expires', async (t) => {
     const exp = inSeconds(8);
     const c = await connect(t, suite.url, await bearer('ada', { exp }));
     const inbox = await c.subscribe('/topic/inbox.ada.x');
@@ -322,12 +323,12 @@ describe('the end of a token', { concurrency: 8 }, () => {
     });
   }
 
-  // Where tokens are looked for when a client connects says nothing about SEND.
+  // The sources of tokens at connect do not matter for a refresh by SEND.
   for (const [source, jwt, options] of [
     ['passcode', { sources: ['passcode'] }, (token) => ({ connectHeaders: { passcode: token } })],
     ['http', { sources: ['http'] }, (token, url) => httpHeaders(url, { authorization: `Bearer ${token}` })],
   ]) {
-    test(`a new one by SEND, where the first came by ${source} only`, async (t) => {
+    test(`a new one by SEND, if only ${source} is a source`, async (t) => {
       const { url } = await startBroker(t, {}, configuration(jwt));
       const c = await connect(t, url, options(await token('ada'), url));
       await c.sendWithReceipt(tokenDestination, await token('ada', { roles: ['reader'] }));
@@ -336,7 +337,7 @@ describe('the end of a token', { concurrency: 8 }, () => {
   }
 });
 
-describe('what a user may do', { concurrency: 4 }, () => {
+describe('permissions', { concurrency: 4 }, () => {
   const suite = suiteBroker({}, configuration());
   keepsTokensSecret(suite);
   const as = async (t, user, ...roles) => connect(t, suite.url, await bearer(user, { roles }));
@@ -393,7 +394,7 @@ describe('what a user may do', { concurrency: 4 }, () => {
 
   for (const pattern of [
     '/topic/**', '/topic/#', '/topic/>', '/topic/*', '/topic/*.sport', '/topic/inbox.**', '/topic/inbox.*.x', // more than is allowed
-    '/topic/news.**', '/topic/news/*/today', // some of it is denied: what is under /topic/news.secret
+    '/topic/news.**', '/topic/news/*/today', // partly denied: /topic/news.secret
   ]) {
     test(`the pattern ${pattern} is refused`, async (t) => {
       const reader = await as(t, 'rose', 'reader');
@@ -414,7 +415,7 @@ describe('what a user may do', { concurrency: 4 }, () => {
   for (const [user, destination] of [
     ['*', '/topic/inbox.*.x'], ['**', '/topic/inbox.**'], ['a.b', '/topic/inbox.a.b.x'], ['a/b', '/topic/inbox/a/b/x'], ['#', '/topic/inbox.#'],
   ]) {
-    test(`{user} of one who is called ${user} is no more than that`, async (t) => {
+    test(`{user} for the user ${user} is literal`, async (t) => {
       const c = await as(t, user);
       c.client.subscribe(destination, () => {});
       await denied(c, user, destination);
@@ -444,7 +445,7 @@ describe('what a user may do', { concurrency: 4 }, () => {
     assert.equal(ofAda.size + ofAdaToo.size + ofBob.size, 0);
   });
 
-  test('nobody sends to a user, or reads for one, without a right to', async (t) => {
+  test('sending to or reading for a user needs a right', async (t) => {
     const ada = await as(t, 'ada');
     ada.send('/user/bob/queue/x', '');
     await denied(ada, 'ada', '/user/bob/queue/x');
@@ -457,7 +458,7 @@ describe('what a user may do', { concurrency: 4 }, () => {
 describe('rules that change', { concurrency: 4 }, () => {
   const without = (...names) => rules.filter((r) => !names.includes(r.name));
 
-  test('a subscription that has lost its right ends the connection', async (t) => {
+  test('a subscription that loses its right ends the connection', async (t) => {
     const broker = await startBroker(t, {}, configuration());
     const rose = await connect(t, broker.url, await bearer('rose', { roles: ['reader'] }));
     const ada = await connect(t, broker.url, await bearer('ada', { roles: ['reader'] }));
@@ -501,7 +502,7 @@ describe('rules that change', { concurrency: 4 }, () => {
     assertNames(error, 'rose', '/topic/**');
     writer.send('/topic/news.x', 'goes on');
     assert.equal((await news.next()).body, 'goes on');
-    const sport = await c.subscribe('/topic/news.sport', { id: 'all' }); // it is free
+    const sport = await c.subscribe('/topic/news.sport', { id: 'all' }); // the id is free again
     writer.send('/topic/news.sport', 'goal');
     assert.equal((await sport.next()).body, 'goal');
     await c.fence();

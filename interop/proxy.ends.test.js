@@ -1,5 +1,4 @@
-// nginx and HAProxy when something ends: the proxy's configuration, the broker
-// behind it, or one of two brokers.
+// nginx and HAProxy when something ends: the proxy's configuration, the broker behind it, or one of two brokers.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,9 +12,9 @@ import { handshakeStatus, Socket } from './lib/socket.js';
 import { unique } from './lib/stompjs.js';
 import { within } from './lib/wait.js';
 
-const pace = 5; // ms between two messages of a connection, so that others on this machine can work as well
+const pace = 5; // ms between two messages of a connection; leaves time for other processes
 
-/** Connections that send to a queue, each message when the last has its receipt, and one that receives. */
+/** Connections that send to a queue, each message after the RECEIPT of the previous one, and one consumer. */
 class Traffic {
   receipts = 0;
   #running = true;
@@ -49,14 +48,14 @@ class Traffic {
     }
   }
 
-  /** Waits for more receipts. */
+  /** Waits for n more receipts. */
   async more(n) {
     const target = this.receipts + n;
     const enough = until(`${n} more receipts`, () => this.receipts >= target);
-    await Promise.race([enough, this.all]); // which fails if one of them does
+    await Promise.race([enough, this.all]); // all fails if one of the senders does
   }
 
-  /** Ends it: what has a receipt must have come, once. */
+  /** Stops sending. Every message with a receipt must have arrived exactly once. */
   async finish() {
     this.#running = false;
     await this.all;
@@ -70,7 +69,7 @@ class Traffic {
   }
 }
 
-/** What a change of the configuration is seen by: another prefix. */
+/** A visible change of the configuration: another prefix. */
 const changed = { nginx: [['/broker/ws', '/new/ws']], HAProxy: [['^/broker(', '^/new(']] };
 
 /** The HTTP status while there is no broker. */
@@ -82,7 +81,7 @@ describe('proxies and ends', { concurrency: 3 }, () => {
   for (const Kind of proxies) {
     const { skip, title } = Kind;
 
-    test(`${title} reloads: sessions that are open lose nothing, new ones have the new configuration`, { skip }, async (t) => {
+    test(`${title} reloads: open sessions lose nothing, new ones use the new configuration`, { skip }, async (t) => {
       const { proxy } = await startBehind(t, Kind);
       const traffic = await Traffic.start(t, proxy);
       for (let round = 0; round < 3; round++) {
@@ -97,7 +96,7 @@ describe('proxies and ends', { concurrency: 3 }, () => {
       await traffic.finish();
     });
 
-    test(`${title} reloads: who stays longest is cut off, and comes back`, { skip }, async (t) => {
+    test(`${title} reloads: the last sessions are cut off, and reconnect`, { skip }, async (t) => {
       const { proxy } = await startBehind(t, Kind, {}, { linger: '1s' });
       const c = await proxy.connect(t, proxy.url('wss'), { reconnectDelay: 20 });
       await proxy.reload();
@@ -106,7 +105,7 @@ describe('proxies and ends', { concurrency: 3 }, () => {
       await c.fence();
     });
 
-    test(`the broker behind ${title} restarts: the client sees it, and comes back`, { skip }, async (t) => {
+    test(`the broker behind ${title} restarts: the client notices, and reconnects`, { skip }, async (t) => {
       const { broker, proxy } = await startBehind(t, Kind);
       const c = await proxy.connect(t, proxy.url('wss', '/broker'), { from: clientAddress(), reconnectDelay: 20 });
       const stream = await Stream.connect(t, proxy);
@@ -125,9 +124,9 @@ describe('proxies and ends', { concurrency: 3 }, () => {
       await Stream.connect(t, proxy);
     });
 
-    test(`two brokers behind ${title}: WebSockets go to both, and those of one that ends to the other`, { skip }, async (t) => {
+    test(`two brokers behind ${title}: WebSockets go to both, and to the other when one stops`, { skip }, async (t) => {
       const { brokers, proxy } = await startBeforeTwo(t, Kind);
-      const from = clientAddress(); // the same for all: it does not decide
+      const from = clientAddress(); // the same for all: the address does not select the broker
       const clients = await Promise.all(Array.from({ length: 16 }, (_, i) =>
         proxy.connect(t, proxy.url(i % 2 ? 'ws' : 'wss'), { from, reconnectDelay: 20 })));
       await Promise.all(clients.map((c) => c.fence()));
@@ -141,15 +140,15 @@ describe('proxies and ends', { concurrency: 3 }, () => {
     });
   }
 
-  test('HAProxy takes out a broker that stops, while its last client is still there', { skip: HAProxy.skip }, async (t) => {
+  test('HAProxy removes a stopping broker while its last client is still connected', { skip: HAProxy.skip }, async (t) => {
     const { brokers, proxy } = await startBeforeTwo(t, HAProxy, { 'limits-drain-timeout': '10s' });
     await Promise.all([proxy.status('b1', 'UP'), proxy.status('b2', 'UP')]);
-    // Directly, and it does not answer the close.
+    // A direct connection that does not answer the close.
     const silent = await Stream.open(t, { ports: { tcp: brokers[0].ports.ws } });
     silent.socket.write('PROXY TCP4 192.0.2.1 192.0.2.2 1000 80\r\nGET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
       'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n');
     await within(new Promise((r) => silent.socket.once('data', r)), 'the upgrade');
-    const end = brokers[0].stop(); // which waits for it
+    const end = brokers[0].stop(); // waits for that connection
     await proxy.status('b1', 'DOWN');
     assert.match(await proxy.whyDown('b1'), /^Layer7 wrong status, code: 503,/, 'it was told, and did not just find nobody');
     assert.match((await proxy.servers('hoofbeat_tcp'))[0].status, /DOWN/);
@@ -162,7 +161,7 @@ describe('proxies and ends', { concurrency: 3 }, () => {
     await proxy.status('b1', 'UP');
   });
 
-  test('HAProxy on another machine than the broker, without /readyz', { skip: HAProxy.skip }, async (t) => {
+  test('HAProxy on another machine, without /readyz', { skip: HAProxy.skip }, async (t) => {
     const { broker, proxy } = await startBehind(t, HAProxy);
     const dropped = ['option httpchk', 'http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host localhost', 'http-check expect status 200'];
     await proxy.reload([[` port ${broker.ports.admin}`, ''], ...dropped.map((line) => [`    ${line}\n`, ''])]);
@@ -175,11 +174,11 @@ describe('proxies and ends', { concurrency: 3 }, () => {
     await proxy.status('b1', 'UP');
   });
 
-  test('HAProxy sends nobody to a broker that accepts connections but is not ready', { skip: HAProxy.skip }, async (t) => {
+  test('HAProxy sends no clients to a broker that is not ready', { skip: HAProxy.skip }, async (t) => {
     const folder = mkdtempSync(path.join(tmpdir(), 'hoofbeat-proxy-'));
     atEnd(t, () => rmSync(folder, { recursive: true, force: true }));
     const full = await startBrokerBehind(HAProxy, { 'storage-directory': folder, 'storage-min-free': '1000000GiB' });
-    atEnd(t, () => full.signal('SIGKILL')); // it has logged that its disk is full
+    atEnd(t, () => full.signal('SIGKILL')); // it has logged an error about its full disk
     const well = await startBrokerBehind(HAProxy);
     atEnd(t, () => well.stop());
     const proxy = await HAProxy.start([full, well]);

@@ -1,15 +1,15 @@
-// nginx and HAProxy with a short time limit for silent connections: heart-beats
-// keep those alive that have nothing to say, and others end and come back.
+// nginx and HAProxy with a short time limit for silent connections: heart-beats keep idle connections open, and
+// others end and reconnect.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { proxies, Stream, suiteBehind, clientAddress } from './lib/proxy.js';
 import { within } from './lib/wait.js';
 
-// In ms. Broker and client put up with silence of 2 and 3 intervals, as on a busy machine.
+// In ms. Broker and client tolerate silence of 2 and 3 intervals, for busy machines.
 const idle = 3000;
 const beat = 1000;
-const beats = (4 * idle) / beat; // each comes after 8/10 of the interval, so 3 times the limit
+const beats = (4 * idle) / beat; // each comes after 8/10 of the interval: together 3 times the limit
 
 describe('silence', { concurrency: proxies.length }, () => {
   for (const Kind of proxies) {
@@ -19,7 +19,7 @@ describe('silence', { concurrency: proxies.length }, () => {
         from: clientAddress(), heartbeatOutgoing: outgoing, heartbeatIncoming: incoming, heartbeatToleranceMultiplier: 3, ...options,
       });
 
-      test('heart-beats both ways keep a WebSocket', async (t) => {
+      test('heart-beats in both directions keep a WebSocket open', async (t) => {
         const c = await open(t, beat, beat);
         const start = Date.now();
         await c.heartBeats.take(beats, 8 * idle);
@@ -28,14 +28,14 @@ describe('silence', { concurrency: proxies.length }, () => {
         await c.fence();
       });
 
-      test('heart-beats of the broker alone keep a WebSocket', async (t) => {
+      test('the broker’s heart-beats alone keep a WebSocket open', async (t) => {
         const c = await open(t, 0, beat);
         await c.heartBeats.take(beats, 8 * idle);
         assert.equal(c.closed.size, 0, c.story());
         await c.fence();
       });
 
-      test('heart-beats of the client alone keep a WebSocket', async (t) => {
+      test('the client’s heart-beats alone keep a WebSocket open', async (t) => {
         const clock = await open(t, beat, beat);
         const c = await open(t, beat, 0);
         await clock.heartBeats.take(beats, 8 * idle);
@@ -43,7 +43,7 @@ describe('silence', { concurrency: proxies.length }, () => {
         await c.fence();
       });
 
-      test('without heart-beats it ends, and stomp.js comes back', async (t) => {
+      test('without heart-beats a WebSocket ends, and stomp.js reconnects', async (t) => {
         const c = await open(t, 0, 0, { reconnectDelay: 20 });
         assert.equal(c.opened.headers['heart-beat'], '0,0');
         for (let round = 0; round < 2; round++) {
@@ -56,7 +56,7 @@ describe('silence', { concurrency: proxies.length }, () => {
       });
 
       for (const [who, headers, own] of [['both', `${beat},${beat}`, beat], ['the broker', `0,${beat}`, 0], ['the client', `${beat},0`, beat]]) {
-        test(`heart-beats of ${who} keep a TCP connection`, async (t) => {
+        test(`heart-beats of ${who} keep a TCP connection open`, async (t) => {
           const clock = await open(t, beat, beat);
           const c = await Stream.connect(t, suite.proxy, { from: clientAddress(), headers: { 'heart-beat': headers } });
           if (own) {
@@ -77,7 +77,7 @@ describe('silence', { concurrency: proxies.length }, () => {
         await Stream.connect(t, suite.proxy, { from: clientAddress() });
       });
 
-      test('a client that does not beat as it has promised is given up by the broker, sooner than by the proxy', async (t) => {
+      test('the broker disconnects a client that misses heart-beats before the proxy does', async (t) => {
         const c = await open(t, 0, 0);
         const silent = await Stream.connect(t, suite.proxy, { from: clientAddress(), headers: { 'heart-beat': '200,0' } });
         assert.equal((await silent.next('ERROR')).headers.message, 'heart-beat-timeout');

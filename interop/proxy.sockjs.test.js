@@ -1,5 +1,5 @@
-// sockjs-client with @stomp/stompjs through nginx and HAProxy, with two brokers
-// behind them: the requests of one session come to the same one.
+// sockjs-client with @stomp/stompjs through nginx and HAProxy, in front of two brokers: all requests of a session
+// reach the same one.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { request } from 'node:http';
@@ -56,11 +56,11 @@ describe('SockJS through proxies', { concurrency: 2 }, () => {
       assert.ok((await inbox.next()).body === body);
     });
 
-    test(`${Kind.title}: a session belongs to its client's network, though all come from the proxy`, { skip: Kind.skip }, async (t) => {
+    test(`${Kind.title}: a session belongs to its client's network, not to the proxy's`, { skip: Kind.skip }, async (t) => {
       const { brokers, url } = await startTwo(t, Kind);
       for (let i = 0; i < 6; i++) {
         const [home, stranger] = [clientAddress(), clientAddress()];
-        const neighbour = home.replace(/1$/, '2'); // as of a second proxy on the client's side
+        const neighbour = home.replace(/1$/, '2'); // as through a second proxy on the client's side
         const session = `${url}/000/${unique('session')}`;
         assert.deepEqual(await post(`${session}/xhr`, home), { status: 200, text: 'o\n' });
         assert.equal((await post(`${session}/xhr_send`, home, CONNECT)).status, 204);

@@ -1,5 +1,5 @@
-// @stomp/stompjs and STOMP over TCP through nginx and HAProxy, with the
-// configurations of deploy/: what passes, and whom the broker sees.
+// @stomp/stompjs and STOMP over TCP through nginx and HAProxy with the configurations of deploy/: the frames that
+// pass, and the client address that the broker sees.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
@@ -13,7 +13,7 @@ import { leaving, onlyVersion, unique } from './lib/stompjs.js';
 
 const MiB = 1 << 20;
 
-/** Bytes of all values, as many as are asked for, and different in each part. */
+/** n bytes of all values, with varying content. */
 function bytes(n) {
   const b = Buffer.alloc(n);
   for (let i = 0; i < n; i++) {
@@ -53,7 +53,7 @@ for (const Kind of proxies) {
       });
     }
 
-    test('other paths are not there', async () => {
+    test('other paths get 404', async () => {
       const { origin } = new URL(suite.proxy.url());
       for (const where of ['/', '/wsx', '/broker', '/broker/wsx', '/broker/broker/ws', '/other/ws']) {
         assert.equal(await handshakeStatus(origin + where), 404, where);
@@ -82,14 +82,14 @@ for (const Kind of proxies) {
       assert.ok((await inbox.next()).body === body);
     });
 
-    test('a frame beyond the limit: the ERROR and the close code come through', async (t) => {
+    test('a frame beyond the limit: the ERROR and the close code arrive', async (t) => {
       const c = await open(t, suite.proxy.url());
       c.send('/topic/x', 'x'.repeat(16 * MiB + 1));
       assert.equal((await c.errors.next()).headers.message, 'frame-too-large');
       assert.equal((await c.closed.next()).code, 1009);
     });
 
-    test('leaving in good order', async (t) => {
+    test('disconnecting', async (t) => {
       const c = await open(t, suite.proxy.url());
       await c.client.deactivate();
       assert.ok(leaving.includes((await c.closed.next()).code));
@@ -111,7 +111,7 @@ for (const Kind of proxies) {
       });
     }
 
-    test("WebSocket: the client's address, whatever the client says it is", async (t) => {
+    test("WebSocket: the client's address cannot be forged", async (t) => {
       for (const scheme of ['ws', 'wss']) {
         const from = clientAddress();
         const headers = { 'X-Forwarded-For': '203.0.113.9', 'X-Real-IP': '203.0.113.9', Forwarded: 'for=203.0.113.9' };
@@ -122,13 +122,13 @@ for (const Kind of proxies) {
       assert.doesNotMatch(suite.broker.log, /203\.0\.113\.9/);
     });
 
-    test('a client whose own address is that of a trusted proxy cannot lie either', async (t) => {
+    test('a client with the address of a trusted proxy cannot forge it either', async (t) => {
       await open(t, suite.proxy.url(), { from: '127.0.0.1', headers: { 'X-Forwarded-For': '203.0.113.10, 127.0.0.1' } });
       await logged(suite.broker, /connection opened.* remote=127\.0\.0\.1:\d+ .*/);
       assert.doesNotMatch(suite.broker.log, /203\.0\.113\.10/);
     });
 
-    test('limits per address count the client and not the proxy', async (t) => {
+    test('limits per address count clients, not the proxy', async (t) => {
       const [one, other] = [clientAddress(), clientAddress()];
       for (let i = 0; i < perAddress; i++) {
         await (i % 2 ? open(t, suite.proxy.url(), { from: one }) : Stream.connect(t, suite.proxy, { from: one }));
@@ -140,7 +140,7 @@ for (const Kind of proxies) {
       await Stream.connect(t, suite.proxy, { from: other });
     });
 
-    test('origins: the proxy\'s own host and those that are listed', async () => {
+    test('origins: the proxy\'s own host and listed ones', async () => {
       const { proxy } = suite;
       const status = (scheme, origin) => handshakeStatus(proxy.url(scheme), { origin, ca: proxy.certificate.ca, localAddress: clientAddress() });
       assert.equal(await status('ws', `http://127.0.0.1:${proxy.ports.ws}`), 101);
@@ -160,7 +160,7 @@ for (const Kind of proxies) {
 }
 
 describe('through HAProxy, which does not decrypt', { skip: HAProxy.skip }, () => {
-  test('wss and TCP with TLS end in the broker, which sees the client', async (t) => {
+  test('the broker terminates wss and TLS, and sees the client’s address', async (t) => {
     const broker = await startBrokerWithTLS();
     atEnd(t, () => broker.stop());
     const proxy = await HAProxy.start([broker], { file: 'passthrough.cfg' });

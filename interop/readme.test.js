@@ -1,4 +1,4 @@
-// The JavaScript of the project's README, as it stands there.
+// The JavaScript in the project's README, unchanged.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,19 +14,18 @@ import { Inbox, within } from './lib/wait.js';
 const here = import.meta.dirname;
 const readme = readFileSync(path.resolve(here, '..', 'README.md'), 'utf8');
 
-// What a reader in Node is told to put before it, and where the broker is that
-// `make run` starts.
+// The lines that a reader in Node must add, and the address of the broker that `make run` starts.
 const before = ["import { WebSocket } from 'ws'", 'Object.assign(globalThis, { WebSocket })'];
 const documentedURL = 'ws://127.0.0.1:15674/ws';
 
-/** The first block of JavaScript. */
+/** The first JavaScript block. */
 function firstBlock() {
   const [, block] = /^```js\n(.*?)^```$/ms.exec(readme) ?? [];
   assert.ok(block, 'README.md has a block of js');
   return block;
 }
 
-/** Runs a module that finds the packages that are installed here; it ends with the test. */
+/** Runs a module with the packages installed here. It ends with the test. */
 function run(t, source) {
   const folder = mkdtempSync(path.join(here, 'node_modules', '.readme-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -53,8 +52,8 @@ test('the JavaScript of README.md', async (t) => {
   const program = run(t, `${before.join(';\n')};\n${block.replace(documentedURL, url)}`);
   assert.equal(await program.lines.next(), 'order two horseshoes');
 
-  // The program goes on. It acknowledges an order before it sees the next, so
-  // that only the last may be left when it is ended.
+  // The program acknowledges an order before it receives the next, so only the last one may be left when it is
+  // killed.
   const c = await connect(t, url);
   await c.sendWithReceipt('/queue/orders', 'three nails');
   assert.equal(await program.lines.next(), 'order three nails');

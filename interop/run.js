@@ -1,6 +1,5 @@
-// Builds the broker once for all test files and runs them with node --test.
-// Arguments go to node: `npm test -- --test-name-pattern=transaction`, or the
-// names of test files.
+// Builds the broker once for all test files and runs them with node --test. Arguments are passed to node: `npm test
+// -- --test-name-pattern=transaction`, or names of test files.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -9,8 +8,8 @@ import path from 'node:path';
 
 import { buildBroker } from './lib/build.js';
 
-// Two files at a time, for two processors. The time limit is for one test or
-// one file, so it is what the slowest file may take on a machine that does other things as well.
+// Two files at a time, for two processors. The time limit applies to one test or one file, so it is that of the
+// slowest file on a busy machine.
 const flags = ['--test', '--test-concurrency=2', '--test-timeout=180000', '--test-reporter=spec', '--test-reporter-destination=stdout',
   '--test-reporter=./lib/features.js', '--test-reporter-destination=target/features.tsv'];
 mkdirSync(path.join(import.meta.dirname, 'target'), { recursive: true });
@@ -20,8 +19,8 @@ process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
 let node;
 for (const signal of ['SIGINT', 'SIGTERM']) {
-  // To each test file: node does not pass it on. They end what they have
-  // started, and then this process ends, too.
+  // Signals each test file, because node does not forward signals. They end their child processes, and then this
+  // process ends, too.
   process.on(signal, () => (node ? process.kill(-node.pid, 'SIGTERM') : process.exit(1)));
 }
 
@@ -36,6 +35,6 @@ try {
   const [code] = await once(node, 'exit');
   process.exitCode = code ?? 1;
 } catch (error) {
-  console.error(error.stderr || error); // what the compiler says, if it is that
+  console.error(error.stderr || error); // the compiler's output, if it failed
   process.exitCode = 1;
 }

@@ -1,5 +1,4 @@
-// @stomp/rx-stomp, which subscribes again by itself and has requests and
-// replies on RabbitMQ's terms.
+// @stomp/rx-stomp, which resubscribes by itself and offers request/reply in RabbitMQ's style.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
@@ -18,7 +17,7 @@ function client(t, url) {
   return rx;
 }
 
-/** Puts what an observable gives into an inbox, from now on. */
+/** Queues the values of an observable in an inbox, from now on. */
 function collect(observable, what) {
   const inbox = new Inbox(what);
   const subscription = observable.subscribe((item) => inbox.put(item));
@@ -30,7 +29,7 @@ const state = (rx, wanted) => within(firstValueFrom(rx.connectionState$.pipe(fil
 describe('rx-stomp', { concurrency: 4 }, () => {
   const suite = suiteBroker();
 
-  test('what is published before the connection is sent after the subscriptions', async (t) => {
+  test('messages published before connecting are sent after the subscriptions', async (t) => {
     const rx = client(t, suite.url);
     const topic = unique('/topic/early.');
     const inbox = collect(rx.watch(topic), topic);
@@ -43,7 +42,7 @@ describe('rx-stomp', { concurrency: 4 }, () => {
     assert.equal(headers.version, '1.2');
   });
 
-  test('watchers of one topic share a subscription; the last one ends it', async (t) => {
+  test('watchers of a topic share a subscription; the last one ends it', async (t) => {
     const rx = client(t, suite.url);
     rx.activate();
     const topic = unique('/topic/shared.');
@@ -89,7 +88,7 @@ describe('rx-stomp', { concurrency: 4 }, () => {
     assert.equal((await within(asynchronous, 'RECEIPT')).headers['receipt-id'], 'asynchronous');
   });
 
-  test('errors, after which it is connected again', async (t) => {
+  test('errors, after which it reconnects', async (t) => {
     const rx = client(t, suite.url);
     const errors = collect(rx.stompErrors$, 'ERROR');
     const topic = unique('/topic/through.');
@@ -106,7 +105,7 @@ describe('rx-stomp', { concurrency: 4 }, () => {
     assert.equal((await inbox.next()).body, 'back');
   });
 
-  test('a request and its reply, with the reply queue that is there by default', async (t) => {
+  test('a request and its reply, with the default reply queue', async (t) => {
     const [asking, answering] = [client(t, suite.url), client(t, suite.url)];
     const service = unique('/queue/rpc.');
     const served = answering.watch(service).subscribe((request) => {
@@ -141,7 +140,7 @@ describe('rx-stomp', { concurrency: 4 }, () => {
     replies.unsubscribe();
   });
 
-  test('it subscribes again, and asks again, after the broker restarts', async (t) => {
+  test('it resubscribes, and requests work, after the broker restarts', async (t) => {
     const broker = await startBroker(t);
     const rx = client(t, broker.url);
     const service = '/queue/rpc';

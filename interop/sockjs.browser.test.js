@@ -23,7 +23,7 @@ describe('sockjs-client in Chromium', { skip, concurrency: 3 }, () => {
     return page;
   }
 
-  test('takes WebSocket if it can', async (t) => {
+  test('prefers WebSocket', async (t) => {
     const page = await connected(t, suite.url);
     assert.equal(page.opened.version, '1.2');
     assert.equal(await page.call('sockJSTransport'), 'websocket');
@@ -31,7 +31,7 @@ describe('sockjs-client in Chromium', { skip, concurrency: 3 }, () => {
   });
 
   for (const transport of ['websocket', 'xhr-streaming', 'xhr-polling']) {
-    test(`${transport}: sends, receives, acknowledges and leaves`, async (t) => {
+    test(`${transport}: sends, receives, acknowledges and disconnects`, async (t) => {
       const page = await connected(t, suite.url, [transport]);
       assert.equal(await page.call('sockJSTransport'), transport);
       const topic = unique('/topic/sockjs.');
@@ -50,7 +50,7 @@ describe('sockjs-client in Chromium', { skip, concurrency: 3 }, () => {
       assert.deepEqual(await page.events(), [{ connected: true }, { closed: 1000, clean: true }]);
     });
 
-    test(`${transport}: the application sees an ERROR, and how it ended`, async (t) => {
+    test(`${transport}: the application sees an ERROR and the close code`, async (t) => {
       const page = await connected(t, suite.url, [transport]);
       await page.call('send', '/nowhere/x', 'body');
       await page.waitForFunction('events.length === 3');
@@ -60,7 +60,7 @@ describe('sockjs-client in Chromium', { skip, concurrency: 3 }, () => {
       assert.deepEqual(end, { closed: 1002, clean: true });
     });
 
-    test(`${transport}: is back after the broker has restarted, and after it has crashed`, async (t) => {
+    test(`${transport}: reconnects after a restart and after a crash of the broker`, async (t) => {
       const own = await startBroker(t, allow());
       const page = await connected(t, own.url, [transport], { reconnectDelay: 50 }, ['/topic/news']);
       for (const [i, end] of ['restart', 'crash'].entries()) {
@@ -91,7 +91,7 @@ describe('sockjs-client in Chromium', { skip, concurrency: 3 }, () => {
     });
   }
 
-  test('falls back where WebSocket is blocked', async (t) => {
+  test('falls back if WebSocket is blocked', async (t) => {
     const page = await chromium.open(t, '/sockjs.html');
     await page.routeWebSocket(/./, (ws) => ws.close());
     await page.reload();
@@ -103,12 +103,12 @@ describe('sockjs-client in Chromium', { skip, concurrency: 3 }, () => {
     assert.equal((await page.call('receiveText', topic)).body, 'from Node');
   });
 
-  test('falls back to polling where streams are held back, too', async (t) => {
+  test('falls back to polling if streams are buffered, too', async (t) => {
     const page = await chromium.open(t, '/sockjs.html');
     await page.route(/\/xhr_streaming/, (route) => route.abort());
     await page.routeWebSocket(/./, (ws) => ws.close());
     await page.reload();
-    // Those that the broker has: among the others of sockjs-client is one that does not say that it is blocked.
+    // The broker's transports only: another one of sockjs-client does not notice that it is blocked.
     assert.equal((await page.call('connectSockJS', http(suite.url), ['websocket', 'xhr-streaming', 'xhr-polling'], {})).failed, undefined);
     assert.equal(await page.call('sockJSTransport'), 'xhr-polling');
     await page.call('fencePage');

@@ -1,6 +1,5 @@
-// sockjs-client 1.6 with @stomp/stompjs in Node: heart-beats, and coming back by
-// them. They have a file, and so a process, of their own: one that is busy with
-// other tests beats late, and reads late what the broker beats.
+// sockjs-client 1.6 with @stomp/stompjs in Node: heart-beats, and reconnecting after missing ones. These tests have
+// their own file, and therefore their own process: a busy one sends heart-beats late, and reads the broker's late.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
@@ -12,9 +11,9 @@ describe('sockjs-client in Node', { concurrency: true }, () => {
   const suite = suiteBroker();
 
   for (const transport of transports) {
-    test(`by ${transport}: heart-beats of both sides`, async (t) => {
+    test(`by ${transport}: heart-beats in both directions`, async (t) => {
       const c = await connectSockJS(t, suite.url, transport, { heartbeatIncoming: 2000, heartbeatOutgoing: 2000 });
-      for (let i = 0; i < 3; i++) { // longer than the broker bears silence
+      for (let i = 0; i < 3; i++) { // longer than the broker tolerates silence
         await c.heartBeats.next();
       }
       await c.fence();
@@ -22,12 +21,12 @@ describe('sockjs-client in Node', { concurrency: true }, () => {
       assert.equal(c.errors.size, 0);
     });
 
-    test(`by ${transport}: is back after the broker has restarted, and after it has crashed`, async (t) => {
+    test(`by ${transport}: reconnects after a restart and after a crash of the broker`, async (t) => {
       const broker = await startBroker(t);
       const inbox = new Inbox('a MESSAGE from /topic/news');
       const c = await connectSockJS(t, broker.url, transport, {
         reconnectDelay: 50,
-        // In Node, sockjs-client does not see that a stream has broken.
+        // In Node, sockjs-client does not notice a broken stream.
         heartbeatIncoming: 1500,
         onConnect: (client) => client.subscribe('/topic/news', (m) => inbox.put(m.body)),
       });

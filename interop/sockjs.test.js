@@ -1,5 +1,5 @@
-// sockjs-client 1.6 with @stomp/stompjs in Node, over each of its transports
-// that the broker has. Heart-beats are in sockjs.heartbeats.test.js.
+// sockjs-client 1.6 with @stomp/stompjs in Node, over each transport that the broker supports. Heart-beats are in
+// sockjs.heartbeats.test.js.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
@@ -40,7 +40,7 @@ for (const transport of transports) {
       }
     });
 
-    test('a character that was split between two messages', async (t) => {
+    test('a character split over two messages', async (t) => {
       const c = await connectSockJS(t, suite.url, transport, { splitLargeFrames: true, maxWebSocketChunkSize: 7 });
       const topic = unique('/topic/sockjs.');
       const inbox = await c.subscribe(topic);
@@ -62,27 +62,27 @@ for (const transport of transports) {
       await c.receipt((r) => again.ack(r));
     });
 
-    test('an ERROR comes before the end', async (t) => {
+    test('an ERROR before the end', async (t) => {
       const c = await connectSockJS(t, suite.url, transport);
       c.send('/nowhere/x', 'body');
       const error = await endsWithError(c, 'unknown-destination', 1002);
       assert.match(error.body, /\/topic\//);
     });
 
-    test('what is not text is refused, both ways', async (t) => {
+    test('binary bodies are refused in both directions', async (t) => {
       const [c, plain] = [await connectSockJS(t, suite.url, transport), await connect(t, suite.url)];
       const topic = unique('/topic/sockjs.');
       await c.subscribe(topic);
       plain.sendBinary(topic, Uint8Array.of(0xff, 0xfe));
       assert.match((await endsWithError(c, 'binary-message', 1003)).body, /WebSocket/);
-      // Of bytes, sockjs-client makes the text "[object ArrayBuffer]". What follows makes it a line.
+      // sockjs-client converts bytes to the text "[object ArrayBuffer]". The rest completes the line.
       const other = await connectSockJS(t, suite.url, transport);
       other.sendBinary(topic, Uint8Array.of(0xff, 0xfe));
       other.send(topic, '');
       await endsWithError(other, 'invalid-frame', 1002);
     });
 
-    test('leaves in good order', async (t) => {
+    test('disconnects', async (t) => {
       const c = await connectSockJS(t, suite.url, transport);
       await c.client.deactivate();
       await c.disconnected.next();
@@ -102,18 +102,18 @@ for (const transport of transports) {
   });
 }
 
-test('without being told, sockjs-client takes WebSocket', async (t) => {
+test('by default, sockjs-client uses WebSocket', async (t) => {
   const broker = await startBroker(t);
   await (await connectSockJS(t, broker.url)).fence();
 });
 
-test('it can be turned off', async (t) => {
+test('SockJS can be disabled', async (t) => {
   const broker = await startBroker(t, { 'listen-websocket-sockjs': 'false' });
   assert.equal((await fetch(`${http(broker.url)}/info`)).status, 404);
   await (await connect(t, broker.url)).fence();
 });
 
-test('clients that go straight to a session, or to the plain WebSocket', async (t) => {
+test('clients that open a session, or the plain WebSocket, directly', async (t) => {
   const broker = await startBroker(t);
   await (await connect(t, `${broker.url}/websocket`)).fence();
   const socket = new WebSocket(`${broker.url}/123/abcdefgh/websocket`);

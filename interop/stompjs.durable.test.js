@@ -9,7 +9,7 @@ const bodies = (messages) => messages.map((m) => m.body);
 const onDisk = { 'storage-directory': 'data' };
 
 describe('stompjs and a broker that crashes', () => {
-  test('what has a receipt is there again, and what was acknowledged is not', async (t) => {
+  test('messages with a RECEIPT survive, acknowledged ones do not come back', async (t) => {
     const broker = await startBroker(t, onDisk);
     const queue = '/queue/kept';
     const sender = await connect(t, broker.url);
@@ -29,14 +29,14 @@ describe('stompjs and a broker that crashes', () => {
     assert.ok(got.every((m) => m.headers.kind === 'kept: ä'));
   });
 
-  test('a transaction is there with all of its messages', async (t) => {
+  test('a transaction survives with all of its messages', async (t) => {
     const broker = await startBroker(t, onDisk);
     const c = await connect(t, broker.url);
     const whole = c.client.begin();
     c.send('/queue/one', '1', { transaction: whole.id });
     c.send('/queue/two', '2', { transaction: whole.id });
     whole.commit();
-    await c.sendWithReceipt('/queue/one', 'behind it'); // on disk after what was sent before
+    await c.sendWithReceipt('/queue/one', 'behind it'); // the RECEIPT means that everything sent before is on disk
     const open = c.client.begin();
     c.send('/queue/one', 'never committed', { transaction: open.id });
     await c.fence();
@@ -53,7 +53,7 @@ describe('stompjs and a broker that crashes', () => {
     'durable:true': { id: 'news', durable: 'true', 'auto-delete': 'false' },
     'activemq.subscriptionName': { 'activemq.subscriptionName': 'news' },
   })) {
-    test(`a durable subscription keeps what is published meanwhile: ${way}`, async (t) => {
+    test(`a durable subscription keeps messages published meanwhile: ${way}`, async (t) => {
       const broker = await startBroker(t, onDisk);
       const options = { connectHeaders: { 'client-id': 'reader' } };
       const reader = await connect(t, broker.url, options);
@@ -69,7 +69,7 @@ describe('stompjs and a broker that crashes', () => {
       const got = await inbox.take(3);
       assert.deepEqual(bodies(got), ['1', '2', '3']);
       await again.receipt((r) => got[2].ack(r));
-      // Only this deletes it.
+      // Only this deletes the subscription.
       await again.receipt((r) => inbox.unsubscribe({ ...headers, ...r }));
       await again.sendWithReceipt('/topic/news', 'for nobody');
       const anew = await again.subscribe('/topic/news', { ...headers, ack: 'client' });
@@ -88,7 +88,7 @@ describe('stompjs and policies', { concurrency: 4 }, () => {
     ],
   });
 
-  test('NACK: again after a while, then a dead letter, and nobody waits for it', async (t) => {
+  test('NACK: redelivered after a delay, then a dead letter, and blocks no other message', async (t) => {
     const c = await connect(t, suite.url);
     const inbox = await c.subscribe('/queue/careful', { ack: 'client-individual', 'prefetch-count': '1' });
     const dead = await c.subscribe('/queue/dead');
@@ -114,7 +114,7 @@ describe('stompjs and policies', { concurrency: 4 }, () => {
     assert.equal(letter.headers.kind, 'bad');
   });
 
-  test('NACK with requeue:false: gone at once where there is no dead letter queue', async (t) => {
+  test('NACK with requeue:false: dropped at once without a dead letter queue', async (t) => {
     const c = await connect(t, suite.url);
     const queue = unique('/queue/rejected.');
     const inbox = await c.subscribe(queue, { ack: 'client-individual' });
@@ -125,7 +125,7 @@ describe('stompjs and policies', { concurrency: 4 }, () => {
     assert.equal(inbox.size, 0);
   });
 
-  test('a message with a delay comes after it', async (t) => {
+  test('a delayed message', async (t) => {
     const c = await connect(t, suite.url);
     const queue = unique('/queue/delayed.');
     const inbox = await c.subscribe(queue);
@@ -139,7 +139,7 @@ describe('stompjs and policies', { concurrency: 4 }, () => {
     assert.ok(Date.now() - sent >= 490, `it came after ${Date.now() - sent} ms`);
   });
 
-  test('the application sees that a queue is full, and which receipt it will not get', async (t) => {
+  test('the application learns that a queue is full, and the receipt that it will not get', async (t) => {
     const c = await connect(t, suite.url);
     await c.sendWithReceipt('/queue/small', '1');
     await c.sendWithReceipt('/queue/small', '2');
@@ -166,7 +166,7 @@ describe('stompjs and policies', { concurrency: 4 }, () => {
     assert.deepEqual(bodies(await inbox.take(5)), ['9', '9', '5', '4', '0']);
   });
 
-  test('a header that is not supported says so', async (t) => {
+  test('a header that is not supported gets an ERROR', async (t) => {
     const c = await connect(t, suite.url);
     c.send('/queue/x', '', { JMSXGroupID: 'g', receipt: 'r' });
     const error = await endsWithError(c, 'not-supported', 1002);

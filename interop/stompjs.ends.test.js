@@ -1,4 +1,4 @@
-// @stomp/stompjs: how connections end, and begin again.
+// @stomp/stompjs: the end of connections, and reconnecting.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
@@ -26,7 +26,7 @@ describe('stompjs and errors', { concurrency: 4 }, () => {
     assert.equal(error.headers['receipt-id'], 'r2');
   });
 
-  test('an ack id that nobody knows', async (t) => {
+  test('an unknown ack id', async (t) => {
     const c = await connect(t, suite.url);
     c.client.ack('never-given', 'sub-0', { receipt: 'r3' });
     const error = await endsWithError(c, 'unknown-ack-id', 1002);
@@ -34,7 +34,7 @@ describe('stompjs and errors', { concurrency: 4 }, () => {
     assert.match(error.body, /ACK/);
   });
 
-  test('a second ACK of a message is late; nothing ends, and no other message is lost by it', async (t) => {
+  test('a second ACK of a message is late: the connection stays open, and no other message is affected', async (t) => {
     const [c, other] = [await connect(t, suite.url), await connect(t, suite.url)];
     const queue = unique('/queue/twice.');
     const inbox = await c.subscribe(queue, { ack: 'client-individual' });
@@ -72,12 +72,12 @@ describe('stompjs and errors', { concurrency: 4 }, () => {
     });
   }
 
-  test('a body of just the limit', async (t) => {
+  test('a body exactly at the limit', async (t) => {
     const c = await connect(t, suite.url);
     await c.sendWithReceipt(unique('/topic/x'), 'x'.repeat(65536));
   });
 
-  test('a frame that the client split inside a character', async (t) => {
+  test('a frame split within a character', async (t) => {
     const c = await connect(t, suite.url, { splitLargeFrames: true, maxWebSocketChunkSize: 61 });
     c.send('/topic/split', '😀'.repeat(50), { receipt: 's' });
     const cut = c.messagesOut.at(-1).slice(0, 61);
@@ -128,7 +128,7 @@ describe('stompjs and errors', { concurrency: 4 }, () => {
     await endsWithError(c, 'duplicate-transaction', 1002);
   });
 
-  test('what was asked before an ERROR is answered before it', async (t) => {
+  test('earlier frames are answered before an ERROR', async (t) => {
     const c = await connect(t, suite.url);
     const receipts = Array.from({ length: 50 }, (_, i) => `receipt-${i}`);
     for (const receipt of receipts) {
@@ -165,7 +165,7 @@ describe('stompjs and the end of the broker', { concurrency: 4 }, () => {
     await c.fence();
   });
 
-  test('SIGTERM closes with 1001, after what was sent, without an ERROR', async (t) => {
+  test('SIGTERM closes with 1001 after the queued frames, without an ERROR', async (t) => {
     const broker = await startBroker(t);
     const c = await connect(t, broker.url);
     const inbox = await c.subscribe('/topic/x');
@@ -181,7 +181,7 @@ describe('stompjs and the end of the broker', { concurrency: 4 }, () => {
     assert.equal(c.errors.size, 0);
   });
 
-  test('after a restart the client is back, and so are its subscriptions', async (t) => {
+  test('after a restart the client reconnects and resubscribes', async (t) => {
     const broker = await startBroker(t);
     const inbox = new Inbox('a MESSAGE from /topic/news');
     const c = await connect(t, broker.url, {
@@ -191,7 +191,7 @@ describe('stompjs and the end of the broker', { concurrency: 4 }, () => {
     for (const round of ['1', '2', '3']) {
       c.send('/topic/news', round);
       assert.equal(await inbox.next(), round);
-      c.closed.drain(); // attempts while the broker was away
+      c.closed.drain(); // attempts during the broker's absence
       await broker.restart();
       assert.equal((await c.closed.next()).code, 1001);
       await c.connected.next();

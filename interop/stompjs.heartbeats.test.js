@@ -1,5 +1,5 @@
-// @stomp/stompjs: heart-beats. They have a file, and so a process, of their own:
-// a client that is busy with other tests beats late.
+// @stomp/stompjs: heart-beats. These tests have their own file, and therefore their own process: a busy client sends
+// heart-beats late.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
@@ -18,7 +18,7 @@ describe('stompjs and heart-beats', { concurrency: true }, () => {
     [10000, 10000, '10000,10000'],
     [2000, 3000, '3000,2000'],
   ]) {
-    test(`${outgoing},${incoming}: what is asked for is granted`, async (t) => {
+    test(`${outgoing},${incoming}: granted as requested`, async (t) => {
       const c = await connect(t, suite.url, { heartbeatOutgoing: outgoing, heartbeatIncoming: incoming });
       assert.equal(c.opened.headers['heart-beat'], granted);
     });
@@ -35,10 +35,10 @@ describe('stompjs and heart-beats', { concurrency: true }, () => {
     assert.equal(c.opened.headers['heart-beat'], '0,0');
   });
 
-  test('2000,2000 keep an idle connection alive', async (t) => {
+  test('2000,2000 keep an idle connection open', async (t) => {
     const c = await connect(t, suite.url, { heartbeatIncoming: 2000, heartbeatOutgoing: 2000 });
     assert.equal(c.opened.headers['heart-beat'], '2000,2000');
-    // Longer than either side waits before it gives up.
+    // Longer than either side tolerates silence.
     const start = Date.now();
     await c.heartBeats.take(4);
     const took = Date.now() - start;
@@ -49,7 +49,7 @@ describe('stompjs and heart-beats', { concurrency: true }, () => {
     await c.fence();
   });
 
-  test('a broker that does not answer any more is left, and found again', async (t) => {
+  test('the client drops a broker that hangs, and reconnects', async (t) => {
     const broker = await startBroker(t);
     const c = await connect(t, broker.url, {
       heartbeatIncoming: 1500, heartbeatOutgoing: 0, reconnectDelay: 50, discardWebsocketOnCommFailure: true,
@@ -64,7 +64,7 @@ describe('stompjs and heart-beats', { concurrency: true }, () => {
     await c.fence();
   });
 
-  test('a broker that was held up for a while keeps its clients, who went on beating', async (t) => {
+  test('a suspended broker keeps the clients that went on sending heart-beats', async (t) => {
     const broker = await startBroker(t);
     const clients = [];
     for (let i = 0; i < 10; i++) {
@@ -73,7 +73,7 @@ describe('stompjs and heart-beats', { concurrency: true }, () => {
     const clock = await connect(t, suite.url, { heartbeatIncoming: 1000, heartbeatOutgoing: 0 });
     for (let round = 0; round < 3; round++) {
       broker.signal('SIGSTOP');
-      await clock.heartBeats.take(4); // 3.2 s, where it bears 2 s of silence
+      await clock.heartBeats.take(4); // 3.2 s; it tolerates 2 s of silence
       broker.signal('SIGCONT');
       await Promise.all(clients.map((c) => c.fence()));
     }

@@ -12,7 +12,7 @@ const bodies = (messages) => messages.map((m) => m.body);
 describe('stompjs and queues', { concurrency: 4 }, () => {
   const suite = suiteBroker();
 
-  /** Makes a queue that holds messages with these bodies. */
+  /** Makes a queue with these messages. */
   async function filled(t, ...list) {
     const c = await connect(t, suite.url);
     const queue = unique('/queue/filled.');
@@ -23,7 +23,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
     return queue;
   }
 
-  /** What a queue holds, in its order, with its headers. The messages stay there. */
+  /** The messages of a queue, in order, with their headers. They stay in the queue. */
   async function contents(t, queue, n) {
     const c = await connect(t, suite.url);
     const inbox = await c.subscribe(queue, { ack: 'client' });
@@ -34,7 +34,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
     return messages;
   }
 
-  test('auto: what was delivered is gone', async (t) => {
+  test('auto: delivered messages are gone', async (t) => {
     const queue = await filled(t, '1', '2', '3');
     const c = await connect(t, suite.url);
     const inbox = await c.subscribe(queue);
@@ -47,7 +47,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
   });
 
   for (const version of [Versions.V1_1, Versions.V1_2]) {
-    test(`client: ACK is for all before it, with ${version}`, async (t) => {
+    test(`client: ACK is cumulative, with ${version}`, async (t) => {
       const queue = await filled(t, '1', '2', '3', '4');
       const c = await connect(t, suite.url, { stompVersions: onlyVersion(version) });
       const inbox = await c.subscribe(queue, { ack: 'client' });
@@ -58,7 +58,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
     });
   }
 
-  test('client: ACK is for its subscription only', async (t) => {
+  test('client: ACK covers its subscription only', async (t) => {
     const [one, two] = [await filled(t, 'one'), await filled(t, 'two')];
     const c = await connect(t, suite.url);
     const inboxes = [await c.subscribe(one, { ack: 'client' }), await c.subscribe(two, { ack: 'client' })];
@@ -70,7 +70,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
     await contents(t, two, 0);
   });
 
-  test('client-individual: ACK is for one', async (t) => {
+  test('client-individual: ACK covers one message', async (t) => {
     const queue = await filled(t, '1', '2', '3', '4');
     const c = await connect(t, suite.url);
     const inbox = await c.subscribe(queue, { ack: 'client-individual' });
@@ -81,7 +81,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
     assert.deepEqual(bodies(await contents(t, queue, 2)), ['2', '4']);
   });
 
-  test('NACK redelivers, and counts', async (t) => {
+  test('NACK redelivers, with a count', async (t) => {
     const queue = await filled(t, 'again');
     const c = await connect(t, suite.url);
     const inbox = await c.subscribe(queue, { ack: 'client-individual' });
@@ -101,7 +101,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
     await contents(t, queue, 0);
   });
 
-  test('NACK with requeue:false does not come back', async (t) => {
+  test('NACK with requeue:false is not redelivered', async (t) => {
     const queue = await filled(t, 'bad', 'good');
     const c = await connect(t, suite.url);
     const inbox = await c.subscribe(queue, { ack: 'client-individual' });
@@ -112,7 +112,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
   });
 
   for (const header of ['prefetch-count', 'activemq.prefetchSize']) {
-    test(`${header} bounds what is unacknowledged`, async (t) => {
+    test(`${header} limits unacknowledged messages`, async (t) => {
       const queue = await filled(t, '1', '2', '3', '4', '5');
       const c = await connect(t, suite.url);
       const inbox = await c.subscribe(queue, { ack: 'client-individual', [header]: '2' });
@@ -138,7 +138,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
     assert.deepEqual(commands, ['CONNECTED', 'RECEIPT', 'MESSAGE', 'MESSAGE', 'MESSAGE']);
   });
 
-  test('two consumers share the work', async (t) => {
+  test('two consumers share the messages', async (t) => {
     const queue = unique('/queue/shared.');
     const [a, b, sender] = [await connect(t, suite.url), await connect(t, suite.url), await connect(t, suite.url)];
     const [ofA, ofB] = [await a.subscribe(queue), await b.subscribe(queue)];
@@ -154,7 +154,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
     }
   });
 
-  test('a consumer with its hands full leaves the rest to others', async (t) => {
+  test('a busy consumer leaves the rest to others', async (t) => {
     const queue = await filled(t, '1', '2', '3');
     const [slow, quick] = [await connect(t, suite.url), await connect(t, suite.url)];
     const kept = await slow.subscribe(queue, { ack: 'client', 'prefetch-count': '1' });
@@ -165,7 +165,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
     assert.equal(kept.size, 0);
   });
 
-  test('disconnecting gives back what was not acknowledged, in order', async (t) => {
+  test('disconnecting requeues unacknowledged messages in order', async (t) => {
     const queue = await filled(t, '1', '2', '3', '4', '5');
     const c = await connect(t, suite.url);
     const inbox = await c.subscribe(queue, { ack: 'client-individual', 'prefetch-count': '3' });
@@ -178,7 +178,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
     assert.deepEqual(left.map((m) => m.headers.redelivered), ['true', 'true', 'true', undefined]);
   });
 
-  test('a lost connection gives them back, too', async (t) => {
+  test('a lost connection requeues them, too', async (t) => {
     const queue = await filled(t, '1', '2', '3');
     const waiting = await connect(t, suite.url);
     const c = await connect(t, suite.url);
@@ -190,7 +190,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
     assert.ok(got.every((m) => m.headers.redelivered === 'true'));
   });
 
-  test('unsubscribing gives them back, too', async (t) => {
+  test('unsubscribing requeues them, too', async (t) => {
     const queue = await filled(t, '1', '2', '3');
     const c = await connect(t, suite.url);
     const first = await c.subscribe(queue, { ack: 'client' });
@@ -230,7 +230,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
     assert.deepEqual(receipts, ['in it']);
   });
 
-  test('ABORT drops what was sent', async (t) => {
+  test('ABORT drops the sent messages', async (t) => {
     const c = await connect(t, suite.url);
     const queue = unique('/queue/tx.');
     const inbox = await c.subscribe(queue);
@@ -254,7 +254,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
     assert.deepEqual(bodies(await contents(t, queue, 1)), ['kept']);
   });
 
-  test('ACK in a transaction counts with COMMIT', async (t) => {
+  test('ACK in a transaction takes effect at COMMIT', async (t) => {
     const queue = await filled(t, '1', '2');
     const c = await connect(t, suite.url);
     const inbox = await c.subscribe(queue, { ack: 'client-individual' });
@@ -269,7 +269,7 @@ describe('stompjs and queues', { concurrency: 4 }, () => {
     assert.deepEqual(bodies(await contents(t, queue, 1)), ['2']);
   });
 
-  test('after ABORT, what was acknowledged in it is still with the consumer', async (t) => {
+  test('after ABORT, messages acknowledged in it are still unacknowledged', async (t) => {
     const queue = await filled(t, '1', '2');
     const c = await connect(t, suite.url);
     const inbox = await c.subscribe(queue, { ack: 'client-individual' });

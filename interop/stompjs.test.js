@@ -42,7 +42,7 @@ describe('stompjs', { concurrency: 4 }, () => {
     });
   }
 
-  test('picks the highest version of those that it offers', async (t) => {
+  test('negotiates the highest offered version', async (t) => {
     const c = await connect(t, suite.url);
     assert.equal(c.opened.headers.version, '1.2');
     assert.equal(c.client.webSocket.protocol, 'v12.stomp');
@@ -54,7 +54,7 @@ describe('stompjs', { concurrency: 4 }, () => {
     assert.equal(c.opened.headers.version, '1.2');
   });
 
-  test('CONNECTED says what it must, and nothing that breaks a client', async (t) => {
+  test('CONNECTED has the required headers, and none that breaks a client', async (t) => {
     const c = await connect(t, suite.url, { connectHeaders: { login: 'somebody', passcode: 'any', host: 'here' } });
     const { headers, body } = c.opened;
     assert.match(headers.server, /^hoofbeat\/[^\s:]+$/);
@@ -124,7 +124,7 @@ describe('stompjs', { concurrency: 4 }, () => {
     assert.equal(inbox.size + c.unhandledMessages.size, 0);
   });
 
-  test('RECEIPT repeats whatever id was asked for', async (t) => {
+  test('RECEIPT repeats any receipt id', async (t) => {
     const c = await connect(t, suite.url);
     const receipts = [];
     c.client.onUnhandledReceipt = (f) => receipts.push(f.headers['receipt-id']);
@@ -194,7 +194,7 @@ describe('stompjs', { concurrency: 4 }, () => {
     c.send(topic, 'body', headers);
     const m = await inbox.next();
     for (const [name, value] of Object.entries(headers)) {
-      // The client turns the backslash and the n of this one into a line feed.
+      // The client turns the backslash and the n of this value into a line feed.
       if (name !== 'windows') {
         assert.equal(m.headers[name], value, name);
       }
@@ -206,7 +206,7 @@ describe('stompjs', { concurrency: 4 }, () => {
     assert.deepEqual(names, Object.keys(headers));
   });
 
-  test('headers of the broker cannot be set by a sender', async (t) => {
+  test('a sender cannot set the broker’s headers', async (t) => {
     const c = await connect(t, suite.url);
     const topic = unique('/topic/forged.');
     const inbox = await c.subscribe(topic);
@@ -271,7 +271,7 @@ describe('stompjs', { concurrency: 4 }, () => {
     assert.equal(reply.headers['correlation-id'], '7');
   });
 
-  test('two connections have a /temp-queue/ of the same name each', async (t) => {
+  test('two connections each have a /temp-queue/ of the same name', async (t) => {
     const [a, b] = [await connect(t, suite.url), await connect(t, suite.url)];
     const [ofA, ofB] = [await a.subscribe('/temp-queue/mine'), await b.subscribe('/temp-queue/mine')];
     a.send('/temp-queue/mine', 'of a');

@@ -1,5 +1,5 @@
-// stompjs 2.3.3, of 2014: knows 1.0 and 1.1, splits what is longer than 16 KiB,
-// reads one frame from one message, and leaves without waiting.
+// stompjs 2.3.3, from 2014: supports 1.0 and 1.1, splits frames longer than 16 KiB, expects one frame per message,
+// and disconnects without waiting.
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { describe, test } from 'node:test';
@@ -10,8 +10,7 @@ import { suiteBroker } from './lib/broker.js';
 import { OldConnection } from './lib/old.js';
 import { unique } from './lib/stompjs.js';
 
-// What browsers load. The package's main file is for Node only and sets up
-// timers as well.
+// The file for browsers. The package's main file is for Node only and replaces timers as well.
 const { Stomp } = createRequire(import.meta.url)('stompjs/lib/stomp.js');
 Stomp.WebSocketClass = WebSocket;
 Stomp.setInterval = (interval, action) => setInterval(action, interval);
@@ -36,7 +35,7 @@ async function connect(t, url, { protocols, heartbeat } = {}, headers = {}) {
 describe('stompjs 2.3.3', { concurrency: 4 }, () => {
   const suite = suiteBroker();
 
-  test('gets 1.1, the last and highest of the subprotocols that it offers', async (t) => {
+  test('gets 1.1, the highest of the subprotocols that it offers', async (t) => {
     const c = await connect(t, suite.url);
     assert.equal(c.client.ws.protocol, 'v11.stomp');
     assert.equal(c.opened.headers.version, '1.1');
@@ -64,7 +63,7 @@ describe('stompjs 2.3.3', { concurrency: 4 }, () => {
     });
   }
 
-  test('text comes as text', async (t) => {
+  test('text arrives as text', async (t) => {
     const c = await connect(t, suite.url);
     const topic = unique('/topic/stompjs2.');
     const inbox = c.subscribe(topic);
@@ -73,7 +72,7 @@ describe('stompjs 2.3.3', { concurrency: 4 }, () => {
     assert.ok(c.messagesIn.every((m) => !m.isBinary));
   });
 
-  test('messages in a row come one by one', async (t) => {
+  test('consecutive messages arrive one by one', async (t) => {
     const c = await connect(t, suite.url);
     const topic = unique('/topic/stompjs2.');
     const inbox = c.subscribe(topic);
@@ -111,7 +110,7 @@ describe('stompjs 2.3.3', { concurrency: 4 }, () => {
     assert.equal(inbox.size, 0);
   });
 
-  test('heart-beats keep it alive, and no message is lost between them', async (t) => {
+  test('heart-beats keep the connection open, and no message is lost between them', async (t) => {
     const c = await connect(t, suite.url, { heartbeat: { outgoing: 2000, incoming: 2000 } });
     assert.equal(c.opened.headers['heart-beat'], '2000,2000');
     const topic = unique('/topic/stompjs2.');
@@ -141,7 +140,7 @@ describe('stompjs 2.3.3', { concurrency: 4 }, () => {
     assert.equal(await c.closed, 1002);
   });
 
-  test('what it sent before it left has arrived', async (t) => {
+  test('messages sent before disconnecting arrive', async (t) => {
     const [leaving, staying] = [await connect(t, suite.url), await connect(t, suite.url)];
     const queue = unique('/queue/stompjs2.');
     const inbox = staying.subscribe(queue);

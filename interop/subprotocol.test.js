@@ -1,5 +1,4 @@
-// STOMP on a WebSocket without a STOMP client: the handshake, the messages and
-// the end, byte by byte.
+// STOMP over WebSocket without a STOMP client: the handshake, the messages and the end, byte by byte.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
@@ -37,7 +36,7 @@ describe('the handshake', { concurrency: 4 }, () => {
     assert.equal((await s.next('CONNECTED')).headers.version, '1.2');
   });
 
-  test('a subprotocol that accept-version excludes: accept-version counts', async (t) => {
+  test('a subprotocol that accept-version excludes: accept-version wins', async (t) => {
     const s = await Socket.open(t, suite.url, ['v12.stomp']);
     s.send('CONNECT', { 'accept-version': '1.0,1.1', host: 'x' });
     assert.equal((await s.next('CONNECTED')).headers.version, '1.1');
@@ -49,14 +48,13 @@ describe('the handshake', { concurrency: 4 }, () => {
     assert.equal((await s.next('CONNECTED')).headers.version, '1.0');
   });
 
-  test('STOMP in place of CONNECT, and headers that nobody knows', async (t) => {
+  test('STOMP instead of CONNECT, and unknown headers', async (t) => {
     const s = await Socket.open(t, suite.url, []);
     s.send('STOMP', { 'accept-version': '1.2', 'x-unknown': 'a:b', login: '', passcode: '' });
     assert.equal((await s.next('CONNECTED')).headers.version, '1.2');
   });
 
-  // The ws client fails if what it offered is not echoed, as a browser does;
-  // other clients do not, and offer such names.
+  // Like a browser, the ws client fails if its offer is not echoed; other clients accept that, and offer such names.
   test('only unknown offers: accepted, and nothing is echoed', async () => {
     for (const offered of ['stomp', 'wss', 'mqtt, stomp']) {
       const { status, headers } = await rawHandshake(suite.url, { 'sec-websocket-protocol': offered });
@@ -76,7 +74,7 @@ describe('the handshake', { concurrency: 4 }, () => {
     }
   });
 
-  test('origins that are named are accepted', async (t) => {
+  test('listed origins are accepted', async (t) => {
     const { url } = await startBroker(t, { 'listen-websocket-origins': 'https://app.example.com,*.example.org' });
     for (const origin of ['https://app.example.com', 'https://a.example.org', 'http://b.example.org']) {
       assert.equal(await handshakeStatus(url, { origin }), 101, origin);
@@ -121,7 +119,7 @@ describe('messages', { concurrency: 8 }, () => {
     }
   });
 
-  test('messages of all sizes at which the header of a WebSocket frame changes', async (t) => {
+  test('messages of all sizes at which the WebSocket header changes', async (t) => {
     const s = await Socket.connect(t, suite.url);
     const topic = unique('/topic/sizes.');
     await s.subscribe(topic);
@@ -176,7 +174,7 @@ describe('messages', { concurrency: 8 }, () => {
     }
   });
 
-  test('a client that is silent, against its word, is left', async (t) => {
+  test('a client that misses its heart-beats is disconnected', async (t) => {
     const s = await Socket.connect(t, suite.url, { 'heart-beat': '100,0' });
     assert.equal(s.opened.headers['heart-beat'], '0,100');
     const error = await s.endsWithError('heart-beat-timeout', 1008);
@@ -191,9 +189,9 @@ describe('messages', { concurrency: 8 }, () => {
     ['a ping', (s) => s.ws.ping()],
     ['a part of a frame', (s, i) => s.ws.send(part.subarray(i, i + 1))],
   ]) {
-    test(`${what} counts as life`, async (t) => {
+    test(`${what} counts as a sign of life`, async (t) => {
       const s = await Socket.connect(t, suite.url, { 'heart-beat': '2000,200' });
-      // The broker's own heart-beats are the clock. It would leave after 4 s.
+      // The broker's heart-beats are the clock. It would close after 4 s of silence.
       for (let i = 0; i < 30; i++) {
         assert.equal((await s.messages.next()).data.toString(), '\n');
         sign(s, i);
@@ -235,7 +233,7 @@ describe('messages', { concurrency: 8 }, () => {
     assert.equal(await s.pongs.next(), 'between');
   });
 
-  test('several frames in one message, with line ends around; each comes alone', async (t) => {
+  test('several frames in one message, with line ends around; each is delivered alone', async (t) => {
     const s = await Socket.connect(t, suite.url);
     const topic = unique('/topic/several.');
     await s.subscribe(topic);
@@ -247,7 +245,7 @@ describe('messages', { concurrency: 8 }, () => {
     }
   });
 
-  test('CONNECT and what follows in one message', async (t) => {
+  test('CONNECT and further frames in one message', async (t) => {
     const s = await Socket.open(t, suite.url, ['v12.stomp']);
     s.ws.send(Buffer.concat([
       frame('CONNECT', { 'accept-version': '1.2' }),
@@ -268,11 +266,11 @@ describe('messages', { concurrency: 8 }, () => {
     const m = await s.next('MESSAGE');
     assert.equal(m.text, 'body\r\n');
     assert.equal(m.headers.destination, topic);
-    // A colon that nobody escaped is read, and written as the version wants it.
+    // An unescaped colon is accepted, and encoded as the receiver's version requires.
     assert.equal(m.headers.kind, 'a\\cb');
   });
 
-  test('headers: the first of repeated ones counts, and they keep their order', async (t) => {
+  test('headers: the first of repeated ones counts, and the order is kept', async (t) => {
     const s = await Socket.connect(t, suite.url);
     const topic = unique('/topic/repeated.');
     await s.subscribe(topic);
@@ -294,7 +292,7 @@ describe('messages', { concurrency: 8 }, () => {
     assert.equal(m.headers.padded, 'x');
   });
 
-  test('id and receipt come back as they were written', async (t) => {
+  test('id and receipt are echoed unchanged', async (t) => {
     const s = await Socket.connect(t, suite.url);
     const topic = unique('/topic/verbatim.');
     s.send('SUBSCRIBE', { id: 'a:b\\cc', destination: topic, receipt: 'r:1\\c' });
@@ -352,7 +350,7 @@ describe('messages', { concurrency: 8 }, () => {
   });
 });
 
-// In ms. What is not answered at once comes with the end of the broker's patience, which is 5 s.
+// In ms. The broker gives up after 5 s, so a later answer would not be immediate.
 const atOnce = 4500;
 
 describe('the end', { concurrency: 4 }, () => {
@@ -393,7 +391,7 @@ describe('the end', { concurrency: 4 }, () => {
   test('a close without a code is answered at once', async (t) => {
     const s = await Socket.connect(t, suite.url);
     s.ws.close();
-    // 1005: the answer holds no code, either; or it says that all was well.
+    // 1005: the answer has no code either; or it has that of a normal end.
     assert.ok([1000, 1005].includes((await within(s.closed, 'the answer to a close', atOnce)).code));
   });
 
@@ -403,7 +401,7 @@ describe('the end', { concurrency: 4 }, () => {
     assert.equal((await within(s.closed, 'the answer to a close', atOnce)).code, 1000);
   });
 
-  test('DISCONNECT: RECEIPT, then close code 1000; what follows is ignored', async (t) => {
+  test('DISCONNECT: RECEIPT, then close code 1000; later frames are ignored', async (t) => {
     const [s, other] = [await Socket.connect(t, suite.url), await Socket.connect(t, suite.url)];
     const topic = unique('/topic/after.');
     await other.subscribe(topic);
@@ -463,7 +461,7 @@ describe('compression', () => {
     assert.equal((await s.next('MESSAGE')).text.length, 10_000);
   });
 
-  test('frames arrive, and are smaller on the way', async (t) => {
+  test('frames arrive, and are smaller on the wire', async (t) => {
     const s = await Socket.connect(t, suite.url, {}, deflate);
     assert.match(s.ws.extensions, /permessage-deflate/);
     const topic = unique('/topic/deflate.');
@@ -482,7 +480,7 @@ describe('compression', () => {
     assert.ok(s.ws._socket.bytesRead - bytesRead < 100_000, 'received bytes are few');
   });
 
-  test('many frames in a row, heart-beats among them, each in its own message', async (t) => {
+  test('many frames and heart-beats, each in its own message', async (t) => {
     const s = await Socket.connect(t, suite.url, { 'heart-beat': '0,50' }, deflate);
     const topic = unique('/topic/deflate.');
     s.send('SUBSCRIBE', { id: '0', destination: topic });

@@ -1,6 +1,6 @@
-// Prints what is in files of features: a line for each client with the number of
-// its features and of those that passed, failed and were skipped, and a line for
-// each that did not pass. Fails if one failed, or with CI=true was skipped.
+// Prints the content of feature files: a line per client with the numbers of its features and of those that passed,
+// failed and were skipped, and a line per feature that did not pass. Fails if one failed, or, with CI=true, was
+// skipped.
 import { readFileSync } from 'node:fs';
 
 const rows = process.argv.slice(2).flatMap((file) => readFileSync(file, 'utf8').split('\n').filter(Boolean).map((line) => line.split('\t')));

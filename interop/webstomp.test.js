@@ -1,5 +1,5 @@
-// webstomp-client 1.2.6: offers its subprotocols in ascending order, splits
-// what is longer than 16 KiB, and leaves without waiting.
+// webstomp-client 1.2.6: offers its subprotocols in ascending order, splits frames longer than 16 KiB, and
+// disconnects without waiting.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
@@ -26,7 +26,7 @@ async function connect(t, url, options = {}, headers = {}) {
 describe('webstomp-client', { concurrency: 4 }, () => {
   const suite = suiteBroker();
 
-  test('gets 1.2, the last and highest of the subprotocols that it offers', async (t) => {
+  test('gets 1.2, the highest of the subprotocols that it offers', async (t) => {
     const c = await connect(t, suite.url);
     assert.equal(c.client.ws.protocol, 'v12.stomp');
     assert.equal(c.client.version, '1.2');
@@ -55,7 +55,7 @@ describe('webstomp-client', { concurrency: 4 }, () => {
     });
   }
 
-  test('text comes as text', async (t) => {
+  test('text arrives as text', async (t) => {
     const c = await connect(t, suite.url);
     const topic = unique('/topic/webstomp.');
     const inbox = c.subscribe(topic);
@@ -103,7 +103,7 @@ describe('webstomp-client', { concurrency: 4 }, () => {
     assert.equal(inbox.size, 0);
   });
 
-  test('heart-beats keep it alive, and no message is lost between them', async (t) => {
+  test('heart-beats keep the connection open, and no message is lost between them', async (t) => {
     const c = await connect(t, suite.url, { heartbeat: { outgoing: 2000, incoming: 2000 } });
     assert.equal(c.opened.headers['heart-beat'], '2000,2000');
     const topic = unique('/topic/webstomp.');
@@ -133,7 +133,7 @@ describe('webstomp-client', { concurrency: 4 }, () => {
     assert.equal((await c.errors.next()).code, 1002);
   });
 
-  test('what it sent before it left has arrived', async (t) => {
+  test('messages sent before disconnecting arrive', async (t) => {
     const [leaving, staying] = [await connect(t, suite.url), await connect(t, suite.url)];
     const queue = unique('/queue/webstomp.');
     const inbox = staying.subscribe(queue);

@@ -12,7 +12,7 @@ import { buildBroker } from './build.js';
 import { atEnd } from './cleanup.js';
 import { within } from './wait.js';
 
-// What must not outlive this process.
+// Child processes that must not outlive this process.
 const children = new Set();
 const folders = new Set();
 
@@ -28,10 +28,10 @@ for (const [signal, number] of [['SIGINT', 2], ['SIGTERM', 15]]) {
   process.on(signal, () => process.exit(128 + number));
 }
 
-/** Starts a shell that ends a child if this process is killed and cannot do it. Its input closes then. */
+/** Starts a shell that ends a child if this process is killed: then the shell's input closes. */
 function guard(child) {
   const shell = spawn('sh', ['-c', 'read -r _; kill -KILL "$0"', child.pid], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
-  shell.stdin.on('error', () => {}); // it was ended before
+  shell.stdin.on('error', () => {}); // it has ended already
   child.on('exit', () => shell.kill('SIGKILL'));
 }
 
@@ -43,7 +43,7 @@ function temporaryFolder() {
 
 let built;
 
-/** The program that was named by BROKER_BIN, or else one that is built now. */
+/** The program in BROKER_BIN, or one built now. */
 function programPath() {
   built ??= process.env.BROKER_BIN ? Promise.resolve(path.resolve(process.env.BROKER_BIN)) : buildBroker(temporaryFolder());
   return built;
@@ -56,25 +56,25 @@ function environment() {
 
 const admitEverybody = { auth: { anonymous: true } };
 
-/** A broker that listens on a port of its own, with a folder of its own. */
+/** A broker with its own port and folder. */
 export class Broker {
   #program;
   #flags;
   #folder = temporaryFolder();
   #child;
   #ended; // resolves to [code, signal]
-  #stopping; // what stop gives while it is under way
+  #stopping; // the promise of a stop in progress
 
   /** The address of its WebSocket endpoint. */
   url;
-  /** The address of its listener for operators, if the flags ask for one. */
+  /** The address of its admin listener, if the flags enable it. */
   operators;
-  /** What it has logged, over all its starts. */
+  /** Its log, over all its starts. */
   log = '';
 
   /**
-   * Starts one. The flags are those of `hoofbeat serve`, without dashes in
-   * front. The config is what its configuration file has.
+   * Starts a broker. The flags are those of `hoofbeat serve`, without the leading dashes. config is the content of
+   * its configuration file.
    */
   static async start(flags = {}, config = admitEverybody) {
     const broker = new Broker();
@@ -89,9 +89,9 @@ export class Broker {
     return Number(new URL(this.url).port);
   }
 
-  /** Replaces its configuration file, which a running broker notices. */
+  /** Replaces its configuration file. A running broker reloads it. */
   configure(config) {
-    // In its folder it finds this file and none of the machine's. JSON is YAML.
+    // The folder keeps configuration files of the machine out. JSON is valid YAML.
     const file = path.join(this.#folder, 'hoofbeat.yaml');
     writeFileSync(`${file}.new`, JSON.stringify(config, null, 2));
     renameSync(`${file}.new`, file);
@@ -99,12 +99,12 @@ export class Broker {
 
   /** Starts the process and waits until it accepts connections. */
   async launch(port = this.port) {
-    // Others run at the same time: no port for operators, and nothing on disk unless a test asks for it.
+    // Other brokers run at the same time: no admin listener and no storage unless the test asks for them.
     const flags = {
       'listen-websocket-address': `127.0.0.1:${port}`,
       'listen-admin-address': '',
       'storage-directory': '',
-      'limits-drain-timeout': '2s', // for those who hold messages to the end of their test
+      'limits-drain-timeout': '2s', // for clients that hold messages until the end of their test
       ...this.#flags,
       ...(this.operators && { 'listen-admin-address': new URL(this.operators).host }),
     };
@@ -141,9 +141,9 @@ export class Broker {
     throw new Error(`the broker ended with ${code ?? signal}:\n${this.log}`);
   }
 
-  /** Ends it by SIGTERM, in good order: it must exit with 0 and have logged no error. */
+  /** Ends it by SIGTERM. It must exit with 0 and have logged no error. */
   stop() {
-    // Once, if a test that fails is about to stop it: a second signal asks the broker to end at once.
+    // A second signal would end the broker without draining, so send it once.
     this.#stopping ??= this.#stop().finally(() => (this.#stopping = undefined));
     return this.#stopping;
   }
@@ -165,13 +165,13 @@ export class Broker {
     assert.doesNotMatch(this.log, /level=ERROR|panic:/);
   }
 
-  /** Starts it again on the same port. */
+  /** Restarts it on the same port. */
   async restart() {
     await this.stop();
     await this.launch();
   }
 
-  /** Ends it as a crash does, and starts it again on the same port. */
+  /** Kills it as a crash would, and restarts it on the same port. */
   async crash() {
     this.signal('SIGKILL');
     await within(this.#ended, 'the broker ends after SIGKILL');
@@ -182,7 +182,7 @@ export class Broker {
     this.#child.kill(name);
   }
 
-  /** The most memory that the process has had, in bytes. */
+  /** The process's peak memory, in bytes. */
   peakMemory() {
     const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8');
     return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)[1]) * 1024;
@@ -197,9 +197,8 @@ export async function startBroker(t, flags, config) {
 }
 
 /**
- * Within describe: a broker for all its tests. Its url is there once they run.
- * Flags and configuration may be functions, which are called just before it
- * starts.
+ * Within describe: a broker for all its tests. Its url is set when they run. Flags and config may be functions,
+ * which are called just before the start.
  */
 export function suiteBroker(flags, config) {
   const suite = {};

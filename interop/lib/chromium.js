@@ -28,7 +28,7 @@ if (!executablePath && process.env.CI === 'true') {
   throw new Error('Chromium is not installed, and with CI=true nothing may be skipped');
 }
 
-/** Why tests in Chromium are skipped, or false. */
+/** The reason to skip tests in Chromium, or false. */
 export const skip = executablePath ? false : 'Chromium is not installed: set CHROMIUM to its path';
 
 const served = {
@@ -40,7 +40,7 @@ const served = {
   '/stomp.umd.js': ['text/javascript', path.join(root, 'node_modules', '@stomp', 'stompjs', 'bundles', 'stomp.umd.js')],
 };
 
-/** A web server for the page, on a port of its own. */
+/** A web server for the page, on a free port. */
 async function servePage() {
   const server = createServer(async (request, response) => {
     const [type, file] = served[request.url] ?? [];
@@ -55,7 +55,7 @@ async function servePage() {
   return server;
 }
 
-/** Within describe: Chromium for all its tests. The origin of its pages is there once they run. */
+/** Within describe: Chromium for all its tests. origin is set when they run. */
 export function suiteChromium() {
   const suite = { open };
   let server, browser;
@@ -77,7 +77,7 @@ export function suiteChromium() {
     server?.close();
   });
 
-  /** Opens a page, which ends with the test. call runs one of its functions. */
+  /** Opens a page, which is closed with the test. call runs one of its functions. */
   async function open(t, pathname = '/') {
     const page = await browser.newPage();
     const faults = [];

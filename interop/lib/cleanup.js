@@ -1,10 +1,11 @@
-// What is to be ended with a test.
+// Cleanup after a test.
 
 const actions = new WeakMap(); // by test
 
 /**
- * Does something after a test, as t.after does, in the order of the calls. But t.after leaves out what comes behind an action that fails, and
- * what that would have ended keeps the process alive, so that the test file never ends. Here all are done, and then the first failure is told.
+ * Runs an action after a test, like t.after, in the order of the calls. t.after skips the actions after one that
+ * fails, and then the processes that they would end keep the test file running. Here all actions run, and the
+ * first failure is reported afterwards.
  */
 export function atEnd(t, action) {
   if (!actions.has(t)) {
@@ -15,7 +16,7 @@ export function atEnd(t, action) {
   actions.get(t).push(action);
 }
 
-/** Does all, one after another, even if one fails, and then fails as the first of those did. */
+/** Runs all actions in order, and then throws the first error. */
 export async function doAll(all) {
   const failures = [];
   for (const action of all) {

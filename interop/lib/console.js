@@ -1,4 +1,4 @@
-// The console in Chromium: what every test of it watches, and words for what a user does.
+// The console in Chromium: checks common to its tests, and a user's actions.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,10 +11,10 @@ import { configuration } from './rules.js';
 import { connect, unique } from './stompjs.js';
 import { authorization, token } from './tokens.js';
 
-/** Flags of a broker with a listener for operators. */
+/** Flags of a broker with an admin listener. */
 export const flags = { 'listen-admin-address': '127.0.0.1:0' };
 
-/** Everybody may send and subscribe; operators have roles. */
+/** Everybody may send and subscribe; operators need roles. */
 const acl = [
   { name: 'open', allow: ['subscribe', 'send'], destinations: ['/**'] },
   { name: 'secret', deny: ['subscribe'], destinations: ['/topic/secret.**'] },
@@ -22,17 +22,17 @@ const acl = [
   { name: 'watchers', roles: ['watcher'], allow: ['admin:read'] },
 ];
 
-/** A token of somebody who may change everything. */
+/** A token with all admin rights. */
 export function operator() {
   return token('olga', { roles: ['operator'] });
 }
 
-/** The place of a queue's page. */
+/** The location of a queue's page. */
 export function queuePage(queue) {
   return `#/queue?name=${encodeURIComponent(queue)}`;
 }
 
-/** Within describe: a broker with a console, and Chromium, for all its tests. The broker is there once they run. */
+/** Within describe: a broker with a console, and Chromium, for all its tests. The broker is set when they run. */
 export function suiteConsole() {
   const suite = { chromium: suiteChromium(), open, client, filled };
   let folder;
@@ -50,7 +50,7 @@ export function suiteConsole() {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** Opens the console and logs in. What is looked at may be gone a moment later. */
+  /** Opens the console and logs in. Items on a page may be gone a moment later. */
   async function open(t, options = {}, who = operator()) {
     const page = await openConsole(t, suite.chromium, suite.broker.operators, { expected: /40[14]/, ...options });
     await page.login(await who);
@@ -63,7 +63,7 @@ export function suiteConsole() {
     return connect(t, suite.broker.url, { connectHeaders: { ...connectHeaders, ...headers } });
   }
 
-  /** A queue of its own with these messages in it. */
+  /** A queue for one test with these messages. */
   async function filled(t, bodies, headers = {}) {
     const queue = unique('/queue/console.');
     const c = await client(t);
@@ -77,10 +77,9 @@ export function suiteConsole() {
 }
 
 /**
- * Opens the console of a listener, at a place in it. Nothing may run that is not
- * its own: the test fails at its end if there was a fault of the page, an
- * offence against its policy, a dialog of the browser, or a request to another
- * origin. Complaints about answers that a test provokes are named by expected.
+ * Opens the console of a listener at a location. The test fails at its end if the page had an error, violated its
+ * policy, opened a dialog of the browser, or sent a request to another origin. expected matches error messages
+ * that the test provokes.
  */
 export async function openConsole(t, chromium, operators, { place = '#/', expected = /^$/, phone = false, media = {} } = {}) {
   const page = await chromium.open(t);
@@ -111,7 +110,7 @@ export async function openConsole(t, chromium, operators, { place = '#/', expect
 
 function actions(page, operators) {
   return {
-    /** Goes to a place in the console, and waits for its heading. */
+    /** Goes to a location in the console and waits for its heading. */
     async place(hash, heading) {
       await page.goto(new URL(hash, operators).href);
       await page.waitForFunction((text) => document.querySelector('main h1')?.textContent === text, heading);
@@ -123,12 +122,12 @@ function actions(page, operators) {
       await page.waitForSelector('header.top');
     },
 
-    /** Waits until what a selector finds says something. */
+    /** Waits until a matching element contains a text. */
     says(selector, text) {
       return page.waitForFunction(([s, wanted]) => [...document.querySelectorAll(s)].some((e) => e.textContent.includes(wanted)), [selector, text]);
     },
 
-    /** Filters a list, and waits until what is shown is the answer: before, rows may move away under the mouse. */
+    /** Filters a list and waits until it shows the result; before, rows may move away under the mouse. */
     async filter(text) {
       await page.fill('[name=q]', text);
       await page.waitForFunction((q) => new URLSearchParams(location.hash.split('?')[1]).get('q') === q && document.querySelector('.resource')?.ariaBusy === 'false', text);
@@ -139,7 +138,7 @@ function actions(page, operators) {
       return page.waitForFunction(([l, v]) => [...document.querySelectorAll('.tile')].some((e) => e.querySelector('dt').textContent === l && e.querySelector('.value').textContent === v), [label, value]);
     },
 
-    /** Presses Tab until what has the focus fits a selector. */
+    /** Presses Tab until the focused element matches a selector. */
     async tab(wanted) {
       for (let i = 0; i < 60; i++) {
         await page.keyboard.press('Tab');
@@ -159,5 +158,5 @@ function actions(page, operators) {
   };
 }
 
-/** Text with what could run as script, or look like something else. */
+/** Text that would run as a script, or look like markup, if it was not escaped. */
 export const hostile = '<img src=x onerror="globalThis.hacked=1"><script>globalThis.hacked=2</script>';

@@ -1,6 +1,5 @@
-// An admin listener that follows the API's contract and does what a test wants:
-// many queues, strange names, faults, slow answers. It serves the console from
-// the tree, with its own policy. What a broker does, it does not do.
+// A scripted admin listener that follows the API's contract: many queues, strange names, failures, slow responses. It
+// serves the console from the tree with the console's policy. It is not a broker.
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -10,7 +9,7 @@ const root = path.resolve(import.meta.dirname, '..', '..', 'admin', 'console');
 const policy = readFileSync(path.join(root, 'policy.txt'), 'utf8').trim().split('\n').join('; ');
 const kinds = { '.html': 'text/html', '.css': 'text/css', '.svg': 'image/svg+xml', '.js': 'text/javascript', '.mjs': 'text/javascript' };
 
-/** A refusal, as the API words it. */
+/** An error response in the API's format. */
 class Refusal {
   constructor(status, error, message) {
     Object.assign(this, { status, body: { error, message } });
@@ -19,7 +18,7 @@ class Refusal {
 
 const started = new Date(Date.now() - 5 * 3600_000).toISOString();
 
-/** What it knows at first. A test changes it as it likes. */
+/** Its initial state. Tests may change it. */
 function state() {
   return {
     me: { user: 'anna', method: 'loopback', read: true, write: true },
@@ -37,23 +36,26 @@ function state() {
   };
 }
 
-/** A queue with nothing but what is given. */
+/** A queue with the given properties only. */
 export function queue(name, given = {}) {
   return { name, durable: true, ready: 0, unacked: 0, delayed: 0, consumers: 0, bytes: 0, totals: { enqueued: 0, delivered: 0, redelivered: 0, acked: 0 }, ...given };
 }
 
-/** A message with nothing but what is given. */
+/** A message with the given properties only. */
 export function message(sequence, given = {}) {
   return { sequence, destination: '/queue/orders', headers: [], size: 100, priority: 4, deliveries: 0, failures: 0, arrived: started, body: 'hello', body_bytes: 5, ...given };
 }
 
 export class FakeAdmin {
   state = state();
-  /** What was asked for, as "GET /api/v1/me". */
+  /** Requests received, like "GET /api/v1/me". */
   requests = [];
-  /** What was changed: [path, body]. */
+  /** Changes requested: [path, body]. */
   changes = [];
-  /** By path: a function that answers instead, of (query or body, request, response); to give undefined is to answer as ever. */
+  /**
+   * By path: a function of (query or body, request, response) that answers instead; undefined means the usual
+   * answer.
+   */
   instead = {};
   #server;
   #port = 0;
@@ -73,7 +75,7 @@ export class FakeAdmin {
     this.url = `http://127.0.0.1:${this.#port}/`;
   }
 
-  /** Cuts all connections, and refuses others. */
+  /** Closes all connections and refuses new ones. */
   async close() {
     if (!this.#server.listening) {
       return;
@@ -207,7 +209,7 @@ export class FakeAdmin {
   };
 }
 
-/** A message with the beginning of its body. */
+/** A message with a truncated body. */
 function cut(m, most) {
   if (m.body === undefined || m.body.length <= most) {
     return m;

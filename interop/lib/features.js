@@ -1,8 +1,7 @@
-// A reporter for node --test: a row for each test that has no tests of its own,
-// with the file that it is in, its name, and pass, fail or skip.
+// A reporter for node --test. It writes a row for each leaf test: its file, its name, and pass, fail or skip.
 import path from 'node:path';
 
-// outcome is what became of a test.
+// outcome returns pass, fail or skip.
 function outcome(event) {
   if (event.data.skip !== undefined || event.data.todo !== undefined) {
     return 'skip';
@@ -11,8 +10,8 @@ function outcome(event) {
 }
 
 export default async function* features(source) {
-  let inner = new Set(); // places of tests that tests were reported in
-  const names = []; // of the tests that are open, by depth
+  let inner = new Set(); // positions of the parents of reported tests
+  const names = []; // of the open tests, by depth
   for await (const event of source) {
     const { name, nesting, file, details } = event.data ?? {};
     if (event.type === 'test:start') {

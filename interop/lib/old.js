@@ -1,14 +1,13 @@
-// What webstomp-client and stompjs 2.3.3 have in common: callbacks instead of
-// promises, and a WebSocket made by themselves.
+// The common part of webstomp-client and stompjs 2.3.3: callbacks instead of promises, and their own WebSocket.
 import { once } from 'node:events';
 
 import { assertOneFrame } from './wire.js';
 import { unique } from './stompjs.js';
 import { Inbox, within } from './wait.js';
 
-/** One client of either kind, connected. */
+/** A connected client of either kind. */
 export class OldConnection {
-  /** ERRORs, and then the end of the connection: whatever the error callback is given. */
+  /** The arguments of the error callback: ERRORs, and finally the end of the connection. */
   errors = this.inbox('a call of the error callback');
   receipts = this.inbox('RECEIPT');
   heartBeats = this.inbox('a heart-beat');
@@ -31,7 +30,7 @@ export class OldConnection {
     });
   }
 
-  /** An inbox whose complaint, if nothing comes, tells how the connection fared. */
+  /** An inbox whose timeout message includes the events of the connection. */
   inbox(what) {
     return new Inbox(what, () => this.#end);
   }
@@ -43,12 +42,11 @@ export class OldConnection {
     this.opened = await within(connected, 'CONNECTED');
   }
 
-  /** The send method differs between the two: see their subclasses. */
+  /** The send methods of the two clients differ: see the subclasses. */
 
   subscribe(destination, headers = {}) {
     const inbox = this.inbox(`a MESSAGE from ${destination}`);
-    // webstomp-client makes ids of the time and a random number, which can be
-    // the same.
+    // webstomp-client makes ids of the time and a random number, which may collide.
     const subscription = this.client.subscribe(destination, (m) => inbox.put(m), { id: unique('id-'), ...headers });
     return Object.assign(inbox, { id: subscription.id, unsubscribe: () => subscription.unsubscribe() });
   }
@@ -62,7 +60,7 @@ export class OldConnection {
     inbox.unsubscribe();
   }
 
-  /** Ends in good order, and checks everything that ever came. */
+  /** Disconnects, and checks everything received. */
   async end() {
     const { ws } = this.client;
     if (ws.readyState === ws.OPEN) {

@@ -23,9 +23,9 @@ import { frame, parseFrame } from './wire.js';
 
 const deploy = path.resolve(import.meta.dirname, '..', '..', 'deploy');
 const run = promisify(execFile);
-const PATH = `${process.env.PATH}:/usr/sbin`; // where Debian has both
+const PATH = `${process.env.PATH}:/usr/sbin`; // Debian's path for both
 
-/** Why tests with a program are skipped, or false. Files are what else it needs. */
+/** The reason to skip tests with a program, or false. files are further requirements. */
 function whyMissing(programs, packages, ...files) {
   try {
     execFileSync('which', programs, { env: { PATH } });
@@ -52,7 +52,7 @@ export async function until(what, condition, ms = patience) {
   }
 }
 
-// What must not outlive this process.
+// Process groups that must not outlive this process.
 const groups = new Set();
 const folders = new Set();
 
@@ -76,11 +76,11 @@ function kill(pid, signal) {
 function temporaryFolder() {
   const folder = mkdtempSync(path.join(tmpdir(), 'hoofbeat-proxy-'));
   folders.add(folder);
-  chmodSync(folder, 0o755); // nginx's workers are another user
+  chmodSync(folder, 0o755); // nginx's workers run as another user
   return folder;
 }
 
-/** A program with its children, as a process group. What it writes is its log. */
+/** A program with its children, as a process group. Its output is its log. */
 class Program {
   log = '';
 
@@ -89,7 +89,7 @@ class Program {
     this.pid = this.child.pid;
     assert.ok(this.pid, `${program} cannot be started`);
     groups.add(this.pid);
-    // Ends them all if this process is killed and cannot do it.
+    // Ends the group if this process is killed.
     const guard = spawn('sh', ['-c', 'read -r _; kill -KILL "-$0"', this.pid], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
     guard.stdin.on('error', () => {});
     this.ended = once(this.child, 'exit').finally(() => {
@@ -105,7 +105,7 @@ class Program {
     return this.log.split(text).length - 1;
   }
 
-  /** Waits until it has written a text so often. */
+  /** Waits until its log contains a text this many times. */
   async says(text, times = 1) {
     const said = until(text, () => this.count(text) >= times);
     const ended = this.ended.then(() => assert.ok(this.count(text) >= times, `it ended before "${text}"`));
@@ -121,19 +121,19 @@ class Program {
     try {
       await within(this.ended, 'the end after SIGTERM');
     } finally {
-      kill(-this.pid, 'SIGKILL'); // its children, if there are any left
+      kill(-this.pid, 'SIGKILL'); // its remaining children
     }
   }
 }
 
-// Below the ports that the system gives away, as a proxy and a broker that
-// start again need the same ones. Each process has a range of its own.
+// Ports below the system's ephemeral range, because proxies and brokers that restart need the same ones. Each process
+// has its own range.
 let lastPort = 20000 + (process.pid % 100) * 100;
 
 async function freePort() {
   for (;;) {
     lastPort++;
-    const port = lastPort; // others may ask meanwhile
+    const port = lastPort; // others may ask in the meantime
     const server = net.createServer();
     const listening = Promise.race([once(server, 'listening').then(() => true), once(server, 'error').then(() => false)]);
     server.listen(port, '127.0.0.1');
@@ -152,7 +152,7 @@ async function freePorts(...names) {
   return ports;
 }
 
-/** Copies a file of deploy/ with changes: pairs of a text, which must be there, and what takes its place. */
+/** Copies a file of deploy/ with changes: pairs of a text, which must occur, and its replacement. */
 function copy(file, folder, changes, name = path.basename(file)) {
   let text = readFileSync(path.join(deploy, file), 'utf8');
   for (const [from, to] of changes) {
@@ -166,7 +166,7 @@ function copy(file, folder, changes, name = path.basename(file)) {
 
 let certificate;
 
-/** A certificate for loopback, made once: the paths of the certificate, the key, and of both in one. */
+/** A certificate for loopback, made once: the paths of the certificate, the key, and a file with both. */
 function makeCertificate() {
   certificate ??= (async () => {
     const folder = temporaryFolder();
@@ -182,14 +182,13 @@ function makeCertificate() {
   return certificate;
 }
 
-/** What both proxies have in common. */
+/** The common part of both proxies. */
 class Proxy {
   folder = temporaryFolder();
 
   /**
-   * Starts one in front of brokers. Options: idle, the time limit for silent
-   * connections, such as 2s; linger, that for connections of an old
-   * configuration; file, another one than the usual configuration.
+   * Starts a proxy in front of brokers. Options: idle, the time limit for silent connections, like 2s; linger, the
+   * limit for connections of an old configuration; file, a configuration other than the usual one.
    */
   static async start(brokers, options = {}) {
     const proxy = new this();
@@ -215,12 +214,12 @@ class Proxy {
     return `${scheme}://127.0.0.1:${this.ports[scheme]}${prefix}/ws`;
   }
 
-  /** Connects stomp.js. Options: from, the client's address; headers of the handshake; others are those of the client. */
+  /** Connects stomp.js. Options: from, the client's address; headers of the handshake; and the client's options. */
   connect(t, url, { from, headers, protocols = ['v12.stomp', 'v11.stomp', 'v10.stomp'], ...options } = {}) {
     const { ca } = this.certificate;
     const webSocketFactory = () => new WebSocket(url, protocols, { ca, headers, localAddress: from });
     if (options.reconnectDelay) {
-      options.connectionTimeout = 0; // its timers outlive attempts that fail
+      options.connectionTimeout = 0; // its timers outlive failed attempts
     }
     return connect(t, url, { webSocketFactory, ...options });
   }
@@ -236,7 +235,7 @@ export class Nginx extends Proxy {
   static title = 'nginx';
   static skip = whyMissing(['nginx', 'openssl'], ['nginx', 'libnginx-mod-stream', 'openssl'], '/usr/lib/nginx/modules/ngx_stream_module.so');
   static config = 'nginx/hoofbeat.yaml';
-  /** Whether the broker is told of the client's port over WebSocket, too. */
+  /** Whether the broker learns the client's port over WebSocket, too. */
   static portKnown = false;
 
   configure(more = []) {
@@ -279,23 +278,23 @@ export class Nginx extends Proxy {
     await this.program.says('start worker process ', workers);
   }
 
-  /** Reloads, with changes, and waits until the new workers have taken over. */
+  /** Reloads with changes, and waits until the new workers have taken over. */
   async reload(changes) {
     this.configure(changes);
     const started = this.program.count('start worker process ');
     await run('nginx', this.#args('-s', 'reload'), { env: { PATH } });
     await this.program.says('start worker process ', started + workers);
-    await this.program.says('gracefully shutting down', started); // all that there were
+    await this.program.says('gracefully shutting down', started); // all old workers
   }
 
-  /** What it has logged about requests. */
+  /** Its log of requests. */
   accessLog() {
     return readFileSync(path.join(this.folder, 'access.log'), 'utf8');
   }
 
   async stop() {
     await super.stop();
-    // A worker that was ending already, when all were stopped, says what it leaves; others do not.
+    // A worker that is already ending when all are stopped logs its open connections.
     assert.doesNotMatch(this.log, /\[(emerg|alert|crit)\] (?!\d+#\d+: (\*\d+ open socket #\d+ left in connection \d+|aborting)$)/m);
   }
 }
@@ -311,11 +310,11 @@ export class HAProxy extends Proxy {
     const through = options.file === 'passthrough.cfg';
     const changes = [
       ['log /dev/log local0', 'log stdout format raw local0'],
-      ...['chroot /var/lib/haproxy', 'user haproxy', 'group haproxy'].map((line) => [`    ${line}\n`, '']), // takes root
+      ...['chroot /var/lib/haproxy', 'user haproxy', 'group haproxy'].map((line) => [`    ${line}\n`, '']), // need root
       ['/run/haproxy/admin.sock', `${folder}/admin.sock`],
       ['maxconn 30000', 'maxconn 1000'],
       ['inter 2s fastinter 500ms downinter 1s', 'inter 100ms fastinter 50ms downinter 50ms'],
-      ['    timeout connect 5s\n', '    timeout connect 5s\n    timeout check 10s\n'], // else inter, which a busy machine may take to answer
+      ['    timeout connect 5s\n', '    timeout connect 5s\n    timeout check 10s\n'], // default: inter, too short on a busy machine
       ['bind :443', `bind 127.0.0.1:${ports.wss}`],
       ['bind :61614', `bind 127.0.0.1:${ports.tcps}`],
       ...(through ? [] : [
@@ -340,12 +339,15 @@ export class HAProxy extends Proxy {
   }
 
   async launch() {
-    // As Debian's unit does, but for systemd's -Ws.
+    // Like Debian's unit, without systemd's -Ws.
     this.program = new Program('haproxy', ['-W', '-f', this.file, '-S', path.join(this.folder, 'master.sock')]);
     await this.#loaded(1);
   }
 
-  /** Waits until it has been loaded so often and its master answers; before, that misses signals. */
+  /**
+   * Waits until it has loaded its configuration this many times and its master answers; the master misses earlier
+   * signals.
+   */
   async #loaded(times) {
     await this.program.says('Loading success', times);
     await until('the master answers', async () => (await this.#ask('master.sock', 'show proc').catch(() => '')).includes('worker'));
@@ -378,7 +380,7 @@ export class HAProxy extends Proxy {
     return this.log;
   }
 
-  /** What it says of the servers of a backend: [{ svname, status, scur, stot, ... }]. */
+  /** The servers of a backend: [{ svname, status, scur, stot, ... }]. */
   async servers(backend = 'hoofbeat') {
     const text = await this.#ask('admin.sock', 'show stat');
     const [head, ...lines] = text.replace(/^# /, '').trim().split('\n').map((line) => line.split(','));
@@ -386,7 +388,10 @@ export class HAProxy extends Proxy {
       .filter((s) => s.pxname === backend && !['FRONTEND', 'BACKEND'].includes(s.svname));
   }
 
-  /** Waits until it takes a server out of a backend, and gives the reason that it logs; unlike the statistics, no later check changes that. */
+  /**
+   * Waits until it takes a server out of a backend, and returns the reason from its log; in the statistics a later
+   * check may overwrite it.
+   */
   whyDown(server, backend = 'hoofbeat') {
     const line = new RegExp(`^Server ${backend}/${server} is DOWN, reason: (.*?), check duration`, 'm');
     return until(`HAProxy logs that ${server} is down`, () => line.exec(this.log)?.[1]);
@@ -399,7 +404,7 @@ export class HAProxy extends Proxy {
 
 export const proxies = [Nginx, HAProxy];
 
-/** A broker with the configuration that belongs to a proxy. Flags are those of `hoofbeat serve`. */
+/** A broker with the configuration for a proxy. Flags are those of `hoofbeat serve`. */
 export async function startBrokerBehind(Kind, flags = {}) {
   const ports = await freePorts('ws', 'tcp', 'admin');
   const broker = await Broker.start({
@@ -413,7 +418,7 @@ export async function startBrokerBehind(Kind, flags = {}) {
   return broker;
 }
 
-/** A broker that has the certificate, with its own configuration behind HAProxy. */
+/** A broker with its own certificate, configured for HAProxy's passthrough. */
 export async function startBrokerWithTLS() {
   const folder = temporaryFolder();
   const ports = await freePorts('ws', 'tcp', 'admin');
@@ -430,7 +435,7 @@ export async function startBrokerWithTLS() {
   return Object.assign(program, { ports });
 }
 
-/** Starts a proxy in front of a broker. They end with the test. */
+/** Starts a proxy in front of a broker. Both end with the test. */
 export async function startBehind(t, Kind, flags, options) {
   const broker = await startBrokerBehind(Kind, flags);
   atEnd(t, () => broker.stop());
@@ -439,7 +444,7 @@ export async function startBehind(t, Kind, flags, options) {
   return { broker, proxy };
 }
 
-/** Starts a proxy in front of two brokers. They end with the test. */
+/** Starts a proxy in front of two brokers. All end with the test. */
 export async function startBeforeTwo(t, Kind, flags) {
   const brokers = [];
   for (let i = 0; i < 2; i++) {
@@ -465,22 +470,22 @@ export function suiteBehind(Kind, flags, options) {
 
 let addresses = 0;
 
-/** An address of loopback that no other client uses. Those of proxies and brokers are not among them. */
+/** A loopback address that no other client, proxy or broker uses. */
 export function clientAddress() {
   addresses++;
   return `127.${100 + (process.pid % 100)}.${addresses}.1`;
 }
 
-/** STOMP over TCP, frame by frame. Heart-beats that come are counted. */
+/** STOMP over TCP, frame by frame. Counts received heart-beats. */
 export class Stream {
   frames = new Inbox('a frame', () => ` (over TCP from ${this.#local}: ${this.#end}, ${this.#data.length} bytes of a frame are there)`);
   heartBeats = 0;
   #data = Buffer.alloc(0);
-  #behindFrame = false; // the line end that follows each frame has not come yet
+  #behindFrame = false; // the LF after the last frame has not come yet
   #local;
   #end = 'open';
 
-  /** Opens one that ends with the test. Options: from, the client's address; secure, for TLS. */
+  /** Opens a connection that ends with the test. Options: from, the client's address; secure, for TLS. */
   static async open(t, proxy, { from, secure = false } = {}) {
     const s = new Stream();
     const where = { host: '127.0.0.1', port: secure ? proxy.ports.tcps : proxy.ports.tcp, localAddress: from };
@@ -494,7 +499,7 @@ export class Stream {
     return s;
   }
 
-  /** Opens one and connects with STOMP. */
+  /** Opens a connection and sends CONNECT. */
   static async connect(t, proxy, { headers, ...options } = {}) {
     const s = await Stream.open(t, proxy, options);
     s.send('CONNECT', { 'accept-version': '1.2', host: 'x', ...headers });
@@ -532,7 +537,7 @@ export class Stream {
     return f;
   }
 
-  /** Beats until the connection ends. */
+  /** Sends heart-beats until the connection ends. */
   beat(ms) {
     const timer = setInterval(() => this.socket.write('\n'), ms);
     this.closed.then(() => clearInterval(timer));

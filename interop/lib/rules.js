@@ -1,7 +1,7 @@
-// What brokers are configured with where clients prove who they are.
+// Configurations of brokers with authentication.
 import { secret } from './tokens.js';
 
-/** Who may do what. Everybody may use the topics of fence. */
+/** Access rules. Everybody may use the topics of fence. */
 export const rules = [
   { name: 'rule-fence', allow: ['subscribe', 'send'], destinations: ['/topic/fence.*'] },
   { name: 'rule-inbox', allow: ['subscribe'], destinations: ['/topic/inbox.{user}.**', '/user/queue/**'] },
@@ -10,12 +10,12 @@ export const rules = [
   { name: 'rule-writers', roles: ['writer'], allow: ['send'], destinations: ['/topic/**', '/user/**'] },
 ];
 
-/** A configuration: other keys of auth.jwt, and of auth, and other rules. */
+/** A configuration, with further keys of auth.jwt and auth, and other rules. */
 export function configuration(jwt = {}, auth = {}, acl = rules) {
   return {
     auth: { jwt: { algorithms: ['HS256'], secret, ...jwt }, ...auth },
     acl,
-    limits: { failed_connects: '0/m' }, // they come from one address, and are meant to fail
+    limits: { failed_connects: '0/m' }, // all clients have one address, and many fail on purpose
     log: { level: 'debug', audit: 'stderr' },
   };
 }

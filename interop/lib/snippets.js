@@ -1,5 +1,5 @@
-// Programs of the documentation: found in their pages, pointed to a broker, and
-// run as they stand there.
+// Programs in the documentation: finds them on their pages, inserts a broker's address, and runs them unchanged
+// otherwise.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,7 +17,7 @@ export const root = path.resolve(import.meta.dirname, '..', '..');
 const documented = { ws: 'ws://127.0.0.1:15674/ws', http: 'http://127.0.0.1:15674/ws', port: "('127.0.0.1', 15674)" };
 const documentedTCP = { go: '127.0.0.1:61613', python: "('127.0.0.1', 61613)" };
 
-/** All blocks of code of a page in docs, with their languages and the headings that they stand under. */
+/** All code blocks of a page in docs, with their languages and headings. */
 export function everyBlock(page) {
   const document = readFileSync(path.join(root, 'docs', page), 'utf8');
   const found = [];
@@ -39,7 +39,7 @@ export function blocks(language) {
   return found;
 }
 
-/** A port that nobody has just now. */
+/** A free port. */
 async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -51,7 +51,7 @@ async function freePort() {
 
 export const everybody = [{ name: 'everybody', allow: ['subscribe', 'send'], destinations: ['/queue/**', '/topic/**'] }];
 
-/** A broker that knows tokens, on WebSocket and TCP, for one test. */
+/** A broker with authentication, on WebSocket and TCP, for one test. */
 export async function broker(t, origins = [], config = configuration({}, {}, everybody)) {
   const tcp = await freePort();
   const b = await Broker.start({ 'listen-tcp-address': `127.0.0.1:${tcp}`, 'listen-websocket-origins': origins.join(',') }, config);
@@ -59,7 +59,7 @@ export async function broker(t, origins = [], config = configuration({}, {}, eve
   return Object.assign(b, { tcp });
 }
 
-/** Puts the addresses of a broker in the place of those of the document, which must be there. */
+/** Replaces the addresses in a document, which must occur, by those of a broker. */
 export function addressed(text, b) {
   let found = 0;
   const replace = (from, to) => {
@@ -75,7 +75,7 @@ export function addressed(text, b) {
   return text;
 }
 
-/** A file that goes with the test, in a folder where a program finds the packages that are installed here. */
+/** A file that is deleted with the test, in a folder from which a program finds the packages installed here. */
 export function temporaryFile(t, name, text) {
   const folder = mkdtempSync(path.join(root, 'interop', 'node_modules', '.clients-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -84,7 +84,7 @@ export function temporaryFile(t, name, text) {
   return file;
 }
 
-/** Runs a program that ends with the test. It has a token. */
+/** Runs a program with a token. It ends with the test. */
 export async function start(t, program, args, env = {}) {
   const child = spawn(program, args, {
     cwd: root, stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, TOKEN: await token('ada'), ...env }, detached: true,
@@ -92,7 +92,7 @@ export async function start(t, program, args, env = {}) {
   const running = { child, ended: once(child, 'close'), errors: '' };
   t.after(() => {
     try {
-      process.kill(-child.pid, 'SIGKILL'); // with what it has started
+      process.kill(-child.pid, 'SIGKILL'); // with its children
     } catch {
       // it has ended
     }

@@ -1,4 +1,4 @@
-// A WebSocket without a STOMP client: what is sent and what comes is frames.
+// A WebSocket without a STOMP client: tests send and receive frames.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -11,7 +11,7 @@ import { frame, parseFrame } from './wire.js';
 import { unique } from './stompjs.js';
 import { Inbox, within } from './wait.js';
 
-/** One WebSocket. Its messages wait in an inbox, as { data, isBinary }. */
+/** A WebSocket. Its messages are queued in an inbox, as { data, isBinary }. */
 export class Socket {
   messages = new Inbox('a WebSocket message', () => this.#end);
   pongs = new Inbox('a pong', () => this.#end);
@@ -28,7 +28,7 @@ export class Socket {
     });
   }
 
-  /** Opens one that ends with the test. */
+  /** Opens a WebSocket that ends with the test. */
   static async open(t, url, protocols, options) {
     const s = new Socket(url, protocols, options);
     atEnd(t, () => s.ws.terminate());
@@ -36,7 +36,7 @@ export class Socket {
     return s;
   }
 
-  /** Opens one and connects with STOMP. */
+  /** Opens a WebSocket and sends CONNECT. */
   static async connect(t, url, headers = {}, options = {}) {
     const s = await Socket.open(t, url, ['v12.stomp'], options);
     s.send('CONNECT', { 'accept-version': '1.2', host: 'x', ...headers });
@@ -71,7 +71,7 @@ export class Socket {
   }
 }
 
-/** Tries to open a WebSocket, and gives the HTTP status if it is refused, or 101. */
+/** Tries to open a WebSocket, and returns the HTTP status of the refusal, or 101. */
 export async function handshakeStatus(url, options) {
   const ws = new WebSocket(url, [], options);
   const answer = new Promise((resolve, reject) => {
@@ -86,7 +86,7 @@ export async function handshakeStatus(url, options) {
   }
 }
 
-/** A handshake over plain HTTP, which takes whatever the answer is. */
+/** A handshake over plain HTTP that accepts any response. */
 export async function rawHandshake(url, headers) {
   const request = get(String(url).replace('ws:', 'http:'), {
     headers: {

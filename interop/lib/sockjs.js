@@ -5,22 +5,22 @@ import SockJS from 'sockjs-client';
 import { connect } from './stompjs.js';
 import { patience } from './wait.js';
 
-/** The transports of sockjs-client in Node that the broker has. */
+/** The transports of sockjs-client in Node that the broker supports. */
 export const transports = ['websocket', 'xhr-streaming', 'xhr-polling'];
 
-/** Where SockJS finds what has this address for a WebSocket. */
+/** The SockJS URL for a WebSocket URL. */
 export const http = (url) => url.replace(/^ws/, 'http');
 
 /**
- * A SockJS by these transports, or by whichever it finds. Each may take its time to connect: else
- * sockjs-client goes by the time that /info took, which on a busy machine says
- * nothing of what comes, and takes the next transport, or gives up where there is none.
+ * A SockJS with these transports, or with the best one. The time limit for connecting is fixed, because
+ * sockjs-client derives its own from the duration of /info. On a busy machine that is too short, and sockjs-client
+ * then changes to the next transport, or gives up after the last.
  */
 export function sockJS(url, transports) {
   return new SockJS(url, null, { transports, timeout: patience });
 }
 
-/** Connects @stomp/stompjs by one transport, or by whichever it finds; more options are those of @stomp/stompjs. */
+/** Connects @stomp/stompjs with one transport, or with the best one; options are those of @stomp/stompjs. */
 export async function connectSockJS(t, url, transport, options) {
   let socket;
   const c = await connect(t, url, {

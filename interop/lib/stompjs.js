@@ -8,8 +8,8 @@ import { atEnd } from './cleanup.js';
 import { assertOneFrame } from './wire.js';
 import { Inbox, patience, within } from './wait.js';
 
-// The clients expect it where browsers have it. That of newer versions of Node
-// would do as well; one for all makes results comparable.
+// The clients expect WebSocket as a global, as in browsers. Newer versions of Node have one; using the same
+// everywhere makes results comparable.
 globalThis.WebSocket = WebSocket;
 
 let count = 0;
@@ -24,7 +24,7 @@ export function onlyVersion(version) {
   return new Versions([version]);
 }
 
-/** One client. What its callbacks are called with waits in inboxes. */
+/** A client. The arguments of its callbacks are queued in inboxes. */
 export class Connection {
   connected = this.inbox('CONNECTED');
   errors = this.inbox('ERROR');
@@ -33,9 +33,9 @@ export class Connection {
   unhandledMessages = this.inbox('a MESSAGE without a subscription');
   heartBeats = this.inbox('a heart-beat');
   heartBeatsLost = 0;
-  /** WebSocket messages that came, as text. */
+  /** WebSocket messages received, as text. */
   messagesIn = [];
-  /** What the client sent, as text. */
+  /** WebSocket messages sent, as text. */
   messagesOut = [];
   #dataCame = false;
   #story = [];
@@ -71,18 +71,17 @@ export class Connection {
     });
   }
 
-  /** An inbox whose complaint, if nothing comes, tells how the connection fared. */
+  /** An inbox whose timeout message includes the events of the connection. */
   inbox(what) {
     return new Inbox(what, () => this.story());
   }
 
-  /** What happened to the connection as a whole, for complaints; '' if nothing did. */
+  /** The events of the connection, for error messages; '' if there were none. */
   story() {
     return this.#story.length > 0 ? ` (the connection: ${this.#story.join('; ')})` : '';
   }
 
-  // With logRawCommunication, the client announces each WebSocket message and
-  // then shows it.
+  // With logRawCommunication, the client logs a line before each WebSocket message, and then the message.
   #record(line) {
     if (this.#dataCame) {
       this.messagesIn.push(line.slice('<<< '.length));
@@ -92,7 +91,7 @@ export class Connection {
     this.#dataCame = line === 'Received data';
   }
 
-  /** Frames that came with one command, as text. */
+  /** Received frames with a command, as text. */
   framesIn(command) {
     return this.messagesIn.filter((m) => m.startsWith(`${command}\n`));
   }
@@ -105,7 +104,7 @@ export class Connection {
     this.client.publish({ destination, binaryBody, headers });
   }
 
-  /** Does something with a receipt header, and waits for the RECEIPT. */
+  /** Performs an action with a receipt header, and waits for the RECEIPT. */
   async receipt(action, ms = patience) {
     const id = unique('receipt-');
     const came = this.inbox(`RECEIPT ${id}`);
@@ -118,7 +117,7 @@ export class Connection {
     return this.receipt((r) => this.send(destination, body, { ...headers, ...r }));
   }
 
-  /** Subscribes, and waits until that is done. The messages wait in the inbox that is returned. */
+  /** Subscribes and waits for the RECEIPT. Messages are queued in the returned inbox. */
   async subscribe(destination, headers) {
     const inbox = this.inbox(`a MESSAGE from ${destination}`);
     await this.receipt((r) => {
@@ -130,8 +129,8 @@ export class Connection {
   }
 
   /**
-   * Waits for a message of its own to come back. What the broker wrote to this
-   * client before has been received then.
+   * Sends a message to itself and waits for it. Everything that the broker wrote to this client before has then
+   * been received.
    */
   async fence() {
     const topic = unique('/topic/fence.');
@@ -141,7 +140,7 @@ export class Connection {
     await this.receipt((r) => inbox.unsubscribe(r));
   }
 
-  /** Ends in good order, and checks everything that ever came. */
+  /** Disconnects, and checks everything received. */
   async end() {
     await within(this.client.deactivate(), 'deactivate').catch(async (error) => {
       await this.client.deactivate({ force: true });
@@ -162,7 +161,7 @@ export async function connect(t, url, options) {
   return c;
 }
 
-/** Asserts that a connection ends with an ERROR and a close code, and gives the ERROR. */
+/** Asserts that a connection ends with an ERROR and a close code, and returns the ERROR. */
 export async function endsWithError(c, word, code) {
   const error = await c.errors.next();
   assert.equal(error.headers.message, word);
@@ -175,12 +174,12 @@ export async function endsWithError(c, word, code) {
 }
 
 /**
- * The close codes of a client that has left: 1005, none, of one that closes the WebSocket itself when it has its RECEIPT, as stomp.js does;
- * 1000 where the broker was first.
+ * The close codes after DISCONNECT: 1005 (none) if the client closes the WebSocket on the RECEIPT, as stomp.js
+ * does; 1000 if the broker is first.
  */
 export const leaving = [1005, 1000];
 
-/** Wants what a page has seen that has connected and left. */
+/** Asserts the events of a page that has connected and disconnected. */
 export function assertLeft([connected, closed, ...more]) {
   assert.deepEqual(connected, { connected: true });
   assert.ok(leaving.includes(closed?.closed) && closed.clean, `closed with ${JSON.stringify(closed)}`);

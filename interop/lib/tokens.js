@@ -1,4 +1,4 @@
-// Tokens, and a server with the keys that they are signed with.
+// Tokens, and a server with the keys that verify them.
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -10,22 +10,22 @@ import { Inbox } from './wait.js';
 /** The secret of tokens with HS256. */
 export const secret = randomBytes(24).toString('base64');
 
-/** A time in whole seconds, as tokens have it. */
+/** A time in whole seconds, as in tokens. */
 export function inSeconds(n) {
   return Math.floor(Date.now() / 1000) + n;
 }
 
-/** Signs claims. A claim that is undefined is left out. */
+/** Signs claims. An undefined claim is omitted. */
 export function sign(claims, key, header) {
   return new SignJWT({ exp: inSeconds(60), ...claims }).setProtectedHeader(header).sign(key);
 }
 
-/** A token of a user that the secret signed. */
+/** A token for a user, signed with the secret. */
 export function token(user, claims = {}, key = secret, header = { alg: 'HS256' }) {
   return sign({ sub: user, ...claims }, Buffer.from(key), header);
 }
 
-/** The same as an option of a client's. */
+/** The same as an option of the client. */
 export async function bearer(user, claims) {
   return authorization(await token(user, claims));
 }
@@ -34,7 +34,7 @@ export function authorization(text) {
   return { connectHeaders: { Authorization: `Bearer ${text}` } };
 }
 
-/** A pair of keys with a name. */
+/** A key pair with a name. */
 export class SigningKey {
   static async make(alg, kid) {
     const key = new SigningKey();
@@ -44,17 +44,17 @@ export class SigningKey {
     return key;
   }
 
-  /** A token of a user that this key signed. Headers may be added, or left out as undefined. */
+  /** A token for a user, signed with this key. Headers may be added, or omitted by undefined. */
   token(user, claims = {}, header = {}) {
     return sign({ sub: user, ...claims }, this.privateKey, { alg: this.alg, kid: this.kid, ...header });
   }
 }
 
-/** A web server, on a port of its own, with a JSON Web Key Set. */
+/** A web server for a JSON Web Key Set, on a free port. */
 export class KeyServer {
-  /** What is served; it may be changed at any time. */
+  /** The keys that it serves. Tests may change them at any time. */
   keys;
-  /** The status of its answers. */
+  /** The status of its responses. */
   status = 200;
   #requests = new Inbox('a request for the keys');
 
@@ -72,14 +72,14 @@ export class KeyServer {
     return s;
   }
 
-  /** How many requests came since the last call, or since it was started. */
+  /** The number of requests since the last call, or since the start. */
   requests() {
     return this.#requests.drain().length;
   }
 
   /**
-   * Waits until the only broker that asks has taken in what is served now: one
-   * more request that begins after the answer to the first.
+   * Waits until the broker (the only client) has read the present keys: for one more request that begins after the
+   * response to the first.
    */
   async takenIn() {
     this.#requests.drain();

@@ -1,9 +1,9 @@
-// Waiting for things that happen, each wait with a time limit.
+// Waiting for events, always with a time limit.
 
-/** How long any one thing may take, in milliseconds, on a machine that does other things as well. */
+/** The time limit of every step, in milliseconds, on a busy machine. */
 export const patience = 20_000;
 
-/** Gives what a promise gives, or fails once the time is over. */
+/** Returns a promise's result, or fails after the time limit. */
 export function within(promise, what, ms = patience) {
   let timer;
   const limit = new Promise((_, reject) => {
@@ -12,21 +12,18 @@ export function within(promise, what, ms = patience) {
   return Promise.race([promise, limit]).finally(() => clearTimeout(timer));
 }
 
-/**
- * A queue between callbacks, which put something in, and a test, which waits
- * for it.
- */
+/** A queue between callbacks, which fill it, and a test, which waits for its items. */
 export class Inbox {
   #items = [];
   #waiting = [];
 
-  /** The second argument gives what else is worth knowing if nothing comes. */
+  /** story returns further information for the timeout message. */
   constructor(what, story = () => '') {
     this.what = what;
     this.story = story;
   }
 
-  /** How many items nobody has taken yet. */
+  /** The number of items in the queue. */
   get size() {
     return this.#items.length;
   }
@@ -40,7 +37,7 @@ export class Inbox {
     }
   }
 
-  /** Takes the oldest item, and waits for it if there is none. */
+  /** Takes the oldest item, waiting for one if there is none. */
   async next(ms = patience) {
     if (this.#items.length > 0) {
       return this.#items.shift();
@@ -66,7 +63,7 @@ export class Inbox {
     return items;
   }
 
-  /** Takes all that is there, without waiting. */
+  /** Takes all items without waiting. */
   drain() {
     return this.#items.splice(0);
   }

@@ -1,7 +1,7 @@
-// STOMP as it is on the wire, read without any of the clients' parsers.
+// STOMP on the wire, parsed independently of the clients.
 import assert from 'node:assert/strict';
 
-/** Takes a frame apart: the bytes of one WebSocket message, which must be that frame and nothing else. */
+/** Parses a frame: the bytes of one WebSocket message, which must contain exactly one frame. */
 export function parseFrame(bytes) {
   const data = Buffer.from(bytes);
   const shown = JSON.stringify(data.toString('utf8', 0, 400));
@@ -27,14 +27,14 @@ export function assertOneFrame(message) {
     return;
   }
   if (message.includes('\ufffd')) {
-    // A binary message; what it held can no longer be counted.
+    // A binary message; its bytes cannot be counted any more.
     assert.ok(message.endsWith('\0'), 'a frame ends with NUL');
     return;
   }
   parseFrame(Buffer.from(message));
 }
 
-/** Writes a frame. Headers are pairs, or an object; nothing is escaped or added. */
+/** Encodes a frame. Headers are pairs or an object; nothing is escaped or added. */
 export function frame(command, headers = {}, body = '') {
   const pairs = Array.isArray(headers) ? headers : Object.entries(headers);
   const head = [command, ...pairs.map(([k, v]) => `${k}:${v}`)].join('\n') + '\n\n';

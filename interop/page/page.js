@@ -1,5 +1,4 @@
-// The page's side of the tests in Chromium: one client, and functions that the
-// test calls. Each returns a promise of something that can be written as JSON.
+// The page of the tests in Chromium: one client, and functions for the tests. Each returns a promise of a JSON value.
 'use strict';
 
 let client;
@@ -17,7 +16,7 @@ function show(state) {
   log(state);
 }
 
-/** Connects; resolves to the headers of CONNECTED, or to how it failed. */
+/** Connects; resolves to the headers of CONNECTED, or to the failure. */
 function connectPage(url, options, destinations = []) {
   return new Promise((resolve) => {
     client = new StompJs.Client({
@@ -44,7 +43,7 @@ function connectPage(url, options, destinations = []) {
   });
 }
 
-/** The same, with a token that the test's nextToken gives for each attempt. */
+/** The same, with a token from the test's nextToken for each attempt. */
 function connectWithTokens(url, options, destinations) {
   return connectPage(url, {
     ...options,
@@ -54,7 +53,7 @@ function connectWithTokens(url, options, destinations) {
   }, destinations);
 }
 
-/** Does something with a receipt header, and waits for the RECEIPT. */
+/** Performs an action with a receipt header, and waits for the RECEIPT. */
 function withReceipt(action) {
   const receipt = crypto.randomUUID();
   return new Promise((resolve) => {
@@ -104,7 +103,7 @@ async function receiveBytes(destination) {
   return { headers, bytes: [...binaryBody] };
 }
 
-/** Receives one message and answers it by 'ack' or 'nack'. */
+/** Receives one message and answers it with 'ack' or 'nack'. */
 async function answer(destination, how) {
   const message = await receive(destination);
   await withReceipt((receipt) => message[how](receipt));
@@ -124,7 +123,7 @@ function sendBytes(destination, bytes, headers) {
   client.publish({ destination, binaryBody: new Uint8Array(bytes), headers });
 }
 
-/** Sends a large body and tells whether the same came back. */
+/** Sends a large body and reports whether it came back unchanged. */
 async function roundTrip(destination, unit, length) {
   const body = unit.repeat(length / unit.length);
   client.publish({ destination, body });

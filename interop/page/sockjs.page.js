@@ -1,12 +1,11 @@
-// What the page with SockJS has beyond page.js.
+// Additions to page.js for SockJS.
 'use strict';
 
 /**
- * Connects with SockJS and gives what connectPage gives. Without transports it
- * takes what it finds best. Each may take its time to connect: else
- * sockjs-client goes by the time that /info took, and on a busy machine leaves
- * one that is there for another, or gives up after the last one. The time is
- * shorter than the test's patience.
+ * Connects with SockJS and returns the result of connectPage. Without transports, sockjs-client chooses. The time
+ * limit for connecting is fixed, because sockjs-client derives its own from the duration of /info: on a busy
+ * machine it would drop a working transport, or give up after the last. The limit is shorter than the test's
+ * patience.
  */
 function connectSockJS(url, transports, options, destinations) {
   return connectPage(undefined, {
@@ -15,7 +14,7 @@ function connectSockJS(url, transports, options, destinations) {
   }, destinations);
 }
 
-/** The transport that is used. */
+/** The transport in use. */
 function sockJSTransport() {
   return client.webSocket.transport;
 }

@@ -23,7 +23,7 @@ def token(user, seconds=60, **claims):
     return (signed + b'.' + part(hmac.new(SECRET.encode(), signed, hashlib.sha256).digest())).decode()
 
 
-# Everybody may use what begins with open; nobody may read what is secret.
+# Everybody may use destinations that begin with open; nobody may read secret ones.
 RULES = {
     'auth': {'jwt': {'algorithms': ['HS256'], 'secret': SECRET}},
     'acl': [{'name': 'open', 'allow': ['subscribe', 'send'], 'destinations': ['/queue/open.**', '/topic/open.**']}],
@@ -43,7 +43,7 @@ class Broker:
 
     def __enter__(self):
         with open(os.path.join(self.folder.name, 'hoofbeat.yaml'), 'w') as file:
-            json.dump(self.config, file)  # which is YAML
+            json.dump(self.config, file)  # JSON is valid YAML
         self.start()
         return self
 

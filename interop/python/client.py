@@ -8,7 +8,7 @@ from stomp.adapter.ws import WSStompConnection
 
 PATIENCE = 20
 
-# The ways to connect. Reconnecting is the application's, so one attempt is enough.
+# The transports. The application reconnects by itself, so a client makes one attempt.
 WAYS = {
     'stomp.py, TCP, 1.1': lambda b, **o: stomp.Connection11([('127.0.0.1', b.tcp)], reconnect_attempts_max=1, **o),
     'stomp.py, TCP, 1.2': lambda b, **o: stomp.Connection12([('127.0.0.1', b.tcp)], reconnect_attempts_max=1, **o),

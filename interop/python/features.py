@@ -59,7 +59,7 @@ def ack_client(broker, way):
         for body in (b'one', b'two', b'three'):
             c.send(queue, body)
         c.message('one')
-        c.answer('ack', c.message('two'))  # and the first, too
+        c.answer('ack', c.message('two'))  # cumulative: the first as well
         c.message('three')
     with Client(way, broker) as c:
         c.subscribe(queue)
@@ -123,7 +123,7 @@ def transactions(broker, way):
 def heart_beats(broker, way):
     with Client(way, broker, connect=False, heartbeats=(2000, 2000)) as c:
         assert c.connect()['heart-beat'] == '2000,2000'
-        for _ in range(3):  # longer than either side waits for the other
+        for _ in range(3):  # longer than either side tolerates silence
             c.next('heart-beat')
         c.send('/topic/after', b'x')
         assert c.connection.is_connected()
@@ -132,7 +132,7 @@ def heart_beats(broker, way):
 @feature('binary bodies')
 def binary(broker, way):
     topic = unique('/topic/bytes.')
-    options = {'binary_mode': True} if 'WebSocket' in way else {}  # text that is not UTF-8 is refused
+    options = {'binary_mode': True} if 'WebSocket' in way else {}  # text that is not UTF-8 would be refused
     with Client(way, broker, auto_decode=False, **options) as c:
         c.subscribe(topic)
         for body in (bytes(range(256)), b'\0', b'\xff\xfe', b'\n', b'x' * 300_000):

@@ -1,5 +1,5 @@
-// Python with the packages of requirements.txt, in an environment of its own
-// beside this file, which setup.sh makes when it is first needed.
+// Python with the packages of requirements.txt, in an environment next to this file that setup.sh creates on first
+// use.
 import { execFile, execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -15,7 +15,7 @@ function missing() {
   }
 }
 
-/** Why tests with Python are skipped, or false. */
+/** The reason to skip tests with Python, or false. */
 export const noPython = missing();
 if (noPython && process.env.CI === 'true') {
   throw new Error(`${noPython}, and with CI=true nothing may be skipped`);

@@ -15,7 +15,7 @@ def attempt(broker, way, name, function):
     try:
         function(broker, way)
         return f'{way}\t{name}\tpass', ''
-    except BaseException:  # also what is no Exception is a failure of that one only
+    except BaseException:  # also exceptions outside Exception fail only this test
         return f'{way}\t{name}\tfail', traceback.format_exc()
 
 

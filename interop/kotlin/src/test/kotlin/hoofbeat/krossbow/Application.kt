@@ -18,10 +18,10 @@ import org.hildan.krossbow.stomp.instrumentation.KrossbowInstrumentation
 import org.hildan.krossbow.websocket.WebSocketClient
 import org.hildan.krossbow.websocket.WebSocketFrame
 
-/** Does something that takes a while, but not for ever. */
+/** Runs an action with a time limit. */
 fun <T> soon(action: suspend CoroutineScope.() -> T): T = runBlocking { withTimeout(Inbox.PATIENCE.seconds, action) }
 
-/** What an application sees of a connection. Its subscriptions end with the scope. */
+/** An application's view of a connection. Its subscriptions end with the scope. */
 class Application(private val webSockets: WebSocketClient, private val scope: CoroutineScope) : KrossbowInstrumentation {
     val connected = Inbox<StompFrame.Connected>("CONNECTED")
     val errors = Inbox<StompFrame.Error>("ERROR")
@@ -54,10 +54,10 @@ class Application(private val webSockets: WebSocketClient, private val scope: Co
         return this
     }
 
-    /** Leaves. */
+    /** Disconnects. */
     fun leave() = soon { session.disconnect() }
 
-    /** Subscribes. It is in force, or refused, when this returns. */
+    /** Subscribes. When this returns, the subscription is in force or refused. */
     fun subscribe(destination: String, mode: AckMode = AckMode.AUTO): Subscription {
         val subscription = Subscription()
         val messages = soon {
@@ -79,14 +79,14 @@ class Application(private val webSockets: WebSocketClient, private val scope: Co
     fun send(destination: String, text: String, headers: Map<String, String> = emptyMap()) = send(destination, FrameBody.Text(text), headers)
 }
 
-/** The messages of a subscription, and how it has ended. */
+/** The messages of a subscription, and the way it ended. */
 class Subscription {
     val messages = Inbox<StompFrame.Message>("a MESSAGE")
     val ended = Inbox<Result<Unit>>("the end of the subscription")
 
     fun next(): StompFrame.Message = messages.next()
 
-    /** Everything that led to the end, which must not look like a good one. */
+    /** All failures that led to the end, which must not look like a normal one. */
     fun faults(): List<Throwable> {
         val fault = checkNotNull(ended.next().exceptionOrNull()) { "the subscription has ended without a fault" }
         return generateSequence(fault) { it.cause }.toList()

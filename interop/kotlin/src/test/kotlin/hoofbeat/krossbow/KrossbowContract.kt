@@ -45,7 +45,7 @@ private val beating: StompConfig.() -> Unit = {
     heartBeatTolerance = HeartBeatTolerance(incomingMargin = 1.seconds)
 }
 
-/** What every krossbow can do here, and what it sees of faults, whatever its WebSockets are. */
+/** Features and failures that are the same for krossbow on every WebSocket implementation. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 abstract class KrossbowContract(private val webSockets: WebSocketClient) {
     private val unique = UUID.randomUUID().toString()
@@ -70,7 +70,7 @@ abstract class KrossbowContract(private val webSockets: WebSocketClient) {
 
     private fun connect(token: String? = null, setting: StompConfig.() -> Unit = {}) = application().connect(broker.webSocket(), token, setting)
 
-    /** A name that only this class uses. */
+    /** A name unique to this class. */
     private fun name(of: String) = "$of.$unique"
 
     private fun Application.works(destination: String = name("/topic/fence")) {
@@ -79,7 +79,7 @@ abstract class KrossbowContract(private val webSockets: WebSocketClient) {
         assertEquals("it works", fence.next().bodyAsText)
     }
 
-    /** The application has seen an ERROR that says what is wrong, then the end, and can connect again. */
+    /** Expects an ERROR with this word, then the end, and that the application can connect again. */
     private fun assertRefused(app: Application, subscription: Subscription, word: String, named: String) {
         val error = app.errors.next()
         assertEquals(word, error.headers.message)
@@ -179,7 +179,7 @@ abstract class KrossbowContract(private val webSockets: WebSocketClient) {
     @DisplayName("an idle connection lives by its heart-beats")
     fun idle() {
         val app = connect(setting = beating)
-        app.beats.take(3) // 4.8 s, where the broker gives up after 4 s of silence
+        app.beats.take(3) // 4.8 s; the broker gives up after 4 s of silence
         app.works()
         assertTrue(app.errors.waiting().isEmpty())
     }
@@ -193,7 +193,7 @@ abstract class KrossbowContract(private val webSockets: WebSocketClient) {
         app.send(queue, "left")
         worker.next()
         app.leave()
-        worker.ended.next() // the JDK's calls the close that krossbow has begun a fault
+        worker.ended.next() // the JDK reports krossbow's own close as a failure
         assertEquals("true", connect().subscribe(queue).next().headers["redelivered"])
     }
 
@@ -250,7 +250,7 @@ abstract class KrossbowContract(private val webSockets: WebSocketClient) {
     fun tooLarge() {
         val app = connect()
         val subscription = app.subscribe(name("/topic/a"))
-        runCatching { app.send(name("/topic/a"), "x".repeat(BODY_LIMIT + 1)) } // the broker does not read what it will not take
+        runCatching { app.send(name("/topic/a"), "x".repeat(BODY_LIMIT + 1)) } // the broker stops reading at its limit
         assertRefused(app, subscription, "frame-too-large", "frame_body_bytes")
     }
 

@@ -17,8 +17,8 @@ import org.hildan.krossbow.websocket.WebSocketConnectionException
 import org.hildan.krossbow.websocket.WebSocketFrame
 
 /**
- * krossbow on the WebSockets of OkHttp, those of Android. krossbow-websocket-okhttp is the same for applications, and
- * is not on every mirror of Maven Central.
+ * krossbow on OkHttp's WebSockets, as on Android. It corresponds to krossbow-websocket-okhttp, which is not on
+ * every mirror of Maven Central.
  */
 class OkHttpWebSockets(private val http: OkHttpClient) : WebSocketClient {
     override val supportsCustomHeaders = true
@@ -71,7 +71,7 @@ private class OkHttpConnection(override val url: String) : WebSocketListener(), 
         }
     }
 
-    // What is sent after the end is dropped, without a word.
+    // A frame sent after the end is dropped silently.
     override suspend fun sendText(frameText: String) {
         socket.send(frameText)
     }

@@ -32,7 +32,7 @@ auth: { jwt: { algorithms: [HS256], secret: "$SECRET" } }
 acl: [{ name: all, allow: [subscribe, send], destinations: [/queue/orders] }]
 """
 
-/** How the same function is called on Android. */
+/** A call of the same function on Android. */
 private const val ON_OKHTTP = """
 object OnOkHttp {
     @JvmStatic
@@ -42,7 +42,7 @@ object OnOkHttp {
 }
 """
 
-/** The Kotlin of docs/clients.md, compiled as it stands there and run as a program of its own. */
+/** The Kotlin code of docs/clients.md, compiled unchanged and run as a separate program. */
 @DisplayName("krossbow, the documentation")
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class SnippetTest {
@@ -74,7 +74,7 @@ class SnippetTest {
         programs.clear()
     }
 
-    /** Starts a program. What it prints comes line by line. */
+    /** Starts a program and returns its output line by line. */
     private fun run(name: String, token: String): Inbox<String> {
         val classes = folder.toString() + File.pathSeparator + System.getProperty("java.class.path")
         val builder = ProcessBuilder(ProcessHandle.current().info().command().get(), "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", classes, name).redirectErrorStream(true)
@@ -95,19 +95,19 @@ class SnippetTest {
         var line = lines.next()
         assertTrue(line.startsWith(ENDED), line)
         broker.launch()
-        while (line.startsWith(ENDED)) { // the broker may still have been away
+        while (line.startsWith(ENDED)) { // the broker may not have been back yet
             line = lines.next()
         }
         assertEquals("order two horseshoes", line)
         awaitAcknowledged()
     }
 
-    /** Waits until one program is there, and nothing is left for another. */
+    /** Waits until the program is connected and every message is acknowledged. */
     private fun awaitAcknowledged() {
         val end = System.nanoTime() + Inbox.PATIENCE * 1_000_000_000L
         while (!broker.overview().matches(Regex(OVERVIEW))) {
             assertTrue(System.nanoTime() < end, broker.overview())
-            Thread.sleep(20) // the broker tells nobody when it changes
+            Thread.sleep(20) // the broker does not announce changes
         }
     }
 

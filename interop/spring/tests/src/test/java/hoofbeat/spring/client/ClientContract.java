@@ -27,7 +27,7 @@ import org.springframework.messaging.simp.stomp.StompClientSupport;
 import org.springframework.messaging.simp.stomp.StompHeaders;
 import org.springframework.messaging.simp.stomp.StompSessionHandlerAdapter;
 
-/** What every client of Spring's gets from the broker, whatever it connects with. */
+/** Features that are the same for every client of Spring, with any WebSocket implementation. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 abstract class ClientContract {
     static final int BODY_LIMIT = 2 << 20;
@@ -48,7 +48,7 @@ abstract class ClientContract {
     private Hoofbeat broker;
     private final List<Peer> peers = new CopyOnWriteArrayList<>();
 
-    /** A client of a broker, with something set, that may receive messages as large as the broker lets through. */
+    /** A client with a setting, which may receive messages up to the broker's limit. */
     abstract Peer.Connector connector(Hoofbeat broker, Consumer<StompClientSupport> setting);
 
     @BeforeAll
@@ -101,7 +101,7 @@ abstract class ClientContract {
         return headers;
     }
 
-    /** SUBSCRIBE with a mode of acknowledgement. */
+    /** SUBSCRIBE with an acknowledgement mode. */
     private static StompHeaders acked(String destination, String mode) {
         StompHeaders headers = to(destination);
         headers.setAck(mode);
@@ -401,7 +401,7 @@ abstract class ClientContract {
         try {
             peer.session().send(name("/topic/huge"), "x".repeat(BODY_LIMIT + 1));
         } catch (RuntimeException closedMeanwhile) {
-            // The broker does not read what it will not take.
+            // The broker stops reading at its limit.
         }
         assertRefused(peer, "frame-too-large", "frame_body_bytes");
     }
@@ -416,7 +416,9 @@ abstract class ClientContract {
         assertThat(refusal.headers().getReceiptId()).isEqualTo(frame.getReceiptId());
     }
 
-    /** The application has seen an ERROR that says what is wrong, then the end of the connection, and can connect again. */
+    /**
+     * Expects an ERROR with this word, then the end of the connection, and that the application can connect again.
+     */
     Peer.Refusal assertRefused(Peer peer, String word, String named) {
         Peer.Refusal refusal = peer.refusals.next();
         assertThat(refusal.word()).isEqualTo(word);

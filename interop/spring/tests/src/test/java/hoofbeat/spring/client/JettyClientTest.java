@@ -12,7 +12,7 @@ import org.springframework.messaging.simp.stomp.StompClientSupport;
 import org.springframework.web.socket.client.standard.StandardWebSocketClient;
 import org.springframework.web.socket.messaging.WebSocketStompClient;
 
-/** Spring 7 has no client for Jetty of its own any more: it is used through the standard interface. */
+/** Spring 7 has no Jetty client of its own; Jetty is used through the standard interface. */
 @DisplayName("WebSocketStompClient on Jetty")
 class JettyClientTest extends ClientContract {
     private final JakartaWebSocketClientContainer container = new JakartaWebSocketClientContainer();

@@ -22,7 +22,7 @@ import org.springframework.messaging.simp.stomp.StompSessionHandlerAdapter;
 import org.springframework.web.socket.client.standard.StandardWebSocketClient;
 import org.springframework.web.socket.messaging.WebSocketStompClient;
 
-/** What an application sees that left Spring's settings as they are. */
+/** The view of an application with Spring's default settings. */
 @DisplayName("WebSocketStompClient with its defaults")
 class LimitsTest {
     private static Hoofbeat broker;
@@ -41,7 +41,7 @@ class LimitsTest {
         return Clients.setUp(new WebSocketStompClient(new StandardWebSocketClient(container)));
     }
 
-    /** Sends a message to a client that will not take it, and gives the client. */
+    /** Sends a message that the client will not accept, and returns the client. */
     private static Peer overwhelmed(WebSocketStompClient client, int size) {
         Peer peer = Peer.connect(Clients.over(client, broker.webSocket()), new StompHeaders());
         peer.subscribe("/topic/large");

@@ -22,7 +22,7 @@ import org.springframework.web.socket.messaging.WebSocketStompClient;
 import org.springframework.web.socket.sockjs.client.SockJsClient;
 import org.springframework.web.socket.sockjs.client.Transport;
 
-/** What Spring's SockJsClient gets from the broker, by each of its transports. SockJS carries text only. */
+/** Features of Spring's SockJsClient over each of its transports. SockJS carries text only. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 abstract class SockJsContract {
     private static final String CONFIGURATION = """

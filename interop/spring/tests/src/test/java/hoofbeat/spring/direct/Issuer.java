@@ -22,7 +22,7 @@ import org.springframework.security.oauth2.jwt.JwtClaimsSet;
 import org.springframework.security.oauth2.jwt.JwtEncoderParameters;
 import org.springframework.security.oauth2.jwt.NimbusJwtEncoder;
 
-/** Makes tokens as Spring Security does, and serves the key that they are checked with. */
+/** Makes tokens as Spring Security does, and serves the key that verifies them. */
 final class Issuer implements AutoCloseable {
     static final String NAME = "shop";
 

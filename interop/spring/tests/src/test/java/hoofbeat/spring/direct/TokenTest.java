@@ -28,7 +28,7 @@ import org.springframework.web.socket.WebSocketHttpHeaders;
 import org.springframework.web.socket.client.standard.StandardWebSocketClient;
 import org.springframework.web.socket.messaging.WebSocketStompClient;
 
-/** Users talk to the broker directly, with tokens of Spring Security's; the application is a client among them. */
+/** Users connect to the broker directly, with tokens from Spring Security; the application is one of the clients. */
 @DisplayName("Spring Security's JWT, directly to the broker")
 class TokenTest {
     private static final String CONFIGURATION = """
@@ -144,7 +144,7 @@ class TokenTest {
         }
         Peer nobody = Peer.refused(webSocket(), new StompHeaders());
         assertThat(nobody.refusals.next().word()).isEqualTo("authentication-failed");
-        user(issuer.token("ada")); // and with a good one it goes on
+        user(issuer.token("ada")); // with a valid one, it continues
     }
 
     @Test

@@ -22,7 +22,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** The Java in the documentation: compiled, and what stands by itself run as well. */
+/** The Java code in the documentation: all of it is compiled, and complete programs are run. */
 @DisplayName("Spring, the documentation")
 class SnippetsTest {
     private static final Path ROOT = Path.of("../../..");
@@ -38,7 +38,7 @@ class SnippetsTest {
     @TempDir
     Path folder;
 
-    /** The snippets of a page that hold a text. */
+    /** The snippets of a page that contain a text. */
     private static List<String> snippets(String page, String holding) throws IOException {
         List<String> found = BLOCK.matcher(Files.readString(ROOT.resolve(page))).results().map(r -> r.group(1)).filter(s -> s.contains(holding)).toList();
         assertThat(found).as("snippets of " + page + " with " + holding).hasSize(1);

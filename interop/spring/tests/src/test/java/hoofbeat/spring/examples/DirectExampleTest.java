@@ -26,14 +26,14 @@ class DirectExampleTest {
         var settings = Map.of("HOOFBEAT_AUTH_JWT_JWKS_URL", "http://127.0.0.1:" + port + "/jwks.json", "HOOFBEAT_AUTH_JWT_LEEWAY", "0s");
         try (Hoofbeat broker = Hoofbeat.prepare(Program.brokerConfiguration("direct"), settings)) {
             try (Program application = start(broker, "8s")) {
-                broker.launch(); // now that it finds the keys
+                broker.launch(); // now that the keys are available
                 servesItsPage(application);
-                application.awaitOutput("connected to hoofbeat"); // its durable subscription keeps orders from now on
+                application.awaitOutput("connected to hoofbeat"); // from now on, its durable subscription keeps orders
                 Customer ada = new Customer(application, broker);
                 ada.orders("two horseshoes");
                 ada.accepted("two horseshoes");
 
-                // The page that does not refresh its token is sent away; the application, which does, is not.
+                // The page does not refresh its token and is disconnected; the application does and stays.
                 assertThat(ada.peer.refusals.next().word()).isEqualTo("token-expired");
                 ada = new Customer(application, broker);
                 ada.orders("a saddle");
@@ -46,21 +46,23 @@ class DirectExampleTest {
                 ada = new Customer(application, broker);
                 ada.orders("a bit");
                 ada.accepted("a bit");
-                application.awaitOutput("Connection closed"); // why it tried again
+                application.awaitOutput("Connection closed"); // the reason for its new attempt
                 ada.peer.close();
             }
-            // Each start of the application makes a new key, which the broker fetches when it sees a token of it.
+            // Each start of the application makes a new key, which the broker fetches when it sees a token signed
+            // with it.
             Customer ada;
             try (Program application = start(broker, "10m")) {
                 ada = new Customer(application, broker);
                 ada.orders("a bridle");
                 ada.accepted("a bridle");
             }
-            // A session ends with the key of its token, so she leaves before the application comes back with a new one.
+            // A session ends when its token's key is removed, so she disconnects before the application returns with
+            // a new key.
             ada.orders("while you were away");
             ada.peer.close();
             try (Program application = start(broker, "10m")) {
-                // The broker fetches keys at most so often; a page tries again as well.
+                // The broker limits how often it fetches keys; a page tries again as well.
                 ada = org.awaitility.Awaitility.await().atMost(java.time.Duration.ofSeconds(40)).ignoreExceptions()
                         .until(() -> new Customer(application, broker), java.util.Objects::nonNull);
                 ada.accepted("while you were away");
@@ -80,7 +82,7 @@ class DirectExampleTest {
         assertThat(application.get("/webjars/stomp__stompjs/bundles/stomp.umd.min.js", "ada").body()).contains("StompJs");
     }
 
-    /** Ada, as her page does it. */
+    /** Ada, with the behaviour of her page. */
     private static final class Customer {
         final Peer peer;
         private final Inbox<Received<String>> inbox;
@@ -97,7 +99,10 @@ class DirectExampleTest {
             peer.send("/topic/orders.ada", order);
         }
 
-        /** Waits for the answer. That of an order before may come again: the application answers and then acknowledges, so each at least once. */
+        /**
+         * Waits for the answer. The answer to an earlier order may come again: the application answers before it
+         * acknowledges, so delivery is at least once.
+         */
         void accepted(String order) {
             for (String got = null; !("Accepted: " + order).equals(got); ) {
                 got = inbox.next().body();

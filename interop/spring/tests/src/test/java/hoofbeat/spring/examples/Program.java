@@ -16,7 +16,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.awaitility.Awaitility;
 
-/** An example as a process of its own, packaged by Maven before. */
+/** An example in a process of its own, packaged by Maven before. */
 final class Program implements AutoCloseable {
     private static final Path EXAMPLES = Path.of("../../../examples/spring").toAbsolutePath().normalize();
 
@@ -26,7 +26,7 @@ final class Program implements AutoCloseable {
     private final Process process;
     private final Process guard;
 
-    /** Starts it with properties on top of its own, and waits until it serves a path. */
+    /** Starts it with additional properties, and waits until it serves a path. */
     Program(String name, int port, String ready, String... properties) throws IOException {
         this.port = port;
         List<String> command = new ArrayList<>(List.of(
@@ -44,7 +44,7 @@ final class Program implements AutoCloseable {
         });
     }
 
-    /** The broker's configuration that lies beside an example. */
+    /** The broker's configuration next to an example. */
     static String brokerConfiguration(String name) throws IOException {
         return Files.readString(EXAMPLES.resolve(name + "/hoofbeat.yaml"));
     }
@@ -58,7 +58,7 @@ final class Program implements AutoCloseable {
         }
     }
 
-    /** Asks for a path, as somebody whose name is the password, or as nobody. */
+    /** Requests a path as a user whose password is the user name, or anonymously. */
     HttpResponse<String> get(String path, String user) {
         var request = HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + path));
         if (user != null) {
@@ -73,7 +73,7 @@ final class Program implements AutoCloseable {
         }
     }
 
-    /** What it has written. */
+    /** Its output. */
     String output() {
         try {
             return Files.readString(output);

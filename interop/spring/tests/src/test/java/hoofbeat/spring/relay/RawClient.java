@@ -6,11 +6,11 @@ import java.net.http.HttpClient;
 import java.net.http.WebSocket;
 import java.util.concurrent.CompletionStage;
 
-/** A WebSocket without a STOMP client: text messages out and in. */
+/** A WebSocket without a STOMP client; it sends and receives text messages. */
 final class RawClient implements AutoCloseable, WebSocket.Listener {
     private static final HttpClient HTTP = HttpClient.newHttpClient();
 
-    /** What came: a text message whole, or "closed". */
+    /** Received text messages, and finally "closed". */
     final Inbox<String> received = new Inbox<>("a message or the end");
     private final StringBuilder text = new StringBuilder();
     private WebSocket socket;

@@ -29,12 +29,12 @@ import org.springframework.web.socket.config.annotation.WebSocketTransportRegist
 import org.springframework.web.socket.server.standard.ServletServerContainerFactoryBean;
 import org.springframework.web.socket.server.support.DefaultHandshakeHandler;
 
-/** A Spring Boot application with a relay and all that goes with it. Its clients name themselves: /ws?user=ada. */
+/** A Spring Boot application with a relay. Its clients state their user: /ws?user=ada. */
 @SpringBootConfiguration(proxyBeanMethods = false)
 @EnableAutoConfiguration
 @EnableWebSocketMessageBroker
 class RelayApplication implements WebSocketMessageBrokerConfigurer {
-    /** What a message through an application may have, unless it is told otherwise. */
+    /** The default size limit of a message through an application. */
     static final int MESSAGE_LIMIT = 2 << 20;
 
     private final int port;
@@ -48,9 +48,9 @@ class RelayApplication implements WebSocketMessageBrokerConfigurer {
         this.passcode = passcode;
     }
 
-    /** An application that runs. */
+    /** A running application. */
     record Running(ConfigurableApplicationContext context) implements AutoCloseable {
-        /** Starts one on a port of its own, with a relay to that broker. */
+        /** Starts an application on a free port, with a relay to the broker. */
         static Running start(Hoofbeat broker) {
             return start(broker, MESSAGE_LIMIT);
         }
@@ -73,7 +73,7 @@ class RelayApplication implements WebSocketMessageBrokerConfigurer {
             return context.getBean(SimpUserRegistry.class);
         }
 
-        /** What BrokerAvailabilityEvents said. */
+        /** The BrokerAvailabilityEvents so far. */
         Inbox<Boolean> availability() {
             return context.getBean(RelayApplication.class).availability;
         }
@@ -87,7 +87,7 @@ class RelayApplication implements WebSocketMessageBrokerConfigurer {
     @Override
     public void configureMessageBroker(MessageBrokerRegistry registry) {
         registry.setApplicationDestinationPrefixes("/app");
-        registry.setPreservePublishOrder(true); // or the end of a connection may overtake its last messages
+        registry.setPreservePublishOrder(true); // otherwise the end of a connection may overtake its last messages
         registry.enableStompBrokerRelay("/topic", "/queue", "/nowhere")
                 .setRelayHost("127.0.0.1").setRelayPort(port)
                 .setSystemLogin("relay").setSystemPasscode(passcode)

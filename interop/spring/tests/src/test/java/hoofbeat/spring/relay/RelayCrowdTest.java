@@ -25,7 +25,8 @@ class RelayCrowdTest {
     private static final int CLIENTS = 500;
     private static final int MESSAGE_LIMIT = 16 << 10;
 
-    // Each client has a TCP connection to the broker, a topic, and a queue of its own. All log in at once with a passcode that is slow to check.
+    // Each client has its own TCP connection to the broker, topic and queue. All log in at once, with a passcode that
+    // is slow to check.
     @Test
     @DisplayName("500 clients at once")
     void crowd() {
@@ -60,7 +61,7 @@ class RelayCrowdTest {
         }
     }
 
-    /** Waits until each is connected or refused, and counts the refused by what they saw. */
+    /** Waits until each client is connected or refused, and counts the refusals by their error. */
     private static Map<String, Integer> refusals(List<Peer> peers, List<CompletableFuture<StompSession>> sessions) {
         CompletableFuture<?> all = CompletableFuture.allOf(sessions.stream().map(s -> s.handle((session, fault) -> null)).toArray(CompletableFuture[]::new));
         assertThat(all).as("everybody is connected or refused").succeedsWithin(Duration.ofSeconds(30));

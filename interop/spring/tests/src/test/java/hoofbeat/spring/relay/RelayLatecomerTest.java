@@ -30,7 +30,7 @@ class RelayLatecomerTest {
             Peer kate = Peer.connect(Relays.client(two, "kate"), new StompHeaders());
             kate.subscribe(to("/user/queue/late"), String.class);
             String queue = broker.queues().get(0);
-            // The other instance knows of kate until it is told otherwise, for 10 s.
+            // The other instance considers kate connected for another 10 s.
             Awaitility.await().atMost(Duration.ofSeconds(15)).until(() -> one.users().getUser("kate") != null);
             kate.session().disconnect();
             Awaitility.await().atMost(Duration.ofSeconds(20)).until(() -> !broker.queues().contains(queue));

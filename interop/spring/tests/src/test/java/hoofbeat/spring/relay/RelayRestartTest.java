@@ -104,7 +104,7 @@ class RelayRestartTest {
             assertThat(application.availability().waiting()).doesNotContain(true);
             broker.configure(Relays.CONFIGURATION);
             while (!application.availability().next()) {
-                // Each refused try ends with false.
+                // Each refused attempt ends with false.
             }
             Peer.connect(Relays.client(application, "ada"), new StompHeaders()).close();
         }

@@ -28,7 +28,7 @@ import org.springframework.messaging.simp.stomp.StompBrokerRelayMessageHandler;
 import org.springframework.messaging.simp.stomp.StompHeaders;
 import org.springframework.messaging.simp.stomp.StompSessionHandlerAdapter;
 
-/** Two instances of an application with a relay, one broker, and clients of the application's own endpoint. */
+/** Two instances of an application with a relay, one broker, and clients of the application's endpoint. */
 @DisplayName("Spring broker relay")
 class RelayTest {
     private static Hoofbeat broker;
@@ -41,7 +41,7 @@ class RelayTest {
         broker = Hoofbeat.start(Relays.CONFIGURATION);
         one = Running.start(broker);
         two = Running.start(broker);
-        assertThat(one.availability().next()).isTrue(); // before, clients are told to come back later
+        assertThat(one.availability().next()).isTrue(); // until then, clients are told to come back later
         assertThat(two.availability().next()).isTrue();
     }
 
@@ -185,7 +185,7 @@ class RelayTest {
     void userRegistryBroadcast() {
         connect(one, "gina").subscribe("/topic/any");
         connect(two, "hugo").subscribe("/topic/any");
-        // Each says every 10 s who is connected to it.
+        // Each instance announces its users every 10 s.
         Awaitility.await().atMost(Duration.ofSeconds(15)).until(() -> one.users().getUser("hugo") != null && two.users().getUser("gina") != null);
         assertThat(one.users().getUser("hugo").getSessions()).hasSize(1);
         assertThat(one.users().getUser("gina").getSessions()).hasSize(1);
@@ -251,8 +251,8 @@ class RelayTest {
         assertThat(one.availability().waiting()).doesNotContain(false);
     }
 
-    // When a connection to the broker ends, Spring tells the client so by an ERROR of its own, and closes. Now and then
-    // that is all that the client sees, and what the broker has sent just before is lost in the application.
+    // When a connection to the broker ends, Spring sends the client its own ERROR and closes. Sometimes the client
+    // receives nothing else, because the broker's last frame is lost in the application.
     private static void seen(String first, Supplier<String> attempt) {
         List<String> seen = new ArrayList<>();
         do {

@@ -7,12 +7,12 @@ import org.apache.tomcat.websocket.WsWebSocketContainer;
 import org.springframework.web.socket.client.standard.StandardWebSocketClient;
 import org.springframework.web.socket.messaging.WebSocketStompClient;
 
-/** What the tests of the relay share. */
+/** The common part of the relay tests. */
 final class Relays {
     static final String PASSCODE = "relay-secret";
     static final int BODY_LIMIT = (1 << 20) + (1 << 10);
 
-    /** The hash is of PASSCODE, as hoofbeat users hash makes it. */
+    /** The hash belongs to PASSCODE, made with hoofbeat users hash. */
     static final String CONFIGURATION = """
             auth:
               users:
@@ -26,12 +26,12 @@ final class Relays {
 
     private Relays() {}
 
-    /** A client of an application's own endpoint. */
+    /** A client of an application's endpoint. */
     static Peer.Connector client(Running application, String user) {
         return client(application, user, RelayApplication.MESSAGE_LIMIT);
     }
 
-    /** A client with buffers of that size, which Tomcat makes for each connection at once. */
+    /** A client with buffers of this size; Tomcat allocates them for each connection at once. */
     static Peer.Connector client(Running application, String user, int limit) {
         WsWebSocketContainer container = new WsWebSocketContainer();
         container.setDefaultMaxTextMessageBufferSize(limit);

@@ -15,7 +15,7 @@ import org.springframework.scheduling.TaskScheduler;
 import org.springframework.scheduling.concurrent.ThreadPoolTaskScheduler;
 import org.springframework.web.socket.messaging.WebSocketStompClient;
 
-/** How the clients are set up, all alike. */
+/** The common settings of the clients. */
 public final class Clients {
     private static final TaskScheduler SCHEDULER = scheduler();
 
@@ -33,13 +33,13 @@ public final class Clients {
         return SCHEDULER;
     }
 
-    /** Texts, bytes and, of everything else, JSON. */
+    /** Converts strings and bytes; everything else becomes JSON. */
     public static MessageConverter converter() {
         return new CompositeMessageConverter(List.of(
                 new StringMessageConverter(StandardCharsets.UTF_8), new ByteArrayMessageConverter(), new JacksonJsonMessageConverter()));
     }
 
-    /** With receipts, but without heart-beats unless CONNECT says otherwise. */
+    /** With receipts, but without heart-beats unless CONNECT asks for them. */
     public static <T extends StompClientSupport> T setUp(T client) {
         client.setMessageConverter(converter());
         client.setTaskScheduler(SCHEDULER);

@@ -13,8 +13,9 @@ import org.junit.platform.launcher.TestIdentifier;
 import org.junit.platform.launcher.TestPlan;
 
 /**
- * The table of clients and features: a class's display name is the client, a method's the feature. It is written to the
- * file that the property features names, a line for each: client, feature, and pass, fail or skip, with tabs between.
+ * Writes the table of clients and features to the file in the property "features". The display name of a class is
+ * the client, that of a method the feature. Each line has client, feature, and pass, fail or skip, separated by
+ * tabs.
  */
 public final class Features implements TestExecutionListener {
     private record Feature(String client, String name) {}
@@ -32,7 +33,7 @@ public final class Features implements TestExecutionListener {
     @Override
     public void executionFinished(TestIdentifier test, TestExecutionResult result) {
         boolean passed = result.getStatus() == TestExecutionResult.Status.SUCCESSFUL;
-        if (test.isTest() || !passed) { // a class fails when its broker does
+        if (test.isTest() || !passed) { // a class fails if its broker does
             note(test, passed ? "pass" : "fail");
         }
     }

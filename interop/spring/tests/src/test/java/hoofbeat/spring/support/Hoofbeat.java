@@ -20,8 +20,8 @@ import java.util.regex.Pattern;
 import org.springframework.util.FileSystemUtils;
 
 /**
- * The broker as a process of its own, in a temporary folder, on free ports of loopback. It keeps folder and ports
- * when it is started again. close ends it in good order and fails if it logged an error.
+ * The broker in a process of its own, with a temporary folder and free loopback ports, which stay the same when it
+ * is restarted. close stops it and fails if it has logged an error.
  */
 public final class Hoofbeat implements AutoCloseable {
     private static final Pattern QUEUE_NAME = Pattern.compile("\"name\":\"([^\"]*)\"");
@@ -41,14 +41,17 @@ public final class Hoofbeat implements AutoCloseable {
         this.environment = environment;
     }
 
-    /** Starts one with the text of its configuration file. */
+    /** Starts a broker with this configuration file. */
     public static Hoofbeat start(String configuration) {
         Hoofbeat broker = prepare(configuration, Map.of());
         broker.launch();
         return broker;
     }
 
-    /** One that is not started yet, with keys that override those of the file, such as HOOFBEAT_LOG_LEVEL. */
+    /**
+     * Prepares a broker without starting it. Environment variables like HOOFBEAT_LOG_LEVEL override keys of the
+     * file.
+     */
     public static Hoofbeat prepare(String configuration, Map<String, String> environment) {
         try {
             Hoofbeat broker = new Hoofbeat(Files.createTempDirectory("hoofbeat-spring-"), environment);
@@ -67,7 +70,7 @@ public final class Hoofbeat implements AutoCloseable {
         return tcpPort;
     }
 
-    /** Replaces the configuration file. A running broker notices that within a second. */
+    /** Replaces the configuration file. A running broker reloads it within a second. */
     public void configure(String configuration) throws IOException {
         Files.writeString(folder.resolve("hoofbeat.yaml"), configuration);
     }
@@ -80,7 +83,7 @@ public final class Hoofbeat implements AutoCloseable {
             Map<String, String> env = builder.environment();
             env.keySet().removeIf(name -> name.startsWith("HOOFBEAT_"));
             env.put("HOOFBEAT_LISTEN_WEBSOCKET_ADDRESS", "127.0.0.1:" + webSocketPort);
-            env.put("HOOFBEAT_LIMITS_DRAIN_TIMEOUT", "2s"); // for those who hold messages to the end of their test
+            env.put("HOOFBEAT_LIMITS_DRAIN_TIMEOUT", "2s"); // for clients that hold messages until the end of their test
             env.put("HOOFBEAT_LISTEN_TCP_ADDRESS", "127.0.0.1:" + tcpPort);
             env.put("HOOFBEAT_LISTEN_ADMIN_ADDRESS", "127.0.0.1:" + adminPort);
             env.put("HOOFBEAT_LISTEN_ADMIN_LOOPBACK_WITHOUT_TOKEN", "true");
@@ -93,7 +96,7 @@ public final class Hoofbeat implements AutoCloseable {
         }
     }
 
-    // The broker says what it listens on, the operators' listener last, or closes its output because it ended.
+    // The broker prints its listeners, the admin listener last; if it ends, its output closes.
     private void awaitListeners(BufferedReader output) throws IOException {
         for (String line; (line = output.readLine()) != null; ) {
             if (line.startsWith("hoofbeat answers operators on ")) {
@@ -103,7 +106,7 @@ public final class Hoofbeat implements AutoCloseable {
         throw new AssertionError("the broker did not start:\n" + Files.readString(log()));
     }
 
-    /** The program that is tested. */
+    /** The program under test. */
     static String program() {
         String named = System.getenv("HOOFBEAT_BIN");
         return Path.of(named != null ? named : System.getProperty("hoofbeat.bin", "../../../bin/hoofbeat")).toAbsolutePath().toString();
@@ -113,7 +116,7 @@ public final class Hoofbeat implements AutoCloseable {
         return folder.resolve("log");
     }
 
-    /** What the broker has logged, over all its starts. */
+    /** The broker's log, over all its starts. */
     public String logged() {
         try {
             return Files.readString(log());
@@ -122,7 +125,7 @@ public final class Hoofbeat implements AutoCloseable {
         }
     }
 
-    /** The names of the broker's queues, as operators see them. */
+    /** The names of the broker's queues, from the admin API. */
     public List<String> queues() {
         List<String> names = new ArrayList<>();
         var matcher = QUEUE_NAME.matcher(overview());
@@ -132,7 +135,7 @@ public final class Hoofbeat implements AutoCloseable {
         return names;
     }
 
-    /** What the operators' listener says of all queues, in JSON. */
+    /** The admin API's description of all queues, in JSON. */
     public String overview() {
         var request = HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + adminPort + "/api/v1/queues?limit=1000")).build();
         try {
@@ -146,13 +149,13 @@ public final class Hoofbeat implements AutoCloseable {
         }
     }
 
-    /** Ends the process as a crash does. */
+    /** Kills the process as a crash would. */
     public void kill() {
         process.destroyForcibly();
         end();
     }
 
-    /** Ends the process by SIGTERM: it must exit with 0. */
+    /** Stops the process by SIGTERM. It must exit with 0. */
     public void stop() {
         process.destroy();
         assertEquals(0, end(), () -> "exit code of the broker:\n" + logged());
@@ -170,7 +173,7 @@ public final class Hoofbeat implements AutoCloseable {
         }
     }
 
-    /** Holds the process still, as if the network was gone, and lets it go on. */
+    /** Suspends the process, as if the network was gone, or resumes it. */
     public void freeze(boolean frozen) throws IOException, InterruptedException {
         new ProcessBuilder("kill", frozen ? "-STOP" : "-CONT", Long.toString(process.pid())).start().waitFor();
     }

@@ -8,9 +8,9 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 
-/** A queue between callbacks, which put something in, and a test, which waits for it, but not for ever. */
+/** A queue between callbacks, which fill it, and a test, which waits for its items with a time limit. */
 public final class Inbox<T> {
-    /** How long any one thing may take, in seconds. */
+    /** The time limit of every step, in seconds. */
     public static final int PATIENCE = 20;
 
     private final BlockingQueue<T> items = new LinkedBlockingQueue<>();
@@ -24,7 +24,7 @@ public final class Inbox<T> {
         items.add(item);
     }
 
-    /** Takes the oldest item, and waits for it if there is none. */
+    /** Takes the oldest item, waiting for one if there is none. */
     public T next() {
         try {
             T item = items.poll(PATIENCE, TimeUnit.SECONDS);
@@ -43,7 +43,7 @@ public final class Inbox<T> {
         return taken;
     }
 
-    /** What nobody has taken yet. */
+    /** The items left in the queue. */
     public List<T> waiting() {
         return List.copyOf(items);
     }

@@ -14,11 +14,11 @@ import org.springframework.messaging.simp.stomp.StompSession.Receiptable;
 import org.springframework.messaging.simp.stomp.StompSession.Subscription;
 import org.springframework.messaging.simp.stomp.StompSessionHandlerAdapter;
 
-/** An application at the other end of a connection: a session handler that keeps all that it sees. */
+/** The application at the other end of a connection: a session handler that records everything. */
 public final class Peer extends StompSessionHandlerAdapter implements AutoCloseable {
     /** An ERROR frame: its headers, and its body as text. */
     public record Refusal(StompHeaders headers, String body) {
-        /** The word that says what happened. */
+        /** The error word. */
         public String word() {
             return headers.getFirst("message");
         }
@@ -27,17 +27,17 @@ public final class Peer extends StompSessionHandlerAdapter implements AutoClosea
     /** A MESSAGE. */
     public record Received<T>(StompHeaders headers, T body) {}
 
-    /** What a client connects with. */
+    /** Connects a client. */
     public interface Connector {
         CompletableFuture<StompSession> connect(StompHeaders headers, Peer handler);
     }
 
     public final Inbox<StompHeaders> connected = new Inbox<>("CONNECTED");
-    /** ERROR frames, which Spring hands to handleFrame. */
+    /** ERROR frames, which Spring passes to handleFrame. */
     public final Inbox<Refusal> refusals = new Inbox<>("an ERROR");
-    /** What Spring hands to handleException. */
+    /** The arguments of handleException. */
     public final Inbox<Throwable> exceptions = new Inbox<>("an exception");
-    /** What Spring hands to handleTransportError. */
+    /** The arguments of handleTransportError. */
     public final Inbox<Throwable> failures = new Inbox<>("a transport error");
 
     private StompSession session;
@@ -49,13 +49,13 @@ public final class Peer extends StompSessionHandlerAdapter implements AutoClosea
         return peer;
     }
 
-    /** Waits for CONNECTED of a connection that was begun with this handler. */
+    /** Waits for CONNECTED of a connection that was started with this handler. */
     public void connected(CompletableFuture<StompSession> begun) {
         session = await(begun);
         session.setAutoReceipt(true);
     }
 
-    /** Tries to connect where that fails, and gives what was seen. */
+    /** Tries to connect, expects that to fail, and returns the peer. */
     public static Peer refused(Connector client, StompHeaders headers) {
         Peer peer = new Peer();
         try {
@@ -72,19 +72,19 @@ public final class Peer extends StompSessionHandlerAdapter implements AutoClosea
         return session;
     }
 
-    /** Subscribes with texts, and waits until the broker says that it is done. */
+    /** Subscribes to text messages, and waits for the RECEIPT. */
     public Inbox<Received<String>> subscribe(String destination) {
         return subscribe(to(destination), String.class);
     }
 
-    /** Subscribes and waits until the broker says that it is done. */
+    /** Subscribes and waits for the RECEIPT. */
     public <T> Inbox<Received<T>> subscribe(StompHeaders headers, Class<T> type) {
         Inbox<Received<T>> inbox = new Inbox<>("a MESSAGE of " + headers.getDestination());
         await(receipt(subscribe(headers, type, inbox)));
         return inbox;
     }
 
-    /** Subscribes and waits for nothing. */
+    /** Subscribes without waiting. */
     public <T> Subscription subscribe(StompHeaders headers, Class<T> type, Inbox<Received<T>> inbox) {
         return session.subscribe(headers, new StompFrameHandler() {
             @Override
@@ -99,20 +99,20 @@ public final class Peer extends StompSessionHandlerAdapter implements AutoClosea
         });
     }
 
-    /** Sends and waits for the receipt. */
+    /** Sends and waits for the RECEIPT. */
     public void send(String destination, Object payload) {
         send(to(destination), payload);
     }
 
-    /** Sends and waits for the receipt. */
+    /** Sends and waits for the RECEIPT. */
     public void send(StompHeaders headers, Object payload) {
         await(receipt(session.send(headers, payload)));
     }
 
-    /** Waits until Spring says that the connection is lost, whatever else it reports before. */
+    /** Waits until Spring reports that the connection is lost, ignoring earlier reports. */
     public void lost() {
         while (!(failures.next() instanceof ConnectionLostException)) {
-            // such as a write that failed
+            // for example a failed write
         }
     }
 
@@ -122,7 +122,7 @@ public final class Peer extends StompSessionHandlerAdapter implements AutoClosea
         return headers;
     }
 
-    /** The RECEIPT of a frame, or a failure when Spring gives it up for lost. */
+    /** The RECEIPT of a frame, or a failure if Spring gives up waiting for it. */
     public static CompletableFuture<StompHeaders> receipt(Receiptable frame) {
         CompletableFuture<StompHeaders> receipt = new CompletableFuture<>();
         frame.addReceiptTask(receipt::complete);

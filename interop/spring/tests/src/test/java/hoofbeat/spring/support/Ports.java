@@ -5,10 +5,7 @@ import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.util.concurrent.ThreadLocalRandom;
 
-/**
- * Free ports of loopback below those that the system gives to outgoing connections, so that a server which is started
- * again finds its port free.
- */
+/** Free loopback ports below the system's ephemeral range, so that a restarted server finds its port free. */
 public final class Ports {
     private static final int FIRST = 20_000;
     private static final int BEYOND = 32_000;
@@ -22,7 +19,7 @@ public final class Ports {
             try (ServerSocket socket = new ServerSocket(next, 1, InetAddress.getLoopbackAddress())) {
                 return socket.getLocalPort();
             } catch (IOException inUse) {
-                // the next one, then
+                // try the next one
             }
         }
         throw new IllegalStateException("no free port");
