@@ -48,6 +48,19 @@ func TestIdleGoroutines(t *testing.T) {
 	}
 }
 
+// A connection that waits holds no buffer for reading, whatever came before.
+func TestIdleMemory(t *testing.T) {
+	const n, most = 300, 16 << 10 // a buffer for reading
+	w := newWorld(t)
+	address := w.ws(nil)
+	before := heap()
+	all := idle(t, w, address, n)
+	if each := (int64(heap()) - int64(before)) / n; each > most {
+		t.Errorf("an idle connection takes %d bytes of heap", each)
+	}
+	runtime.KeepAlive(all)
+}
+
 // A connection works as before after it was idle.
 func TestIdleWakes(t *testing.T) {
 	w := newWorld(t)

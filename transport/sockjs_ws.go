@@ -145,9 +145,12 @@ func (c *sockConn) readMore() error {
 func (c *sockConn) fill() error {
 	c.reading.take()
 	defer c.reading.give()
+	if err := c.ready(); err != nil {
+		return c.after(0, err)
+	}
 	c.chunk = readChunks.Get().(*readChunk)
 	quoted := c.chunk[unquoteShift:]
-	n, ended, err := c.piece(quoted, true)
+	n, ended, err := c.piece(quoted)
 	if errors.As(err, new(*frames.Error)) {
 		c.fault = err
 		return nil

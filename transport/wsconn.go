@@ -78,31 +78,49 @@ func (c *wsConn) readMore() error {
 	if c.read > c.messageLimit() { // here, as CONNECT may have been in it
 		return c.messageTooLong()
 	}
+	if err := c.ready(); err != nil {
+		return c.after(0, err)
+	}
 	space := c.decoder.Space()
-	n, ended, err := c.piece(space, true)
+	n, ended, err := c.piece(space)
 	for err == nil && ended && n < len(space) && len(c.in) > 0 && c.ws == nil {
 		var k int
-		k, ended, err = c.piece(space[n:], false)
+		k, ended, err = c.piece(space[n:])
 		n += k
 	}
 	c.decoder.Commit(n)
 	return c.after(n, err)
 }
 
-// piece reads a piece of a message into space, and says whether the message
-// ends with it. It waits for one only if wait is set. The lock reading is held.
-func (c *wsConn) piece(space []byte, wait bool) (n int, ended bool, err error) {
-	ascii := false
+// ready waits until there is something to read, and takes no buffer before that.
+// The lock reading is held.
+func (c *wsConn) ready() error {
 	switch {
 	case c.failed != nil:
-		return 0, false, c.failed
+		return c.failed
 	case c.later != nil:
-		err, c.later = c.later, nil
-		return 0, false, err
+		err := c.later
+		c.later = nil
+		return err
 	case c.ws != nil:
+		return c.nextMessage()
+	case len(c.in) > 0:
+		return nil
+	}
+	if err := c.answerPings(); err != nil {
+		return err
+	}
+	return c.await()
+}
+
+// piece reads a piece of a message into space, as much as has come, and says
+// whether the message ends with it. It is called when ready has returned nil.
+func (c *wsConn) piece(space []byte) (n int, ended bool, err error) {
+	ascii := false
+	if c.ws != nil {
 		n, ended, err = c.decompress(space)
-	default:
-		n, ascii, ended, err = c.decode(space, wait)
+	} else {
+		n, ascii, ended, err = c.decode(space)
 	}
 	c.read += n
 	if c.text && !c.valid(space[:n], ascii, ended) {
@@ -129,17 +147,22 @@ func (c *wsConn) valid(p []byte, ascii, ended bool) bool {
 	return (ascii && c.check.n == 0 || c.check.add(p)) && (!ended || c.check.end())
 }
 
-// decompress reads from the library. The context has no end: deadlines are the
-// connection's, and cost nothing per message.
-func (c *wsConn) decompress(space []byte) (n int, ended bool, err error) {
-	if c.message == nil {
-		kind, r, err := c.ws.Reader(context.Background())
-		if err != nil {
-			return 0, false, err
-		}
+// nextMessage waits for a compressed message, unless one is being read. The
+// context has no end: deadlines are the connection's, and cost nothing per
+// message.
+func (c *wsConn) nextMessage() error {
+	if c.message != nil {
+		return nil
+	}
+	kind, r, err := c.ws.Reader(context.Background())
+	if err == nil {
 		c.message = r
 		c.beginMessage(kind == websocket.MessageText)
 	}
+	return err
+}
+
+func (c *wsConn) decompress(space []byte) (n int, ended bool, err error) {
 	n, err = c.message.Read(space)
 	if errors.Is(err, io.EOF) {
 		c.message = nil
@@ -150,17 +173,10 @@ func (c *wsConn) decompress(space []byte) (n int, ended bool, err error) {
 
 func (c *wsConn) beginMessage(text bool) { c.read, c.text, c.check.n = 0, text, 0 }
 
-// decode reads a piece of an uncompressed message, and takes control frames out.
-func (c *wsConn) decode(space []byte, wait bool) (n int, ascii, ended bool, err error) {
-	for {
-		if len(c.in) == 0 {
-			if !wait {
-				return 0, true, false, nil
-			}
-			if err := errors.Join(c.answerPings(), c.await()); err != nil {
-				return 0, true, false, err
-			}
-		}
+// decode reads a piece of an uncompressed message from what has come, and takes
+// control frames out.
+func (c *wsConn) decode(space []byte) (n int, ascii, ended bool, err error) {
+	for len(c.in) > 0 {
 		used, n, high, event, err := c.decoding.next(c.in, space)
 		c.use(used)
 		if err == nil {
@@ -170,6 +186,7 @@ func (c *wsConn) decode(space []byte, wait bool) (n int, ascii, ended bool, err 
 			return n, high&notASCII == 0, event == wsEnd, err
 		}
 	}
+	return 0, true, false, nil
 }
 
 func (c *wsConn) handle(e wsEvent) error {
@@ -331,13 +348,13 @@ func (c *wsConn) Close(code session.CloseCode, reason string) {
 // discard reads until the client has closed. A client that broke the protocol
 // gets a moment to read why.
 func (c *wsConn) discard() {
-	chunk := readChunks.Get().(*readChunk)
-	defer readChunks.Put(chunk)
-	if c.failed == nil && c.later != nil {
-		c.end(c.later)
-	}
+	var room [512]byte
 	for c.failed == nil {
-		if _, _, _, err := c.decode(chunk[:], true); err != nil {
+		err := c.ready()
+		if err == nil {
+			_, _, _, err = c.decode(room[:])
+		}
+		if err != nil {
 			c.end(err)
 		}
 	}
