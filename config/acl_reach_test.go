@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestRulesThatNeverMatch has patterns that pass for themselves and meet no
-// destination. A denial that does so fails open.
+// TestRulesThatNeverMatch covers patterns that are well-formed but match no
+// destination. A deny rule with such a pattern would fail open.
 func TestRulesThatNeverMatch(t *testing.T) {
 	const (
 		prefix = "expected something that a destination can match, and so one of /topic/, /app.jobs/, /user/, /temp-queue/, /reply-queue/ at its beginning; " +
@@ -44,8 +44,7 @@ func TestRulesThatNeverMatch(t *testing.T) {
 	}
 }
 
-// TestRuleFaultsTogether has faults of one rule that do not hide those of
-// another, nor of the same.
+// TestRuleFaultsTogether: all faults of all rules are reported.
 func TestRuleFaultsTogether(t *testing.T) {
 	const never = `expected something that a destination can match, and so one of /topic/, /queue/, /user/, /temp-queue/, /reply-queue/ at its beginning; ` +
 		`this rule would never count`
@@ -68,8 +67,8 @@ acl:
 		`acl[4].destinations: ["/topic/a"] (hoofbeat.yaml): expected no destinations beside admin:read and admin:write, as the admin API is about the whole broker; expected a rule of its own for those`)
 }
 
-// TestRuleWarnings is about rules that never count because of others, or of
-// those whom they name.
+// TestRuleWarnings covers rules without effect, because of other rules or of
+// the users that they name.
 func TestRuleWarnings(t *testing.T) {
 	const (
 		users = "auth: { users: [{ name: ada, hash: '" + bcryptHash + "', roles: [staff] }] }\n"
@@ -112,7 +111,7 @@ func TestRuleWarnings(t *testing.T) {
 	}
 }
 
-// The longest prefix leaves room to look at rules.
+// Even the longest prefix leaves room for the segments of rules.
 func TestRulesWithTheLongestPrefix(t *testing.T) {
 	prefix := "/" + strings.Repeat("a.", 15) + "b/"
 	trial{text: "auth: { anonymous: true }\nprefixes: { queue: [" + prefix + "] }\nacl: [ { allow: [send], destinations: [" + prefix + "**] } ]\n"}.mustLoad(t)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// caseRules has values that only differ from others in their case.
+// caseRules returns rules whose values differ only in case.
 func caseRules() []Rule {
 	return []Rule{
 		{Name: "Staff", Roles: []string{"Staff", "staff"}, Allow: []string{"subscribe"}, Destinations: []string{"/topic/News.**"}},
@@ -26,8 +26,8 @@ const caseRulesJSON = `[
 		"destinations": ["/queue/{user}.x", "/topic/teams.{claim:https://example.com/Team}.*"]}
 ]`
 
-// TestACLForms gives the same rules in every way there is. Keys are written in
-// any letters, values keep theirs.
+// TestACLForms loads the same rules in every supported form. Keys are
+// case-insensitive, values are not.
 func TestACLForms(t *testing.T) {
 	for name, tr := range map[string]trial{
 		"yaml": {text: open + `
@@ -241,7 +241,8 @@ func TestACLDestinations(t *testing.T) {
 	}
 }
 
-// TestExamplesInDefaultFile takes the comment signs off the examples.
+// TestExamplesInDefaultFile loads the default file with its examples
+// uncommented.
 func TestExamplesInDefaultFile(t *testing.T) {
 	var out bytes.Buffer
 	if err := WriteDefault(&out); err != nil {
@@ -272,7 +273,7 @@ func TestExamplesInDefaultFile(t *testing.T) {
 	}
 }
 
-// FuzzACL reads what it has written.
+// FuzzACL loads rules again that it has printed.
 func FuzzACL(f *testing.F) {
 	f.Add(caseRulesJSON)
 	f.Add(`[{"ALLOW":["send"],"destinations":["/\u2028/<"]}]`)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestValueFaults writes one value for one key, each with one fault.
+// TestValueFaults sets one key at a time to an invalid value.
 func TestValueFaults(t *testing.T) {
 	const (
 		number    = "expected a whole number such as 100, not negative"
@@ -211,7 +211,7 @@ func TestStrayVariables(t *testing.T) {
 		`HOOFBEAT_log_level: "info" (environment): unknown key; did you mean HOOFBEAT_LOG_LEVEL?`)
 }
 
-// TestEveryFault has faults of every source at once.
+// TestEveryFault has faults in every source at once.
 func TestEveryFault(t *testing.T) {
 	trial{
 		text: `
@@ -240,7 +240,7 @@ func TestGivenTwice(t *testing.T) {
 	trial{text: open + "log: { level: info }\nlog.level: debug"}.wantFaults(t, `log.level: "debug"`+twice)
 }
 
-// TestLongValues keeps a fault on a line that can be read.
+// TestLongValues: a fault with long values stays on a readable line.
 func TestLongValues(t *testing.T) {
 	long := strings.Repeat("é", 1000)
 	_, faults := trial{text: open + "log: { level: " + long + ", " + long + ": [" + strings.Repeat("a,", 1000) + "] }"}.load(t)
@@ -283,7 +283,8 @@ func TestSyntaxFaults(t *testing.T) {
 	}
 }
 
-// TestSyntaxFaultWithOthers reports what the other sources have wrong as well.
+// TestSyntaxFaultWithOthers: faults of other sources are reported besides a
+// syntax error.
 func TestSyntaxFaultWithOthers(t *testing.T) {
 	trial{text: "a: [", environ: []string{"HOOFBEAT_LOG_LEVEL=loud"}}.wantFaults(t,
 		"hoofbeat.yaml:1: did not find expected node content",

@@ -12,19 +12,19 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// open is the least that a file must say.
+// open is the minimal valid file.
 const open = "auth: { anonymous: true }\n"
 
-// trial is one load from a file in a directory of its own.
+// trial is one load from a file in its own directory.
 type trial struct {
-	name    string // of the file; hoofbeat.yaml when empty
+	name    string // name of the file; "": hoofbeat.yaml
 	text    string
 	environ []string
 	flags   []string
 }
 
-// load returns the faults, if any, without the directory, and without the lines
-// of keys, which TestFaultLines is about.
+// load returns the faults, if any, without the directory and without the line
+// numbers, which TestFaultLines covers.
 func (tr trial) load(t *testing.T) (*Config, []string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -41,7 +41,7 @@ func (tr trial) fileName() string {
 	return tr.name
 }
 
-// mustLoad fails the test when there are faults.
+// mustLoad fails the test if there are faults.
 func (tr trial) mustLoad(t *testing.T) *Config {
 	t.Helper()
 	c, faults := tr.load(t)
@@ -51,7 +51,7 @@ func (tr trial) mustLoad(t *testing.T) *Config {
 	return c
 }
 
-// wantFaults fails the test unless the faults are these, in this order.
+// wantFaults expects exactly these faults, in this order.
 func (tr trial) wantFaults(t *testing.T, want ...string) {
 	t.Helper()
 	c, got := tr.load(t)
@@ -94,7 +94,7 @@ func parseFlags(t *testing.T, args []string) *pflag.FlagSet {
 	return fs
 }
 
-// settings are the effective values by key.
+// settings returns the effective values by key.
 func settings(c *Config) map[string]Setting {
 	all := map[string]Setting{}
 	for _, s := range c.Effective() {

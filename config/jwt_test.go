@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// writeKeys writes what tokens may be verified with, and what not, into the
-// working directory.
+// writeKeys writes key files, valid and invalid ones, into the working
+// directory.
 func writeKeys(t *testing.T) {
 	t.Helper()
 	writePair(t, "p256")
@@ -210,8 +210,8 @@ func TestKeysURL(t *testing.T) {
 	}
 }
 
-// TestJWTEverywhere sets every key below auth.jwt by the environment and by
-// flags, and looks at what is loaded and printed.
+// TestJWTEverywhere sets every key below auth.jwt by environment and by flags,
+// and compares the loaded and the printed values.
 func TestJWTEverywhere(t *testing.T) {
 	t.Chdir(t.TempDir())
 	writeKeys(t)

@@ -76,7 +76,7 @@ func defaults() *Config {
 	}
 }
 
-// same compares what Load promises, without where the values came from.
+// same compares the values that Load promises, without their sources.
 func same(t *testing.T, got, want *Config) {
 	t.Helper()
 	g := *got
@@ -92,7 +92,7 @@ func TestLoadWithoutFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := defaults()
-	want.Storage.Directory = "" // nothing is written where nobody asked for it
+	want.Storage.Directory = "" // nothing is stored unless configured
 	want.Listen.Admin.LoopbackWithoutToken = true
 	same(t, c, want)
 	if c.File != "" {
@@ -218,8 +218,8 @@ trusted_proxies = ["10.0.0.0/8"]
 	}
 }
 
-// TestLoadDesignExample has the keys of the documented example, and one source
-// of keys, without which nobody could connect.
+// TestLoadDesignExample loads the documented example with one source of keys
+// added, without which no client could connect.
 func TestLoadDesignExample(t *testing.T) {
 	text := `
 listen:
@@ -382,7 +382,8 @@ func TestLoadFlags(t *testing.T) {
 	}
 }
 
-// TestLoadsShareNothing changes what one load returned.
+// TestLoadsShareNothing: changing the result of one load does not affect the
+// next.
 func TestLoadsShareNothing(t *testing.T) {
 	first := trial{text: open}.mustLoad(t)
 	first.Prefixes.Topic[0] = "/changed/"

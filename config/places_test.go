@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestFaultLines has each fault on the line of its key, or of the element of a
-// list, in all formats.
+// TestFaultLines expects each fault on the line of its key or list element, in
+// all formats.
 func TestFaultLines(t *testing.T) {
 	for _, tt := range []struct {
 		name, text string
@@ -90,7 +90,7 @@ websocket = { path = "a", sockjs = 1 }
 	}
 }
 
-// FuzzPlaces reads whatever a decoder has read.
+// FuzzPlaces runs places on any input that a decoder accepts.
 func FuzzPlaces(f *testing.F) {
 	f.Add(".yaml", "a: &x [1]\nb: *x\n<<: {c: d}")
 	f.Add(".toml", "a.b = [1, {c = 2}, [[]]]\n[[d.e]]\n[d.e.f]\n")

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// everyPolicy has a value for every part.
+// everyPolicy has a value for every field.
 func everyPolicy() []Policy {
 	return []Policy{
 		{
@@ -28,7 +28,7 @@ const everyPolicyJSON = `[
 	{"match": "/topic/>", "redelivery_delay": "1s", "subscription_expiry": "168h", "durable_sharing": true}
 ]`
 
-// TestPolicyForms gives the same policies in every way there is.
+// TestPolicyForms loads the same policies in every supported form.
 func TestPolicyForms(t *testing.T) {
 	for name, tr := range map[string]trial{
 		"yaml": {text: open + `
@@ -89,7 +89,7 @@ func TestPoliciesPrinted(t *testing.T) {
 	}
 }
 
-// TestPolicyFaults has bad values of every part of a policy.
+// TestPolicyFaults has invalid values of every field.
 func TestPolicyFaults(t *testing.T) {
 	const (
 		count    = "expected a whole number such as 100, not negative"
@@ -182,8 +182,7 @@ func TestPolicyListFaults(t *testing.T) {
 	}
 }
 
-// TestPolicyRelations has what is wrong with policies beside each other, and
-// beside other keys.
+// TestPolicyRelations covers conflicts between policies, and with other keys.
 func TestPolicyRelations(t *testing.T) {
 	const (
 		round  = "expected dead letters to come to rest; these go round: "
@@ -303,8 +302,8 @@ func TestCoversAll(t *testing.T) {
 	}
 }
 
-// FuzzCovers compares with patterns as regular expressions see them: whatever
-// a pattern covers may take the place of the covered one's wildcards.
+// FuzzCovers instantiates the covered pattern's wildcards and matches the
+// result with the covering pattern.
 func FuzzCovers(f *testing.F) {
 	f.Add("/q/**.a", "/q/*.a", "b", "c.d")
 	f.Add("/q/a.**", "/q/**", "", "a")
@@ -325,7 +324,7 @@ func FuzzCovers(f *testing.F) {
 	})
 }
 
-// segmentsOf cuts up a pattern that is not under /user/.
+// segmentsOf splits a pattern that is not below /user/.
 func segmentsOf(pattern string) []string {
 	all := strings.Split(strings.ReplaceAll(pattern[1:], ".", "/"), "/")
 	for i, s := range all {
@@ -352,7 +351,7 @@ func instance(pattern, one, many string) []string {
 	return name
 }
 
-// matches is the plainest way to match, which takes long for long patterns.
+// matches is a simple matcher, which is slow for long patterns.
 func matches(pattern, name []string) bool {
 	switch {
 	case len(pattern) > 8 || len(name) > 12:
@@ -365,7 +364,7 @@ func matches(pattern, name []string) bool {
 	return len(name) > 0 && regexp.MustCompile("^(?s:"+strings.ReplaceAll(regexp.QuoteMeta(pattern[0]), `\*`, ".*")+")$").MatchString(name[0]) && matches(pattern[1:], name[1:])
 }
 
-// FuzzPolicies reads what it has written.
+// FuzzPolicies loads policies again that it has printed.
 func FuzzPolicies(f *testing.F) {
 	f.Add(everyPolicyJSON)
 	f.Add(`[{"match":"/queue/a","redelivery_delay":"1.5s","ttl":"0s","durable":true}]`)
@@ -383,7 +382,7 @@ func FuzzPolicies(f *testing.F) {
 	})
 }
 
-// settled leaves out what makes no difference: the growth of no delay.
+// settled removes differences without effect: the growth of a zero delay.
 func settled(value any) []Policy {
 	all := slices.Clone(value.([]Policy))
 	for i := range all {
@@ -394,7 +393,7 @@ func settled(value any) []Policy {
 	return all
 }
 
-// TestDelayAsText reads what delayKind writes, and durations.
+// TestDelayAsText parses the output of delayKind.format, and durations.
 func TestDelayAsText(t *testing.T) {
 	for _, d := range []Delay{{time.Second, 1, 0}, {time.Millisecond, 1.1, time.Hour}, {time.Minute, 1000, 0}} {
 		if got, ok := (delayKind{}).text(delayKind{}.format(d)); !ok || got != d {

@@ -135,7 +135,7 @@ func FuzzRate(f *testing.F) {
 	})
 }
 
-// FuzzFile decodes anything in each format and walks what comes out of it.
+// FuzzFile decodes arbitrary input in each format and walks the result.
 func FuzzFile(f *testing.F) {
 	f.Add(0, "log: { level: info, 5: [a, {b: c}], ? [x] : y }\n'a.b': &z 1\n\"\": *z\n")
 	f.Add(0, "auth: {jwt: {1: {2: 3}}}\n---\n")

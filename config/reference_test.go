@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Every key and every part of one is in the reference, with what it means.
+// Every key and field has a description in the reference.
 func TestReferenceIsComplete(t *testing.T) {
 	var out bytes.Buffer
 	if err := WriteReference(&out, func(key string) bool { return key == "acl" }); err != nil {

@@ -90,7 +90,8 @@ func TestAnonymousInFile(t *testing.T) {
 	trial{text: open + "listen: { websocket: { address: ':80' } }"}.wantFaults(t)
 }
 
-// TestAnonymousWithoutFile allows the default on loopback only.
+// TestAnonymousWithoutFile: the default for auth.anonymous is true on loopback
+// only.
 func TestAnonymousWithoutFile(t *testing.T) {
 	for address, good := range map[string]bool{
 		"127.0.0.1:1": true, "127.9.9.9:1": true, "[::1]:1": true, "LocalHost:1": true, "[::ffff:127.0.0.1]:1": true,
@@ -112,7 +113,8 @@ func TestAnonymousWithoutFile(t *testing.T) {
 	}
 }
 
-// TestAnonymousWithCredentials lets nobody in without, unless that is written.
+// TestAnonymousWithCredentials: with credentials configured, anonymous clients
+// need an explicit auth.anonymous.
 func TestAnonymousWithCredentials(t *testing.T) {
 	users := "HOOFBEAT_AUTH_USERS=" + twoUsersJSON
 	for _, tt := range []struct {

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// TestSchema checks what the rest of the package takes for granted of the table.
+// TestSchema checks the invariants of the table.
 func TestSchema(t *testing.T) {
 	names, variables, flags, fields := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[any]bool{}
 	c := &Config{}
@@ -61,7 +61,7 @@ func checkDefault(t *testing.T, e *entry, text string, field any) {
 	}
 }
 
-// TestSchemaFillsConfig finds fields that no key sets.
+// TestSchemaFillsConfig reports fields that no key sets.
 func TestSchemaFillsConfig(t *testing.T) {
 	c := &Config{}
 	known := map[uintptr]bool{}
@@ -100,7 +100,7 @@ func TestFlagsHelp(t *testing.T) {
 	}
 }
 
-// secretTable adds secrets of other forms than those of the table.
+// secretTable returns the table with secrets of further kinds.
 func secretTable() []entry {
 	return append(schema(),
 		entry{key: "auth.secret", kind: textKind{}, fallback: "hunter0", secret: true, doc: "for tests",
@@ -155,7 +155,7 @@ func TestWriteDefault(t *testing.T) {
 	}
 }
 
-// TestEffectiveRoundTrip sets the environment to what Effective shows.
+// TestEffectiveRoundTrip sets the environment to the output of Effective.
 func TestEffectiveRoundTrip(t *testing.T) {
 	first := trial{text: open + `
 listen: { websocket: { origins: ["*", "http://a"], path: /x }, tcp: { address: "[::1]:1" } }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// secretWarningsOf loads a file in a directory with others, of these modes.
+// secretWarningsOf loads a file in a directory with other files of this mode.
 func secretWarningsOf(t *testing.T, mode os.FileMode, text string, args ...string) []string {
 	t.Helper()
 	t.Chdir(t.TempDir())
@@ -68,7 +68,7 @@ func TestSecretWarnings(t *testing.T) {
 	}
 }
 
-// Of many users with cheap hashes a few are named.
+// With many cheap hashes, the warning names a few users.
 func TestManyCheapHashes(t *testing.T) {
 	var users strings.Builder
 	for _, name := range strings.Split("abcdefgh", "") {

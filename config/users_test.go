@@ -21,8 +21,8 @@ func twoUsers() []User {
 
 const twoUsersJSON = `[{"name": "Ada", "hash": "` + bcryptHash + `", "roles": ["Staff", "a,b"]}, {"name": "ada", "hash": "` + argonHash + `"}]`
 
-// TestUsersForms gives the same users in every way there is, without any other
-// way to authenticate.
+// TestUsersForms loads the same users in every supported form, with no other
+// means of authentication.
 func TestUsersForms(t *testing.T) {
 	for name, tr := range map[string]trial{
 		"yaml": {text: "auth: { users: [{ Name: Ada, hash: '" + bcryptHash + "', roles: [Staff, 'a,b'] }, { name: ada, HASH: '" + argonHash + "' }] }"},
@@ -94,7 +94,8 @@ func TestUsersFaults(t *testing.T) {
 	}
 }
 
-// TestUsersNeverShown gives a hash, or what may be one, in wrong places.
+// TestUsersNeverShown puts hashes, and values that may be hashes, in wrong
+// places.
 func TestUsersNeverShown(t *testing.T) {
 	for _, text := range []string{
 		"hunter2", `["hunter2"]`, `[["hunter2"]]`, `[{"hash": "hunter2"}`, `[{"name": "a", "hash": "hunter2"}]`, `[{"hash": ["hunter2"]}]`,
@@ -157,7 +158,7 @@ func TestCredentialFiles(t *testing.T) {
 	trial{text: open + "auth.users_file: ' '\n"}.wantFaults(t, `auth.users_file: " " (hoofbeat.yaml): `+checkFileName(""))
 }
 
-// FuzzUsers prints users with everything but their hashes.
+// FuzzUsers prints users without their hashes.
 func FuzzUsers(f *testing.F) {
 	f.Add(twoUsersJSON)
 	f.Add(`[{"name":"a","` + bcryptHash + `":1}]`)

@@ -15,16 +15,16 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds every wait for what must come.
+// patience is the time limit of every wait.
 const patience = 20 * time.Second
 
-// observed is a watch that runs, and whose calls of changed wait to be taken.
+// observed is a running watch. Its calls of changed are queued.
 type observed struct {
 	calls chan struct{}
 	stop  func() error
 }
 
-// observe returns when no change of the files will be missed any more.
+// observe returns once later changes of the files will be noticed.
 func observe(t *testing.T, files func() []string) *observed {
 	t.Helper()
 	w, err := startWatch(files())
@@ -66,7 +66,7 @@ func (o *observed) want(t *testing.T, why string) {
 	}
 }
 
-// replace puts a file in the place of another at once.
+// replace replaces a file by a rename.
 func replace(t *testing.T, path, text string) {
 	t.Helper()
 	writeFile(t, path+".new", text)
@@ -101,8 +101,8 @@ func symlink(t *testing.T, target, path string) {
 	}
 }
 
-// TestWatchFile changes one file in all the ways there are, twice each, as the
-// first may end what the second needs.
+// TestWatchFile changes one file in every way, twice each, since the first
+// change may break the watch.
 func TestWatchFile(t *testing.T) {
 	for name, change := range map[string]func(t *testing.T, path, text string){
 		"in place": func(t *testing.T, path, text string) { writeFile(t, path, text) },
@@ -143,7 +143,7 @@ func TestWatchFile(t *testing.T) {
 	}
 }
 
-// TestWatchRelative has the path that a configuration is mostly found by.
+// TestWatchRelative watches a relative path, the usual case.
 func TestWatchRelative(t *testing.T) {
 	t.Chdir(t.TempDir())
 	writeFile(t, "hoofbeat.yaml", "0")
@@ -153,7 +153,7 @@ func TestWatchRelative(t *testing.T) {
 }
 
 // TestWatchKubernetes swaps the link ..data as the kubelet does, and removes
-// the directory that it had.
+// the directory that it pointed to.
 func TestWatchKubernetes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -182,7 +182,7 @@ func TestWatchKubernetes(t *testing.T) {
 	}
 }
 
-// TestWatchLinks changes what is behind links, and the links.
+// TestWatchLinks changes links and their targets.
 func TestWatchLinks(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -204,8 +204,8 @@ func TestWatchLinks(t *testing.T) {
 	o.want(t, "the file behind the new link was written")
 }
 
-// TestWatchLost waits longer for a file that is gone, but not for ever, and
-// then for its return.
+// TestWatchLost: a missing file is reported after a longer wait, and again when
+// it returns.
 func TestWatchLost(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -227,7 +227,7 @@ func TestWatchLost(t *testing.T) {
 	o.want(t, "it returned")
 }
 
-// TestWatchMissingAtFirst has a file whose directory does not exist yet.
+// TestWatchMissingAtFirst watches a file whose directory does not exist yet.
 func TestWatchMissingAtFirst(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "a", "b", "c")
@@ -237,8 +237,8 @@ func TestWatchMissingAtFirst(t *testing.T) {
 	o.want(t, "it was made")
 }
 
-// TestWatchOtherFiles has another file from the first call on. The second call
-// shows that the new list is in use.
+// TestWatchOtherFiles: the list has another file from the first call on. The
+// second call shows that the new list is in use.
 func TestWatchOtherFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -260,8 +260,8 @@ func TestWatchOtherFiles(t *testing.T) {
 	o.want(t, "the second was written")
 }
 
-// TestWatchTogether makes many changes of two files, which are few calls, and
-// the last call comes after the last change.
+// TestWatchTogether: many changes of two files cause few calls, and the last
+// call follows the last change.
 func TestWatchTogether(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -280,7 +280,7 @@ func TestWatchTogether(t *testing.T) {
 	go func() {
 		defer close(done)
 		w.run(ctx, func() []string { return files }, func() {
-			calls++ // without a lock: calls at the same time are for the race detector to find
+			calls++ // unguarded, so that the race detector finds concurrent calls
 			text, err := os.ReadFile(files[1])
 			if err != nil || string(text) == fmt.Sprint(changes-1) {
 				cancel()
@@ -300,7 +300,7 @@ func TestWatchTogether(t *testing.T) {
 		cancel()
 		<-done
 	}
-	// Each call takes some quiet, of which a slow machine has more than one.
+	// Each call needs a quiet period; a slow machine has several.
 	if most := int(time.Since(began)/settling) + 1; calls > min(most, changes) {
 		t.Errorf("%d calls for %d changes in %d times what must be quiet", calls, changes, most)
 	}
@@ -309,7 +309,7 @@ func TestWatchTogether(t *testing.T) {
 	}
 }
 
-// TestWatchNoChange looks at what is no change.
+// TestWatchNoChange covers events that are no changes.
 func TestWatchNoChange(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a")

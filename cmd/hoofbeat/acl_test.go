@@ -90,7 +90,7 @@ func TestACLTestExplain(t *testing.T) {
 	}
 }
 
-// What could not be decided is neither allowed nor denied.
+// An undecidable question is reported as neither allowed nor denied.
 func TestACLFaults(t *testing.T) {
 	file := tokenConfig(t)
 	closed := writeConfig(t, "auth: { jwt: { algorithms: [HS256], secret: "+tokenSecret+" } }\n")
@@ -125,7 +125,7 @@ func TestACLFaults(t *testing.T) {
 	}
 }
 
-// Claims and users are tried where the keys cannot be fetched.
+// Claims and users can be tested without the keys of tokens.
 func TestACLFetchesForTokensOnly(t *testing.T) {
 	file := writeConfig(t, "auth: { jwt: { jwks_url: \"http://"+freeAddress(t)+"\" } }\nacl: [{ name: all, allow: [send], destinations: [/queue/a] }]\n")
 	args := []string{"acl", "test", "--config", file, "--send", "/queue/a"}

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// request sends one on a connection of its own, and returns the answer's
-// status. The connection stays open.
+// request sends a request on a connection and returns the status of the
+// response. The connection stays open.
 func request(t *testing.T, c net.Conn, path string) int {
 	t.Helper()
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
@@ -40,9 +40,9 @@ func dialAdmin(t *testing.T, s *serving) net.Conn {
 	return c
 }
 
-// TestAdminConnections has as many connections as there may be, on which nobody
-// proves anything. An operator gets in and stays, and the oldest of the others
-// goes.
+// TestAdminConnections opens as many connections as allowed, all
+// unauthenticated. An operator still gets in and stays, and the oldest of the
+// others is closed.
 func TestAdminConnections(t *testing.T) {
 	s := startServe(t, 2, "--listen-admin-address", "127.0.0.1:0", "--listen-admin-connections", "3")
 	operator := dialAdmin(t, s)
@@ -59,7 +59,7 @@ func TestAdminConnections(t *testing.T) {
 			t.Errorf("status %d", status)
 		}
 	}
-	for _, c := range silent[:5] { // the sixth is the third connection
+	for _, c := range silent[:5] { // the sixth is the third open connection
 		if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
 			t.Fatal(err)
 		}
@@ -78,8 +78,8 @@ func isTimeout(err error) bool {
 	return ok && timeout.Timeout()
 }
 
-// TestAdminConnectionsOfOperators refuses one more when all have proven who
-// they are.
+// TestAdminConnectionsOfOperators: a further connection is refused if all
+// others are authenticated.
 func TestAdminConnectionsOfOperators(t *testing.T) {
 	s := startServe(t, 2, "--listen-admin-address", "127.0.0.1:0", "--listen-admin-connections", "1")
 	operator := dialAdmin(t, s)

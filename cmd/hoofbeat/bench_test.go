@@ -15,7 +15,7 @@ import (
 	"hoofbeat/internal/load"
 )
 
-// runBench runs the bench command with arguments and returns what it printed.
+// runBench runs the bench command and returns its output.
 func runBench(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	cmd := newBenchCommand()
@@ -28,8 +28,8 @@ func runBench(t *testing.T, args ...string) (string, error) {
 	return out.String(), err
 }
 
-// startSilentBroker starts a broker that answers what asks for an answer and
-// delivers nothing, and returns its URL.
+// startSilentBroker starts a broker that answers frames with receipts and
+// delivers nothing. It returns its URL.
 func startSilentBroker(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -53,7 +53,7 @@ func startSilentBroker(t *testing.T) string {
 	return "tcp://" + l.Addr().String()
 }
 
-// answer answers the frames of one connection until its end.
+// answer answers the frames of one connection until it ends.
 func answer(conn net.Conn) {
 	defer func() { _ = conn.Close() }()
 	for in := bufio.NewReader(conn); ; {
@@ -110,8 +110,8 @@ func TestBenchConnections(t *testing.T) {
 }
 
 func TestBenchTellsOfLostMessages(t *testing.T) {
-	// The messages fit into the window, so that the publisher is not held back
-	// and the loss is found at the end.
+	// The messages fit into the window, so the publisher is not throttled and
+	// the loss is found at the end.
 	_, err := runBench(t, "fanout", "--url", startSilentBroker(t), "--count", "10", "--subscribers", "2", "--timeout", "200ms")
 	if err == nil || !strings.Contains(err.Error(), "20 lost") {
 		t.Errorf("got %v", err)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What stands in the files that a configuration names is checked with it.
+// config check also checks the files that a configuration names.
 func TestConfigCheckReadsUsers(t *testing.T) {
 	dir := t.TempDir()
 	users, file := filepath.Join(dir, "users"), filepath.Join(dir, "hoofbeat.yaml")

@@ -32,7 +32,7 @@ func TestFloorPercent(t *testing.T) {
 	}
 }
 
-// After a collection GOGC follows the heap, and no longer once it was restored.
+// After a collection GOGC follows the heap; after restore it does not.
 func TestFloorFollowsHeap(t *testing.T) {
 	set := make(chan int)
 	f := &floor{bytes: 64 << 20, last: 1, set: func(percent int) int { set <- percent; return 0 }}
@@ -51,7 +51,7 @@ func TestFloorFollowsHeap(t *testing.T) {
 	f.collected() // blocks if it sets anything
 }
 
-// The environment wins, and what was there before comes back.
+// The environment takes precedence, and restoring sets the previous value.
 func TestRaiseCollectorFloor(t *testing.T) {
 	current := func() int {
 		p := debug.SetGCPercent(100)

@@ -45,7 +45,8 @@ func TestConfigCheckOK(t *testing.T) {
 	}
 }
 
-// TestConfigCheckFilesToo has faults in a file that the faulty one names.
+// TestConfigCheckFilesToo: a faulty configuration and a faulty file that it
+// names are reported together.
 func TestConfigCheckFilesToo(t *testing.T) {
 	users := writeConfig(t, "ada:nothing\n")
 	path := writeConfig(t, "auth: { users_file: "+users+", revoked_file: none }\nlog: { level: loud }\n")
@@ -56,7 +57,7 @@ func TestConfigCheckFilesToo(t *testing.T) {
 	}
 }
 
-// TestConfigCheckFindsTheFile looks where serve looks.
+// TestConfigCheckFindsTheFile: check searches in the same places as serve.
 func TestConfigCheckFindsTheFile(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if stdout, _, err := runConfig(t, "check"); err != nil || !strings.HasSuffix(stdout, ": ok\n") {

@@ -18,7 +18,7 @@ var (
 	shellEnd      = regexp.MustCompile(`\s#\s.*|\s*[|>)].*`)
 )
 
-// A command that a page names exists, with its flags.
+// Commands on pages exist, with their flags.
 func TestDocumentedCommands(t *testing.T) {
 	checked := 0
 	for name, page := range docs.Pages(t, root) {
@@ -38,7 +38,7 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 }
 
-// wantCommand finds the command of a line, and parses its flags.
+// wantCommand finds the command of a line and parses its flags.
 func wantCommand(t *testing.T, page, line string) {
 	t.Helper()
 	words := shellWord.FindAllString(shellEnd.ReplaceAllString(line, ""), -1)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// What is refused again and again is a dead letter, which says why, and can be
-// moved back.
+// A message that is rejected repeatedly becomes a dead letter with the reason,
+// and can be moved back.
 func TestDeadLetters(t *testing.T) {
 	file := writeConfig(t, policyConfig(filepath.Join(t.TempDir(), "data"),
 		"{ match: /queue/dead }, { match: /queue/**, max_deliveries: 2, redelivery_delay: 1ms, dead_letter: /queue/dead }"))
@@ -32,8 +32,8 @@ func TestDeadLetters(t *testing.T) {
 	}
 }
 
-// Operators see what a durable subscription keeps, and delete it when its
-// subscriber has gone.
+// Operators see the messages of a durable subscription, and can delete it while
+// its subscriber is away.
 func TestDurableSubscriptionCommands(t *testing.T) {
 	s := startDurable(t, filepath.Join(t.TempDir(), "data"))
 	const name = "/subscription/anonymous//morning%2Fnews"

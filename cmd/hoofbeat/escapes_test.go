@@ -15,7 +15,8 @@ import (
 	"hoofbeat/auth"
 )
 
-// go-stomp escapes the headers of CONNECT, against the specification. Passcodes and logins are right in both readings.
+// go-stomp escapes the headers of CONNECT, against the specification. Passcodes
+// and logins are accepted in both readings.
 func TestEscapedCredentials(t *testing.T) {
 	var users strings.Builder
 	logins := [][2]string{{"plain", "plain"}, {"colon", "a:b"}, {"back", `a\b`}, {"both", `\:\c:`}, {`dom\ain`, "x"}, {"literal", `a\cb`}, {"n", `a\nb`}}
@@ -59,7 +60,8 @@ func TestEscapedCredentials(t *testing.T) {
 	}
 }
 
-// Static users without any key for tokens may also come with Basic credentials in the upgrade.
+// Static users may also send Basic credentials in the upgrade if no keys for
+// tokens are configured.
 func TestBasicCredentials(t *testing.T) {
 	const sesame = "$2a$04$DENGnxhW7tB0tl29bs3fkOBBeLi9h2mK7TAtnSEd3GOMGy8ULB2Ka"
 	users := filepath.Join(t.TempDir(), "users")

@@ -13,7 +13,7 @@ import (
 	"hoofbeat/destination"
 )
 
-// TestQueueExamples has what the example of policies means.
+// TestQueueExamples checks the effect of the example's policies.
 func TestQueueExamples(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(root, "examples", "queues", "*"))
 	if err != nil || len(files) != 1 || filepath.Base(files[0]) != "shop.yaml" {
@@ -59,8 +59,8 @@ func TestQueueExamples(t *testing.T) {
 	}
 }
 
-// What the document about queues writes into files can be read, and the
-// commands that it names are there, with their flags.
+// The YAML blocks of docs/queues.md can be loaded, and its commands exist with
+// their flags.
 func TestQueuesDocument(t *testing.T) {
 	const name = "docs/queues.md"
 	for _, block := range documentBlocks(t, name, "yaml") {

@@ -24,7 +24,7 @@ import (
 	"hoofbeat/config"
 )
 
-// An issuer makes tokens, and publishes the key that they are verified with.
+// An issuer makes tokens and publishes its public key.
 type issuer struct {
 	keyFile string // PEM, for --key
 	key     auth.SigningKey
@@ -34,7 +34,7 @@ type issuer struct {
 
 const issuerKeyID = "k1"
 
-// startIssuer starts one on loopback, until the test ends.
+// startIssuer starts an issuer on loopback until the test ends.
 func startIssuer(t *testing.T) *issuer {
 	t.Helper()
 	pair, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -68,19 +68,19 @@ func startIssuer(t *testing.T) *issuer {
 	return i
 }
 
-// exampleCase is one question to an example.
+// An exampleCase is one access decision.
 type exampleCase struct {
-	claims      map[string]any // besides those of everybody
+	claims      map[string]any // in addition to everybody's
 	action      auth.Action
 	destination string
 }
 
-// example is what a file of examples/auth is meant to do.
+// An example describes the intended effect of a file in examples/auth.
 type example struct {
-	fetches         bool           // its keys, from an issuer
-	everybody       map[string]any // claims
+	fetches         bool           // it fetches keys from an issuer
+	everybody       map[string]any // claims of all tokens
 	allowed, denied []exampleCase
-	refused         []map[string]any // tokens with these claims are; nil takes one out
+	refused         []map[string]any // tokens with these claims are refused; nil removes a claim
 }
 
 type claims = map[string]any
@@ -212,7 +212,7 @@ func (e example) test(t *testing.T, file string) {
 	}
 }
 
-// loadExample builds what serve builds of a file.
+// loadExample loads a file as serve does.
 func loadExample(t *testing.T, file string) (*config.Config, *access) {
 	t.Helper()
 	c, err := config.Load(config.Options{File: file, Environ: os.Environ()})
@@ -227,7 +227,7 @@ func loadExample(t *testing.T, file string) (*config.Config, *access) {
 	return c, a
 }
 
-// sign makes a token of everybody's claims and others. It ends in an hour.
+// sign returns a token with everybody's claims and more. It expires in an hour.
 func (e example) sign(t *testing.T, key auth.SigningKey, c *config.Config, more claims) string {
 	t.Helper()
 	all := claims{"exp": time.Now().Add(time.Hour).Unix()}
@@ -253,7 +253,7 @@ func (e example) sign(t *testing.T, key auth.SigningKey, c *config.Config, more 
 	return token
 }
 
-// The static user of the example with a secret logs in as it says.
+// The static user of the example with a secret can log in.
 func TestExampleUser(t *testing.T) {
 	_, a := loadExample(t, filepath.Join(root, "examples", "auth", "hs256.yaml"))
 	id, err := a.authenticator.Authenticate(auth.Request{Login: "billing", Passcode: "correct horse"})

@@ -14,7 +14,7 @@ func health(t *testing.T, args ...string) result {
 	return runProgram(t.Context(), nil, append([]string{"health"}, args...)...)
 }
 
-// It finds the broker by the same configuration that the broker has.
+// health reads the broker's address from the same configuration.
 func TestHealth(t *testing.T) {
 	s := startServe(t, 2, "--listen-admin-address", "127.0.0.1:0")
 	address := host(s.admin)
@@ -32,7 +32,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// The broker's own certificate is no reason for it to be ill.
+// health accepts the broker's own certificate.
 func TestHealthTLS(t *testing.T) {
 	cert, key := certFiles(t)
 	s := startServe(t, 2, "--listen-admin-address", "127.0.0.1:0", "--listen-admin-tls-cert", cert, "--listen-admin-tls-key", key)
@@ -41,7 +41,8 @@ func TestHealthTLS(t *testing.T) {
 	}
 }
 
-// What is wrong with it comes to whoever asks; nothing that only looks like a broker passes for one.
+// health reports failures to its caller, and rejects servers that are not
+// brokers.
 func TestHealthOfOthers(t *testing.T) {
 	for name, tc := range map[string]struct {
 		status     int
@@ -58,7 +59,7 @@ func TestHealthOfOthers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.WriteHeader(tc.status)
-				_, _ = w.Write([]byte(tc.body)) // what was not written is missed below
+				_, _ = w.Write([]byte(tc.body)) // missing output is detected below
 			}))
 			t.Cleanup(other.Close)
 			r := health(t, append([]string{"--admin", other.URL}, tc.args...)...)

@@ -7,19 +7,19 @@ import (
 	"testing"
 )
 
-// policyConfig is a configuration with policies.
+// policyConfig returns a configuration with policies.
 func policyConfig(directory, policies string) string {
 	return fmt.Sprintf("auth: { anonymous: true }\nlisten: { admin: { address: \"127.0.0.1:0\", loopback_without_token: true } }\nstorage: { directory: %q }\ndestinations: [%s]\n", directory, policies)
 }
 
-// startConfigured runs a broker with a file only, on which a reload works.
+// startConfigured runs a broker that takes its configuration from the file, so
+// that a reload has an effect.
 func startConfigured(t *testing.T, file string) *serving {
 	t.Helper()
 	return startProgram(t, 2, "serve", "--listen-websocket-address", "127.0.0.1:0", "--config", file)
 }
 
-// Policies are in force after a reload, and what a queue holds beyond new
-// limits stays.
+// New policies apply after a reload. Messages beyond a new limit stay.
 func TestReloadPolicies(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "data")
 	file := writeConfig(t, policyConfig(directory, "{ match: /queue/a, max_messages: 5 }"))
@@ -43,7 +43,7 @@ func TestReloadPolicies(t *testing.T) {
 	}
 }
 
-// A file with a loop changes nothing.
+// A file with a dead letter loop is rejected.
 func TestReloadRefusesPolicies(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "data")
 	file := writeConfig(t, policyConfig(directory, "{ match: /queue/a, max_messages: 5 }"))
@@ -59,7 +59,8 @@ func TestReloadRefusesPolicies(t *testing.T) {
 	}
 }
 
-// What needs a restart is told, and does not change what is durable before it.
+// Changes that need a restart are logged, and durability does not change before
+// it.
 func TestReloadStorage(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "data")
 	file := writeConfig(t, policyConfig(directory, "{ match: /queue/a }"))
@@ -77,7 +78,8 @@ func TestReloadStorage(t *testing.T) {
 	}
 }
 
-// What is on disk is there after a restart, and what was not to be kept is not.
+// Stored messages are there after a restart, and those of non-durable queues
+// are not.
 func TestServeKeepsMessages(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "new", "data")
 	file := writeConfig(t, policyConfig(directory, "{ match: /queue/memory.**, durable: false }"))
@@ -94,7 +96,7 @@ func TestServeKeepsMessages(t *testing.T) {
 	}
 }
 
-// A directory that cannot be used ends the start, with what to do.
+// An unusable directory fails the start with advice.
 func TestServeStorageFaults(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "data")
 	s := startDurable(t, directory)

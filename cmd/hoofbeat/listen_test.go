@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestFailedStartLeavesNothing has every listener's port in use: the error
-// names each, and neither the store nor the audit log was made.
+// TestFailedStartLeavesNothing: all ports are in use. The error names each
+// listener, and neither the store nor the audit log is created.
 func TestFailedStartLeavesNothing(t *testing.T) {
 	used, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -33,8 +33,8 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestListenersTogether is told of each port that is in use, not of the first
-// alone.
+// TestListenersTogether: the error reports every port in use, not only the
+// first.
 func TestListenersTogether(t *testing.T) {
 	var used []string
 	for range 2 {

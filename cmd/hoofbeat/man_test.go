@@ -11,7 +11,7 @@ import (
 	"hoofbeat/config"
 )
 
-// manual writes all pages, and gives them by their names.
+// manual writes all pages and returns them by name.
 func manual(t *testing.T) map[string]string {
 	t.Helper()
 	dir := t.TempDir()
@@ -33,7 +33,7 @@ func manual(t *testing.T) map[string]string {
 	return pages
 }
 
-// Each command that is shown has a page with its flags.
+// Each visible command has a page with its flags.
 func TestManHasAllCommands(t *testing.T) {
 	t.Setenv("SOURCE_DATE_EPOCH", "1700000000")
 	pages := manual(t)
@@ -62,7 +62,7 @@ func TestManHasAllCommands(t *testing.T) {
 	}
 }
 
-// hoofbeat.yaml(5) has all keys.
+// hoofbeat.yaml(5) documents all keys.
 func TestManOfTheConfiguration(t *testing.T) {
 	page := strings.ReplaceAll(manual(t)["hoofbeat.yaml.5"], `\-`, "-")
 	c, err := config.Load(config.Options{Search: []string{}})

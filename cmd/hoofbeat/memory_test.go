@@ -45,7 +45,7 @@ func TestMachineMemory(t *testing.T) {
 	}
 }
 
-// Go's runtime is told, unless the environment says otherwise.
+// The runtime's memory limit is set, unless the environment sets it.
 func TestRuntimeLimit(t *testing.T) {
 	t.Setenv("GOMEMLIMIT", "")
 	before := debug.SetMemoryLimit(-1)

@@ -12,7 +12,7 @@ import (
 	"hoofbeat/admin"
 )
 
-// operatorConfig has clients, and operators with more rights and less.
+// operatorConfig has clients, and operators with different rights.
 const operatorConfig = `listen: { admin: { address: "127.0.0.1:0" } }
 auth:
   jwt: { algorithms: [HS256], secret: ` + reloadSecret + `, required_claims: [exp] }
@@ -23,7 +23,7 @@ acl:
   - { roles: [changer], allow: ["admin:write"] }
 `
 
-// A guarded program is one that asks operators for tokens.
+// A guarded program requires tokens from operators.
 type guarded struct {
 	*serving
 	config, revoked, audit string
@@ -38,20 +38,20 @@ func startGuarded(t *testing.T, args ...string) *guarded {
 	return g
 }
 
-// tokenOf makes a token with the program's own command.
+// tokenOf makes a token with the token command.
 func tokenOf(t *testing.T, user, role string) string {
 	t.Helper()
 	config := writeConfig(t, "auth: { jwt: { algorithms: [HS256], secret: "+reloadSecret+" } }\n")
 	return signToken(t, "--config", config, "--claims", fmt.Sprintf(`{"sub":%q,"roles":[%q],"jti":"of-%s"}`, user, role, user))
 }
 
-// as runs a command with the token of somebody who has a role.
+// as runs a command with the token of a user with a role.
 func (g *guarded) as(role string, args ...string) result {
 	g.t.Helper()
 	return runProgram(g.t.Context(), nil, append(args, "--admin", g.admin, "--token-file", tempFile(g.t, tokenOf(g.t, role+"-1", role)+"\n"))...)
 }
 
-// want runs a command that goes well.
+// want runs a command that must succeed.
 func (g *guarded) want(role string, args ...string) string {
 	g.t.Helper()
 	r := g.as(role, args...)
@@ -61,7 +61,7 @@ func (g *guarded) want(role string, args ...string) string {
 	return r.stdout
 }
 
-// denied runs a command that takes more than somebody may.
+// denied runs a command that must fail because of a missing right.
 func (g *guarded) denied(role, right string, args ...string) {
 	g.t.Helper()
 	if r := g.as(role, args...); r.code != 1 || r.stdout != "" || !strings.Contains(r.stderr, right) {
@@ -69,8 +69,8 @@ func (g *guarded) denied(role, right string, args ...string) {
 	}
 }
 
-// subscribe lets a user connect and subscribe, and gives the outcome of that when
-// it has ended. It returns when the n-th connection is there.
+// subscribe runs sub as a user and returns a channel with its result. It
+// returns when connection n exists.
 func (g *guarded) subscribe(n int, url, user string) <-chan result {
 	g.t.Helper()
 	ended := make(chan result, 1)
@@ -82,7 +82,7 @@ func (g *guarded) subscribe(n int, url, user string) <-chan result {
 	return ended
 }
 
-// wantEnd wants a subscriber to have been told why it ends.
+// wantEnd expects a subscriber to end with a reason.
 func wantEnd(t *testing.T, ended <-chan result, parts ...string) {
 	t.Helper()
 	select {
@@ -106,12 +106,13 @@ func (g *guarded) connections() []admin.ConnectionInfo {
 	return list.Connections
 }
 
-// Who may look sees everything and changes nothing; who may change does both.
+// A reader sees everything and changes nothing; an operator with more rights
+// does both.
 func TestOperatorsWithTokens(t *testing.T) {
 	g := startGuarded(t)
 	anna := g.subscribe(1, g.urls[0], "anna")
 	ws := strings.Replace(g.admin, "http://", "ws://", 1) + adminStomp
-	bert := g.subscribe(2, ws, "bert") // by the listener for operators
+	bert := g.subscribe(2, ws, "bert") // through the admin listener
 	all := g.connections()
 	if len(all) != 2 || all[0].User != "anna" || all[1].User != "bert" || all[1].Transport != "ws" {
 		t.Fatalf("got %+v", all)
@@ -215,7 +216,7 @@ func TestOperatorCommands(t *testing.T) {
 	}
 }
 
-// The token can be in the environment, which is no key of the configuration.
+// The token may be in an environment variable, which is no configuration key.
 func TestOperatorTokenFromTheEnvironment(t *testing.T) {
 	g := startGuarded(t)
 	t.Setenv(tokenVariable, tokenOf(t, "ada", "looker"))
@@ -227,7 +228,7 @@ func TestOperatorTokenFromTheEnvironment(t *testing.T) {
 	}
 }
 
-// Draining by an operator is as by a signal.
+// An operator's drain has the effect of a signal.
 func TestDrainByAnOperator(t *testing.T) {
 	g := startGuarded(t)
 	anna := g.subscribe(1, g.urls[0], "anna")
@@ -247,7 +248,7 @@ func TestDrainByAnOperator(t *testing.T) {
 	g.wantRecords(`"msg":"drain"`)
 }
 
-// Operators can be served with TLS, beyond loopback, and by name.
+// The admin listener supports TLS, addresses beyond loopback, and host names.
 func TestOperatorsOverTLS(t *testing.T) {
 	cert, key := certFiles(t)
 	g := startGuarded(t, "--listen-admin-tls-cert", cert, "--listen-admin-tls-key", key)

@@ -17,13 +17,13 @@ import (
 	"hoofbeat/transport"
 )
 
-// wantReady wants an answer of /readyz.
+// wantReady expects a response of /readyz.
 func (s *serving) wantReady(status int, body string) {
 	s.t.Helper()
 	s.wantAt("/readyz", status, body)
 }
 
-// wantAt wants an answer of the listener for operators with that in it.
+// wantAt expects a response of the admin listener that contains body.
 func (s *serving) wantAt(path string, status int, body string) {
 	s.t.Helper()
 	r, err := http.Get(s.admin + path)
@@ -37,8 +37,7 @@ func (s *serving) wantAt(path string, status int, body string) {
 	}
 }
 
-// The listener for operators is there before the broker knows that all others
-// are.
+// The admin listener answers before all other listeners are known to be open.
 func TestReadyWhenListening(t *testing.T) {
 	s := &adminServer{}
 	o := s.options(adminParts{config: &config.Config{}, sessions: transport.NewServer(transport.Options{})})
@@ -52,7 +51,7 @@ func TestReadyWhenListening(t *testing.T) {
 	}
 }
 
-// While clients are drained, operators are told so.
+// /readyz reports draining.
 func TestReadyWhileDraining(t *testing.T) {
 	s := startServe(t, 3, "--listen-tcp-address", "127.0.0.1:0", "--listen-admin-address", "127.0.0.1:0")
 	stuck, err := net.Dial("tcp", host(s.urls[1]))
@@ -69,7 +68,8 @@ func TestReadyWhileDraining(t *testing.T) {
 	s.stop()
 }
 
-// The issuer of tokens may come later than the broker, which says so meanwhile.
+// The issuer of tokens may start later than the broker, which reports it in the
+// meantime.
 func TestStartWithoutIssuer(t *testing.T) {
 	i := startIssuer(t)
 	i.away.Store(true)
@@ -86,7 +86,8 @@ func TestStartWithoutIssuer(t *testing.T) {
 	s.wantReady(200, `"ready":true`)
 }
 
-// With too little room on the disk, what is to be kept is refused, and the rest goes on.
+// With too little disk space, durable messages are refused and others are
+// accepted.
 func TestNoRoom(t *testing.T) {
 	s := startDurable(t, filepath.Join(t.TempDir(), "data"), "--storage-min-free", "1000000TiB", "--destinations", `[{"match":"/queue/memory","durable":false}]`)
 	s.wantReady(503, `"reasons":[{"check":"storage","message":"`)
@@ -100,7 +101,7 @@ func TestNoRoom(t *testing.T) {
 	}
 }
 
-// On a terminal, somebody is asked, with what it is about.
+// On a terminal, purge asks for confirmation and names the queue.
 func TestPurgeOnATerminal(t *testing.T) {
 	for answer, code := range map[string]int{"y\n": 0, "Yes \n": 0, "\n": 1, "n\n": 1, "purge\n": 1, "": 130} {
 		s := startDurable(t, "")
@@ -124,7 +125,7 @@ func TestPurgeOnATerminal(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := <-ended
-		left := s.operate("queue", "list") // which has no empty ones that are nowhere on disk
+		left := s.operate("queue", "list") // does not list empty queues that are not stored
 		if got != code || strings.Contains(left, "/queue/a") != (code != 0) || (printed.Len() > 0) != (code == 0) {
 			t.Errorf("%q: code %d, left %q, %s%s", answer, got, left, &printed, said)
 		}

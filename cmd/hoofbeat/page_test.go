@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// get gives the status and body of an answer, whose connection is closed.
+// get returns a response and its body. Its connection is closed.
 func get(t *testing.T, url string) (*http.Response, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -27,7 +27,7 @@ func get(t *testing.T, url string) (*http.Response, string) {
 	return answer, string(body)
 }
 
-// Without a configuration file, a newcomer finds a page at /.
+// Without a configuration file, / serves a page for first steps.
 func TestPage(t *testing.T) {
 	s := startServe(t, 2, "--listen-websocket-path", "/a\"b&c")
 	url, rest, _ := strings.Cut(s.page, " ")
@@ -51,7 +51,8 @@ func TestPage(t *testing.T) {
 	s.converse(s.urls[0])
 }
 
-// In production there is none: with a file, or where others can connect.
+// The page is not served in production: with a file, or where other hosts can
+// connect.
 func TestNoPage(t *testing.T) {
 	file := writeConfig(t, "auth: { anonymous: true }\nlisten: { admin: { address: \"\" } }\nstorage: { directory: \"\" }\n")
 	for what, args := range map[string][]string{

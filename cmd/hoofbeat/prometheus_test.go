@@ -24,8 +24,8 @@ import (
 
 const deployed = "../../deploy/"
 
-// requirePrograms skips a test if one is not installed. scripts/test.sh installs
-// them, and tells what it could not.
+// requirePrograms skips a test if a program is missing. scripts/test.sh
+// installs them, and reports those that it could not install.
 func requirePrograms(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
@@ -44,8 +44,8 @@ func readText(t *testing.T, path string) string {
 	return string(text)
 }
 
-// prometheusFiles makes a directory with the files of deploy/prometheus, for a
-// broker at an address and with scrapes so often that a test can wait for them.
+// prometheusFiles creates a directory with the files of deploy/prometheus, for
+// a broker at target and with a short scrape interval.
 func prometheusFiles(t *testing.T, target, token string) (dir, config string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -91,7 +91,7 @@ func startPrometheus(t *testing.T, dir, config string) *monitor {
 	return &monitor{t, "http://" + address}
 }
 
-// get asks the API; into is for the answer's data.
+// get queries the API and decodes the data of the response into into.
 func (m *monitor) get(path string, query url.Values, into any) error {
 	r, err := http.Get(m.base + path + "?" + query.Encode())
 	if err != nil {
@@ -115,7 +115,7 @@ func (m *monitor) get(path string, query url.Values, into any) error {
 	return json.Unmarshal(answer.Data, into)
 }
 
-// values evaluates an expression now. A fault in it ends the test.
+// values evaluates an expression. An error ends the test.
 func (m *monitor) values(expression string) (values []string) {
 	var data struct {
 		Result []struct{ Value [2]any }
@@ -123,7 +123,7 @@ func (m *monitor) values(expression string) (values []string) {
 	err := m.get("/api/v1/query", url.Values{"query": {expression}}, &data)
 	if err != nil {
 		if strings.Contains(err.Error(), "Service Unavailable") {
-			return nil // it starts
+			return nil // it is starting
 		}
 		m.t.Fatalf("%s: %v", expression, err)
 	}
@@ -133,7 +133,7 @@ func (m *monitor) values(expression string) (values []string) {
 	return values
 }
 
-// hasData tells whether an expression has a value that is a number.
+// hasData reports whether an expression has a numeric value.
 func (m *monitor) hasData(expression string) bool {
 	for _, v := range m.values(expression) {
 		if v != "NaN" {
@@ -171,7 +171,7 @@ func (m *monitor) wantData(expressions []string) {
 	}
 }
 
-// wantHealthy wants every rule to have been evaluated without a fault.
+// wantHealthy expects every rule to be evaluated without an error.
 func (m *monitor) wantHealthy(rules int) {
 	m.t.Helper()
 	var data struct {
@@ -196,7 +196,7 @@ func (m *monitor) wantHealthy(rules int) {
 	}
 }
 
-// alertExpressions reads them from the rules, as they stand there.
+// alertExpressions returns the expressions in the rules.
 func alertExpressions(t *testing.T) (all []string) {
 	t.Helper()
 	expression := regexp.MustCompile(`(?m)^        expr: (?:\|\n((?:          .*\n)+)|(.*)\n)`)
@@ -206,8 +206,8 @@ func alertExpressions(t *testing.T) (all []string) {
 	return all
 }
 
-// withoutComparisons makes an alert's expression one that has data whenever what it compares
-// has: bool makes of each comparison a 0 or a 1.
+// withoutComparisons changes an alert's expression so that it has data whenever
+// its operands have: with bool, each comparison gives 0 or 1.
 func withoutComparisons(expression string) string {
 	var b strings.Builder
 	var quote byte
@@ -251,7 +251,8 @@ func TestWithoutComparisons(t *testing.T) {
 	}
 }
 
-// dashboardExpressions reads all of the dashboard, and fills in its variables.
+// dashboardExpressions returns all expressions of the dashboard with its
+// variables replaced.
 func dashboardExpressions(t *testing.T) (all []string) {
 	t.Helper()
 	var d any
@@ -283,8 +284,8 @@ func dashboardExpressions(t *testing.T) (all []string) {
 	return all
 }
 
-// traffic sends and receives until the context ends, in all the ways that the
-// dashboard shows.
+// traffic sends and receives in all the ways that the dashboard shows, until
+// the context is done.
 func traffic(ctx context.Context, t *testing.T, url, token string) <-chan struct{} {
 	t.Helper()
 	c, err := client.Dial(ctx, url, client.Options{Token: token})
@@ -311,7 +312,7 @@ func traffic(ctx context.Context, t *testing.T, url, token string) <-chan struct
 				<-s.C
 			}
 			select {
-			case <-time.After(20 * time.Millisecond): // enough of it for each scrape
+			case <-time.After(20 * time.Millisecond): // enough messages for each scrape
 			case <-ctx.Done():
 				_ = c.MustDisconnect() // the broker ends next
 				return
@@ -321,8 +322,8 @@ func traffic(ctx context.Context, t *testing.T, url, token string) <-chan struct
 	return done
 }
 
-// TestPrometheus: Debian's Prometheus reads a broker under some traffic with
-// the files of deploy/prometheus, and every expression in the rules and in the
+// TestPrometheus: Debian's Prometheus scrapes a broker under traffic with the
+// files of deploy/prometheus, and every expression in the rules and the
 // dashboard has data.
 func TestPrometheus(t *testing.T) {
 	requirePrograms(t, "prometheus", "promtool")
@@ -354,7 +355,7 @@ func TestPrometheus(t *testing.T) {
 	}
 }
 
-// Every alert says what is the matter, and where it is written what to do.
+// Every alert has a description and a section in the runbook.
 func TestRunbooks(t *testing.T) {
 	rules, page := readText(t, deployed+"prometheus/hoofbeat.rules.yml"), readText(t, "../../docs/operations.md")
 	parts := strings.Split(rules, "- alert: ")[1:]

@@ -12,8 +12,8 @@ import (
 	"github.com/pires/go-proxyproto"
 )
 
-// talk opens a TCP connection to a broker that was told of a client, and
-// returns what it is answered first.
+// talk opens a TCP connection that begins with a PROXY header, and returns the
+// command of the first frame.
 func talk(t *testing.T, url string, header []byte) string {
 	t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(url, "tcp://"))
@@ -58,7 +58,7 @@ func TestProxyProtocol(t *testing.T) {
 	}
 }
 
-// Whoever is not trusted cannot say that he is somebody else.
+// A PROXY header from an untrusted address is not accepted.
 func TestProxyProtocolOfStrangers(t *testing.T) {
 	s := startServe(t, 2, "--listen-tcp-address", "127.0.0.1:0", "--listen-tcp-proxy-protocol", "--limits-trusted-proxies", "192.0.2.0/24")
 	if answer := talk(t, s.urls[1], nil); answer != "CONNECTED" {
@@ -96,7 +96,7 @@ func TestForwardedFor(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer resp.Body.Close()
-			if resp.StatusCode != http.StatusForbidden { // which is logged with the address
+			if resp.StatusCode != http.StatusForbidden { // logged with the address
 				t.Errorf("status %d", resp.StatusCode)
 			}
 			s.log.wait(t, "remote="+c.want, 1)

@@ -13,13 +13,13 @@ import (
 	"hoofbeat/admin"
 )
 
-// startDurable runs a broker on a directory, with operators.
+// startDurable runs a broker with a storage directory and an admin listener.
 func startDurable(t *testing.T, directory string, args ...string) *serving {
 	t.Helper()
 	return startServe(t, 2, append([]string{"--listen-admin-address", "127.0.0.1:0", "--storage-directory", directory}, args...)...)
 }
 
-// publish sends with receipts.
+// publish sends messages with receipts.
 func (s *serving) publish(destination string, bodies ...string) {
 	s.t.Helper()
 	args := append(append([]string{"pub", destination}, bodies...), "--url", s.urls[0])
@@ -28,7 +28,7 @@ func (s *serving) publish(destination string, bodies ...string) {
 	}
 }
 
-// operate runs a command on the broker, and wants no fault.
+// operate runs a command on the broker and expects it to succeed.
 func (s *serving) operate(args ...string) string {
 	s.t.Helper()
 	return mustRun(s.t, append(args, "--admin", s.admin)...)
@@ -83,7 +83,7 @@ func TestQueueCommands(t *testing.T) {
 	}
 }
 
-// bodies are those of what waits in a queue.
+// bodies returns the bodies of a queue's ready messages.
 func (s *serving) bodies(queue string) string {
 	s.t.Helper()
 	var all admin.Messages
@@ -97,7 +97,7 @@ func (s *serving) bodies(queue string) string {
 	return strings.Join(bodies, " ")
 }
 
-// More than fits in a page is browsed in order, and to the end.
+// Browsing reads all pages, in order.
 func TestQueueBrowsePages(t *testing.T) {
 	s := startDurable(t, "")
 	var bodies []string
@@ -163,7 +163,7 @@ func TestQueueCommandFaults(t *testing.T) {
 	}
 }
 
-// The address of the configuration is that of the commands.
+// Commands find the broker by the address in the configuration.
 func TestQueueFindsTheBroker(t *testing.T) {
 	s := startDurable(t, "")
 	s.publish("/queue/a", "x")
@@ -173,7 +173,7 @@ func TestQueueFindsTheBroker(t *testing.T) {
 	}
 }
 
-// A directory is worked on while no broker runs on it, and not otherwise.
+// Commands work on a directory only while no broker runs on it.
 func TestQueueCommandsOnADirectory(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "data")
 	s := startDurable(t, directory)
@@ -223,7 +223,7 @@ func TestQueueCommandsOnADirectory(t *testing.T) {
 	}
 }
 
-// No store is made where none is.
+// Commands never create a store.
 func TestQueueCommandsMakeNoStore(t *testing.T) {
 	empty := t.TempDir()
 	file := tempFile(t, "x")
@@ -243,14 +243,14 @@ func TestQueueCommandsMakeNoStore(t *testing.T) {
 	}
 }
 
-// A table with other bytes in it is found out.
+// store check finds a table with altered bytes.
 func TestStoreCheckFindsDamage(t *testing.T) {
 	s := startDurable(t, filepath.Join(t.TempDir(), "data"))
 	s.publish("/queue/a", strings.Repeat("abcdefghijklmnopqrstuvwxyz", 1000), "two")
 	copied := filepath.Join(t.TempDir(), "copy")
 	s.operate("store", "backup", copied)
 	s.stop()
-	s = startDurable(t, copied) // what was in the log is in a table after this
+	s = startDurable(t, copied) // moves the content of the log into a table
 	s.stop()
 	tables, err := filepath.Glob(filepath.Join(copied, "*.sst"))
 	if err != nil || len(tables) == 0 {
@@ -304,7 +304,7 @@ func TestStoreBackupOfARunningBroker(t *testing.T) {
 	}
 }
 
-// Health is for programs, and what operators do is recorded.
+// /healthz and /readyz answer in JSON, and operations are audited.
 func TestAdminListener(t *testing.T) {
 	audit := filepath.Join(t.TempDir(), "audit")
 	s := startDurable(t, filepath.Join(t.TempDir(), "data"), "--log-audit", audit)
@@ -331,7 +331,7 @@ func TestAdminListener(t *testing.T) {
 	}
 }
 
-// shows tells whether queue show has printed a value for a name.
+// shows reports whether queue show has printed this value for a name.
 func shows(printed, name, value string) bool {
 	return regexp.MustCompile(`(?m)^` + name + ` +` + regexp.QuoteMeta(value) + `$`).MatchString(printed)
 }

@@ -11,16 +11,16 @@ import (
 	"hoofbeat/config"
 )
 
-// The module's root, where README.md is.
+// root is the module's root, which contains README.md.
 const root = "../.."
 
-// readmeBlocks gives the code blocks of README.md in a language.
+// readmeBlocks returns the code blocks of README.md in a language.
 func readmeBlocks(t *testing.T, language string) []string {
 	t.Helper()
 	return documentBlocks(t, "README.md", language)
 }
 
-// documentBlocks gives the code blocks of a document in a language.
+// documentBlocks returns the code blocks of a document in a language.
 func documentBlocks(t *testing.T, name, language string) []string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, name))
@@ -80,7 +80,7 @@ func TestReadmeYAML(t *testing.T) {
 	}
 }
 
-// The commands that README.md names are there.
+// The commands in README.md exist.
 func TestReadmeShell(t *testing.T) {
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// docs/configuration.md is what the program says about its configuration. To
-// renew it: make docs.
+// docs/configuration.md equals the program's output. Run make docs to update
+// it.
 func TestReferenceIsCurrent(t *testing.T) {
 	page, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// A client that is refused over and over, with its token in all the wrong places, neither fills the logs nor shows it there.
+// A client that is refused repeatedly, with its token in all wrong places, does
+// not flood the logs, and its token is masked.
 func TestRefusalsInLogs(t *testing.T) {
 	const token = "IHsiYWxnIjoiSFMyNTYifQ.eyJzdWIiOiJhbm5hIiwiZXhwIjoxfQ.c2VjcmV0LXNpZ25hdHVyZQ" // the header begins with a space
 	audit := filepath.Join(t.TempDir(), "audit")
@@ -49,7 +50,8 @@ func TestRefusalsInLogs(t *testing.T) {
 	}
 }
 
-// say writes a frame on a connection of its own, and returns all that comes.
+// say writes a frame on a new connection and returns everything that it
+// receives.
 func say(address, frame string) (string, error) {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
@@ -65,7 +67,7 @@ func say(address, frame string) (string, error) {
 		n, err := conn.Read(buffer)
 		answer.Write(buffer[:n])
 		if err != nil {
-			return answer.String(), nil //nolint:nilerr // it ends so
+			return answer.String(), nil //nolint:nilerr // the connection has ended
 		}
 	}
 }

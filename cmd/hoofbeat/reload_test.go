@@ -20,20 +20,22 @@ import (
 
 const (
 	reloadSecret = "a-secret-of-the-reload-tests-0123456789"
-	// crowdPatience is for a thousand sessions with the race detector on a busy machine.
+	// crowdPatience is the time limit for a thousand sessions with the race
+	// detector on a busy machine.
 	crowdPatience = time.Minute
-	// reloaded is in the log after a change without faults.
+	// reloaded is logged after a successful reload.
 	reloaded = `level=INFO msg="reloaded: `
 )
 
-// reloadConfig is a configuration whose one rule allows these destinations.
+// reloadConfig returns a configuration with one rule that allows these
+// destinations.
 func reloadConfig(auth string, destinations ...string) string {
 	return "listen: { tcp: { address: \"127.0.0.1:0\" } }\n" +
 		"auth:\n  jwt: { algorithms: [HS256], secret: " + reloadSecret + " }\n" + auth +
 		"acl:\n  - { name: all, allow: [send, subscribe], destinations: [" + strings.Join(destinations, ", ") + "] }\n"
 }
 
-// replace puts another text in the place of a file, at once.
+// replace replaces a file by a rename.
 func replace(t *testing.T, file, text string) {
 	t.Helper()
 	next := filepath.Join(filepath.Dir(file), "next")
@@ -45,8 +47,8 @@ func replace(t *testing.T, file, text string) {
 	}
 }
 
-// startWatched runs `hoofbeat serve` with a file, and returns when a change of the file is noticed: one that comes before
-// the program has begun to watch is not.
+// startWatched runs `hoofbeat serve` with a file, and returns once changes of
+// the file will be noticed. Changes before the watch begins are missed.
 func startWatched(t *testing.T, file string, args ...string) *serving {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -58,7 +60,7 @@ func startWatched(t *testing.T, file string, args ...string) *serving {
 	return s
 }
 
-// until does something again and again, until a text is in the log.
+// until repeats do until the log contains a text.
 func (s *serving) until(text string, do func(n int)) {
 	s.t.Helper()
 	for n := range 30 {
@@ -78,7 +80,7 @@ func (s *serving) until(text string, do func(n int)) {
 	s.t.Fatalf("%q is not in the log:\n%s", text, s.log)
 }
 
-// A member is one of many clients: a socket, and no goroutine.
+// A member is one of many clients: a socket without a goroutine.
 type member struct {
 	user string
 	conn net.Conn
@@ -111,7 +113,8 @@ func (m *member) say(text string) error {
 	return err
 }
 
-// want wants the next frame to begin with a command, and to have these headers.
+// want expects the next frame to begin with a command and to contain these
+// headers.
 func (m *member) want(command string, headers ...string) error {
 	if err := m.conn.SetReadDeadline(time.Now().Add(crowdPatience)); err != nil {
 		return err
@@ -132,7 +135,7 @@ func (m *member) want(command string, headers ...string) error {
 	return nil
 }
 
-// wantEnd wants the connection to be closed.
+// wantEnd expects the connection to be closed.
 func (m *member) wantEnd() error {
 	rest, err := io.ReadAll(m.in)
 	if strings.Trim(string(rest), "\n") != "" || err != nil {
@@ -141,7 +144,7 @@ func (m *member) wantEnd() error {
 	return nil
 }
 
-// subscribe subscribes to destinations, with ids from 0, in order.
+// subscribe subscribes to destinations with ids from 0.
 func (m *member) subscribe(destinations ...string) error {
 	for i, d := range destinations {
 		if err := m.say(fmt.Sprintf("SUBSCRIBE\nid:%d\ndestination:%s\nreceipt:s%d\n\n\x00", i, d, i)); err != nil {
@@ -156,7 +159,8 @@ func (m *member) subscribe(destinations ...string) error {
 	return nil
 }
 
-// hears wants that the member is subscribed to a topic that nobody else is subscribed to.
+// hears expects the member to be subscribed to a topic without other
+// subscribers.
 func (m *member) hears(id, destination string) error {
 	if err := m.say("SEND\ndestination:" + destination + "\n\nhello\x00"); err != nil {
 		return err
@@ -164,7 +168,7 @@ func (m *member) hears(id, destination string) error {
 	return m.want("MESSAGE\n", "subscription:"+id)
 }
 
-// isAlive wants that the connection is alive.
+// isAlive expects the connection to be open.
 func (m *member) isAlive() error {
 	if err := m.say("BEGIN\ntransaction:t\n\n\x00ABORT\ntransaction:t\nreceipt:alive\n\n\x00"); err != nil {
 		return err
@@ -172,10 +176,10 @@ func (m *member) isAlive() error {
 	return m.want("RECEIPT\n", "receipt-id:alive")
 }
 
-// A crowd is many members.
+// A crowd is a group of members.
 type crowd []*member
 
-// gather connects members, of ten users in turn, each with all subscriptions.
+// gather connects n members, ten users in turn, each with all subscriptions.
 func gather(t *testing.T, address string, n int, destinations ...string) crowd {
 	t.Helper()
 	c := make(crowd, n)
@@ -195,7 +199,8 @@ func gather(t *testing.T, address string, n int, destinations ...string) crowd {
 	return c
 }
 
-// each does something with every member, a few at a time, and ends the test after a fault.
+// each calls do for every member, a few at a time, and ends the test after an
+// error.
 func (c crowd) each(t *testing.T, do func(i int) error) {
 	t.Helper()
 	const workers = 8
@@ -223,7 +228,7 @@ func crowdSize() int {
 	return 1000
 }
 
-// A rule that is taken away ends the subscriptions that it allowed, in every session.
+// Removing a rule ends the subscriptions that it allowed, in every session.
 func TestReloadEndsWhatIsDenied(t *testing.T) {
 	all := []string{"/topic/a", "/topic/b", "/topic/c", "/topic/d", "/topic/e"}
 	fewer := append(append([]string{}, all[:3]...), all[4])
@@ -241,7 +246,8 @@ func TestReloadEndsWhatIsDenied(t *testing.T) {
 			c.each(t, func(i int) error { return c[i].want("ERROR\n", "message:access-denied", "subscription:3") })
 			t.Logf("%d sessions with %d subscriptions knew of the change %v after it", len(c), len(all), time.Since(start))
 			c.each(t, func(i int) error { return after(c[i]) })
-			// Of each of the ten users, 20 refusals are logged and the others counted.
+			// For each of the ten users, 20 refusals are logged; the others are
+			// counted.
 			if log := s.log.String(); strings.Contains(log, "level=ERROR") || strings.Count(log, `msg="access denied"`) < min(len(c), 200) {
 				t.Errorf("%d refusals are in the log", strings.Count(log, `msg="access denied"`))
 			}
@@ -249,7 +255,7 @@ func TestReloadEndsWhatIsDenied(t *testing.T) {
 	}
 }
 
-// A file with faults changes nothing, and the next one without does.
+// A faulty file is rejected as a whole, and the next valid one applies.
 func TestReloadRefusesFaults(t *testing.T) {
 	file := writeConfig(t, reloadConfig("", "/topic/a", "/topic/b"))
 	s := startWatched(t, file)
@@ -275,7 +281,7 @@ func TestReloadRefusesFaults(t *testing.T) {
 	}
 }
 
-// Whoever is named in the file of revocations is out, and nobody else.
+// Users in the revocation file are disconnected, and no others.
 func TestReloadRevokes(t *testing.T) {
 	revoked := filepath.Join(t.TempDir(), "revoked")
 	replace(t, revoked, "# nobody\n")
@@ -307,7 +313,8 @@ func TestReloadRevokes(t *testing.T) {
 	}
 }
 
-// A secret that is rotated and a passcode that is changed end the sessions that stand on them, and nobody else.
+// A rotated secret and a changed passcode end the sessions that used them, and
+// no others.
 func TestReloadWithdraws(t *testing.T) {
 	const sesame, again = "$2a$04$DENGnxhW7tB0tl29bs3fkOBBeLi9h2mK7TAtnSEd3GOMGy8ULB2Ka", "$2a$04$wFSF1lnqC4aNxixLEWY0uy14G..yvUIXYD0ft9bZ31qJoWvCPKcOa"
 	folder := t.TempDir()
@@ -341,7 +348,8 @@ func TestReloadWithdraws(t *testing.T) {
 	}
 }
 
-// A mounted config map is a folder of links by way of another link, ..data, which the kubelet swaps. The file that is named never changes.
+// A mounted ConfigMap is a folder of links through another link, ..data, which
+// the kubelet swaps. The named file itself never changes.
 func TestReloadOfConfigMap(t *testing.T) {
 	mount := t.TempDir()
 	publish := func(version, text string) {
@@ -378,9 +386,10 @@ func TestReloadOfConfigMap(t *testing.T) {
 	}
 }
 
-// SIGHUP reads everything again, the environment included, and opens the audit log anew.
+// SIGHUP reloads everything, including the environment, and reopens the audit
+// log.
 func TestReloadOnHangup(t *testing.T) {
-	survive := make(chan os.Signal, 1) // the signal may come before the program listens
+	survive := make(chan os.Signal, 1) // the signal may arrive before the program handles it
 	signal.Notify(survive, syscall.SIGHUP)
 	defer signal.Stop(survive)
 	rules := func(destinations string) {

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// result is what a run of the program left behind.
+// result is the outcome of a run of the program.
 type result struct {
 	code           int
 	stdout, stderr string
@@ -30,13 +30,13 @@ func runProgram(ctx context.Context, stdin io.Reader, args ...string) result {
 	return result{code, stdout.String(), stderr.String()}
 }
 
-// apart keeps a program in a test from the configuration that a broker has on
+// apart keeps programs in tests from reading the configuration of a broker on
 // this machine, in /etc.
 func apart(ctx context.Context) context.Context {
 	return context.WithValue(ctx, searchKey{}, []string{"hoofbeat.yaml"})
 }
 
-// TestMain takes the settings of a broker on this machine out of the
+// TestMain removes the settings of a broker on this machine from the
 // environment.
 func TestMain(m *testing.M) {
 	for _, pair := range os.Environ() {
@@ -101,7 +101,7 @@ func TestVersionIsReadFromTheBuild(t *testing.T) {
 	}
 }
 
-// Who mistypes a command is told so, and a script that does notices it.
+// A mistyped command gets a suggestion and a failing exit code.
 func TestMistypedCommands(t *testing.T) {
 	for line, want := range map[string]string{
 		"srve":                     `unknown command "srve" for "hoofbeat"; did you mean serve?`,
@@ -116,8 +116,8 @@ func TestMistypedCommands(t *testing.T) {
 	}
 }
 
-// Commands that only look the configuration up take its keys, but do not
-// bury their own flags under them.
+// Commands that only look up the configuration accept its keys, but do not list
+// them in their help.
 func TestHelpHidesKeys(t *testing.T) {
 	for line, shown := range map[string]bool{"serve": true, "config print": true, "queue list": false, "health": false, "acl test": false, "token sign": false, "store check": false} {
 		r := runProgram(t.Context(), nil, append(strings.Fields(line), "--help")...)

@@ -25,11 +25,11 @@ import (
 
 const patience = 30 * time.Second
 
-// output is what a command that is running has written.
+// output is the output of a running command.
 type output struct {
 	mu      sync.Mutex
 	buf     bytes.Buffer
-	written chan struct{} // has a value when something was
+	written chan struct{} // has an element after a write
 }
 
 func newOutput() *output { return &output{written: make(chan struct{}, 1)} }
@@ -50,7 +50,7 @@ func (o *output) String() string {
 	return o.buf.String()
 }
 
-// wait waits until a text has been written so many times.
+// wait waits until a text occurs this many times.
 func (o *output) wait(t *testing.T, text string, times int) {
 	t.Helper()
 	late := time.After(patience)
@@ -67,15 +67,15 @@ func (o *output) wait(t *testing.T, text string, times int) {
 type serving struct {
 	t      *testing.T
 	urls   []string
-	admin  string  // the URL for operators, if there is one
-	page   string  // what the page for newcomers is announced with, if there is one
+	admin  string  // the admin URL, if any
+	page   string  // the announcement of the example page, if any
 	log    *output // its standard error
 	cancel context.CancelFunc
 	code   chan int
 }
 
-// serveArgs are those of a broker that keeps to itself: its port is its own,
-// it has none for operators, and no directory, unless the arguments say so.
+// serveArgs returns the arguments of an isolated broker: a free port, no admin
+// listener, and no storage, unless args change that.
 func serveArgs(args ...string) []string {
 	apart := []string{
 		"serve", "--listen-websocket-address", "127.0.0.1:0", "--listen-admin-address", "", "--listen-admin-loopback-without-token=true", "--storage-directory", "",
@@ -83,14 +83,14 @@ func serveArgs(args ...string) []string {
 	return append(apart, args...)
 }
 
-// startServe runs `hoofbeat serve` on loopback, and waits for it to print so
-// many URLs, that for operators included. It is stopped when the test ends.
+// startServe runs `hoofbeat serve` on loopback and waits until it has printed
+// this many URLs, including the admin URL. It is stopped when the test ends.
 func startServe(t *testing.T, urls int, args ...string) *serving {
 	t.Helper()
 	return startProgram(t, urls, serveArgs(args...)...)
 }
 
-// startProgram is startServe with all of the arguments.
+// startProgram is startServe without default arguments.
 func startProgram(t *testing.T, urls int, args ...string) *serving {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -116,7 +116,7 @@ func startProgram(t *testing.T, urls int, args ...string) *serving {
 	return s
 }
 
-// stop ends it as a signal does, and wants the exit code to be 0.
+// stop ends the program as a signal does, and expects exit code 0.
 func (s *serving) stop() {
 	s.t.Helper()
 	s.cancel()
@@ -133,8 +133,7 @@ func (s *serving) stop() {
 	}
 }
 
-// converse sends through the broker and receives, with the program's own
-// commands.
+// converse sends and receives through the broker with the pub and sub commands.
 func (s *serving) converse(url string, args ...string) {
 	s.t.Helper()
 	args = append([]string{"--url", url}, args...)
@@ -148,14 +147,14 @@ func (s *serving) converse(url string, args ...string) {
 	}
 }
 
-// host gives the address in a URL.
+// host returns the address in a URL.
 func host(url string) string {
 	_, rest, _ := strings.Cut(url, "://")
 	address, _, _ := strings.Cut(rest, "/")
 	return address
 }
 
-// certFiles writes a certificate for 127.0.0.1, signed by itself, and its key.
+// certFiles writes a self-signed certificate for 127.0.0.1 and its key.
 func certFiles(t *testing.T) (cert, key string) {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -221,7 +220,7 @@ func TestServeTLS(t *testing.T) {
 	}
 }
 
-// freeAddress gives one that was free a moment ago.
+// freeAddress returns an address that was free a moment ago.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -322,7 +321,7 @@ func TestServeLogsConnections(t *testing.T) {
 	wantRecords(t, s)
 }
 
-// wantRecords wants that each of ann's connections has left two records.
+// wantRecords expects two audit records for each of ann's connections.
 func wantRecords(t *testing.T, s *serving) {
 	t.Helper()
 	found := map[string]int{}
@@ -353,8 +352,9 @@ func wantRecords(t *testing.T, s *serving) {
 	}
 }
 
-// What clients have open when it stops is closed, and what they left is back
-// in the queues by then; who does not go is cut off in time.
+// When the broker stops, clients are disconnected and their unacknowledged
+// messages requeued. Clients that do not disconnect are cut off after the drain
+// timeout.
 func TestServeDrains(t *testing.T) {
 	t.Setenv("HOOFBEAT_LIMITS_DRAIN_TIMEOUT", "400ms")
 	s := startServe(t, 2, "--listen-tcp-address", "127.0.0.1:0")
@@ -379,7 +379,7 @@ func TestServeDrains(t *testing.T) {
 	s.log.wait(t, `"connection opened"`, 3)
 	start := time.Now()
 	s.stop()
-	if took := time.Since(start); took > 8*time.Second { // less than it is without the setting
+	if took := time.Since(start); took > 8*time.Second { // less than without the setting
 		t.Errorf("it took %v to stop", took)
 	}
 	for range s.urls {
@@ -392,7 +392,7 @@ func TestServeDrains(t *testing.T) {
 	}
 }
 
-// A signal that comes at once, before anything listens, is no fault.
+// A signal before the listeners are open is no error.
 func TestServeIsStoppedAtOnce(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// What an operator moves on a directory stays on disk: into a queue that is in
-// memory only, nothing is moved, and none is made.
+// Commands on a directory keep messages on disk: they do not move messages to a
+// queue that is in memory only, and do not create such a queue.
 func TestStoppedKeepsWhatItMoves(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "data")
 	s := startDurable(t, directory)

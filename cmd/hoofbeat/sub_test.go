@@ -12,7 +12,7 @@ import (
 	"hoofbeat/internal/client/fakebroker"
 )
 
-// acceptSubscription accepts CONNECT and SUBSCRIBE and returns the latter.
+// acceptSubscription accepts CONNECT and SUBSCRIBE and returns the SUBSCRIBE.
 func acceptSubscription(p *fakebroker.Peer) *frame.Frame {
 	p.Accept()
 	f := p.Want(frame.SUBSCRIBE)
@@ -31,7 +31,7 @@ func deliver(p *fakebroker.Peer, subscription *frame.Frame, id, body string, hea
 func TestSubPrintsAndAcknowledges(t *testing.T) {
 	for name, tc := range map[string]struct {
 		args         []string
-		mode, answer string // answer empty: none
+		mode, answer string // answer: the command of the answer; empty: none
 	}{
 		"auto":              {nil, "auto", ""},
 		"client":            {[]string{"--ack", "client"}, "client", frame.ACK},
@@ -128,7 +128,7 @@ func TestSubInterruptedSaysGoodbye(t *testing.T) {
 	url := fakebroker.TCP(t, nil, func(p *fakebroker.Peer) {
 		f := acceptSubscription(p)
 		cancel()
-		for range 100 { // more than go-stomp holds; the goodbye must get through behind them
+		for range 100 { // more than go-stomp buffers; the DISCONNECT must get through after them
 			deliver(p, f, "m", "late")
 		}
 		p.Disconnect()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// systemd is the socket on which it is told things.
+// systemd is the notification socket of systemd.
 type systemd struct {
 	t    *testing.T
 	conn *net.UnixConn
@@ -39,7 +39,8 @@ func (s *systemd) want(state string) {
 	}
 }
 
-// systemd hears that the broker is ready when clients can connect, and that it stops before it has.
+// systemd is notified that the broker is ready once clients can connect, and
+// that it stops before it has ended.
 func TestSupervisorIsTold(t *testing.T) {
 	supervisor := newSystemd(t)
 	s := startServe(t, 1)
@@ -49,7 +50,7 @@ func TestSupervisorIsTold(t *testing.T) {
 	supervisor.want("STOPPING=1")
 }
 
-// A socket on which nobody listens is logged and nothing more.
+// A missing notification socket is logged and has no other effect.
 func TestSupervisorIsGone(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "gone"))
 	s := startServe(t, 1)

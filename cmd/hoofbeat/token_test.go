@@ -12,10 +12,10 @@ import (
 
 const tokenSecret = "correct-horse-battery-staple-0123456789"
 
-// correctHorse is a hash of "correct horse", as cheap as may be.
+// correctHorse is a hash of "correct horse" with the minimal cost.
 const correctHorse = "$2a$04$4hfqoSa0SKmQeDaZTArIDOSCud4bpmN5MgorIUdX1FW8ZoTQiLSuq"
 
-// tokenConfig is a file with a secret, rules and a user.
+// tokenConfig writes a configuration with a secret, rules and a user.
 func tokenConfig(t *testing.T) string {
 	t.Helper()
 	return writeConfig(t, `
@@ -105,7 +105,7 @@ func TestTokenSignFaults(t *testing.T) {
 	}
 }
 
-// Without --verify, whatever the token is, nothing says that it is right.
+// Without --verify, the output never suggests that a token is valid.
 func TestTokenShowDoesNotVerify(t *testing.T) {
 	t.Setenv("HOOFBEAT_AUTH_JWT_SECRET", "too short to be loaded")
 	b64 := base64.RawURLEncoding.EncodeToString

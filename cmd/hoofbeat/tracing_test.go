@@ -23,12 +23,12 @@ const (
 	sampledHeader    = "traceparent:00-" + traceOfTests + "-" + publisherOfTests + "-01"
 )
 
-// A collector is a receiver of OTLP over HTTP.
+// A collector is an OTLP/HTTP receiver.
 type collector struct {
 	*httptest.Server
 	mu    sync.Mutex
 	spans []*tracepb.Span
-	about map[string]string // the resource of the last
+	about map[string]string // the resource of the last request
 	auth  string
 }
 
@@ -62,16 +62,16 @@ func attributes(all []*commonpb.KeyValue) map[string]string {
 	return m
 }
 
-// named gives the spans of that name. The broker has ended.
+// named returns the spans of a name. The broker must have ended.
 func (c *collector) named(name string) []*tracepb.Span {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(c.spans), func(s *tracepb.Span) bool { return s.Name != name })
 }
 
-// The receiver gets a span of each message that a client has begun to trace,
-// below the client's, also when the broker was restarted before it was
-// delivered.
+// The receiver gets a span for each message with a client's trace context,
+// below the client's span, also when the broker was restarted before the
+// delivery.
 func TestTracing(t *testing.T) {
 	c := startCollector(t)
 	args := []string{"--tracing-endpoint", c.URL, "--tracing-headers", "Authorization: Bearer hush"}
@@ -130,7 +130,7 @@ func TestTracing(t *testing.T) {
 	}
 }
 
-// A receiver that is not there, or does not answer, is no trouble for clients.
+// A receiver that is down or hangs does not affect clients.
 func TestTracingWithoutReceiver(t *testing.T) {
 	release := make(chan struct{})
 	hangs := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
@@ -150,7 +150,8 @@ func TestTracingWithoutReceiver(t *testing.T) {
 	}
 }
 
-// Without a receiver nothing is traced, and what would be is refused.
+// Without a receiver nothing is traced, and the other tracing settings are
+// rejected.
 func TestTracingOff(t *testing.T) {
 	r := runProgram(t.Context(), nil, serveArgs("--tracing-sample-ratio", "0.5")...)
 	if r.code == 0 || !strings.Contains(r.stderr, "tracing.sample_ratio: \"0.5\" (flag --tracing-sample-ratio): expected tracing.endpoint beside it") {

@@ -13,7 +13,7 @@ import (
 	"hoofbeat/auth"
 )
 
-// wantHash checks that a hash is that of a password, by logging in with it.
+// wantHash checks a hash by logging in with the password.
 func wantHash(t *testing.T, hash, password string) {
 	t.Helper()
 	a, err := auth.New(t.Context(), auth.Options{Users: []auth.User{{Name: "ann", Hash: hash}}})
@@ -60,7 +60,7 @@ func TestUsersHashFaults(t *testing.T) {
 	}
 }
 
-// openTerminal opens a pseudo-terminal and the side that somebody types at.
+// openTerminal opens a pseudo-terminal and the typist's side of it.
 func openTerminal(t *testing.T) (terminal, typist *os.File) {
 	t.Helper()
 	typist, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
@@ -92,12 +92,12 @@ func echoes(t *testing.T, terminal *os.File) bool {
 	return state.Lflag&unix.ECHO != 0
 }
 
-// On a terminal the password is asked for twice and not shown; and the
-// terminal is as before, even when nobody types.
+// On a terminal the password is asked for twice and not shown. The terminal's
+// mode is restored, even if nothing is typed.
 func TestUsersHashOnATerminal(t *testing.T) {
 	for name, tc := range map[string]struct {
 		typed []string
-		want  string // in what is said
+		want  string // contained in the output
 	}{
 		"twice":     {[]string{"s3cret\n", "s3cret\n"}, "Password: \nOnce more: \n"},
 		"different": {[]string{"s3cret\n", "other\n"}, "the two passwords differ"},
@@ -139,7 +139,7 @@ func TestUsersHashOnATerminal(t *testing.T) {
 			if name == "twice" {
 				wantHash(t, strings.TrimSpace(printed.String()), "s3cret")
 			}
-			// Ends the goroutine that waits for more.
+			// Ends the goroutine that waits for more input.
 			_, _ = typist.WriteString("\n\n\n")
 		})
 	}
