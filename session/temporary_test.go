@@ -13,7 +13,7 @@ func fewSubscriptions(o *session.Options) { o.Limits.Subscriptions = 3 }
 // A client may give each request a reply queue of its own, however many there
 // are, and whether they are answered, given back or neither.
 func TestReplyQueueForEachRequest(t *testing.T) {
-	const n = 20_000
+	const most, few = 100_000, 20_000
 	for name, then := range map[string]func(c, server *client, to string, i int){
 		"answered": func(c, server *client, to string, i int) {
 			server.Send("SEND", "destination:"+to, "", fmt.Sprint(i))
@@ -35,6 +35,10 @@ func TestReplyQueueForEachRequest(t *testing.T) {
 				c, server := w.connect(), w.connect()
 				server.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "receipt:s")
 				server.WantReceipt("s")
+				n := few
+				if name == "answered" {
+					n = most
+				}
 				for i := range n {
 					then(c, server, ask(c, server, fmt.Sprint(i)), i)
 				}
