@@ -10,47 +10,49 @@ import (
 	"time"
 )
 
-// A gatherer is a net.Conn that costs few system calls under load and little
-// memory without one.
+// A gatherer is a net.Conn that needs few system calls under load and little
+// memory while idle.
 //
 // Writing: frames are gathered until flush and sent together, so that hundreds
-// of them take one system call. A WebSocket library that sends each message by
-// itself writes between cork and flush.
+// of them need one system call. The WebSocket library, which writes each
+// message separately, writes between cork and flush.
 //
-// Reading: small reads are served from a larger one, for which a buffer is
-// taken only when there is something to read.
+// Reading: small reads are served from a larger one. Its buffer is taken only
+// when there is something to read.
 //
-// It is read by one goroutine and written by any.
+// One goroutine may read; the methods without an owner may be called from any.
 type gatherer struct {
 	net.Conn
-	// control is applied to what a WebSocket library writes by itself; nil:
-	// nothing is. encoding counts who has it write data.
+	// control filters writes that the WebSocket library makes on its own
+	// account; nil: none. encoding counts the goroutines that write data
+	// through the library.
 	control  func([]byte) []byte
 	encoding atomic.Int32
-	raw      syscall.RawConn // nil where the connection cannot be waited for without a buffer
+	raw      syscall.RawConn // nil if the connection cannot wait without a buffer
 	rawRead  func(fd uintptr) bool
 	lastRead stamp
 
-	in      []byte // read and not consumed; a part of *inChunk, if that is not nil
+	in      []byte // read and not consumed; part of *inChunk, if not nil
 	inChunk *readChunk
 	inErr   error
 
-	// batch has whole frames until flush. Owned by the writer, so that a frame
-	// costs no lock.
+	// batch holds whole frames until flush. It is owned by the writer, so that
+	// a frame needs no lock.
 	batch *[]byte
 
-	mu     sync.Mutex // guards what follows, and orders writes
+	mu     sync.Mutex // guards the fields below, and orders writes
 	corked bool
-	ended  bool // the last was written
+	ended  bool // the last write was made
 	out    *[]byte
 }
 
 const (
-	// gatherBytes is when gathered bytes are sent without waiting for more:
-	// what the kernel takes in one piece without trouble.
+	// gatherBytes is the size at which gathered bytes are sent at once: the
+	// kernel accepts that much in one piece.
 	gatherBytes = 64 << 10
 	readBytes   = 16 << 10
-	// directRead is from which size on a read goes to the caller's buffer.
+	// directRead is the size from which a read goes directly to the caller's
+	// buffer.
 	directRead = 4 << 10
 )
 
@@ -61,7 +63,7 @@ var (
 	writeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 )
 
-// newGatherer wraps a connection, of which first was read already.
+// newGatherer wraps a connection of which first has been read already.
 func newGatherer(c net.Conn, first []byte) *gatherer {
 	g := &gatherer{Conn: c, in: first}
 	g.lastRead.begin()
@@ -86,7 +88,7 @@ func (g *gatherer) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// fill waits until there is something to read, and only then takes a buffer.
+// fill waits until there is something to read, and takes a buffer only then.
 func (g *gatherer) fill() error {
 	g.inErr = nil
 	if err := g.raw.Read(g.rawRead); err != nil {
@@ -102,8 +104,7 @@ func (g *gatherer) fill() error {
 	return nil
 }
 
-// fillChunk is fill for a connection that cannot be waited for without a
-// buffer.
+// fillChunk is fill for a connection that cannot wait without a buffer.
 func (g *gatherer) fillChunk() error {
 	chunk := readChunks.Get().(*readChunk)
 	n, err := g.Conn.Read(chunk[:])
@@ -113,10 +114,10 @@ func (g *gatherer) fillChunk() error {
 		return err
 	}
 	g.in, g.inChunk = chunk[:n], chunk
-	return nil // an error comes again
+	return nil // Read returns the error again
 }
 
-// use says that n bytes of in were consumed.
+// use consumes n bytes of in.
 func (g *gatherer) use(n int) {
 	if g.in = g.in[n:]; len(g.in) == 0 {
 		g.releaseIn()
@@ -131,14 +132,14 @@ func (g *gatherer) releaseIn() {
 	}
 }
 
-// cork begins to gather.
+// cork starts gathering writes.
 func (g *gatherer) cork() {
 	g.mu.Lock()
 	g.corked = true
 	g.mu.Unlock()
 }
 
-// flush sends the batch and what was gathered, and ends gathering. Only the
+// flush sends the batch and the gathered writes, and ends gathering. Only the
 // writer calls it.
 func (g *gatherer) flush() error {
 	batch := g.batch
@@ -185,8 +186,8 @@ func (g *gatherer) write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// writeFrame puts a header and its payload into the batch. Only the writer
-// calls it.
+// writeFrame adds a header and its payload to the batch. Only the writer calls
+// it.
 func (g *gatherer) writeFrame(header, payload []byte) error {
 	g.add(header)
 	if len(payload) > gatherBytes {
@@ -196,7 +197,7 @@ func (g *gatherer) writeFrame(header, payload []byte) error {
 	return g.sendFull()
 }
 
-// writeLine puts p and a LF into the batch. Only the writer calls it.
+// writeLine adds p and a LF to the batch. Only the writer calls it.
 func (g *gatherer) writeLine(p []byte) error {
 	if len(p) > gatherBytes {
 		if err := g.sendBatch(p); err != nil {
@@ -209,9 +210,8 @@ func (g *gatherer) writeLine(p []byte) error {
 	return g.sendFull()
 }
 
-// writeQuoted puts a header, text as it stands within a JSON string, and its
-// end into the batch, and no more than a piece in memory. Only the writer calls
-// it.
+// writeQuoted adds a header, text in the form of a JSON string, and end to the
+// batch. It holds at most one piece in memory. Only the writer calls it.
 func (g *gatherer) writeQuoted(header, text []byte, end string) error {
 	g.add(header)
 	for len(text) > 0 && len(*g.batch) < gatherBytes {
@@ -232,7 +232,7 @@ func (g *gatherer) addQuoted(text []byte) []byte {
 }
 
 // sendQuoted sends the batch, which ends within a frame, and the rest of that
-// frame. The lock is held meanwhile, as no control frame may come between.
+// frame. It holds the lock throughout, so that no control frame comes between.
 func (g *gatherer) sendQuoted(text []byte, end string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -256,7 +256,7 @@ func (g *gatherer) add(p []byte) {
 	*g.batch = append(*g.batch, p...)
 }
 
-// sendFull sends the batch if it is large enough to go without waiting for more.
+// sendFull sends the batch if it has reached gatherBytes.
 func (g *gatherer) sendFull() error {
 	if len(*g.batch) < gatherBytes {
 		return nil
@@ -264,8 +264,8 @@ func (g *gatherer) sendFull() error {
 	return g.sendBatch(nil)
 }
 
-// sendBatch writes the batch, and large, which is too large for it, with
-// nothing between them.
+// sendBatch writes the batch, followed directly by large, a payload too large
+// for it.
 func (g *gatherer) sendBatch(large []byte) error {
 	batch := g.batch
 	if batch == nil && large == nil {
@@ -285,7 +285,7 @@ func (g *gatherer) sendBatch(large []byte) error {
 	return err
 }
 
-// sendLocked writes batch and empties it. The lock is held.
+// sendLocked writes batch and empties it. The caller holds the lock.
 func (g *gatherer) sendLocked(batch *[]byte) error {
 	if g.ended {
 		return net.ErrClosed
@@ -295,9 +295,8 @@ func (g *gatherer) sendLocked(batch *[]byte) error {
 	return err
 }
 
-// writeLast writes p behind what was gathered. All later writes fail, as
-// nothing may follow a close frame (RFC 6455, 5.5.1). It does nothing when called
-// again.
+// writeLast writes p after the gathered bytes. All later writes fail, because
+// nothing may follow a close frame (RFC 6455, 5.5.1). Further calls do nothing.
 func (g *gatherer) writeLast(p []byte) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -305,11 +304,11 @@ func (g *gatherer) writeLast(p []byte) {
 		return
 	}
 	g.gather(p)
-	_ = g.send() // it fails if the peer has gone
+	_ = g.send() // the peer may have gone
 	g.ended = true
 }
 
-// gather keeps bytes back. The lock is held.
+// gather adds to the gathered bytes. The caller holds the lock.
 func (g *gatherer) gather(p []byte) {
 	if g.out == nil {
 		g.out = writeBuffers.Get().(*[]byte)
@@ -317,7 +316,7 @@ func (g *gatherer) gather(p []byte) {
 	*g.out = append(*g.out, p...)
 }
 
-// send writes what was gathered. The lock is held.
+// send writes the gathered bytes. The caller holds the lock.
 func (g *gatherer) send() error {
 	if g.out == nil {
 		if g.ended {
@@ -331,14 +330,14 @@ func (g *gatherer) send() error {
 	return g.sendLocked(out)
 }
 
-// recycle gives a buffer back.
+// recycle returns a buffer to the pool.
 func recycle(b *[]byte) {
 	*b = (*b)[:0]
 	writeBuffers.Put(b)
 }
 
-// cut closes the socket whatever is under way, and without a goodbye, for which
-// tls.Conn would wait.
+// cut closes the socket at once, also during a write, and without a TLS
+// close_notify, for which tls.Conn would wait.
 func (g *gatherer) cut() {
 	c := g.Conn
 	if t, ok := c.(*tls.Conn); ok {
@@ -347,5 +346,5 @@ func (g *gatherer) cut() {
 	_ = c.Close()
 }
 
-// LastRead is when bytes last came.
+// LastRead returns the time of the last read that returned bytes.
 func (g *gatherer) LastRead() time.Time { return g.lastRead.last() }

@@ -48,9 +48,9 @@ func TestIdleGoroutines(t *testing.T) {
 	}
 }
 
-// A connection that waits holds no buffer for reading, whatever came before.
+// An idle connection holds no read buffer, whatever it received before.
 func TestIdleMemory(t *testing.T) {
-	const n, most = 300, 16 << 10 // a buffer for reading
+	const n, most = 300, 16 << 10 // the size of a read buffer
 	w := newWorld(t)
 	address := w.ws(nil)
 	before := heap()

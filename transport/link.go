@@ -7,15 +7,15 @@ import (
 	"hoofbeat/session"
 )
 
-// A link is what the transports' connections have in common: a gatherer and a
-// decoder, put together to most of a session.Conn.
+// A link is the common part of the transports' connections: a gatherer and a
+// decoder, which together implement most of session.Conn.
 type link struct {
 	*gatherer
 	meters
 	stall
 	decoder *frames.Decoder
 	info    session.Info
-	more    func() error // reads something into the decoder
+	more    func() error // reads more bytes into the decoder
 	charge  func(int)    // see session.Session.Partial
 }
 
@@ -38,8 +38,8 @@ func (l *link) ReadFrame() (frames.Inbound, error) {
 	}
 }
 
-// chargeTo says who is told how much of a frame there is. It is called before
-// anything is read.
+// chargeTo sets the function that is told how many bytes a partial frame holds.
+// It must be called before the first read.
 func (l *link) chargeTo(f func(int)) { l.charge = f }
 
 // Flush implements session.Conn.
@@ -52,7 +52,7 @@ func (l *link) Flush() error {
 }
 
 // SetWriteDeadline implements session.Conn. It fails only if the connection is
-// closed, which whoever writes will see.
+// closed, and then writes fail as well.
 func (l *link) SetWriteDeadline(t time.Time) { _ = l.Conn.SetWriteDeadline(t) }
 
 // Info implements session.Conn.

@@ -17,17 +17,17 @@ import (
 	"hoofbeat/session"
 )
 
-// BinaryMessage is the word of an ERROR that says that a frame cannot be
-// delivered because SockJS carries text only.
+// BinaryMessage is the word of the ERROR for a frame that cannot be delivered
+// because SockJS carries text only.
 const BinaryMessage = "binary-message"
 
-// closeUnsupported is WebSocket's code for data of a kind that cannot be taken.
+// closeUnsupported is WebSocket's close code for an unsupported type of data.
 const closeUnsupported session.CloseCode = 1003
 
-// errBinary ends a session that cannot be told what it has subscribed to.
+// errBinary ends a session that has subscribed to binary messages.
 var errBinary = errors.New("a frame is not text, and SockJS carries nothing else")
 
-// binaryRefusal is the ERROR in place of a frame that is not text.
+// binaryRefusal returns the ERROR that replaces a binary frame.
 func binaryRefusal() []byte {
 	return session.Refusal(&session.Fault{Word: BinaryMessage, Text: "A message for this client is not UTF-8 text, and SockJS carries nothing else. " +
 		"Connect by WebSocket to receive it, or send text, such as base64."})
@@ -39,8 +39,8 @@ func appendClose(dst []byte, code session.CloseCode, reason string) []byte {
 	return append(appendQuoted(append(dst, `,"`...), []byte(reason)), `"]`...)
 }
 
-// A sockConn is STOMP in SockJS on a WebSocket: what comes are arrays of
-// strings, what goes are frames of SockJS. It implements session.Conn.
+// A sockConn carries STOMP in SockJS over a WebSocket: clients send arrays of
+// strings, the broker sends SockJS frames. It implements session.Conn.
 type sockConn struct {
 	*wsConn
 	heartbeat time.Duration
@@ -49,27 +49,27 @@ type sockConn struct {
 
 	// Owned by the reader.
 	unquote unquoter
-	pending []byte // text that was not given to the decoder; a part of *chunk
+	pending []byte // text that is not decoded yet; part of *chunk
 	chunk   *readChunk
-	fault   error // is told when pending has been read
+	fault   error // reported after pending has been read
 
 	lastOut atomic.Int64 // Unix nanoseconds
-	beating atomic.Bool  // a heart-beat is being written
-	refused atomic.Bool  // a frame was not text
+	beating atomic.Bool  // a goroutine is writing a heart-beat
+	refused atomic.Bool  // a binary frame came up for sending
 	once    sync.Once
 
-	mu    sync.Mutex // guards what follows; a leaf
-	over  bool       // nothing more is written
+	mu    sync.Mutex // guards the fields below; a leaf
+	over  bool       // no more heart-beats are written
 	beats sync.WaitGroup
 }
 
-// unquoteShift is how far behind the text in a chunk that is read which it is
-// made of; see unquoter.decode.
+// unquoteShift is the distance in a chunk between decoded text and its source;
+// see unquoter.decode.
 const unquoteShift = 8
 
-// acceptSockJS makes a request a SockJS session on a WebSocket.
+// acceptSockJS accepts a request as a SockJS session over a WebSocket.
 func (s *Server) acceptSockJS(w http.ResponseWriter, r *http.Request, remote string) (conn, error) {
-	ws, err := s.acceptWS(w, r, remote, nil) // a subprotocol would be SockJS's
+	ws, err := s.acceptWS(w, r, remote, nil) // the subprotocol would be that of SockJS, which has none
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (s *Server) acceptSockJS(w http.ResponseWriter, r *http.Request, remote str
 	return c, nil
 }
 
-// say writes a SockJS frame of its own. It may be called by any goroutine.
+// say writes a control frame of SockJS. Any goroutine may call it.
 func (c *sockConn) say(text []byte) error {
 	if c.ws != nil {
 		c.encoding.Add(1)
@@ -96,8 +96,8 @@ func (c *sockConn) say(text []byte) error {
 	return err
 }
 
-// tick sends a SockJS heart-beat if nothing was written for long. It is the
-// timer's, so a socket that is full must not hold it up.
+// tick sends a SockJS heart-beat after a silence. It runs on the timers'
+// goroutine, so it must not block on a full socket.
 func (c *sockConn) tick(now time.Time) time.Time {
 	if due := time.Unix(0, c.lastOut.Load()).Add(c.heartbeat); due.After(now) {
 		return due
@@ -116,10 +116,10 @@ func (c *sockConn) tick(now time.Time) time.Time {
 
 func (c *sockConn) beat() {
 	defer c.beating.Store(false)
-	_ = c.say([]byte("h")) // if it fails, so does what the session writes
+	_ = c.say([]byte("h")) // if it fails, so does the session's next write
 }
 
-// readMore reads a part of a message.
+// readMore reads a part of a message into the decoder.
 func (c *sockConn) readMore() error {
 	if len(c.pending) == 0 {
 		if c.fault != nil {
@@ -141,7 +141,7 @@ func (c *sockConn) readMore() error {
 	return nil
 }
 
-// fill reads a piece of a message into in.
+// fill reads a piece of a message into pending.
 func (c *sockConn) fill() error {
 	c.reading.take()
 	defer c.reading.give()
@@ -177,8 +177,8 @@ func notStrings() error {
 		"Clients without SockJS connect to the path without /{server}/{session}, or to /websocket below it."}
 }
 
-// WriteFrame implements session.Conn: one frame is one SockJS message, alone in
-// its SockJS frame and its WebSocket message.
+// WriteFrame implements session.Conn: a frame is one SockJS message, alone in
+// its SockJS frame and WebSocket message.
 func (c *sockConn) WriteFrame(p []byte, text bool) error {
 	if !text {
 		return c.refuse()
@@ -193,7 +193,8 @@ func (c *sockConn) WriteFrame(p []byte, text bool) error {
 	return c.writeQuoted(append(header, before...), p, after)
 }
 
-// refuse tells the client that there is a frame which it cannot get.
+// refuse tells the client that a frame cannot be sent to it because it is
+// binary.
 func (c *sockConn) refuse() error {
 	err := c.WriteFrame(binaryRefusal(), true)
 	c.refused.Store(true)
@@ -233,8 +234,8 @@ func (c *sockConn) Flush() error {
 	return c.wsConn.Flush()
 }
 
-// Close implements session.Conn: SockJS has a frame for it, which pages are
-// told of instead of WebSocket's.
+// Close implements session.Conn. Pages see the code and reason of SockJS's own
+// close frame instead of WebSocket's.
 func (c *sockConn) Close(code session.CloseCode, reason string) {
 	c.once.Do(func() {
 		c.timer.Stop()
@@ -244,7 +245,7 @@ func (c *sockConn) Close(code session.CloseCode, reason string) {
 		if c.refused.Load() {
 			code, reason = closeUnsupported, BinaryMessage
 		}
-		_ = c.say(appendClose(nil, code, reason)) // it fails if the peer has gone
+		_ = c.say(appendClose(nil, code, reason)) // the peer may have gone
 		c.wsConn.Close(code, reason)
 		c.beats.Wait()
 	})

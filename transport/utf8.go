@@ -7,14 +7,14 @@ import (
 	"hoofbeat/session"
 )
 
-// A textCheck tells whether a text message that comes in pieces is UTF-8 (RFC
+// A textCheck validates the UTF-8 of a text message that comes in pieces (RFC
 // 6455, 8.1). Pieces may end within a character, messages may not.
 type textCheck struct {
-	rest [utf8.UTFMax]byte // the beginning of a character
-	n    int               // of rest
+	rest [utf8.UTFMax]byte // the first bytes of an incomplete character
+	n    int               // length of rest
 }
 
-// add takes the next piece; false says that it is not UTF-8.
+// add checks the next piece; false: it is not UTF-8.
 func (c *textCheck) add(p []byte) bool {
 	if c.n > 0 {
 		var ok bool
@@ -39,8 +39,7 @@ func (c *textCheck) add(p []byte) bool {
 	return true
 }
 
-// finish reads what is missing of the character that has begun, and returns
-// what is behind it.
+// finish completes the pending character, and returns the bytes after it.
 func (c *textCheck) finish(p []byte) (_ []byte, ok bool) {
 	for len(p) > 0 {
 		c.rest[c.n] = p[0]
@@ -55,8 +54,7 @@ func (c *textCheck) finish(p []byte) (_ []byte, ok bool) {
 	return nil, true
 }
 
-// end is called at the end of a message; false says that it ends within a
-// character.
+// end is called at the end of a message; false: it ends within a character.
 func (c *textCheck) end() bool {
 	ok := c.n == 0
 	c.n = 0
@@ -68,8 +66,8 @@ func notText() error {
 		"and do not split a frame inside a character."}
 }
 
-// closeInvalid replaces a close frame whose reason is not UTF-8, as the library
-// echoes what a client sends (RFC 6455, 8.1).
+// closeInvalid replaces a close frame whose reason is not UTF-8, because the
+// library echoes the client's reason (RFC 6455, 8.1).
 func closeInvalid(frame []byte) []byte {
 	const header, code = 2, 2
 	if len(frame) < header+code || frame[0] != 0x88 || int(frame[1]) != len(frame)-header || utf8.Valid(frame[header+code:]) {

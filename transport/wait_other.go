@@ -7,5 +7,5 @@ import (
 	"syscall"
 )
 
-// waiter returns nothing: here, a read needs its buffer while it waits.
+// waiter returns nil: on this system, a blocked read needs its buffer.
 func waiter(net.Conn, *gatherer) (syscall.RawConn, func(uintptr) bool) { return nil, nil }

@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// waiter returns how to wait for a TCP connection without a buffer: the
-// runtime calls the function when the socket may be readable, and only then
-// memory is taken. nil if c is no plain TCP connection.
+// waiter returns the means to wait for a TCP connection without a buffer: the
+// runtime calls the function when the socket may be readable, and only then a
+// buffer is taken. It returns nil if c is not a plain TCP connection.
 func waiter(c net.Conn, g *gatherer) (syscall.RawConn, func(uintptr) bool) {
 	if v, ok := c.(*counted); ok {
 		c = v.Conn
@@ -25,7 +25,7 @@ func waiter(c net.Conn, g *gatherer) (syscall.RawConn, func(uintptr) bool) {
 	return raw, g.readReady
 }
 
-// readReady reads what has come; false means that nothing has.
+// readReady reads the available bytes; it returns false if there are none.
 func (g *gatherer) readReady(fd uintptr) bool {
 	chunk := readChunks.Get().(*readChunk)
 	for {

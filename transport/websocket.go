@@ -19,18 +19,19 @@ import (
 	"hoofbeat/session"
 )
 
-// subprotocols are those of STOMP, the best first: whatever the order in which
-// a client offers them, the first one here that it offers is chosen.
+// subprotocols are those of STOMP, preferred first. The client's order does not
+// matter.
 var subprotocols = []string{"v12.stomp", "v11.stomp", "v10.stomp"}
 
 // Handler returns the WebSocket endpoint, for use in any http.Server. It
-// answers requests that are no WebSocket handshake, or that may not be one,
-// with a status and a sentence.
+// answers other requests, and handshakes that are not allowed, with a status
+// and one sentence.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.upgrade) }
 
-// ServeWebSocket serves the endpoint at a path on the connections of a
-// listener until that is closed, or the server is shut down; then it returns
-// nil. A tls.Config makes it wss.
+// ServeWebSocket serves the endpoint at path on the listener's connections
+// until the listener is closed or the server is shut down, and then returns
+// nil. After Shutdown it returns ErrServerClosed. config, if not nil, makes it
+// wss.
 func (s *Server) ServeWebSocket(l net.Listener, path string, config *tls.Config) error {
 	if !s.addListener(l) {
 		return ErrServerClosed
@@ -39,7 +40,7 @@ func (s *Server) ServeWebSocket(l net.Listener, path string, config *tls.Config)
 	if !s.begin() {
 		return ErrServerClosed
 	}
-	defer s.wait.Done() // so that Shutdown waits for the last responses
+	defer s.wait.Done() // Shutdown waits for the last responses
 	l = &door{Listener: l, server: s}
 	if config != nil {
 		l = tls.NewListener(l, config)
@@ -62,24 +63,23 @@ func (s *Server) ServeWebSocket(l net.Listener, path string, config *tls.Config)
 	return err
 }
 
-// lastResponses is how long a server that is shut down waits for responses to
-// be sent.
+// lastResponses is how long a closed server waits for responses to be sent.
 const lastResponses = 500 * time.Millisecond
 
-// finish lets what is under way on connections of a server that is shut down
-// come to its end: sessions of SockJS, whose clients need them for that, and
-// handshakes. net/http would close a connection that has just said that it is
-// a WebSocket, and whose client is to be told that the server stops.
+// finish waits for SockJS sessions and handshakes on connections of a closed
+// server. SockJS clients need these connections to learn of the end. And
+// net/http would close the connection of a handshake that has just finished,
+// before its client is told that the server stops.
 func (s *Server) finish(hs *http.Server) {
 	if !s.sockJS.wait() && s.handshakes.Load() == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lastResponses)
 	defer cancel()
-	_ = hs.Shutdown(ctx) // what is left then is closed by the caller
+	_ = hs.Shutdown(ctx) // remaining connections are closed by the caller
 }
 
-// endpoint serves a path, and with SockJS what is below it.
+// endpoint serves path, and with SockJS everything below it.
 func (s *Server) endpoint(path string) http.Handler {
 	mux := http.NewServeMux()
 	if s.options.Elsewhere != nil && path != "/" {
@@ -101,11 +101,12 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 	s.upgradeTo(s.accept, w, r)
 }
 
-// An accepter makes a request a connection, or answers it and returns an error.
+// An accepter turns a request into a connection. On an error it has answered
+// the request.
 type accepter func(w http.ResponseWriter, r *http.Request, remote string) (conn, error)
 
 func (s *Server) upgradeTo(accept accepter, w http.ResponseWriter, r *http.Request) {
-	s.handshakes.Add(1) // before begin, so that who closes the server knows of all that have begun
+	s.handshakes.Add(1) // before begin, so that finish sees every handshake that began before close
 	defer s.handshakes.Add(-1)
 	if !s.begin() {
 		refuseHTTP(w, http.StatusServiceUnavailable, stopping)
@@ -116,8 +117,7 @@ func (s *Server) upgradeTo(accept accepter, w http.ResponseWriter, r *http.Reque
 		s.wait.Done()
 		return
 	}
-	// The handler returns, so that all that net/http holds for the request
-	// can go.
+	// The handler returns, so that net/http can free its data for the request.
 	go func() {
 		defer s.wait.Done()
 		defer release()
@@ -125,8 +125,9 @@ func (s *Server) upgradeTo(accept accepter, w http.ResponseWriter, r *http.Reque
 	}()
 }
 
-// welcome checks a request and makes it a connection, with the place that it
-// takes; or it answers the request and returns nil.
+// welcome checks a request and accepts it as a connection, which occupies a
+// place until release. It returns nil if it has answered the request with an
+// error.
 func (s *Server) welcome(accept accepter, w http.ResponseWriter, r *http.Request) (c conn, release func()) {
 	remote := s.remoteOf(r)
 	if !s.checkOrigin(w, r, remote) {
@@ -138,7 +139,7 @@ func (s *Server) welcome(accept accepter, w http.ResponseWriter, r *http.Request
 	}
 	c, err := accept(w, r, remote)
 	if err != nil {
-		release() // Accept has answered
+		release() // accept has answered
 		s.options.Session.Counters.Reject("websocket-handshake")
 		s.options.Log.Info("WebSocket handshake failed", "remote", remote, "error", err)
 		return nil, nil
@@ -146,8 +147,8 @@ func (s *Server) welcome(accept accepter, w http.ResponseWriter, r *http.Request
 	return c, release
 }
 
-// checkOrigin answers a request from a page that may not connect, and returns
-// false.
+// checkOrigin returns false if it has refused the request because of its
+// Origin.
 func (s *Server) checkOrigin(w http.ResponseWriter, r *http.Request, remote string) bool {
 	if s.origins.allow(r) {
 		return true
@@ -157,11 +158,11 @@ func (s *Server) checkOrigin(w http.ResponseWriter, r *http.Request, remote stri
 	return false
 }
 
-// quoted is what a client wrote as logs may have it.
+// quoted makes a client's text safe for the log.
 func quoted(text string) string { return strconv.QuoteToASCII(text) }
 
-// place takes a place for a connection, which release gives back; or it answers
-// the request and returns nil.
+// place takes a place for a connection; release gives it back. It returns nil
+// if it has answered the request with a refusal.
 func (s *Server) place(w http.ResponseWriter, remote string) (release func()) {
 	release, refusal := s.admit(addr(remote))
 	if refusal != nil {
@@ -172,8 +173,7 @@ func (s *Server) place(w http.ResponseWriter, remote string) (release func()) {
 	return release
 }
 
-// turnAwayHTTP answers the requests of connections over a limit, and ends
-// those.
+// turnAwayHTTP answers requests on refused connections and closes these.
 func (s *Server) turnAwayHTTP(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v, ok := r.Context().Value(countedKey{}).(*counted)
@@ -192,7 +192,7 @@ func (s *Server) turnAwayHTTP(h http.Handler) http.Handler {
 	})
 }
 
-// stopping is what requests are told during a shutdown.
+// stopping is the response to requests during a shutdown.
 const stopping = "The broker stops; come back later."
 
 func refuseHTTP(w http.ResponseWriter, status int, why string) {
@@ -203,7 +203,7 @@ func refuseHTTP(w http.ResponseWriter, status int, why string) {
 func (s *Server) accept(w http.ResponseWriter, r *http.Request, remote string) (conn, error) {
 	c, err := s.acceptWS(w, r, remote, subprotocols)
 	if err != nil {
-		return nil, err // not a nil within an interface
+		return nil, err // not a nil pointer in an interface
 	}
 	return c, nil
 }
@@ -211,14 +211,13 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, remote string) (
 func (s *Server) acceptWS(w http.ResponseWriter, r *http.Request, remote string, subprotocols []string) (*wsConn, error) {
 	mode := websocket.CompressionDisabled
 	if s.options.Compression {
-		// Without a dictionary that stays, which would be 64 KiB for each
-		// connection.
+		// No context takeover: the dictionary would cost 64 KiB per connection.
 		mode = websocket.CompressionNoContextTakeover
 	}
 	h := &hijacker{ResponseWriter: w}
 	ws, err := websocket.Accept(h, r, &websocket.AcceptOptions{
 		Subprotocols:       subprotocols,
-		InsecureSkipVerify: true, // the origin was checked, with rules of ours
+		InsecureSkipVerify: true, // the origin was checked by our rules
 		CompressionMode:    mode,
 	})
 	if err != nil {
@@ -230,8 +229,8 @@ func (s *Server) acceptWS(w http.ResponseWriter, r *http.Request, remote string,
 	return newWSConn(ws, h.conn, compressed, s.options.Session.Limits.Limits, info), nil
 }
 
-// infoOf describes the connection that a request opens. transport gets an s for
-// TLS.
+// infoOf describes the connection of a request. With TLS, an s is appended to
+// transport.
 func (s *Server) infoOf(r *http.Request, remote, transport string) session.Info {
 	info := session.Info{Transport: transport, Remote: remote}
 	info.HTTPAuthorization, info.QueryToken, info.CookieToken = s.credentials(r)
@@ -243,7 +242,7 @@ func (s *Server) infoOf(r *http.Request, remote, transport string) session.Info 
 
 func versionOf(subprotocol string) frames.Version {
 	for i, p := range subprotocols {
-		if strings.EqualFold(p, subprotocol) { // the library echoes what the client wrote
+		if strings.EqualFold(p, subprotocol) { // the library echoes the client's spelling
 			return frames.V12 - frames.Version(i)
 		}
 	}
@@ -251,14 +250,14 @@ func versionOf(subprotocol string) frames.Version {
 }
 
 // A hijacker gives the WebSocket library a connection that gathers writes, and
-// buffers that are small: thousands of connections wait for something to do.
+// small buffers: most of the thousands of connections are idle.
 type hijacker struct {
 	http.ResponseWriter
 	conn *gatherer
 }
 
 const (
-	wsReadBuffer  = 256 // headers of WebSocket frames; what is behind them is read past it
+	wsReadBuffer  = 256 // headers of WebSocket frames; payloads bypass it
 	wsWriteBuffer = 128 // a control frame in one piece
 )
 

@@ -17,65 +17,64 @@ import (
 	"hoofbeat/session"
 )
 
-// A wsConn is STOMP on a WebSocket. It implements session.Conn. A frame may
-// come in several messages, and several frames in one.
+// A wsConn carries STOMP on a WebSocket. It implements session.Conn. A frame
+// may span several messages, and a message may hold several frames.
 //
-// The library does the handshake. Compressed connections stay with it; the
-// messages of others are read and written here, for speed (docs/adr/0002 and
-// 0028).
+// The library performs the handshake, and handles compressed connections. Other
+// messages are read and written here, for speed (docs/adr/0002 and 0028).
 type wsConn struct {
 	link
 	ws      *websocket.Conn // nil unless the connection is compressed
 	limits  frames.Limits
 	closing sync.Once
 
-	// reading is taken by a goroutine that reads: the session's, or Close. It
-	// guards the fields below. A channel, as a sync.Mutex would stop the clock of
-	// synctest bubbles.
+	// reading is held by the goroutine that reads: the session's, or Close. It
+	// guards the fields below. It is a channel, because a goroutine blocked on
+	// a sync.Mutex stops the clock of a synctest bubble.
 	reading    semaphore
 	decoding   wsDecoder
 	failed     error     // why nothing more can be read
-	later      error     // to be told once the frames before it have been used
-	pongs      []byte    // to be sent
-	message    io.Reader // what is left of a compressed message, nil between two
-	small      []byte    // see await; nil where the connection can be waited for without a buffer
-	full       bool      // small was too small the last time
-	read       int       // of the current message, or of the last one
+	later      error     // reported after the frames before it are used
+	pongs      []byte    // encoded pongs that are not sent yet
+	message    io.Reader // the rest of a compressed message; nil between messages
+	small      []byte    // see await; nil if the connection can wait without a buffer
+	full       bool      // the last read filled small
+	read       int       // bytes read of the current or last message
 	negotiated bool
-	text       bool // the message is
+	text       bool // the message is a text message
 	check      textCheck
 }
 
-// A semaphore is a lock that is a channel.
+// A semaphore is a lock made of a channel.
 type semaphore chan struct{}
 
 func (s semaphore) take() { s <- struct{}{} }
 func (s semaphore) give() { <-s }
 
-// closeTimeout is how long the close frame may take to be written, and then how
-// long that of the client may take to come.
+// closeTimeout limits writing the close frame, and then waiting for the
+// client's.
 const closeTimeout = 5 * time.Second
 
 func newWSConn(ws *websocket.Conn, g *gatherer, compressed bool, l frames.Limits, info session.Info) *wsConn {
 	c := &wsConn{link: link{gatherer: g, decoder: frames.NewDecoder(l), info: info}, limits: l, reading: make(semaphore, 1)}
 	c.more = c.readMore
 	if compressed {
-		ws.SetReadLimit(-1) // there is one here, which is answered with an ERROR
+		ws.SetReadLimit(-1) // the limit is enforced here, with an ERROR
 		c.ws, g.control = ws, closeInvalid
 		return c
 	}
-	runtime.SetFinalizer(ws, nil) // the library's, which closes the connection when ws is garbage
+	runtime.SetFinalizer(ws, nil) // the library's finalizer would close the connection with ws
 	if g.raw == nil {
 		c.small = make([]byte, wsReadBuffer)
 	}
 	return c
 }
 
-// readMore reads into the decoder what has come, or waits for it.
+// readMore reads into the decoder, waiting for bytes if there are none.
 func (c *wsConn) readMore() error {
 	c.reading.take()
 	defer c.reading.give()
-	if c.read > c.messageLimit() { // here, as CONNECT may have been in it
+	if c.read > c.messageLimit() { // checked here because the message may have contained CONNECT
 		return c.messageTooLong()
 	}
 	if err := c.ready(); err != nil {
@@ -92,8 +91,8 @@ func (c *wsConn) readMore() error {
 	return c.after(n, err)
 }
 
-// ready waits until there is something to read, and takes no buffer before that.
-// The lock reading is held.
+// ready waits until there is something to read, without holding a buffer. The
+// caller holds reading.
 func (c *wsConn) ready() error {
 	switch {
 	case c.failed != nil:
@@ -113,8 +112,8 @@ func (c *wsConn) ready() error {
 	return c.await()
 }
 
-// piece reads a piece of a message into space, as much as has come, and says
-// whether the message ends with it. It is called when ready has returned nil.
+// piece reads the next available piece of a message into space. ended reports
+// that it is the last one. ready must have returned nil.
 func (c *wsConn) piece(space []byte) (n int, ended bool, err error) {
 	ascii := false
 	if c.ws != nil {
@@ -129,8 +128,8 @@ func (c *wsConn) piece(space []byte) (n int, ended bool, err error) {
 	return n, ended, err
 }
 
-// after returns the error that came with n bytes: behind bytes it is told when
-// the frames in them have been used.
+// after handles an error that came with n bytes: if n > 0, it is returned only
+// after the frames in these bytes are used.
 func (c *wsConn) after(n int, err error) error {
 	if n > 0 {
 		c.later = err
@@ -142,14 +141,13 @@ func (c *wsConn) after(n int, err error) error {
 	return err
 }
 
-// valid tells whether a piece of a text message is UTF-8.
+// valid reports whether the pieces of a text message so far are UTF-8.
 func (c *wsConn) valid(p []byte, ascii, ended bool) bool {
 	return (ascii && c.check.n == 0 || c.check.add(p)) && (!ended || c.check.end())
 }
 
-// nextMessage waits for a compressed message, unless one is being read. The
-// context has no end: deadlines are the connection's, and cost nothing per
-// message.
+// nextMessage waits for the next compressed message, unless one is being read.
+// The context never ends; deadlines of the connection cost nothing per message.
 func (c *wsConn) nextMessage() error {
 	if c.message != nil {
 		return nil
@@ -173,8 +171,8 @@ func (c *wsConn) decompress(space []byte) (n int, ended bool, err error) {
 
 func (c *wsConn) beginMessage(text bool) { c.read, c.text, c.check.n = 0, text, 0 }
 
-// decode reads a piece of an uncompressed message from what has come, and takes
-// control frames out.
+// decode reads a piece of an uncompressed message from the buffered input, and
+// handles control frames.
 func (c *wsConn) decode(space []byte) (n int, ascii, ended bool, err error) {
 	for len(c.in) > 0 {
 		used, n, high, event, err := c.decoding.next(c.in, space)
@@ -202,21 +200,21 @@ func (c *wsConn) handle(e wsEvent) error {
 	return nil
 }
 
-// answerPings sends pongs for all pings that were read from one chunk, so that
-// there are never more than fit in it.
+// answerPings sends the pongs for all pings of one chunk, so that the pending
+// ones never exceed a chunk.
 func (c *wsConn) answerPings() error {
 	if len(c.pongs) == 0 {
 		return nil
 	}
-	late := time.AfterFunc(closeTimeout, c.cut) // a client that pings and does not read
+	late := time.AfterFunc(closeTimeout, c.cut) // the client may send pings without reading
 	defer late.Stop()
 	_, err := c.write(c.pongs)
 	c.pongs = nil
 	return err
 }
 
-// end ends reading. A client that has closed, or broken the protocol, is told
-// at once (RFC 6455, 5.5.1 and 7.1.7).
+// end ends reading. It answers a close frame or a protocol violation at once
+// (RFC 6455, 5.5.1 and 7.1.7).
 func (c *wsConn) end(err error) {
 	c.failed = err
 	if v := (*violation)(nil); errors.As(err, &v) {
@@ -230,7 +228,7 @@ func (c *wsConn) end(err error) {
 	}
 }
 
-// echoClose answers a close frame with its own payload.
+// echoClose answers a close frame with the same payload.
 func (c *wsConn) echoClose(payload []byte) {
 	if len(payload) < 2 {
 		c.sayClose(0, "")
@@ -239,8 +237,8 @@ func (c *wsConn) echoClose(payload []byte) {
 	c.sayClose(session.CloseCode(binary.BigEndian.Uint16(payload)), string(payload[2:]))
 }
 
-// sayClose writes a close frame, if none was written: code 0 stands for none.
-// It may be called by any goroutine.
+// sayClose writes a close frame unless one was written; code 0 means a frame
+// without a code. Any goroutine may call it.
 func (c *wsConn) sayClose(code session.CloseCode, reason string) {
 	late := time.AfterFunc(closeTimeout, c.cut)
 	defer late.Stop()
@@ -253,7 +251,7 @@ func (c *wsConn) sayClose(code session.CloseCode, reason string) {
 	c.writeLast(frame)
 }
 
-// shorten cuts text to at most n bytes, between characters.
+// shorten cuts text to at most n bytes, at a character boundary.
 func shorten(text string, n int) string {
 	if len(text) <= n {
 		return text
@@ -264,7 +262,7 @@ func shorten(text string, n int) string {
 	return text[:n]
 }
 
-// await waits until something has come, and takes no buffer before if it can.
+// await waits for bytes, if possible without holding a chunk.
 func (c *wsConn) await() error {
 	if c.small == nil {
 		return c.fill()
@@ -277,7 +275,7 @@ func (c *wsConn) await() error {
 	c.lastRead.set()
 	c.in, c.full = c.small[:n], n == len(c.small)
 	if n > 0 {
-		return nil // an error comes again
+		return nil // Read returns the error again
 	}
 	return err
 }
@@ -293,7 +291,7 @@ func messageTooLong(what string, limit int) string {
 
 func (c *wsConn) messageLimit() int { return messageLimit(c.limits, c.negotiated) }
 
-// messageLimit is what one message may have: a frame as large as may be, with
+// messageLimit returns the limit of one message: the largest frame, with
 // heart-beats around it.
 func messageLimit(l frames.Limits, negotiated bool) int {
 	const around = 1024
@@ -326,11 +324,11 @@ func (c *wsConn) WriteFrame(p []byte, text bool) error {
 	return c.writeFrame(appendFrameHeader(room[:0], text, len(p)), p)
 }
 
-// Close implements session.Conn: the closing handshake (RFC 6455, 7.1.2). What
-// comes until the client closes is thrown away.
+// Close implements session.Conn: it performs the closing handshake (RFC 6455,
+// 7.1.2). Bytes that come before the client's close frame are discarded.
 func (c *wsConn) Close(code session.CloseCode, reason string) {
-	// Each step may fail because the peer has gone; the last one frees the
-	// socket whatever happened.
+	// The first steps fail if the peer has gone, and need no handling: the last
+	// one frees the socket in any case.
 	if c.ws != nil {
 		_ = c.ws.Close(websocket.StatusCode(code), reason)
 		return
@@ -345,8 +343,8 @@ func (c *wsConn) Close(code session.CloseCode, reason string) {
 	})
 }
 
-// discard reads until the client has closed. A client that broke the protocol
-// gets a moment to read why.
+// discard reads until the client's close frame. After a violation, the client
+// gets a moment to read the reason.
 func (c *wsConn) discard() {
 	var room [512]byte
 	for c.failed == nil {

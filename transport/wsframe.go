@@ -2,11 +2,11 @@ package transport
 
 import "encoding/binary"
 
-// maxFrameHeader is the longest header that a server writes: it masks nothing.
+// maxFrameHeader is the longest header of a server's frame, which has no mask.
 const maxFrameHeader = 10
 
-// appendFrameHeader appends the header of a WebSocket frame that is a whole
-// message (RFC 6455, 5.2).
+// appendFrameHeader appends the header of a WebSocket frame that contains a
+// whole message (RFC 6455, 5.2).
 func appendFrameHeader(dst []byte, text bool, n int) []byte {
 	const fin, opText, opBinary = 0x80, 0x1, 0x2
 	op := byte(fin | opBinary)

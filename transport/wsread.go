@@ -24,39 +24,39 @@ const (
 	rsvBits = 0x70
 	maskBit = 0x80
 
-	maxClientHeader = 14  // two bytes, a length of eight, a key of four
+	maxClientHeader = 14  // two bytes, eight of length, four of key
 	maxControl      = 125 // RFC 6455, 5.5
 )
 
-// A wsDecoder takes the frames of a client apart (RFC 6455, 5), without
-// extensions. It is a pure machine: bytes go in as they come, the payload of
-// messages comes out unmasked. It needs no memory for what is announced.
+// A wsDecoder decodes a client's frames (RFC 6455, 5) without extensions. It
+// does no I/O: bytes go in as they arrive, and unmasked payload comes out. It
+// allocates nothing for announced lengths.
 type wsDecoder struct {
-	header  [maxClientHeader]byte // the beginning of a header, up to have
+	header  [maxClientHeader]byte // the first have bytes of a header
 	have    int
-	inFrame bool // the header of the current frame was read
+	inFrame bool // the header of the current frame has been read
 
 	opcode byte
 	fin    bool
-	key    uint32 // turned, so that its lowest byte is for the next one of the payload
-	left   uint64 // of the payload
+	key    uint32 // rotated: its lowest byte applies to the next byte of payload
+	left   uint64 // missing bytes of payload
 
 	inMessage bool   // a message has begun and not ended
-	control   []byte // payload of a control frame, as far as it came
+	control   []byte // the payload of a control frame that has arrived
 }
 
-// A wsEvent is what wsDecoder.next stopped at.
+// A wsEvent is the reason why wsDecoder.next returned.
 type wsEvent int
 
 const (
 	wsMore  wsEvent = iota // in is used up, or space is full
-	wsBegin                // a message begins, of the kind that wsDecoder.text tells
+	wsBegin                // a message begins; opcode is its type
 	wsEnd                  // a message ends
-	wsPing                 // control is to be sent back
+	wsPing                 // control must be sent back
 	wsClose                // control is a valid code and reason, or empty
 )
 
-// A violation is a breach of RFC 6455, with the code to close with.
+// A violation is a breach of RFC 6455, with the close code to send.
 type violation struct {
 	code session.CloseCode
 	text string
@@ -66,9 +66,9 @@ func (v *violation) Error() string { return v.text }
 
 func breach(text string) error { return &violation{session.CloseProtocol, text} }
 
-// next takes bytes from in and puts payload into space, until one is used up or
-// there is an event. high has the bits of all that was put. After an error
-// nothing more may be given to it.
+// next decodes bytes from in and writes payload to space, until one is used up
+// or an event occurs. high is the union of all bytes written. next must not be
+// called after an error.
 func (d *wsDecoder) next(in, space []byte) (used, n int, high uint64, e wsEvent, err error) {
 	for {
 		if !d.inFrame {
@@ -104,11 +104,11 @@ func (d *wsDecoder) next(in, space []byte) (used, n int, high uint64, e wsEvent,
 	}
 }
 
-// readHeader reads what in has of a frame's header, and says whether that is
-// all of it.
+// readHeader reads the available part of a frame's header. done reports that it
+// is complete.
 func (d *wsDecoder) readHeader(in []byte) (used int, done bool, err error) {
 	h := in
-	if d.have > 0 || len(in) < maxClientHeader { // rare: it may have come in part
+	if d.have > 0 || len(in) < maxClientHeader { // rare: it may be incomplete
 		used = copy(d.header[d.have:], in)
 		h = d.header[:d.have+used]
 	}
@@ -131,7 +131,7 @@ func (d *wsDecoder) readHeader(in []byte) (used int, done bool, err error) {
 	return used, true, nil
 }
 
-// headerSize is the length of a header, by its second byte.
+// headerSize returns the length of a header, given its second byte.
 func headerSize(b byte) int {
 	switch b &^ maskBit {
 	case 126:
@@ -142,7 +142,7 @@ func headerSize(b byte) int {
 	return 2 + 4
 }
 
-// begin checks the first two bytes of a frame.
+// begin validates the first two bytes of a frame.
 func (d *wsDecoder) begin(first, second byte) error {
 	d.fin, d.opcode = first&finBit != 0, first&0xf
 	switch {
@@ -164,8 +164,8 @@ func (d *wsDecoder) begin(first, second byte) error {
 	return nil
 }
 
-// setLength reads length and key from a whole header. Lengths that fit in fewer
-// bytes are taken, as most implementations do.
+// setLength reads length and key from a complete header. It accepts lengths
+// that would fit in fewer bytes, as most implementations do.
 func (d *wsDecoder) setLength(h []byte) error {
 	d.key = binary.LittleEndian.Uint32(h[len(h)-4:])
 	switch n := h[1] &^ maskBit; n {
@@ -182,8 +182,8 @@ func (d *wsDecoder) setLength(h []byte) error {
 	return nil
 }
 
-// readControl reads what in has of a control frame's payload. wsMore without an
-// error is a pong, which nobody asked for, or that there is more to come.
+// readControl reads the available part of a control frame's payload. It returns
+// wsMore while the payload is incomplete, and for pongs, which are ignored.
 func (d *wsDecoder) readControl(in []byte) (used int, e wsEvent, err error) {
 	k := int(min(d.left, uint64(len(in))))
 	have := len(d.control)
@@ -204,15 +204,15 @@ func (d *wsDecoder) readControl(in []byte) (used int, e wsEvent, err error) {
 	return k, wsMore, nil
 }
 
-// takeControl returns the payload of the control frame that next stopped at. It
-// is valid until next is called again.
+// takeControl returns the payload of the control frame at which next has
+// stopped. It is valid until the next call of next.
 func (d *wsDecoder) takeControl() []byte {
 	p := d.control
 	d.control = p[:0]
 	return p
 }
 
-// checkClose checks the payload of a close frame (RFC 6455, 5.5.1 and 7.4).
+// checkClose validates the payload of a close frame (RFC 6455, 5.5.1 and 7.4).
 func checkClose(p []byte) error {
 	switch {
 	case len(p) == 0:
@@ -227,8 +227,8 @@ func checkClose(p []byte) error {
 	return nil
 }
 
-// validCloseCode tells whether a code may be on the wire: those of RFC 6455 and
-// IANA's registry, of libraries, and of applications.
+// validCloseCode reports whether a code may be sent: the codes of RFC 6455 and
+// IANA's registry, and those for libraries and applications.
 func validCloseCode(code uint16) bool {
 	const noStatus, abnormal, last = 1005, 1006, 1014
 	if code == 1004 || code == noStatus || code == abnormal {
@@ -237,9 +237,9 @@ func validCloseCode(code uint16) bool {
 	return code >= 1000 && code <= last || code >= 3000 && code < 5000
 }
 
-// unmask writes src to dst, which may be the same, with the mask taken off, and
-// returns the union of the bits of all written: without one of 0x80 in any byte
-// it is ASCII.
+// unmask removes the mask from src and writes the result to dst, which may be
+// src. It returns the union of all bytes written: without the bits of notASCII,
+// they are ASCII.
 func unmask(dst, src []byte, key uint32) (high uint64) {
 	k := uint64(key)<<32 | uint64(key)
 	dst = dst[:len(src)]
@@ -270,9 +270,8 @@ func unmask(dst, src []byte, key uint32) (high uint64) {
 	return high
 }
 
-// notASCII has the bits that no ASCII has.
+// notASCII has the bits that are zero in ASCII.
 const notASCII = 0x8080808080808080
 
-// errPeerClosed is what a reader gets when the client has closed a WebSocket as
-// it should.
+// errPeerClosed is the read error after a valid close frame.
 var errPeerClosed = errors.New("the client closed the WebSocket")

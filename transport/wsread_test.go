@@ -20,10 +20,11 @@ import (
 	"github.com/coder/websocket"
 )
 
-// clientFrame is a frame of a client: its first byte, and its payload, masked.
+// clientFrame returns a masked client frame with this first byte and payload.
 func clientFrame(first byte, payload string) string { return lengthened(first, payload, 0) }
 
-// lengthened is a clientFrame with a length of so many bytes, 0: as few as fit.
+// lengthened is clientFrame with a length field of this many bytes; 0: the
+// shortest.
 func lengthened(first byte, payload string, bytes int) string {
 	n, head := len(payload), []byte{first}
 	switch {
@@ -42,8 +43,8 @@ func lengthened(first byte, payload string, bytes int) string {
 	return string(head)
 }
 
-// decodeAll gives input to a wsDecoder in pieces and returns what it found: a
-// line for each message, ping and close, and the code of a violation.
+// decodeAll passes input to a wsDecoder in pieces and returns a line for each
+// message, ping and close, and the code of a violation.
 func decodeAll(input string, piece, space int) (found []string) {
 	var d wsDecoder
 	var message []byte
@@ -83,8 +84,8 @@ func isASCII(p []byte) bool {
 	return !bytes.ContainsFunc(p, func(r rune) bool { return r > 0x7f })
 }
 
-// All of RFC 6455, 5 and 7.4, that a server without extensions decides, with the
-// input in pieces of any size.
+// The decoder handles all cases of RFC 6455, 5 and 7.4, for a server without
+// extensions, with pieces of any size.
 func TestWebSocketDecoder(t *testing.T) {
 	const (
 		text, binaryFrame, more   = finBit | opText, finBit | opBinary, finBit | opContinuation
@@ -167,7 +168,7 @@ func TestWebSocketDecoder(t *testing.T) {
 	}
 }
 
-// unmask is compared with a loop over bytes, for all lengths and alignments.
+// unmask agrees with a loop over bytes, for all lengths and alignments.
 func TestUnmask(t *testing.T) {
 	src := make([]byte, 300)
 	for i := range src {
@@ -194,7 +195,7 @@ func TestUnmask(t *testing.T) {
 	}
 }
 
-// A tapeConn is a connection that gives a text and keeps all that is written.
+// A tapeConn reads a given text and records all writes.
 type tapeConn struct {
 	net.Conn
 	in  io.Reader
@@ -205,7 +206,8 @@ func (c *tapeConn) Read(p []byte) (int, error)  { return c.in.Read(p) }
 func (c *tapeConn) Write(p []byte) (int, error) { return c.out.Write(p) }
 func (c *tapeConn) Close() error                { return nil }
 
-// broken fails: the library takes the end of the stream for that of a message.
+// A broken reader fails: the library takes the end of the stream for the end of
+// the message.
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
@@ -219,7 +221,8 @@ func (w tapeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return w.conn, bufio.NewReadWriter(bufio.NewReader(w.conn), bufio.NewWriter(w.conn)), nil
 }
 
-// decodeByLibrary is decodeAll by coder/websocket. What it wrote is last.
+// decodeByLibrary is decodeAll with coder/websocket. It also returns the bytes
+// written.
 func decodeByLibrary(t *testing.T, input string) (found []string, wrote string) {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	for name, value := range map[string]string{
@@ -243,8 +246,8 @@ func decodeByLibrary(t *testing.T, input string) (found []string, wrote string) 
 	}
 }
 
-// FuzzWebSocketDecoder compares with coder/websocket: the same bytes are the
-// same messages, and are answered with the same pongs and the same close code.
+// FuzzWebSocketDecoder compares with coder/websocket: the same input gives the
+// same messages, pongs and close code.
 func FuzzWebSocketDecoder(f *testing.F) {
 	f.Add(clientFrame(finBit|opText, "hello")+clientFrame(finBit|opPing, "p")+clientFrame(finBit|opClose, "\x03\xe8"), uint8(3))
 	f.Add(clientFrame(opText, "a")+clientFrame(finBit|opPing, "")+clientFrame(finBit, "b"), uint8(200))
@@ -263,8 +266,8 @@ func FuzzWebSocketDecoder(f *testing.F) {
 	})
 }
 
-// answers are the frames that a server sends for what decodeAll found. Reasons
-// of violations are left out.
+// answers returns the frames with which a server answers the result of
+// decodeAll, without the reasons of violations.
 func answers(found []string) string {
 	var b strings.Builder
 	for _, s := range found {
@@ -284,8 +287,8 @@ func answers(found []string) string {
 
 func must(n int, _ error) int { return n }
 
-// excepted tells whether answers may differ: the library adds a reason, says
-// nothing to frames without a mask and to negative lengths, and echoes reasons
+// excepted reports whether answers may differ: the library adds a reason, does
+// not answer frames without a mask or with negative lengths, and echoes reasons
 // that are not UTF-8.
 func excepted(got, library string) bool {
 	i := strings.LastIndex(got, string([]byte{finBit | opClose, 2}))

@@ -1,4 +1,4 @@
-// Command release makes the parts of a release whose tools differ between
+// Command release builds the parts of a release for which tools differ between
 // machines: archives and bills of materials with the same bytes everywhere.
 package main
 

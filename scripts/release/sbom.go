@@ -19,8 +19,8 @@ import (
 	cdx "github.com/CycloneDX/cyclonedx-go"
 )
 
-// embedded are the npm packages whose unchanged files are in the binary: the
-// vendor folders of the console and of examples/browser.
+// embedded are the npm packages with unchanged files in the binary: the vendor
+// folders of the console and of examples/browser.
 var embedded = []string{"@stomp/stompjs", "htm", "preact"}
 
 // A source is the input of a bill of materials.
