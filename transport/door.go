@@ -61,7 +61,7 @@ func (d *door) Accept() (net.Conn, error) {
 func (d *door) backOff(err error) {
 	d.failed++
 	if now := time.Now(); now.Sub(d.told) >= tellEvery {
-		d.server.options.Log.Error("connections cannot be accepted; they wait", "listener", d.Addr().String(), "error", err, "times", d.failed)
+		d.server.options.Log.Error("accept failed, retrying", "listener", d.Addr().String(), "error", err, "times", d.failed)
 		d.failed, d.told = 0, now
 	}
 	d.wait = min(max(2*d.wait, shortestWait), longestWait)

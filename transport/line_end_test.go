@@ -101,7 +101,7 @@ func TestStalledFrame(t *testing.T) {
 			if _, err := io.WriteString(c, "CONNECT\naccept-version:1.2\n\n\x00"+tc.say); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "the frame is told of", func() bool { return strings.Contains(w.log.String(), "does not go on") })
+			eventually(t, "the frame is told of", func() bool { return strings.Contains(w.log.String(), "frame stalled") })
 			_ = c.CloseWrite()
 			_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
 			got, err := io.ReadAll(c)
@@ -109,7 +109,7 @@ func TestStalledFrame(t *testing.T) {
 				t.Errorf("got %q, %v", got, err)
 			}
 			w.end()
-			if log := w.log.String(); strings.Count(log, "does not go on") != 1 || !strings.Contains(log, tc.want) {
+			if log := w.log.String(); strings.Count(log, "frame stalled") != 1 || !strings.Contains(log, tc.want) {
 				t.Errorf("the log is\n%s", log)
 			}
 		})

@@ -120,7 +120,7 @@ func (s *Server) run(c conn) {
 	id := s.ids.Next()
 	c.watch(func(p frames.Partial) {
 		info := c.Info()
-		s.options.Log.Info("a frame does not go on", "session", id, "remote", info.Remote, "transport", info.Transport, "detail", p.String())
+		s.options.Log.Info("frame stalled", "session", id, "remote", info.Remote, "transport", info.Transport, "detail", p.String())
 	})
 	defer c.unwatch()
 	ses := session.New(c, &s.options.Session, id)

@@ -198,7 +198,7 @@ func (c *sockConn) WriteFrame(p []byte, text bool) error {
 func (c *sockConn) refuse() error {
 	err := c.WriteFrame(binaryRefusal(), true)
 	c.refused.Store(true)
-	c.log.Info("a message is not text, so the SockJS client is disconnected", "remote", c.info.Remote, "transport", c.info.Transport)
+	c.log.Info("binary message for a SockJS client, disconnecting it", "remote", c.info.Remote, "transport", c.info.Transport)
 	return errors.Join(errBinary, err, c.Flush())
 }
 

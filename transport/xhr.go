@@ -245,7 +245,7 @@ func (c *xhrConn) refuse() error {
 	c.binary = true
 	c.mu.Unlock()
 	err := c.WriteFrame(binaryRefusal(), true)
-	c.log.Info("a message is not text, so the SockJS client is disconnected", "remote", c.info.Remote, "transport", c.info.Transport)
+	c.log.Info("binary message for a SockJS client, disconnecting it", "remote", c.info.Remote, "transport", c.info.Transport)
 	return errors.Join(errBinary, err, c.Flush())
 }
 
