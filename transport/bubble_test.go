@@ -195,7 +195,7 @@ func wantEnd(t testing.TB, c net.Conn) string {
 	}
 	b, err := io.ReadAll(c)
 	if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
-		t.Fatalf("the connection is open; what came is %q", b)
+		t.Fatalf("the connection is open; it sent %q", b)
 	}
 	return string(b)
 }

@@ -120,7 +120,7 @@ func TestFailedHandshakesKeepNoPlace(t *testing.T) {
 		return err == nil
 	})
 	if c := dialTCP(t, secure); wantEnd(t, c) != "" {
-		t.Error("one who would speak TLS was told in plain text")
+		t.Error("a client that expects TLS got an ERROR in plain text")
 	}
 }
 

@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// origins are the pages that may connect, besides those of the broker's own
-// host. A request without an Origin header does not come from a page.
+// origins are the patterns of pages that may connect, besides pages of the
+// broker's own host. A request without an Origin header does not come from a
+// page.
 type origins []originPattern
 
-// An originPattern matches origins. See config for the forms that it has as
-// text.
+// An originPattern matches origins. Package config documents its text form.
 type originPattern struct {
 	any    bool   // matches every origin
-	exact  string // an origin without a host, such as null; "" for others
+	exact  string // an origin without a host, like null; else ""
 	scheme string // "": any
 	labels []string
-	port   string // "": the scheme's default, *: any
+	port   string // "": the scheme's default; *: any
 }
 
 func newOrigins(patterns []string) origins {
@@ -47,8 +47,8 @@ func newOriginPattern(text string) originPattern {
 	return p
 }
 
-// allow tells whether a request comes from no page, or from one that may
-// connect.
+// allow reports whether a request comes from a page that may connect, or from
+// no page.
 func (o origins) allow(r *http.Request) bool {
 	for _, header := range r.Header.Values("Origin") {
 		if !o.matchOwn(header, r.Host) && !o.match(header) {
@@ -58,7 +58,7 @@ func (o origins) allow(r *http.Request) bool {
 	return true
 }
 
-// listed tells whether a request comes from a page that a pattern matches.
+// listed reports whether a request comes from a page that matches a pattern.
 func (o origins) listed(r *http.Request) bool {
 	all := r.Header.Values("Origin")
 	for _, header := range all {
@@ -69,8 +69,7 @@ func (o origins) listed(r *http.Request) bool {
 	return len(all) > 0
 }
 
-// matchOwn tells whether an origin is that of the host which a request asks
-// for.
+// matchOwn reports whether an origin is the request's own host.
 func (o origins) matchOwn(header, host string) bool {
 	u, err := url.Parse(header)
 	if err != nil || u.Host == "" || u.User != nil {
@@ -116,7 +115,7 @@ func (p originPattern) match(u *url.URL) bool {
 
 func portOf(u *url.URL) string { return orDefault(u.Port(), u.Scheme) }
 
-// orDefault is the port that a URL without one means.
+// orDefault returns port, or the scheme's default port if port is empty.
 func orDefault(port, scheme string) string {
 	switch {
 	case port != "":

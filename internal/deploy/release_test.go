@@ -139,7 +139,7 @@ func vendored(t *testing.T) []string {
 		for _, f := range files {
 			name := packageOf[filepath.Base(f)]
 			if name == "" {
-				t.Errorf("%s: nobody knows whose it is: see packageOf here and scripts/release/sbom.go", f)
+				t.Errorf("%s belongs to no known package: see packageOf here and scripts/release/sbom.go", f)
 			}
 			packages = append(packages, name)
 		}

@@ -70,7 +70,7 @@ func checkTable(tree map[string][]file, rules []rule) []string {
 	}
 	for pkg := range tree {
 		if !rows[pkg] {
-			faults = append(faults, pkg+" has no row in internal/deps/deps_test.go: add one that says what it may import, and why")
+			faults = append(faults, pkg+" has no row in internal/deps/deps_test.go: add one with the imports that it may have, and the reason")
 		}
 	}
 	return faults

@@ -29,20 +29,20 @@ var testLibs = []string{goleak, stompClient, websocketLib, jsonSchema, otlpProto
 var table = []rule{
 	{
 		pkg: "frames", third: []string{stompFrame}, without: []string{"net", "os"},
-		reason: "STOMP on the wire is bytes in, frames out; the owner of the bytes imports it, never the other way",
+		reason: "a pure codec, bytes in and frames out; connections import it, never the other way",
 	},
 	{
 		pkg: "destination", without: []string{"net", "os"},
-		reason: "names and patterns are read in one way everywhere: broker, auth and config use this package, so it uses none of them",
+		reason: "one parser of names and patterns for broker, auth and config, so it imports none of them",
 	},
 	{
 		pkg: "broker", own: []string{"destination", "frames", "internal/memory", "internal/timers"}, third: []string{stompFrame}, without: []string{"net", "os"},
 		reason: "routing must be testable and portable without sockets or files: subscribers and storage are interfaces; " +
-			"go-stomp's Frame and Header are data, the words in which frames speaks of a decoded frame",
+			"go-stomp's Frame and Header are data types, which frames uses for decoded frames",
 	},
 	{
 		pkg: "auth", own: []string{"destination", "internal/mask"}, third: []string{"github.com/go-jose/go-jose/v4", "golang.org/x/crypto"},
-		reason: "who is this and may they, as values in and values out; the session asks through an interface of its own",
+		reason: "authentication and authorisation as pure decisions; the session calls it through its own interface",
 	},
 	{
 		pkg: "config", own: []string{"destination"}, third: []string{
@@ -50,33 +50,33 @@ var table = []rule{
 			"github.com/dustin/go-humanize", "github.com/agnivade/levenshtein", "github.com/fsnotify/fsnotify",
 			"go.yaml.in/yaml/v3", "github.com/pelletier/go-toml/v2",
 		},
-		reason: "only cmd knows the operator's file and copies values into each package's Options, so viper stays here; its YAML and TOML readers say where keys stand",
+		reason: "only cmd reads the configuration and copies values into each package's Options, so viper stays here; the YAML and TOML readers find the lines of keys",
 	},
 	{
 		pkg: "session", own: []string{"destination", "frames", "broker", "auth", "internal/mask", "internal/memory", "internal/timers"}, third: []string{stompFrame}, without: []string{"net"},
-		reason: "one connection's state machine over an interface: a new transport needs no change here; " +
-			"go-stomp's Frame and Header are data, the words in which frames speaks of a decoded frame",
+		reason: "the state machine of one connection over an interface, so a new transport needs no change here; " +
+			"go-stomp's Frame and Header are data types, which frames uses for decoded frames",
 	},
 	{
 		pkg: "transport", own: []string{"session", "frames", "internal/timers", "internal/tlsfiles"}, third: []string{websocketLib},
-		reason: "how bytes arrive; what they mean is the session's, so the broker is out of reach from here",
+		reason: "moves bytes; the session interprets them, so this package must not reach the broker",
 	},
 	{
 		pkg: "store/pebble", own: []string{"broker", "destination", "frames"}, third: []string{"github.com/cockroachdb/pebble/v2"},
-		reason: "a broker.Store; another engine must be able to take its place, so nothing but cmd imports it",
+		reason: "a broker.Store that another engine could replace, so only cmd imports it",
 	},
 	{
 		pkg: "admin", own: []string{"destination", "broker", "session", "auth", "internal/mask"},
-		reason: "operators look at the layers below; the layers below do not know that they are looked at",
+		reason: "inspects the layers below, which do not depend on it",
 	},
 	{
 		pkg:    "admin/console",
-		reason: "a page and the files that it needs, embedded; it talks to the admin API as any page does",
+		reason: "an embedded page; it uses the admin API like any other page",
 	},
 	{
 		pkg: "admin/metrics", own: []string{"destination", "broker", "session", "auth"}, third: []string{"github.com/prometheus/client_golang"},
-		reason: "names for what each package counts for itself, so that only this one knows Prometheus; what is in packages that only " +
-			"cmd may know comes as values",
+		reason: "exports the counters of each package, so that only this one depends on Prometheus; figures of packages that only " +
+			"cmd may import are passed as values",
 	},
 	{
 		pkg: "cmd/hoofbeat", own: []string{
@@ -84,90 +84,90 @@ var table = []rule{
 			"internal/client", "internal/load", "internal/logs", "internal/memory", "internal/tlsfiles", "internal/timers", "internal/tracing", "examples/browser",
 		},
 		third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", stompClient, "golang.org/x/sys", "github.com/pires/go-proxyproto", systemdLib, md2manLib},
-		reason: "the program: it alone puts the parts together; go-stomp is there for pub and sub, which are clients, " +
-			"x/sys to ask whether somebody is looking at a terminal, go-proxyproto to wrap listeners, " +
-			"go-systemd to say that they are open, go-md2man for the manual",
+		reason: "the program, which assembles the parts; go-stomp is for pub and sub, which are clients, " +
+			"x/sys to detect a terminal, go-proxyproto to wrap listeners, " +
+			"go-systemd to notify systemd that they are open, go-md2man for the manual",
 	},
 	{
 		pkg:    "examples/browser",
-		reason: "a page and the files that it needs, embedded; it talks to the broker as any page does",
+		reason: "an embedded page; it connects to the broker like any other page",
 	},
 	{
 		pkg:    "internal/mask",
-		reason: "takes tokens out of texts, for every layer that shows what clients wrote",
+		reason: "masks tokens, for every layer that shows clients' text",
 	},
 	{
 		pkg: "internal/logs", own: []string{"internal/mask"},
-		reason: "handlers of slog; the other packages log as they like and do not know that they are masked and limited",
+		reason: "slog handlers; other packages log without knowing that their records are masked and limited",
 	},
 	{
 		pkg:    "internal/memory",
-		reason: "counters that every layer charges, so it knows none",
+		reason: "counters that every layer charges, so it imports none",
 	},
 	{
 		pkg:    "internal/timers",
-		reason: "a timer structure, usable by any layer because it knows none",
+		reason: "a timer structure for every layer, so it imports none",
 	},
 	{
 		pkg:    "internal/tlsfiles",
-		reason: "certificates reloaded when their files change, for every listener",
+		reason: "certificates that are reloaded when their files change, for every listener",
 	},
 	{
 		pkg: "internal/tracing", own: []string{"destination", "session", "broker", "internal/mask"}, third: []string{stompFrame, otel, otlpProto, protobuf},
-		reason: "a session.Tracer, so that only this package knows OpenTelemetry; sessions and broker do not know what a span is. " +
-			"OTLP's messages are its own to send, as OpenTelemetry's exporter comes with gRPC",
+		reason: "a session.Tracer, so that only this package depends on OpenTelemetry; sessions and broker know no spans. " +
+			"It encodes OTLP itself, because OpenTelemetry's exporter needs gRPC",
 	},
 	{
 		pkg: "internal/load", third: []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys"},
-		reason: "a load generator shares no code with what it measures, and no library that could be its bottleneck",
+		reason: "a load generator that shares no code with the broker that it measures, and uses no library that could be its bottleneck",
 	},
 	{
 		pkg: "internal/client", third: []string{stompClient, websocketLib},
-		reason: "a client not written by us, so that it does not share our misreadings of STOMP; no package of ours for the same reason",
+		reason: "an independent client, which does not share the broker's misreadings of STOMP; it imports no package of this module for the same reason",
 	},
 	{
 		pkg: "internal/client/fakebroker", third: []string{stompClient, websocketLib},
-		reason: "the other side for tests of clients; as independent of the broker as the client is",
+		reason: "a scripted server for tests of clients, as independent of the broker as the client",
 	},
 	{
 		pkg: "internal/stomptest", own: []string{"frames"}, third: []string{stompFrame},
-		reason: "the client's side in tests of every layer above frames, so it may know none of them",
+		reason: "the client side in tests of every layer above frames, so it imports none of them",
 	},
 	{
 		pkg: "internal/socktest", own: []string{"internal/stomptest"}, third: []string{websocketLib},
-		reason: "the client's side of SockJS, below STOMP; of what stomptest has it needs the connection in memory",
+		reason: "the client side of SockJS, below STOMP; it uses the in-memory connection of stomptest",
 	},
 	{
 		pkg: "internal/storetest", own: []string{"broker", "destination", "frames"}, third: []string{stompFrame},
-		reason: "the contract of every broker.Store, by what the broker exports",
+		reason: "the contract of broker.Store, expressed with the broker's exported names",
 	},
 	{
 		pkg: "internal/proctest", own: []string{"frames"},
-		reason: "starts and ends the program in tests and talks to it; what it is to do, the tests say",
+		reason: "starts the program in tests, talks to it and ends it; the tests decide the rest",
 	},
 	{
 		pkg:    "internal/soak",
-		reason: "tests only, of the program with thousands of clients for a long time",
+		reason: "tests only: the program with thousands of clients for a long time",
 	},
 	{
 		pkg:    "internal/durable",
-		reason: "tests only, of the program as an operator starts it",
+		reason: "tests only: the program as an operator starts it",
 	},
 	{
 		pkg:    "internal/attack",
-		reason: "tests only, of the program under attack by its clients",
+		reason: "tests only: the program under attack by its clients",
 	},
 	{
 		pkg:    "internal/dialects",
-		reason: "tests only, of what clients send and can read",
+		reason: "tests only: the bytes that clients send and can parse",
 	},
 	{
 		pkg:    "internal/deploy",
-		reason: "tests only, of releases, packages, images and what is in deploy",
+		reason: "tests only: releases, packages, images and the files in deploy",
 	},
 	{
 		pkg:    "internal/docs",
-		reason: "the pages of this tree, for tests, and tests of them",
+		reason: "the pages of this tree, for their own and other tests",
 	},
 	{
 		pkg:    "internal/deps",

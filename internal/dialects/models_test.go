@@ -37,7 +37,7 @@ type model func(m message) (frame, error)
 
 var (
 	errBinary = errors.New("binary messages are not seen")
-	errRest   = errors.New("what follows the frame is lost")
+	errRest   = errors.New("bytes after the frame are lost")
 )
 
 // androidHeader is a header line that StompProtocolAndroid understands.

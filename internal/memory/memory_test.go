@@ -166,7 +166,7 @@ func TestUsersAreForgotten(t *testing.T) {
 		t.Errorf("%d users are remembered", n)
 	}
 	if b.EnterUser("holding") != holding {
-		t.Error("a user whose messages are there is forgotten")
+		t.Error("a user with messages is forgotten")
 	}
 }
 

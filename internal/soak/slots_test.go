@@ -254,7 +254,7 @@ func (s *slot) depart(c *client) {
 	switch {
 	case way < 5 || s.role.polite:
 		if c.disconnect() && s.r.IntN(2) == 0 {
-			c.gone("somebody who has a RECEIPT for DISCONNECT and leaves the rest to the broker")
+			c.gone("a client that has a RECEIPT for DISCONNECT and leaves the closing to the broker")
 		}
 	case way < 8:
 		s.p.w.heard.add("left without a word")
@@ -308,7 +308,7 @@ func (s *slot) beSilent() bool {
 	defer c.end()
 	s.hold()
 	resume()
-	c.gone("somebody who has agreed on heart-beats and sends none")
+	c.gone("a client that has negotiated heart-beats and sends none")
 	return true
 }
 
@@ -380,7 +380,7 @@ func (s *slot) beMute() bool {
 	if err != nil {
 		return false
 	}
-	s.ended(over, "who never sends CONNECT")
+	s.ended(over, "a client that never sends CONNECT")
 	return true
 }
 
@@ -397,7 +397,7 @@ func (s *slot) babble() bool {
 		text = connect + text[1:]
 	}
 	_, _ = over.Write([]byte(text))
-	s.ended(over, fmt.Sprintf("who sends %.20q", text))
+	s.ended(over, fmt.Sprintf("a client that sends %.20q", text))
 	return true
 }
 
@@ -425,7 +425,7 @@ func (s *slot) ended(over *wire, why string) {
 	over.patient(proctest.Patience)
 	said, err := io.ReadAll(over)
 	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
-		s.p.w.faults.add("somebody %s was kept for %v", why, proctest.Patience)
+		s.p.w.faults.add("%s was kept for %v", why, proctest.Patience)
 	}
 	if strings.Contains(string(said), frame.ERROR+"\n") {
 		s.p.w.heard.add("strangers that got an ERROR")

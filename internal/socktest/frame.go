@@ -8,7 +8,7 @@ import (
 )
 
 // ErrProtocol is wrapped by errors about violations of SockJS.
-var ErrProtocol = errors.New("not as SockJS wants it")
+var ErrProtocol = errors.New("SockJS protocol violation")
 
 // A Frame is a parsed SockJS frame.
 type Frame struct {

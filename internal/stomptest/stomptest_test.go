@@ -144,7 +144,7 @@ func TestPipeDeadlines(t *testing.T) {
 		}
 		_ = a.Close()
 		if n, err := b.Read(make([]byte, 20)); n != 10 || err != nil {
-			t.Errorf("what was written before the end: %d, %v", n, err)
+			t.Errorf("bytes written before the end: %d, %v", n, err)
 		}
 		if _, err := a.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("read of an own end that is closed: %v", err)

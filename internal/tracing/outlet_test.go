@@ -145,7 +145,7 @@ func TestReceiverHangs(t *testing.T) {
 		begun := time.Now()
 		tracer.make(3 * QueueSize)
 		if d := time.Since(begun); d != 0 { // on the bubble's clock
-			t.Errorf("whoever made spans waited for %v", d)
+			t.Errorf("making spans blocked for %v", d)
 		}
 		if n, got := tracer.outlet.waiting.Load(), tracer.Stats(); n != QueueSize || got != (Stats{QueueFull: 2 * QueueSize}) {
 			t.Errorf("%d spans wait, and counted are %+v", n, got)

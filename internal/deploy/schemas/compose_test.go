@@ -49,7 +49,7 @@ func TestCompose(t *testing.T) {
 		for _, v := range s.Volumes {
 			if v.Type == types.VolumeTypeBind && !strings.HasSuffix(v.Source, "/tls") { // created by the user
 				if _, err := os.Stat(v.Source); err != nil {
-					t.Errorf("%s mounts what is not there: %v", s.Name, err)
+					t.Errorf("%s mounts a missing path: %v", s.Name, err)
 				}
 			}
 		}
