@@ -30,10 +30,10 @@ const (
 	shortestWait, longestWait = 5 * time.Millisecond, time.Second
 	// tellEvery is the interval of log lines while Accept fails.
 	tellEvery = 10 * time.Second
-	// maxTurning limits how many refused connections are sent an ERROR at the
-	// same time. Beyond it, they are closed without one.
+	// maxTurning limits how many refused connections are told the reason at the
+	// same time, by an ERROR or HTTP's 503. Others are closed at once.
 	maxTurning = 64
-	// turningTime is how long one of them may take to read its ERROR.
+	// turningTime is how long one of them may take to read it.
 	turningTime = 5 * time.Second
 )
 

@@ -14,11 +14,12 @@ const dismissal = time.Millisecond
 
 // Shutdown stops accepting and drains every connection: its queues deliver
 // nothing more, the client may acknowledge the messages that it holds, and it
-// gets an ERROR that the server stops, behind everything already queued for it.
-// Shutdown returns when all connections have ended or the context is done.
-// Shortly before the deadline, clients that have not finished get their ERROR
-// as well and their unacknowledged messages are requeued. Connections that are
-// still open at the deadline are cut off.
+// is told that the server stops, behind everything already queued for it: by an
+// ERROR, or over WebSocket by the close code 1001. Shutdown returns when all
+// connections have ended or the context is done. Shortly before the deadline,
+// clients that have not finished are told as well and their unacknowledged
+// messages are requeued. Connections that are still open at the deadline are
+// cut off.
 func (s *Server) Shutdown(ctx context.Context) error {
 	sessions := s.close()
 	for ses := range sessions {

@@ -20,7 +20,7 @@ type gate struct {
 	mu      sync.Mutex // guards the fields below
 	total   int        // sessions
 	sockets int
-	turning int // refused connections that are being sent an ERROR
+	turning int // refused connections that are being told the reason
 	clients map[netip.Addr]*visitor
 	swept   time.Time
 }

@@ -32,7 +32,7 @@ func (w *world) shutdown(timeout time.Duration) <-chan error {
 	return done
 }
 
-// Clients that read get all frames queued for them, and then the ERROR.
+// Clients that read get all frames queued for them, and then the reason.
 func TestShutdown(t *testing.T) {
 	w := newWorld(t)
 	tcp, ws := w.tcp(nil), w.ws(nil)

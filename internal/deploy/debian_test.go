@@ -24,7 +24,7 @@ mount -t proc proc "$1/root/proc"
 mount --bind /dev "$1/root/dev"
 mount -t tmpfs none "$1/root/run"
 mount -t tmpfs none "$1/root/tmp"
-# Of what this machine has of a broker, the copy knows nothing.
+# The copy must not contain a broker that is installed on this machine.
 for left in etc/hoofbeat etc/logrotate.d/hoofbeat var/lib/hoofbeat var/log/hoofbeat usr/bin/hoofbeat; do
 	rm -rf "$1/root/$left"
 done
@@ -114,7 +114,7 @@ kill "$broker"
 wait "$broker"
 test -s /var/log/hoofbeat/audit.log
 
-# An upgrade keeps what was changed, and the secret.
+# An upgrade keeps changed files and the secret.
 echo '# ours' >>/etc/hoofbeat/hoofbeat.yaml
 was=$(cat /etc/hoofbeat/jwt.secret)
 dpkg -i --force-confold /mnt/hoofbeat.deb

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes .venv, with the packages of requirements.txt, unless it is there. Who comes while another makes it, waits.
+# Creates .venv with the packages of requirements.txt unless it is up to date. Concurrent runs wait for each other.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -9,5 +9,5 @@ if ! cmp -s requirements.txt .venv/requirements.txt; then
   rm -rf .venv
   python3 -m venv .venv
   .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt
-  cp requirements.txt .venv/requirements.txt # last: all of it is installed
+  cp requirements.txt .venv/requirements.txt # last, to mark a complete installation
 fi

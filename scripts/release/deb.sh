@@ -35,7 +35,7 @@ put 644 "$folder/LICENSES-OF-OTHERS" $doc/LICENSES-OF-OTHERS
 put 644 CHANGELOG.md $doc/changelog
 put 644 "$folder/hoofbeat.example.yaml" $doc/examples/hoofbeat.example.yaml
 put 644 deploy/debian/copyright $doc/copyright
-printf 'hoofbeat (%s) stable; urgency=medium\n\n  * What is new is in the changelog of hoofbeat itself.\n\n -- %s  %s\n' \
+printf 'hoofbeat (%s) stable; urgency=medium\n\n  * See the changelog of hoofbeat for the changes.\n\n -- %s  %s\n' \
   "$version" 'hoofbeat maintainers <maintainers@hoofbeat.example>' "$date" >"$root$doc/changelog.Debian"
 find "$root/usr/share/man" "$root$doc/changelog" "$root$doc/changelog.Debian" "$root$doc/LICENSES-OF-OTHERS" -type f -exec gzip -9n {} +
 
