@@ -178,6 +178,9 @@ type Options struct {
 	// Environ is in the form of os.Environ. Only names that begin with
 	// HOOFBEAT_ matter, and each of those must belong to a key.
 	Environ []string
+	// Settings override the file, and the environment and flags override them.
+	// They are keys with values in the form of environment variables.
+	Settings map[string]string
 	// Flags that Flags registered and that were changed override everything
 	// else. Other flags in the set are left alone. May be nil.
 	Flags *pflag.FlagSet

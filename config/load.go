@@ -35,6 +35,7 @@ func load(o Options, table []entry) (*Config, error) {
 	if unread == nil {
 		l.takeSection("", tree, "file "+path)
 	}
+	l.takeSettings(o.Settings)
 	l.takeEnvironment(o.Environ)
 	l.takeFlags(o.Flags)
 	l.settleAnonymous()
@@ -210,6 +211,17 @@ func (e *entry) complaints(value any) []complaint {
 
 // takeEnvironment accepts variables in any order; of two with one name the
 // last counts, as it does for a process.
+// takeSettings takes the values that a Go program has set by key.
+func (l *loader) takeSettings(settings map[string]string) {
+	for _, key := range slices.Sorted(maps.Keys(settings)) {
+		if e, known := l.names.keys[key]; known {
+			l.takeText(e, settings[key], "setting")
+		} else {
+			l.fault(key, showUnknown(key, settings[key]), "setting", didYouMean(l.names.nearestKey(key, false)))
+		}
+	}
+}
+
 func (l *loader) takeEnvironment(environ []string) {
 	variables := map[string]string{}
 	for _, pair := range environ {

@@ -21,16 +21,15 @@ Paths are relative to where hoofbeat is started. Reload: yes says that a change 
 with SIGHUP as well. The others wait for the next start, and the log says so.
 `
 
-// WriteReference writes a page in Markdown about every key. reloads tells
-// whether a change of a key is applied without a restart. The error is that of
+// WriteReference writes a page in Markdown about every key. The error is that of
 // the writer.
-func WriteReference(w io.Writer, reloads func(key string) bool) error {
+func WriteReference(w io.Writer) error {
 	out := bytes.NewBufferString(referenceHead)
 	for _, section := range sections(schema()) {
 		name, _, _ := strings.Cut(section[0].key, ".")
 		fmt.Fprintf(out, "\n## %s\n\n| key | kind | default | reload | meaning |\n|---|---|---|---|---|\n", name)
 		for _, e := range section {
-			fmt.Fprintf(out, "| `%s` | %s | %s | %s | %s |\n", e.key, cell(kindWords(e.kind)), e.defaults(), yesNo(reloads(e.key)), cell(e.doc))
+			fmt.Fprintf(out, "| `%s` | %s | %s | %s | %s |\n", e.key, cell(kindWords(e.kind)), e.defaults(), yesNo(Reloads(e.key)), cell(e.doc))
 		}
 		for _, e := range section {
 			writeParts(out, &e)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hoofbeat/internal/setup"
 	"io"
 	"strconv"
 	"strings"
@@ -158,7 +159,7 @@ func (s *subject) permissions(cmd *cobra.Command) (*finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	acl, err := compileACL(c)
+	acl, err := setup.ACL(c)
 	if err != nil {
 		return nil, err
 	}
@@ -191,10 +192,10 @@ func (s *subject) validate(cmd *cobra.Command) error {
 // identify asks the configuration who it is. Keys are fetched for tokens only.
 func (s *subject) identify(ctx context.Context, c *config.Config) (*finding, error) {
 	if s.claims != "" {
-		id, err := auth.UnverifiedIdentity([]byte(s.claims), *tokenOptions(c.Auth.JWT))
+		id, err := auth.UnverifiedIdentity([]byte(s.claims), *setup.TokenOptions(c.Auth.JWT))
 		return &finding{id: id, how: "by the claims as they were given: no signature, date, issuer or audience was verified"}, err
 	}
-	o := authOptions(c, nil)
+	o := setup.AuthOptions(c, nil)
 	if s.token == "" {
 		o.JWT = nil
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hoofbeat/internal/setup"
 	"io"
 	"os"
 	"slices"
@@ -41,10 +42,10 @@ Exit code 0: no fault; 2: there are some.`,
 			}
 			c, err := config.Inspect(o)
 			if err == nil {
-				_, faults := compilePolicies(c)
-				err = errors.Join(faults, checkAccess(cmd.Context(), c))
+				_, faults := setup.Policies(c)
+				err = errors.Join(faults, setup.CheckAccess(cmd.Context(), c))
 			} else {
-				err = errors.Join(err, checkLists(cmd.Context(), c.Auth))
+				err = errors.Join(err, setup.CheckLists(cmd.Context(), c.Auth))
 			}
 			if err != nil {
 				return showFaults(cmd, err)
@@ -119,7 +120,7 @@ func newConfigReferenceCommand() *cobra.Command {
 		Short: "Write a page in Markdown about every key",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return config.WriteReference(cmd.OutOrStdout(), reloads)
+			return config.WriteReference(cmd.OutOrStdout())
 		},
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"hoofbeat/internal/setup"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -26,12 +27,12 @@ func TestQueueExamples(t *testing.T) {
 	if warnings := c.Warnings(); len(warnings) != 2 { // everybody may do everything, and durable subscriptions may stay
 		t.Errorf("warnings: %q", warnings)
 	}
-	policies, err := compilePolicies(c)
+	policies, err := setup.Policies(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	queue := func(name string) destination.Destination {
-		d, err := namespace(c).ForSend(name, destination.Owner{})
+		d, err := setup.Namespace(c).ForSend(name, destination.Owner{})
 		if err != nil {
 			t.Fatal(err)
 		}

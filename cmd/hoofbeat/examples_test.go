@@ -8,7 +8,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"io"
+	"hoofbeat/internal/setup"
 	"log/slog"
 	"math/big"
 	"net/http"
@@ -187,7 +187,7 @@ func (e example) test(t *testing.T, file string) {
 	c, a := loadExample(t, file)
 	if !e.fetches {
 		var err error
-		if key, err = auth.ConfiguredSecret(*tokenOptions(c.Auth.JWT)); err != nil {
+		if key, err = auth.ConfiguredSecret(*setup.TokenOptions(c.Auth.JWT)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -212,19 +212,29 @@ func (e example) test(t *testing.T, file string) {
 	}
 }
 
-// loadExample loads a file as serve does.
-func loadExample(t *testing.T, file string) (*config.Config, *access) {
+// exampleAccess is the access control of an example.
+type exampleAccess struct {
+	authenticator *auth.Authenticator
+	*auth.ACL
+}
+
+// loadExample builds the access control of a file.
+func loadExample(t *testing.T, file string) (*config.Config, exampleAccess) {
 	t.Helper()
 	c, err := config.Load(config.Options{File: file, Environ: os.Environ()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := newAccess(t.Context(), c, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	acl, err := setup.ACL(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(a.authenticator.Close)
-	return c, a
+	a, err := auth.New(t.Context(), setup.AuthOptions(c, slog.New(slog.DiscardHandler)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Close)
+	return c, exampleAccess{a, acl}
 }
 
 // sign returns a token with everybody's claims and more. It expires in an hour.

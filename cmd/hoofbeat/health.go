@@ -55,7 +55,7 @@ func (h *healthCheck) run(cmd *cobra.Command) error {
 		if err != nil {
 			return err
 		}
-		base = scheme("http", adminTLS(c)) + "://" + c.Listen.Admin.Address
+		base = adminURL(c)
 	}
 	base, err := healthURL(base)
 	if err != nil {
@@ -71,12 +71,12 @@ func (h *healthCheck) run(cmd *cobra.Command) error {
 	return err
 }
 
-// adminTLS is not nil if operators are served with TLS.
-func adminTLS(c *config.Config) *tls.Config {
+// adminURL returns the configured URL of the listener for operators.
+func adminURL(c *config.Config) string {
 	if c.Listen.Admin.TLS.Cert == "" {
-		return nil
+		return "http://" + c.Listen.Admin.Address
 	}
-	return &tls.Config{}
+	return "https://" + c.Listen.Admin.Address
 }
 
 // healthURL makes a URL of an address that a broker listens on. One that is

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hoofbeat/internal/setup"
 	"io"
 	"log/slog"
 	"net"
@@ -83,7 +84,7 @@ func (o *operation) open(cmd *cobra.Command) (*operator, error) {
 	}
 	base := o.admin
 	if base == "" {
-		base = scheme("http", adminTLS(c)) + "://" + c.Listen.Admin.Address
+		base = adminURL(c)
 	}
 	if base, err = healthURL(base); err != nil {
 		return nil, fmt.Errorf("%w, or a directory with --directory where a command has that", err)
@@ -114,24 +115,24 @@ func openStopped(c *config.Config, directory string, log *slog.Logger) (*operato
 		return nil, err
 	}
 	c.Storage.Directory = directory
-	policies, err := compilePolicies(c)
+	policies, err := setup.Policies(c)
 	if err != nil {
 		return nil, err
 	}
-	store, err := openStorage(c.Storage, "--directory", log)
+	store, err := setup.OpenStore(c.Storage, "--directory", log)
 	if err != nil {
 		return nil, fmt.Errorf("%w; to work on a broker that runs, leave --directory away", err)
 	}
-	b, err := broker.New(broker.Options{Store: store.store(), Policies: policies, Log: log})
+	b, err := broker.New(broker.Options{Store: store.ForBroker(), Policies: policies, Log: log})
 	if err != nil {
-		return nil, errors.Join(err, store.close())
+		return nil, errors.Join(err, store.Close())
 	}
-	h := admin.New(admin.Options{Queues: b, Namespace: namespace(c), Backup: store.backup(), LoopbackWithoutToken: true, Log: log})
+	h := admin.New(admin.Options{Queues: b, Namespace: setup.Namespace(c), Backup: store.Backup(), LoopbackWithoutToken: true, Log: log})
 	return &operator{
-		base: "http://localhost", client: &http.Client{Transport: inProcess{h}}, stopped: directory, keeper: keepers(namespace(c), policies),
+		base: "http://localhost", client: &http.Client{Transport: inProcess{h}}, stopped: directory, keeper: keepers(setup.Namespace(c), policies),
 		close: func() error {
 			b.Close()
-			return store.close()
+			return store.Close()
 		},
 	}, nil
 }

@@ -111,7 +111,7 @@ func (g *guarded) connections() []admin.ConnectionInfo {
 func TestOperatorsWithTokens(t *testing.T) {
 	g := startGuarded(t)
 	anna := g.subscribe(1, g.urls[0], "anna")
-	ws := strings.Replace(g.admin, "http://", "ws://", 1) + adminStomp
+	ws := strings.Replace(g.admin, "http://", "ws://", 1) + "/ws"
 	bert := g.subscribe(2, ws, "bert") // through the admin listener
 	all := g.connections()
 	if len(all) != 2 || all[0].User != "anna" || all[1].User != "bert" || all[1].Transport != "ws" {

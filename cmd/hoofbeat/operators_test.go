@@ -8,13 +8,8 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
-
-	"hoofbeat/admin"
-	"hoofbeat/config"
-	"hoofbeat/transport"
 )
 
 // wantReady expects a response of /readyz.
@@ -34,20 +29,6 @@ func (s *serving) wantAt(path string, status int, body string) {
 	text, err := io.ReadAll(r.Body)
 	if err != nil || r.StatusCode != status || !strings.Contains(string(text), body) {
 		s.t.Errorf("got %d %s, %v", r.StatusCode, text, err)
-	}
-}
-
-// The admin listener answers before all other listeners are known to be open.
-func TestReadyWhenListening(t *testing.T) {
-	s := &adminServer{}
-	o := s.options(adminParts{config: &config.Config{}, sessions: transport.NewServer(transport.Options{})})
-	i := slices.IndexFunc(o.Checks, func(c admin.Check) bool { return c.Name == "listeners" })
-	if i < 0 || o.Checks[i].Ready() == nil {
-		t.Fatal("it is ready before it listens")
-	}
-	s.show(nil)
-	if err := o.Checks[i].Ready(); err != nil {
-		t.Error(err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hoofbeat/internal/setup"
 	"io"
 	"slices"
 	"strings"
@@ -98,7 +99,7 @@ func (d *tokenDraft) signingKey(c *config.Config) (auth.SigningKey, error) {
 		}
 		return key, nil
 	}
-	key, err := auth.ConfiguredSecret(*tokenOptions(c.Auth.JWT))
+	key, err := auth.ConfiguredSecret(*setup.TokenOptions(c.Auth.JWT))
 	if err != nil {
 		return key, fmt.Errorf("%w; with public keys, name the private one with --key", err)
 	}
@@ -195,7 +196,7 @@ func showToken(cmd *cobra.Command, token string, seen *auth.Inspection, verify b
 // prove asks the configuration about a token, and says in a line what came of
 // it. The third result is that it could not be asked.
 func prove(ctx context.Context, c *config.Config, token string) (verdict string, refused, err error) {
-	a, err := auth.New(ctx, authOptions(c, nil))
+	a, err := auth.New(ctx, setup.AuthOptions(c, nil))
 	if err != nil {
 		return "", nil, err
 	}

@@ -80,6 +80,9 @@ func checkTable(tree map[string][]file, rules []rule) []string {
 func (r rule) refuses(imported, module string, test bool, testLibs []string) string {
 	first, _, _ := strings.Cut(imported, "/")
 	own, isOwn := strings.CutPrefix(imported, module+"/")
+	if imported == module {
+		own, isOwn = ".", true
+	}
 	switch {
 	case isOwn:
 		if !test && !slices.Contains(r.own, own) {
@@ -180,6 +183,7 @@ func TestCheckFindsEachFault(t *testing.T) {
 		"netip is pure":     {files: fstest.MapFS{"low/b.go": src("net/netip")}},
 		"test upwards":      {files: fstest.MapFS{"low/b_test.go": src("m/high", "example.com/testlib", "net")}},
 		"skipped folders":   {files: fstest.MapFS{"low/testdata/b.go": src("x.com/y"), ".x/b.go": src(), "tool/go.mod": {}, "tool/b.go": src()}},
+		"root":              {files: fstest.MapFS{"low/b.go": src("m")}, want: `low/b.go: low may not import "m": of our packages it may import none`},
 		"upwards":           {files: fstest.MapFS{"low/b.go": src("m/high")}, want: `low/b.go: low may not import "m/high": of our packages it may import none`},
 		"parent of allowed": {files: fstest.MapFS{"low/b.go": src("example.com/lib")}, want: "of other modules it may import example.com/lib/sub"},
 		"same beginning":    {files: fstest.MapFS{"low/b.go": src("example.com/lib/subtle")}, want: `"example.com/lib/subtle"`},

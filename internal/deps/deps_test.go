@@ -17,12 +17,13 @@ const (
 	otel         = "go.opentelemetry.io/otel"
 	otlpProto    = "go.opentelemetry.io/proto/otlp"
 	protobuf     = "google.golang.org/protobuf"
+	proxyproto   = "github.com/pires/go-proxyproto"
 )
 
 // testLibs may be imported by the tests of every package: they find leaked
 // goroutines, provide independent peers, validate JSON against a schema, and
 // decode exported traces.
-var testLibs = []string{goleak, stompClient, websocketLib, jsonSchema, otlpProto, protobuf}
+var testLibs = []string{goleak, stompClient, websocketLib, jsonSchema, otlpProto, protobuf, proxyproto}
 
 // table has one row per package, in the order of the layers, lowest first.
 // Tests may import any package of this module, and testLibs.
@@ -50,7 +51,7 @@ var table = []rule{
 			"github.com/dustin/go-humanize", "github.com/agnivade/levenshtein", "github.com/fsnotify/fsnotify",
 			"go.yaml.in/yaml/v3", "github.com/pelletier/go-toml/v2",
 		},
-		reason: "only cmd reads the configuration and copies values into each package's Options, so viper stays here; the YAML and TOML readers find the lines of keys",
+		reason: "internal/setup copies values into each package's Options, so viper stays here; the YAML and TOML readers find the lines of keys",
 	},
 	{
 		pkg: "session", own: []string{"destination", "frames", "broker", "auth", "internal/mask", "internal/memory", "internal/timers"}, third: []string{stompFrame}, without: []string{"net"},
@@ -63,7 +64,7 @@ var table = []rule{
 	},
 	{
 		pkg: "store/pebble", own: []string{"broker", "destination", "frames"}, third: []string{"github.com/cockroachdb/pebble/v2"},
-		reason: "a broker.Store that another engine could replace, so only cmd imports it",
+		reason: "a broker.Store that another engine could replace, so only internal/setup and cmd import it",
 	},
 	{
 		pkg: "admin", own: []string{"destination", "broker", "session", "auth", "internal/mask"},
@@ -76,17 +77,30 @@ var table = []rule{
 	{
 		pkg: "admin/metrics", own: []string{"destination", "broker", "session", "auth"}, third: []string{"github.com/prometheus/client_golang"},
 		reason: "exports the counters of each package, so that only this one depends on Prometheus; figures of packages that only " +
-			"cmd may import are passed as values",
+			"the root may import are passed as values",
+	},
+	{
+		pkg: "internal/setup", own: []string{"auth", "broker", "config", "destination", "session", "store/pebble", "transport"},
+		reason: "copies the configuration into each package's Options, for the server and for commands that need one part of it",
+	},
+	{
+		pkg: ".", own: []string{
+			"admin", "admin/console", "admin/metrics", "auth", "broker", "config", "examples/browser", "session", "transport",
+			"internal/logs", "internal/memory", "internal/setup", "internal/timers", "internal/tlsfiles", "internal/tracing",
+		},
+		third:  []string{proxyproto},
+		reason: "the whole broker, for Go programs to embed: it puts the parts together and runs them; go-proxyproto wraps its listeners",
 	},
 	{
 		pkg: "cmd/hoofbeat", own: []string{
-			"destination", "frames", "broker", "auth", "config", "session", "transport", "store/pebble", "admin", "admin/console", "admin/metrics",
-			"internal/client", "internal/load", "internal/logs", "internal/memory", "internal/tlsfiles", "internal/timers", "internal/tracing", "examples/browser",
+			".", "config", "internal/setup", "internal/client", "internal/load", "internal/logs",
+			"admin", "auth", "broker", "destination", "store/pebble",
 		},
-		third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", stompClient, "golang.org/x/sys", "github.com/pires/go-proxyproto", systemdLib, md2manLib},
-		reason: "the program, which assembles the parts; go-stomp is for pub and sub, which are clients, " +
-			"x/sys to detect a terminal, go-proxyproto to wrap listeners, " +
-			"go-systemd to notify systemd that they are open, go-md2man for the manual",
+		third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", stompClient, "golang.org/x/sys", systemdLib, md2manLib},
+		reason: "the program: flags, output, signals and settings of the Go runtime; the root package is the broker. " +
+			"The packages of the last line are for commands that work without a running broker (acl, token, users, queue --directory, store) or read the admin API's JSON; " +
+			"go-stomp is there for pub and sub, which are clients, x/sys to ask whether somebody is looking at a terminal, " +
+			"go-systemd to say that listeners are open, go-md2man for the manual",
 	},
 	{
 		pkg:    "examples/browser",

@@ -1,25 +1,25 @@
-package main
+// Package setup turns the configuration into the Options of each package.
+package setup
 
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 
-	"hoofbeat/admin"
 	"hoofbeat/broker"
 	"hoofbeat/config"
 	"hoofbeat/destination"
 )
 
-func namespace(c *config.Config) destination.Namespace {
+// Namespace returns the prefixes of destinations.
+func Namespace(c *config.Config) destination.Namespace {
 	return destination.Namespace{Topics: c.Prefixes.Topic, Queues: c.Prefixes.Queue}
 }
 
-// compilePolicies makes the broker's policies of the configuration's. What
-// config lets pass can be compiled.
-func compilePolicies(c *config.Config) (broker.Policies, error) {
+// Policies compiles the policies of the configuration. It succeeds for every
+// configuration that package config accepts.
+func Policies(c *config.Config) (broker.Policies, error) {
 	all := broker.Policies{Default: broker.Policy{Durable: c.KeepsOnDisk(config.Policy{})}}
-	n := namespace(c)
+	n := Namespace(c)
 	var faults []error
 	for i, p := range c.Destinations {
 		rule := broker.PolicyRule{Policy: policy(c, p)}
@@ -38,7 +38,7 @@ func compilePolicies(c *config.Config) (broker.Policies, error) {
 	return all, errors.Join(faults...)
 }
 
-// policy is all of a policy but its dead letter queue.
+// policy converts a policy, except for its dead letter queue.
 func policy(c *config.Config, p config.Policy) broker.Policy {
 	return broker.Policy{
 		Durable:            c.KeepsOnDisk(p),
@@ -62,22 +62,4 @@ func fullPolicy(s string) broker.FullPolicy {
 		return broker.BlockSender
 	}
 	return broker.RejectNewest
-}
-
-// mostWarnings bounds how many queues are named in warnings.
-const mostWarnings = 20
-
-// warnOfLimits warns of queues that hold more than their policy would let in,
-// as it may be newer than what they hold.
-func warnOfLimits(b *broker.Broker, log *slog.Logger) {
-	found := 0
-	for _, q := range b.OverLimits() {
-		if found++; found <= mostWarnings {
-			log.Warn("a queue is over the limits of its policy: what it holds stays, and overflow applies to what comes", "queue", admin.Name(q.Destination),
-				"messages", q.Ready+q.Unacked+q.Delayed, "maxMessages", q.Policy.MaxMessages, "bytes", q.Bytes, "maxBytes", q.Policy.MaxBytes)
-		}
-	}
-	if found > mostWarnings {
-		log.Warn("more queues are over the limits of their policies", "queues", found-mostWarnings)
-	}
 }

@@ -1,6 +1,8 @@
-package main
+package setup
 
 import (
+	"os"
+	"path/filepath"
 	"reflect"
 	"testing"
 	"time"
@@ -12,7 +14,11 @@ import (
 
 func loadText(t *testing.T, text string) *config.Config {
 	t.Helper()
-	c, err := config.Load(config.Options{File: writeConfig(t, text)})
+	file := filepath.Join(t.TempDir(), "hoofbeat.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(config.Options{File: file})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +34,7 @@ func TestCompilePolicies(t *testing.T) {
 		}
 		return d
 	}
-	got, err := compilePolicies(loadText(t, `
+	got, err := Policies(loadText(t, `
 auth: { anonymous: true }
 destinations:
   - { match: /queue/dead, durable: false, max_bytes: 1KiB, overflow: drop-oldest }
@@ -61,7 +67,7 @@ destinations:
 }
 
 func TestNothingIsDurableWithoutADirectory(t *testing.T) {
-	got, err := compilePolicies(loadText(t, "auth: { anonymous: true }\nstorage: { directory: '' }\ndestinations: [{ match: /queue/a }]\n"))
+	got, err := Policies(loadText(t, "auth: { anonymous: true }\nstorage: { directory: '' }\ndestinations: [{ match: /queue/a }]\n"))
 	if err != nil || got.Default.Durable || got.Rules[0].Policy.Durable {
 		t.Errorf("got %+v, %v", got, err)
 	}

@@ -1,4 +1,4 @@
-package main
+package hoofbeat
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"hoofbeat/admin/console"
 	"hoofbeat/broker"
 	"hoofbeat/config"
+	"hoofbeat/internal/setup"
 	"hoofbeat/transport"
 )
 
@@ -38,8 +38,10 @@ const adminStomp = "/ws"
 // adminParts are what operators see and steer.
 type adminParts struct {
 	config      *config.Config
+	version     string
+	commit      string
 	broker      *broker.Broker
-	store       *diskStore // nil: nothing is on disk
+	store       *setup.Store // nil: nothing is on disk
 	access      *access
 	sessions    *transport.Server
 	settings    func() []admin.Setting
@@ -67,20 +69,20 @@ func (s *adminServer) options(p adminParts) admin.Options {
 	c := p.config
 	l := c.Listen.Admin
 	return admin.Options{
-		Queues: p.broker, Namespace: namespace(c), Connections: connectionsOf(p.sessions), Access: p.access, Remote: p.sessions.RemoteOf,
+		Queues: p.broker, Namespace: setup.Namespace(c), Connections: connectionsOf(p.sessions), Access: p.access, Remote: p.sessions.RemoteOf,
 		LoopbackWithoutToken: l.LoopbackWithoutToken, MetricsWithoutToken: l.MetricsWithoutToken, Hosts: l.Hosts,
-		Backup: p.store.backup(), About: s.about(c), Settings: p.settings, Level: p.level, Drain: s.drainer(p.drain),
+		Backup: p.store.Backup(), About: s.about(p), Settings: p.settings, Level: p.level, Drain: s.drainer(p.drain),
 		Checks: []admin.Check{
-			{Name: "listeners", Ready: s.listening}, {Name: "storage", Ready: p.store.ready}, {Name: "keys", Ready: p.access.ready}, {Name: "draining", Ready: s.ready},
+			{Name: "listeners", Ready: s.listening}, {Name: "storage", Ready: p.store.Ready}, {Name: "keys", Ready: p.access.ready}, {Name: "draining", Ready: s.ready},
 		},
 		Proven: keepOperator, Console: console.Handler(), Metrics: p.metrics, STOMP: p.sessions.Handler(), StompPath: adminStomp, Log: p.log, Audit: p.record,
 	}
 }
 
-func (s *adminServer) about(c *config.Config) admin.About {
-	v := readVersion()
+func (s *adminServer) about(p adminParts) admin.About {
+	c := p.config
 	return admin.About{
-		Version: v.Version, Commit: v.Commit, Started: time.Now(), OnDisk: c.Storage.Directory != "", Sync: c.Storage.Sync,
+		Version: p.version, Commit: p.commit, Started: time.Now(), OnDisk: c.Storage.Directory != "", Sync: c.Storage.Sync,
 		Listeners: func() []admin.Listener {
 			if all := s.places.Load(); all != nil {
 				return *all
@@ -128,8 +130,8 @@ func (s *adminServer) ready() error {
 	return nil
 }
 
-// serve begins to accept, unless the socket is off.
-func (s *adminServer) serve(open socket, most int, log *slog.Logger) {
+// listen takes the socket, unless that is off.
+func (s *adminServer) listen(open socket, most int, log *slog.Logger) {
 	l := open.Listener
 	if l == nil {
 		return
@@ -137,9 +139,15 @@ func (s *adminServer) serve(open socket, most int, log *slog.Logger) {
 	l = newAdminDoor(l, most, log)
 	s.listener, s.tls = l, open.tls != nil
 	if s.tls {
-		l = tls.NewListener(l, open.tls)
+		s.listener = tls.NewListener(l, open.tls)
 	}
-	go func() { s.ended <- s.server.Serve(l) }()
+}
+
+// serve begins to accept, if there is a listener.
+func (s *adminServer) serve() {
+	if s.listener != nil {
+		go func() { s.ended <- s.server.Serve(s.listener) }()
+	}
 }
 
 // url is where it listens; "" if it does not.
@@ -157,11 +165,7 @@ func (s *adminServer) url() string {
 func (s *adminServer) show(all []listener) {
 	var places []admin.Listener
 	for _, l := range all {
-		kind := "websocket"
-		if strings.HasPrefix(l.url, "tcp") {
-			kind = "tcp"
-		}
-		places = append(places, admin.Listener{Kind: kind, URL: l.url})
+		places = append(places, admin.Listener{Kind: l.kind(), URL: l.url})
 	}
 	if url := s.url(); url != "" {
 		places = append(places, admin.Listener{Kind: "admin", URL: url})

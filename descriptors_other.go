@@ -1,6 +1,6 @@
 //go:build !unix
 
-package main
+package hoofbeat
 
 // maxDescriptors is how many files the process may have open; 0: nobody knows.
 func maxDescriptors() int { return 0 }

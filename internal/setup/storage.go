@@ -1,4 +1,4 @@
-package main
+package setup
 
 import (
 	"fmt"
@@ -11,15 +11,15 @@ import (
 	"hoofbeat/store/pebble"
 )
 
-// A diskStore is what is on disk; nil if nothing is.
-type diskStore struct {
+// A Store is the store on disk. A nil *Store means that nothing is stored.
+type Store struct {
 	*pebble.Store
 	directory string
 }
 
-// openStorage opens what the configuration names; nil if it names none. The
-// setting is what an error is said to be about.
-func openStorage(c config.Storage, setting string, log *slog.Logger) (*diskStore, error) {
+// OpenStore opens the directory that the configuration names, and returns nil
+// if it names none. Errors begin with setting.
+func OpenStore(c config.Storage, setting string, log *slog.Logger) (*Store, error) {
 	if c.Directory == "" {
 		return nil, nil
 	}
@@ -29,7 +29,7 @@ func openStorage(c config.Storage, setting string, log *slog.Logger) (*diskStore
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
-	return &diskStore{s, c.Directory}, nil
+	return &Store{s, c.Directory}, nil
 }
 
 func syncMode(s string) pebble.SyncMode {
@@ -42,16 +42,17 @@ func syncMode(s string) pebble.SyncMode {
 	return pebble.SyncAlways
 }
 
-// store is what the broker is given.
-func (s *diskStore) store() broker.Store {
+// ForBroker returns the store as a broker.Options wants it: a nil interface for a
+// nil Store.
+func (s *Store) ForBroker() broker.Store {
 	if s == nil {
 		return nil
 	}
 	return s.Store
 }
 
-// backup is how to copy it; nil if there is nothing to copy.
-func (s *diskStore) backup() func(directory string) error {
+// Backup returns the function that copies the store, or nil for a nil Store.
+func (s *Store) Backup() func(directory string) error {
 	if s == nil {
 		return nil
 	}
@@ -59,12 +60,12 @@ func (s *diskStore) backup() func(directory string) error {
 		if within(s.directory, directory) {
 			return fmt.Errorf("a backup cannot be made in %s: that is within the directory of the store", directory)
 		}
-		return s.Backup(directory)
+		return s.Store.Backup(directory)
 	}
 }
 
-// within tells whether a path, of which the end need not exist, is below a
-// directory, or is that.
+// within reports whether path is directory or below it. The end of path need
+// not exist.
 func within(directory, path string) bool {
 	outer, err := os.Stat(directory)
 	if err != nil {
@@ -82,18 +83,20 @@ func within(directory, path string) bool {
 	}
 }
 
-func (s *diskStore) ready() error {
+// Ready returns nil while the store accepts messages. A nil Store is ready.
+func (s *Store) Ready() error {
 	if s == nil {
 		return nil
 	}
-	return s.Ready()
+	return s.Store.Ready()
 }
 
-func (s *diskStore) close() error {
+// Close closes the store. It does nothing to a nil Store.
+func (s *Store) Close() error {
 	if s == nil {
 		return nil
 	}
-	if err := s.Close(); err != nil {
+	if err := s.Store.Close(); err != nil {
 		return fmt.Errorf("storage.directory: %w", err)
 	}
 	return nil

@@ -1,4 +1,4 @@
-package main
+package hoofbeat
 
 import (
 	"context"
@@ -6,27 +6,25 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"hoofbeat/admin"
 	"hoofbeat/broker"
 	"hoofbeat/config"
+	"hoofbeat/internal/setup"
 	"hoofbeat/transport"
 )
 
 // A reloader applies changes of the files while the broker runs.
 type reloader struct {
 	load    func() (*config.Config, error)
-	current *config.Config    // what the files said last, when they were right
-	known   [sha256.Size]byte // of current's files, when they were loaded first
-	hangup  chan os.Signal
-	started *config.Config // what the files said at the start
+	known   [sha256.Size]byte // of the files, when they were loaded first
+	started *config.Config    // the configuration of the start
 	access  *access
 	broker  *broker.Broker
 	server  *transport.Server
@@ -35,14 +33,18 @@ type reloader struct {
 	record  *slog.Logger // of the audit log
 	counts  reloadCounts
 	inForce atomic.Pointer[[]admin.Setting]
+
+	mu      sync.Mutex     // held during a reload, which takes other locks
+	current *config.Config // guarded by mu: the last configuration without faults
+	closed  bool           // guarded by mu
 }
 
-// run reloads when a file has changed, or on SIGHUP, until the context ends.
+// run reloads when a file has changed, until the context ends.
 func (r *reloader) run(ctx context.Context) {
 	changed := make(chan struct{})
 	watched := make(chan struct{})
 	files := make(chan []string, 1)
-	files <- r.current.Files()
+	files <- r.files()
 	// What changed between loading and watching is not noticed by watching.
 	again := time.NewTimer(settling)
 	defer again.Stop()
@@ -56,15 +58,10 @@ func (r *reloader) run(ctx context.Context) {
 			<-watched
 			return
 		case <-changed:
-			r.reload(ctx)
-			files <- r.current.Files()
+			_ = r.reload(ctx) // it has been logged
+			files <- r.files()
 		case <-again.C:
 			r.catchUp(ctx)
-		case <-r.hangup:
-			if err := r.audit.reopen(); err != nil {
-				r.log.Error("the audit log could not be opened anew", "error", err)
-			}
-			r.reload(ctx)
 		}
 	}
 }
@@ -96,9 +93,44 @@ const settling = 500 * time.Millisecond
 
 // catchUp reloads if the files are not what they were when they were loaded.
 func (r *reloader) catchUp(ctx context.Context) {
-	if fingerprint(r.current.Files()) != r.known {
-		r.reload(ctx)
+	if fingerprint(r.files()) != r.known {
+		_ = r.reload(ctx) // it has been logged
 	}
+}
+
+// files are those of the configuration in force.
+func (r *reloader) files() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.current.Files()
+}
+
+// hangup opens the audit log anew and reloads.
+func (r *reloader) hangup(ctx context.Context) error {
+	if err := r.reopen(); err != nil {
+		return err
+	}
+	return r.reload(ctx)
+}
+
+// reopen is an error only if the server is closed.
+func (r *reloader) reopen() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return ErrServerClosed
+	}
+	if err := r.audit.reopen(); err != nil {
+		r.log.Error("the audit log could not be opened anew", "error", err)
+	}
+	return nil
+}
+
+// close waits for a reload to end, and refuses further ones.
+func (r *reloader) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
 }
 
 // fingerprint is a checksum of files; one that cannot be read counts as empty.
@@ -113,16 +145,14 @@ func fingerprint(files []string) (sum [sha256.Size]byte) {
 	return sum
 }
 
-// catchHangups lets SIGHUP reload, which would end the program otherwise; stop
-// undoes it.
-func catchHangups() (hangup chan os.Signal, stop func()) {
-	hangup = make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	return hangup, func() { signal.Stop(hangup) }
-}
-
-// reload reads everything again. With a fault, nothing changes.
-func (r *reloader) reload(ctx context.Context) {
+// reload loads the configuration again and applies it. With a fault, nothing
+// changes.
+func (r *reloader) reload(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return ErrServerClosed
+	}
 	var policies broker.Policies
 	c, err := r.load()
 	if err == nil {
@@ -133,8 +163,15 @@ func (r *reloader) reload(ctx context.Context) {
 	}
 	if err != nil {
 		r.refuse(err)
-		return
+		return err
 	}
+	r.apply(c, policies)
+	return nil
+}
+
+// apply puts a configuration in force whose rules, users and keys are already.
+// The caller holds mu.
+func (r *reloader) apply(c *config.Config, policies broker.Policies) {
 	for _, key := range needRestart(r.current, c) {
 		r.log.Warn("the new value is in force after a restart", "key", key)
 	}
@@ -142,7 +179,7 @@ func (r *reloader) reload(ctx context.Context) {
 		r.broker.SetPolicies(policies)
 		warnOfLimits(r.broker, r.log)
 	}
-	r.broker.SetQuotas(quotas(c))
+	r.broker.SetQuotas(setup.Quotas(c))
 	r.current = c
 	r.settle(c)
 	r.server.Reauthorize()
@@ -161,7 +198,7 @@ func (r *reloader) settle(c *config.Config) {
 	now := c.Effective()
 	all := make([]admin.Setting, len(now))
 	for i, s := range now {
-		if old, ok := was[s.Key]; ok && !reloads(s.Key) {
+		if old, ok := was[s.Key]; ok && !config.Reloads(s.Key) {
 			s = old
 		}
 		all[i] = admin.Setting(s)
@@ -177,7 +214,7 @@ func (r *reloader) settings() []admin.Setting { return *r.inForce.Load() }
 func (r *reloader) policies(c *config.Config) (broker.Policies, error) {
 	now := *c
 	now.Storage, now.Prefixes = r.started.Storage, r.started.Prefixes
-	return compilePolicies(&now)
+	return setup.Policies(&now)
 }
 
 // refuse logs every fault on a line of its own.
@@ -196,21 +233,9 @@ func needRestart(old, new *config.Config) []string {
 	was := old.Effective()
 	for _, s := range new.Effective() {
 		i := slices.IndexFunc(was, func(o config.Setting) bool { return o.Key == s.Key })
-		if i >= 0 && was[i].Value != s.Value && !reloads(s.Key) {
+		if i >= 0 && was[i].Value != s.Value && !config.Reloads(s.Key) {
 			keys = append(keys, s.Key)
 		}
 	}
 	return keys
-}
-
-// reloads tells whether a key is applied without a restart.
-func reloads(key string) bool {
-	switch key {
-	case "auth.on_denied_subscribe", "auth.jwt.query_parameter", "auth.jwt.cookie", "auth.jwt.sources":
-		return false
-	case "limits.queues", "limits.queues_per_user", "limits.durable_subscriptions", "limits.durable_subscriptions_per_user",
-		"limits.temporary_queues", "limits.temporary_queues_per_user", "limits.stored_bytes_per_user":
-		return true
-	}
-	return key == "acl" || key == "destinations" || strings.HasPrefix(key, "auth.")
 }

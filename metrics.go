@@ -1,32 +1,30 @@
-package main
+package hoofbeat
 
 import (
-	"log/slog"
 	"net/http"
+	"runtime"
 	"sync/atomic"
 	"time"
 
 	"hoofbeat/admin/metrics"
-	"hoofbeat/broker"
-	"hoofbeat/internal/memory"
+	"hoofbeat/internal/setup"
 	"hoofbeat/internal/tracing"
 	"hoofbeat/transport"
 )
 
-// newMetrics makes the handler of /metrics. The reloader has been completed.
-func newMetrics(b *broker.Broker, s *transport.Server, budget *memory.Budget, store *diskStore, a *access, tracer *tracing.Tracer, r *reloader, log *slog.Logger) http.Handler {
-	v := readVersion()
+// metrics returns the handler of /metrics. The tracer is nil if spans are off.
+func (s *Server) metrics(tracer *tracing.Tracer) http.Handler {
 	sources := metrics.Sources{
-		Build:  metrics.Build{Version: v.Version, Commit: v.Commit, Go: v.Go},
-		Broker: b, Sessions: s.Counters().Totals, Auth: a.authenticator.Stats, Reloads: r.counts.read, Log: log,
-		Outbound: func() metrics.Outbound { return outbound(s) },
+		Build:  metrics.Build{Version: s.options.Version, Commit: s.options.Commit, Go: runtime.Version()},
+		Broker: s.broker, Sessions: s.transport.Counters().Totals, Auth: s.access.authenticator.Stats, Reloads: s.reloader.counts.read, Log: s.log,
+		Outbound: func() metrics.Outbound { return outbound(s.transport) },
 		Memory: func() metrics.Memory {
-			m := budget.Stats()
+			m := s.budget.Stats()
 			return metrics.Memory{Limit: m.Limit, Used: m.Used, Paused: m.Paused, Ended: m.Ended}
 		},
 	}
-	if store != nil {
-		sources.Store = store.measure
+	if s.store != nil {
+		sources.Store = func() metrics.Store { return measure(s.store) }
 	}
 	if tracer != nil {
 		sources.Spans = func() metrics.Spans { return metrics.Spans(tracer.Stats()) }
@@ -44,8 +42,8 @@ func outbound(s *transport.Server) (all metrics.Outbound) {
 	return all
 }
 
-// measure is what the store has done.
-func (s *diskStore) measure() metrics.Store {
+// measure converts the counters of the store.
+func measure(s *setup.Store) metrics.Store {
 	m := s.Metrics()
 	return metrics.Store{
 		Writable:    s.Ready() == nil,

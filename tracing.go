@@ -1,4 +1,4 @@
-package main
+package hoofbeat
 
 import (
 	"fmt"
@@ -10,13 +10,13 @@ import (
 )
 
 // newTracer makes what sends spans to the receiver; nil if there is none.
-func newTracer(t config.Tracing, b *broker.Broker, log *slog.Logger) (*tracing.Tracer, error) {
+func newTracer(t config.Tracing, b *broker.Broker, version string, log *slog.Logger) (*tracing.Tracer, error) {
 	if t.Endpoint == "" {
 		return nil, nil
 	}
 	tracer, err := tracing.New(tracing.Options{
 		Endpoint: tracing.Endpoint{URL: t.Endpoint, Headers: t.Header()}, SampleRatio: t.SampleRatio,
-		Version: readVersion().Version, Policies: b.Policies, Log: log,
+		Version: version, Policies: b.Policies, Log: log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("tracing.endpoint: %w", err)

@@ -1,4 +1,4 @@
-package main
+package hoofbeat
 
 import (
 	"crypto/tls"
@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 
 	"github.com/pires/go-proxyproto"
 
@@ -94,6 +95,14 @@ func clientListeners(c *config.Config, s *transport.Server, open *sockets) []lis
 		})
 	}
 	return all
+}
+
+// kind is "websocket" or "tcp".
+func (l *listener) kind() string {
+	if strings.HasPrefix(l.url, "tcp") {
+		return "tcp"
+	}
+	return "websocket"
 }
 
 func scheme(plain string, t *tls.Config) string {

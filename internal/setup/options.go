@@ -1,4 +1,4 @@
-package main
+package setup
 
 import (
 	"log/slog"
@@ -11,11 +11,12 @@ import (
 	"hoofbeat/transport"
 )
 
-// transportOptions copies the configuration into the packages' own options.
-func transportOptions(c *config.Config, b *broker.Broker, log *slog.Logger) transport.Options {
+// Transport returns the options of connections and their sessions. Version is
+// that of the program, for the header server of CONNECTED.
+func Transport(c *config.Config, b *broker.Broker, version string, log *slog.Logger) transport.Options {
 	l := c.Limits
 	return transport.Options{
-		Session: sessionOptions(c, b, log), Origins: c.Listen.WebSocket.Origins, Compression: c.Listen.WebSocket.Compression, Log: log,
+		Session: sessionOptions(c, b, version, log), Origins: c.Listen.WebSocket.Origins, Compression: c.Listen.WebSocket.Compression, Log: log,
 		SockJS:         transport.SockJS{Enabled: c.Listen.WebSocket.SockJS},
 		TrustedProxies: l.TrustedProxies, Credentials: credentials(c.Auth),
 		RetryAfter: l.RetryAfter,
@@ -26,8 +27,9 @@ func transportOptions(c *config.Config, b *broker.Broker, log *slog.Logger) tran
 	}
 }
 
-// credentials are the places of the upgrade that are looked at. Without keys
-// for tokens, the header may have the passcode of a static user.
+// credentials returns the parts of an upgrade request that may hold
+// credentials. Without keys for tokens, the Authorization header may hold a
+// static user's passcode.
 func credentials(a config.Auth) transport.Credentials {
 	inHeader := slices.Contains(a.JWT.Sources, "http")
 	if !a.JWT.Configured() {
@@ -36,12 +38,12 @@ func credentials(a config.Auth) transport.Credentials {
 	return transport.Credentials{HTTPAuthorization: inHeader, QueryParameter: a.JWT.QueryParameter, Cookie: a.JWT.Cookie}
 }
 
-func sessionOptions(c *config.Config, b *broker.Broker, log *slog.Logger) session.Options {
+func sessionOptions(c *config.Config, b *broker.Broker, version string, log *slog.Logger) session.Options {
 	o := session.DefaultOptions(b)
 	l := c.Limits
-	o.Namespace = namespace(c)
+	o.Namespace = Namespace(c)
 	o.Log = log
-	o.Server = "hoofbeat/" + strings.Trim(readVersion().Version, "()")
+	o.Server = "hoofbeat/" + strings.Trim(version, "()")
 	o.ConnectTimeout = l.ConnectTimeout
 	o.ReceiptsOnRead = c.Transactions.Receipts == "on-read"
 	o.HeartBeat = session.HeartBeat{Min: c.Heartbeat.Min, Server: c.Heartbeat.Server}
@@ -64,16 +66,8 @@ func sessionOptions(c *config.Config, b *broker.Broker, log *slog.Logger) sessio
 	return o
 }
 
-// restrict makes sessions ask who clients are and what they may do.
-func restrict(o *session.Options, c *config.Config, a *access, record *slog.Logger) {
-	o.Authenticator, o.Authorizer, o.Revoked, o.Audit = a.authenticator, a, a.authenticator.Revoked, record
-	if c.Auth.JWT.Configured() {
-		o.Verify = a.authenticator.VerifyFrom
-	}
-	o.KeepAfterDenied = c.Auth.OnDeniedSubscribe == "receipt-error"
-}
-
-func quotas(c *config.Config) broker.Quotas {
+// Quotas returns the limits of what users store.
+func Quotas(c *config.Config) broker.Quotas {
 	l := c.Limits
 	return broker.Quotas{
 		Queues: l.Queues, QueuesPerUser: l.QueuesPerUser,

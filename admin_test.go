@@ -1,0 +1,24 @@
+package hoofbeat
+
+import (
+	"slices"
+	"testing"
+
+	"hoofbeat/admin"
+	"hoofbeat/config"
+	"hoofbeat/transport"
+)
+
+// The admin listener answers before all other listeners are known to be open.
+func TestReadyWhenListening(t *testing.T) {
+	s := &adminServer{}
+	o := s.options(adminParts{config: &config.Config{}, sessions: transport.NewServer(transport.Options{})})
+	i := slices.IndexFunc(o.Checks, func(c admin.Check) bool { return c.Name == "listeners" })
+	if i < 0 || o.Checks[i].Ready() == nil {
+		t.Fatal("it is ready before it listens")
+	}
+	s.show(nil)
+	if err := o.Checks[i].Ready(); err != nil {
+		t.Error(err)
+	}
+}
