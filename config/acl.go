@@ -7,7 +7,7 @@ import (
 	"hoofbeat/destination"
 )
 
-// aclExample is what the default file shows, commented out.
+// aclExample is the example in the default file, commented out.
 const aclExample = `acl:
   - name: staff read the news
     roles: [staff]                # or users, or claims: [{ name: tenant, values: [a, b] }]; none of them: everybody
@@ -63,11 +63,11 @@ func claimKind() recordsKind[ClaimMatch] {
 	}
 }
 
-// noneMeansAll is for an empty list that would make a rule about everybody,
-// such as one that a template left empty.
+// noneMeansAll is for an empty list that would make a rule apply to everybody,
+// for example one that a template left empty.
 const noneMeansAll = "expected at least one, or the key to be left out when the rule is about everybody"
 
-// some is each for a list that may not be empty.
+// some is each for a list that must not be empty.
 func some(f func(string) string) check {
 	return func(value any) []complaint {
 		if len(value.([]string)) == 0 {
@@ -84,8 +84,8 @@ func someClaims(value any) []complaint {
 	return nil
 }
 
-// administers tells whether a rule is about the admin API only, which is about
-// the whole broker.
+// administers reports whether a rule has admin actions only. These concern the
+// whole broker.
 func (r *Rule) administers() bool {
 	all := slices.Concat(r.Allow, r.Deny)
 	return len(all) > 0 && !slices.ContainsFunc(all, func(action string) bool { return !isAdmin(action) })
@@ -108,8 +108,8 @@ func oneOf(words []string, word string) string {
 	return "expected one of " + strings.Join(words, ", ")
 }
 
-// checkDestination wants a pattern that some destination can match: a denial
-// that silently does nothing is a trap.
+// checkDestination requires a pattern that some destination can match. A deny
+// rule without effect would be dangerous.
 func checkDestination(pattern string) string {
 	_, err := destination.ParseRule(pattern)
 	return errorText(err)

@@ -10,8 +10,8 @@ import (
 
 const aclKey = "acl"
 
-// checkRules looks at what rules have to do with the prefixes. It looks at
-// each rule by itself, whatever is wrong with the others.
+// checkRules compares rules with the prefixes. It checks each rule by itself,
+// even if others have faults.
 func (l *loader) checkRules(c *Config) {
 	rules, readable := l.values[aclKey].value.([]Rule)
 	if !readable {
@@ -25,8 +25,8 @@ func (l *loader) checkRules(c *Config) {
 	}
 }
 
-// checkAdminRule refuses an admin action for some destinations: to allow it
-// would allow nothing, and to deny it would deny it altogether.
+// checkAdminRule rejects an admin action for specific destinations: allowing it
+// would have no effect, and denying it would deny it for the whole broker.
 func (l *loader) checkAdminRule(i int, r Rule) {
 	if len(r.Destinations) > 0 && slices.ContainsFunc(slices.Concat(r.Allow, r.Deny), isAdmin) && !slices.ContainsFunc(r.Destinations, isWhole) {
 		l.fault(fmt.Sprintf("%s[%d].destinations", aclKey, i), show(anyList(r.Destinations)), l.values[aclKey].source,
@@ -34,18 +34,18 @@ func (l *loader) checkAdminRule(i int, r Rule) {
 	}
 }
 
-// isWhole tells whether a pattern stands for the whole broker.
+// isWhole reports whether a pattern stands for the whole broker.
 func isWhole(pattern string) bool {
 	p, err := destination.ParseRule(pattern)
 	return err == nil && p.Whole()
 }
 
-// checkReach refuses patterns that match nothing that a client can SEND or
-// SUBSCRIBE to.
+// checkReach rejects patterns that match no destination to which clients can
+// SEND or SUBSCRIBE.
 func (l *loader) checkReach(i int, r Rule, all []space, prefixes Prefixes) {
 	wanted := slices.Concat(r.Allow, r.Deny)
 	usable := func(s space) bool {
-		// A rule without actions, or with another word for one, has a fault of its own.
+		// A rule without actions, or with an unknown one, has its own fault.
 		return len(wanted) == 0 || slices.ContainsFunc(wanted, func(action string) bool {
 			return slices.Contains(s.actions, action) || action != "send" && action != "subscribe"
 		})
@@ -53,7 +53,7 @@ func (l *loader) checkReach(i int, r Rule, all []space, prefixes Prefixes) {
 	for at, d := range r.Destinations {
 		p, err := destination.ParseRule(d)
 		if err != nil {
-			continue // told of already
+			continue // already reported
 		}
 		reached := slices.DeleteFunc(slices.Clone(all), func(s space) bool { return !s.meets(p) })
 		if slices.ContainsFunc(reached, usable) {
@@ -63,7 +63,7 @@ func (l *loader) checkReach(i int, r Rule, all []space, prefixes Prefixes) {
 	}
 }
 
-// unreached says why a pattern would never match.
+// unreached explains why a pattern never matches.
 func unreached(r Rule, p destination.Pattern, reached []space, prefixes Prefixes) string {
 	switch {
 	case len(reached) > 0:
@@ -78,16 +78,16 @@ func unreached(r Rule, p destination.Pattern, reached []space, prefixes Prefixes
 	return "expected something that a destination can match, and so one of " + strings.Join(known, ", ") + " at its beginning; this rule would never count"
 }
 
-// A space is the destinations that begin with one prefix, and have at least
-// one segment behind it.
+// A space is the set of destinations with one prefix and at least a number of
+// segments after it.
 type space struct {
 	prefix  string // * is any one segment
 	actions []string
-	least   int // segments behind the prefix
+	least   int // segments after the prefix
 }
 
-// spaces lists where clients can SEND and SUBSCRIBE. Rules take both names of
-// a user's own destinations for either action.
+// spaces lists the spaces in which clients can SEND and SUBSCRIBE. Rules accept
+// both spellings of a user's destinations for either action.
 func spaces(prefixes Prefixes) []space {
 	both := []string{"send", "subscribe"}
 	var all []space
@@ -100,21 +100,21 @@ func spaces(prefixes Prefixes) []space {
 	return append(all, space{destination.TempPrefix, both, 1}, space{destination.ReplyPrefix, both[:1], 2})
 }
 
-// meets tells whether a destination of the space can match a pattern of a
-// rule.
+// meets reports whether a destination of the space can match a rule's pattern.
 func (s space) meets(p destination.Pattern) bool { return !s.tooLong(p) && p.Overlaps(s.word()) }
 
-// word matches the destinations of the space.
+// word returns a Word that matches the destinations of the space.
 func (s space) word() *destination.Word {
 	w := &destination.Word{}
 	text := strings.Trim(s.prefix, "/") + strings.Repeat("/*", s.least) + "/**"
 	if err := w.AddAll(text); err != nil {
-		panic(err) // prefixes are checked: they are short, and without wildcards
+		panic(err) // prefixes are validated: short, and without wildcards
 	}
 	return w
 }
 
-// tooLong tells whether a pattern has more segments than the space's names.
+// tooLong reports whether a pattern has more segments than the space's names
+// may have.
 func (s space) tooLong(p destination.Pattern) bool {
 	count := 0
 	for _, segment := range p.Segments() {

@@ -7,7 +7,7 @@ import (
 	"hoofbeat/destination"
 )
 
-// aclWarnings are about rules that never count.
+// aclWarnings reports rules without effect.
 func (c *Config) aclWarnings() []string {
 	var all []string
 	for i, r := range c.ACL {
@@ -23,8 +23,8 @@ func (c *Config) aclWarnings() []string {
 	return all
 }
 
-// nobody says why no client can be one that a rule is about; "" if one can.
-// Users and roles are known where only the configuration has them.
+// nobody explains why a rule applies to no client; "" if it may apply to one.
+// Users and roles are known only if they all come from the configuration.
 func (c *Config) nobody(r Rule) string {
 	if c.Auth.JWT.Configured() {
 		return ""
@@ -45,7 +45,7 @@ func (c *Config) nobody(r Rule) string {
 	return ""
 }
 
-// known lists the users, and all of their roles.
+// known lists the users and their roles.
 func (c *Config) known() (users, roles []string) {
 	if c.Auth.Anonymous {
 		users, roles = []string{anonymousUser}, slices.Clone(c.Auth.AnonymousRoles)
@@ -56,17 +56,19 @@ func (c *Config) known() (users, roles []string) {
 	return users, roles
 }
 
-// undoes tells whether a rule denies all that another allows.
+// undoes reports whether a rule denies everything that another allows.
 func undoes(by, r Rule) bool {
 	return len(r.Allow) > 0 && len(r.Deny) == 0 && allIn(r.Allow, by.Deny) && concernsAll(by, r) && coversRule(by, r)
 }
 
-// repeats tells whether a rule allows and denies all that another does.
+// repeats reports whether a rule allows and denies everything that another
+// does.
 func repeats(by, r Rule) bool {
 	return allIn(r.Allow, by.Allow) && allIn(r.Deny, by.Deny) && concernsAll(by, r) && coversRule(by, r)
 }
 
-// concernsAll tells whether a rule is about everybody whom another is about.
+// concernsAll reports whether a rule applies to every client that another
+// applies to.
 func concernsAll(by, r Rule) bool {
 	return (len(by.Roles) == 0 || len(r.Roles) > 0 && allIn(r.Roles, by.Roles)) &&
 		(len(by.Users) == 0 || len(r.Users) > 0 && allIn(r.Users, by.Users)) &&
@@ -75,8 +77,9 @@ func concernsAll(by, r Rule) bool {
 		})
 }
 
-// coversRule tells whether a rule's destinations match all that another's do.
-// Templates are left out: what they match depends on the user.
+// coversRule reports whether a rule's destinations match everything that
+// another's do. Templates are ignored, because their matches depend on the
+// user.
 func coversRule(by, r Rule) bool {
 	if len(by.Destinations) == 0 || len(r.Destinations) == 0 {
 		return len(by.Destinations) == len(r.Destinations)
@@ -88,7 +91,7 @@ func coversRule(by, r Rule) bool {
 	})
 }
 
-// coversRuleText is coversAll for destinations of rules.
+// coversRuleText is coversAll for the destinations of rules.
 func coversRuleText(pattern, other string) bool {
 	p, err := destination.ParseRule(pattern)
 	if err != nil {
@@ -102,7 +105,7 @@ func coversRuleText(pattern, other string) bool {
 	return err == nil && p.Covers(w)
 }
 
-// allIn tells whether a list has every element of another.
+// allIn reports whether whole contains every element of part.
 func allIn(part, whole []string) bool {
 	return !slices.ContainsFunc(part, func(s string) bool { return !slices.Contains(whole, s) })
 }

@@ -12,18 +12,18 @@ import (
 	"hoofbeat/destination"
 )
 
-// check looks at a value that is already of its kind.
+// check validates a value that is already of its kind.
 type check func(value any) []complaint
 
-// complaint is what a check found.
+// complaint is a fault found by a check.
 type complaint struct {
-	at       string // where it is below the key, such as [2].name; "" for the key itself
-	item     string // the element of a list, such as [2], if the fault is one's alone
-	shown    string // what a fault shows of it, when that is not the whole value
+	at       string // position below the key, like [2].name; "" for the key itself
+	item     string // the faulty element of a list, like [2], if there is one
+	shown    string // the part of the value to show; "" for the whole value
 	expected string
 }
 
-// below moves complaints to a place below the one that they were made for.
+// below moves complaints to a position below their own.
 func below(at string, found []complaint) []complaint {
 	for i := range found {
 		found[i].at = at + found[i].at
@@ -31,7 +31,7 @@ func below(at string, found []complaint) []complaint {
 	return found
 }
 
-// single makes a check of a function that returns what is expected, or "".
+// single makes a check from a function that returns the expected form, or "".
 func single(f func(string) string) check {
 	return func(value any) []complaint {
 		if expected := f(value.(string)); expected != "" {
@@ -64,8 +64,8 @@ func each(f func(string) string) check {
 	}
 }
 
-// eachHidden is each for a list of secrets: what is wrong is said once, as
-// nothing shows which element it is.
+// eachHidden is each for a list of secrets. It reports a fault once, because
+// the faulty element must not be shown.
 func eachHidden(f func(string) string) check {
 	return func(value any) []complaint {
 		for _, item := range value.([]string) {
@@ -77,7 +77,7 @@ func eachHidden(f func(string) string) check {
 	}
 }
 
-// enoughMemory refuses a bound that the broker alone needs.
+// enoughMemory rejects a limit below the broker's own needs.
 func enoughMemory(value any) []complaint {
 	if s := value.(Share); s.Percent == 0 && s.Bytes < 32<<20 {
 		return []complaint{{expected: "expected at least 32MiB"}}
@@ -101,7 +101,7 @@ func atLeast(least time.Duration) check {
 	}
 }
 
-// noneOrAtLeast is atLeast for a time that 0 turns off.
+// noneOrAtLeast is atLeast for a time that 0 disables.
 func noneOrAtLeast(least time.Duration) check {
 	return func(value any) []complaint {
 		if d := value.(time.Duration); d != 0 && d < least {
@@ -127,8 +127,8 @@ func fraction(value any) []complaint {
 	return nil
 }
 
-// checkAddress wants what can be listened on: a host that is an IP address, a
-// name or empty, and a port in digits.
+// checkAddress requires an address to listen on: a host that is an IP address,
+// a name or empty, and a numeric port.
 func checkAddress(address string) string {
 	const expected = "expected host:port with a port from 0 to 65535, such as 127.0.0.1:15674"
 	host, port, err := net.SplitHostPort(address)
@@ -141,8 +141,8 @@ func checkAddress(address string) string {
 	return ""
 }
 
-// checkPath wants a path that a request can have, without escapes, and that
-// means nothing special to a request multiplexer.
+// checkPath requires a path of a request, without escapes and without
+// characters that are special to http.ServeMux.
 func checkPath(p string) string {
 	special := strings.ContainsFunc(p, func(r rune) bool {
 		return r <= ' ' || r > '~' || strings.ContainsRune(`?#%{}\`, r)
@@ -153,7 +153,7 @@ func checkPath(p string) string {
 	return ""
 }
 
-// checkHost wants the name of a host, without a port.
+// checkHost requires a host name without a port.
 func checkHost(host string) string {
 	if !isHostName(host, false) || isIP(host) {
 		return "expected the name of a host without a port, such as broker.example.com"
@@ -161,7 +161,7 @@ func checkHost(host string) string {
 	return ""
 }
 
-// checkAnyHost is checkHost for a host that may be an address as well.
+// checkAnyHost is checkHost for a host that may also be an address.
 func checkAnyHost(host string) string {
 	if !isIP(host) && !isHostName(host, false) {
 		return "expected the name or the address of a host without a port, such as broker.example.com or 192.0.2.1"
@@ -169,8 +169,8 @@ func checkAnyHost(host string) string {
 	return ""
 }
 
-// checkPrefix wants a prefix that leaves the destinations with a meaning of
-// their own alone.
+// checkPrefix requires a prefix that does not collide with destinations that
+// have a fixed meaning.
 func checkPrefix(prefix string) string {
 	odd := strings.ContainsFunc(prefix, func(r rune) bool {
 		return !strconv.IsPrint(r) || strings.ContainsRune("*>#{}, ", r)
@@ -189,7 +189,7 @@ func checkPrefix(prefix string) string {
 	return ""
 }
 
-// maxPrefixSegments leaves room for the longest name behind a prefix where
+// maxPrefixSegments leaves room for the longest name after a prefix when
 // destinations are compared with rules.
 const maxPrefixSegments = 16
 
@@ -207,7 +207,7 @@ func isIP(host string) bool {
 	return err == nil
 }
 
-// isHostName wants labels of letters, digits, '-' and '_'. When wild is set, a
+// isHostName accepts labels of letters, digits, '-' and '_'. If wild is set, a
 // label may also be *.
 func isHostName(host string, wild bool) bool {
 	if host == "" || len(host) > 253 {

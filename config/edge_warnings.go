@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// edgeWarnings are about who gets in, and about settings without effect.
+// edgeWarnings reports settings about access, and settings without effect.
 func (c *Config) edgeWarnings() []string {
 	var all []string
 	for _, p := range c.Limits.TrustedProxies {
@@ -27,7 +27,7 @@ func (c *Config) edgeWarnings() []string {
 	return all
 }
 
-// idle lists what was set for a listener that is off.
+// idle lists settings of a listener that is off.
 func (c *Config) idle(section string) []string {
 	var all []string
 	for _, s := range c.settings {

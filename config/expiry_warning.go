@@ -8,8 +8,8 @@ import (
 	"hoofbeat/destination"
 )
 
-// expiryWarnings names the prefixes of topics whose durable subscriptions may
-// stay for ever, as no policy ends those that nobody comes back to.
+// expiryWarnings names the prefixes of topics whose abandoned durable
+// subscriptions may stay forever, because no policy expires them.
 func (c *Config) expiryWarnings() []string {
 	if c.Storage.Directory == "" {
 		return nil
@@ -24,7 +24,8 @@ func (c *Config) expiryWarnings() []string {
 	return all
 }
 
-// subscribable are the topics of a prefix that somebody may subscribe to.
+// subscribable returns the topics of a prefix that some client may subscribe
+// to.
 func (c *Config) subscribable(prefix string) []*destination.Word {
 	whole := space{prefix: prefix, least: 1}.word()
 	if len(c.ACL) == 0 {
@@ -45,7 +46,7 @@ func (c *Config) subscribable(prefix string) []*destination.Word {
 			}
 			w, err := p.Word()
 			if err != nil || !strings.HasPrefix(d, prefix) {
-				w = whole // it begins with a wildcard, and is about more than topics
+				w = whole // it begins with a wildcard, and matches more than topics
 			}
 			all = append(all, w)
 		}
@@ -53,7 +54,7 @@ func (c *Config) subscribable(prefix string) []*destination.Word {
 	return all
 }
 
-// allExpire tells whether one policy with an expiry counts for each of the
+// allExpire reports whether one policy with an expiry applies to all of the
 // topics.
 func (c *Config) allExpire(topics *destination.Word) bool {
 	for _, p := range c.Destinations {

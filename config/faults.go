@@ -9,24 +9,25 @@ import (
 	"strings"
 )
 
-// masked stands where the value of a secret would.
+// masked replaces the value of a secret.
 const masked = "********"
 
-// Fault is one thing wrong with a configuration.
+// Fault is one fault of a configuration.
 type Fault struct {
-	// Key is the full key, in lower case, or the name of an environment
-	// variable that belongs to no key. Within a list of maps it is such as
-	// acl[2].destinations, counted from 0. It is "" for a fault of a whole file.
+	// Key is the full key in lower case, or the name of an environment variable
+	// that belongs to no key. Within a list of maps it has the form
+	// acl[2].destinations, counted from 0. It is "" for a fault of the whole
+	// file.
 	Key string
-	// Value is what was written, as it would be quoted in a message: strings
-	// in quotes, a secret as ********. It is "" for a fault of a whole file.
+	// Value is the faulty value as a message quotes it: strings in quotes, a
+	// secret as ********. It is "" for a fault of the whole file.
 	Value string
-	// Expected is the sentence that says what is wrong and what would be right.
+	// Expected is a sentence with the fault and the expected form.
 	Expected string
-	// Source is where the value came from: the path of the file, "environment
+	// Source is the origin of the value: the path of the file, "environment
 	// HOOFBEAT_X", "flag --x" or "default".
 	Source string
-	// Line is where it stands in the file, from 1; 0 if that is not known.
+	// Line is its line in the file, from 1; 0 if unknown.
 	Line int
 }
 
@@ -47,7 +48,7 @@ func (f Fault) Error() string {
 // Faults is every fault of a configuration, sorted by key.
 type Faults []Fault
 
-// Error has one line for each fault, without a newline at the end.
+// Error returns one line per fault, without a newline at the end.
 func (fs Faults) Error() string {
 	lines := make([]string, len(fs))
 	for i, f := range fs {
@@ -70,7 +71,7 @@ func (fs Faults) sorted() Faults {
 	return slices.Compact(out)
 }
 
-// sortable is a key with the numbers in it padded, for acl[10] to come after
+// sortable returns the key with its numbers padded, so that acl[10] sorts after
 // acl[9].
 func sortable(key string) string {
 	return regexp.MustCompile(`\[\d{1,9}\]`).ReplaceAllStringFunc(key, func(index string) string {
@@ -78,11 +79,11 @@ func sortable(key string) string {
 	})
 }
 
-// longestShown bounds how much of a value a fault repeats, in bytes, so that a
-// line stays readable when a whole file was pasted into a string.
+// longestShown limits the bytes of a value in a fault, so that the line stays
+// readable if a whole file was pasted into a string.
 const longestShown = 120
 
-// show writes a value as a file would have it, on one line.
+// show formats a value as a file would contain it, on one line.
 func show(raw any) string {
 	return shorten(showWhole(raw))
 }
@@ -108,8 +109,8 @@ func showWhole(raw any) string {
 	return strings.Join(strings.Fields(fmt.Sprint(raw)), " ")
 }
 
-// showSome shows the first elements of a list: more than fit in a line are not
-// worth formatting.
+// showSome shows the first elements of a list; the rest would not fit on the
+// line.
 func showSome(list []any) []string {
 	const most = 16
 	var out []string
@@ -125,7 +126,8 @@ func showSome(list []any) []string {
 	return out
 }
 
-// showKey is key as it stands, unless it would spoil the line it is printed on.
+// showKey returns key unchanged, unless it would break the line that it is
+// printed on.
 func showKey(key string) string {
 	plain := key != "" && !strings.ContainsFunc(key, func(r rune) bool {
 		return r == ' ' || !strconv.IsPrint(r)

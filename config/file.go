@@ -14,9 +14,9 @@ import (
 	"github.com/spf13/viper"
 )
 
-// readFile finds the file and decodes it as its ending says. Keys are as they
-// were written. The path is "" when there is no file, and is set even when
-// there are faults.
+// readFile finds the file and decodes it according to its extension. Keys keep
+// their spelling. path is "" if there is no file, and is set even if there are
+// faults.
 func readFile(o Options) (path string, tree map[string]any, at places, faults Faults) {
 	path, data, err := findFile(o)
 	if err != nil {
@@ -33,8 +33,9 @@ func readFile(o Options) (path string, tree map[string]any, at places, faults Fa
 
 func formatOf(path string) string { return strings.ToLower(filepath.Ext(path)) }
 
-// findFile reads the file that was named, or the first that exists. One that
-// exists but cannot be read is an error: the next one would be a surprise.
+// findFile reads the named file, or the first that exists. A file that exists
+// but cannot be read is an error: falling back to the next one would be a
+// surprise.
 func findFile(o Options) (path string, data []byte, err error) {
 	if o.File != "" {
 		data, err = os.ReadFile(o.File)
@@ -53,7 +54,7 @@ func findFile(o Options) (path string, data []byte, err error) {
 	return "", nil, nil
 }
 
-// reason leaves out the path, which the fault names already.
+// reason omits the path, which the fault contains already.
 func reason(err error) string {
 	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathErr.Err.Error()
@@ -81,7 +82,7 @@ func decode(path string, data []byte) (map[string]any, Faults) {
 	return tree, faults
 }
 
-// syntaxError is what is wrong with a file before any key is looked at.
+// syntaxError is a fault of a file that prevents reading its keys.
 type syntaxError struct {
 	line int // from 1
 	text string
@@ -89,10 +90,9 @@ type syntaxError struct {
 
 const notKeys = "expected keys with values, such as log: { level: info }"
 
-// codec decodes with viper's codec for the format. A viper instance is not
-// asked, because it folds keys that differ in case into one, takes null for
-// absent, and cannot say where a value came from. The registry is a new one
-// for every load.
+// codec decodes with viper's codec for the format. It uses no viper instance,
+// because that would merge keys that differ in case, treat null as absent, and
+// lose the source of values. Each load makes a new registry.
 func codec(format string, data []byte, tree map[string]any) error {
 	decoder, err := viper.NewCodecRegistry().Decoder(format)
 	if err != nil {
@@ -109,7 +109,7 @@ func decodeYAML(data []byte, tree map[string]any) []syntaxError {
 	if err == nil {
 		return nil
 	}
-	// The decoder joins several errors into one text, most with their line.
+	// The decoder joins several errors in one text, most with a line.
 	located := regexp.MustCompile(`(?m)line (\d+): (.*)$`).FindAllStringSubmatch(err.Error(), -1)
 	if located == nil {
 		line := firstLine("yaml", data, func(other error) bool { return other.Error() == err.Error() })
@@ -123,8 +123,7 @@ func decodeYAML(data []byte, tree map[string]any) []syntaxError {
 	return all
 }
 
-// indentedByTab tells whether a line, of which 1 is the first, has a tab before
-// all else.
+// indentedByTab reports whether a line, counted from 1, begins with a tab.
 func indentedByTab(data []byte, line int) bool {
 	number := 0
 	for text := range strings.Lines(string(data)) {
@@ -136,8 +135,8 @@ func indentedByTab(data []byte, line int) bool {
 	return false
 }
 
-// yamlText replaces the messages that speak of Go types and repeat values, and
-// of tabs, which are not seen.
+// yamlText replaces messages that mention Go types or repeat values, and those
+// about tabs, which are invisible.
 func yamlText(data []byte, line int, message string) string {
 	switch {
 	case strings.HasPrefix(message, "found character that cannot start") && indentedByTab(data, line):
@@ -150,7 +149,8 @@ func yamlText(data []byte, line int, message string) string {
 	return message
 }
 
-// secondDocument is the line on which a second document starts, or 0. The decoder would read the first document only.
+// secondDocument returns the line on which a second document starts, or 0. The
+// decoder would read only the first document.
 func secondDocument(data []byte) int {
 	begun, ended := false, false
 	number := 0
@@ -167,7 +167,7 @@ func secondDocument(data []byte) int {
 	return 0
 }
 
-// isMarker is for a line without white space at its end.
+// isMarker expects a line without trailing white space.
 func isMarker(line, marker string) bool {
 	rest, ok := strings.CutPrefix(line, marker)
 	return ok && (rest == "" || rest[0] == ' ' || rest[0] == '\t')
@@ -182,7 +182,7 @@ func decodeTOML(data []byte, tree map[string]any) []syntaxError {
 	if line, ok := tomlLine(err); ok {
 		return []syntaxError{{line, text}}
 	}
-	// An error about a key that was there before has no line.
+	// An error about a repeated key has no line.
 	line := firstLine("toml", data, func(other error) bool {
 		_, located := tomlLine(other)
 		return !located
@@ -190,8 +190,8 @@ func decodeTOML(data []byte, tree map[string]any) []syntaxError {
 	return []syntaxError{{line, text}}
 }
 
-// firstLine finds the line of an error that does not say it: the first with
-// which the lines up to there have such an error.
+// firstLine finds the line of an error without a position: the first line such
+// that the text up to it has such an error.
 func firstLine(format string, data []byte, such func(error) bool) int {
 	lines := strings.SplitAfter(string(data), "\n")
 	return 1 + sort.Search(len(lines)-1, func(i int) bool {
@@ -209,7 +209,7 @@ func tomlLine(err error) (int, bool) {
 	return row, true
 }
 
-// lineNumber is for digits that were matched by a pattern.
+// lineNumber converts digits that a pattern has matched.
 func lineNumber(digits string) int {
 	n, err := strconv.Atoi(digits)
 	if err != nil {

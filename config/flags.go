@@ -7,10 +7,10 @@ import (
 )
 
 // Flags registers a flag for every key: --limits-connect-timeout for
-// limits.connect_timeout. Those that few will need on a command line are
-// hidden from its help. Underscores are accepted for dashes in all flags of
-// the set. The values are only text here; Load says what is wrong with them,
-// together with all other faults.
+// limits.connect_timeout. Rarely used ones are hidden from the help.
+// Underscores are accepted instead of dashes in all flags of the set. The
+// values are kept as text; Load validates them and reports their faults
+// together with all others.
 func Flags(fs *pflag.FlagSet) {
 	normalize := fs.GetNormalizeFunc()
 	fs.SetNormalizeFunc(func(fs *pflag.FlagSet, name string) pflag.NormalizedName {
@@ -33,7 +33,7 @@ func addFlag(fs *pflag.FlagSet, e *entry) {
 	}
 }
 
-// flagText keeps what was written, unread.
+// flagText keeps a flag's text without parsing it.
 type flagText struct {
 	kind, text string
 }

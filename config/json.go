@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// decodeJSON is stricter than viper's codec: numbers keep their digits, a key
-// that is given twice is an error, and errors know their line.
+// decodeJSON is stricter than viper's codec: numbers keep their digits, a
+// repeated key is an error, and errors have a line.
 func decodeJSON(data []byte, tree map[string]any) []syntaxError {
 	var whole json.RawMessage
 	if err := json.Unmarshal(data, &whole); err != nil {
@@ -30,8 +30,8 @@ func decodeJSON(data []byte, tree map[string]any) []syntaxError {
 	return nil
 }
 
-// jsonList reads a list from the environment or a flag, as strictly as a file,
-// or says what is wrong with the text without repeating much of it.
+// jsonList parses a list from the environment or a flag, as strictly as a file,
+// or describes the fault without repeating much of the text.
 func jsonList(text string) (list []any, wrong string) {
 	data := []byte(text)
 	var whole json.RawMessage
@@ -52,13 +52,13 @@ func jsonList(text string) (list []any, wrong string) {
 	return list, ""
 }
 
-// toJSON is a value of strings, numbers and booleans as JSON.
+// toJSON encodes a value of strings, numbers and booleans.
 func toJSON(value any) string {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(value); err != nil {
-		return "" // not reached: such values can always be written
+		return "" // not reached: such values can always be encoded
 	}
 	return strings.TrimSuffix(out.String(), "\n")
 }
@@ -74,8 +74,7 @@ func lineAt(data []byte, offset int64) int {
 	return 1 + bytes.Count(data[:min(offset, int64(len(data)))], []byte("\n"))
 }
 
-// jsonDuplicates finds the keys that an object has twice. The data is known to
-// be well formed.
+// jsonDuplicates finds repeated keys of objects. The data must be well-formed.
 func jsonDuplicates(data []byte) []syntaxError {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
@@ -106,14 +105,14 @@ func jsonDuplicates(data []byte) []syntaxError {
 	}
 }
 
-// jsonLevel is one object or array that is still open.
+// jsonLevel is an object or array that is still open.
 type jsonLevel struct {
 	object bool
 	inside bool // after a key, before its value
 	seen   map[string]bool
 }
 
-// take accepts a token that is no bracket: a key, or a whole value.
+// take accepts a token other than a bracket: a key, or a whole value.
 func (l *jsonLevel) take(token json.Token) (name string, twice bool) {
 	if !l.object || l.inside {
 		l.valueEnded()

@@ -16,18 +16,19 @@ const (
 	algorithmsKey = "auth.jwt.algorithms"
 )
 
-// supply is what the configured keys can verify. Where a file could not be
-// read, everything is held possible, for that fault to be the only one.
+// supply describes the tokens that the configured keys can verify. If a file
+// could not be read, everything is assumed possible, so that its fault is the
+// only one.
 type supply struct {
-	secret string    // the key that a secret comes from; "" without one
-	public string    // a key that public keys come from; "" without one
+	secret string    // the key of a secret; "" without one
+	public string    // a key of public keys; "" without one
 	bytes  int       // of the secret
 	files  []pemFile // of auth.jwt.public_key_files
-	others bool      // more public keys may come from a key set
+	others bool      // a key set may have more public keys
 	shared bool      // a key set has secrets
 }
 
-// pemFile is a file with the algorithms that its keys are for.
+// pemFile is a file with the algorithms of its keys.
 type pemFile struct {
 	path string
 	fits []string
@@ -52,8 +53,8 @@ func (l *loader) checkJWT(j JWT) {
 	}
 }
 
-// checkIdleKeys finds what would be ignored without a key. A default that was
-// written down is not.
+// checkIdleKeys reports settings that would have no effect without a key,
+// except explicit defaults.
 func (l *loader) checkIdleKeys() {
 	for _, e := range append(tokenKeys(), tokenPlaces()...) {
 		if l.sound(e.key) && l.differs(e.key) {
@@ -70,7 +71,7 @@ func (l *loader) checkPlaces(j JWT) {
 	}
 }
 
-// readKeys looks at every file.
+// readKeys reads every key file.
 func (l *loader) readKeys(j JWT) supply {
 	var s supply
 	if j.Secret != "" {
@@ -95,7 +96,7 @@ func (l *loader) readKeys(j JWT) supply {
 	return s
 }
 
-// enough is a length that no check finds too short.
+// enough is a length that every check accepts.
 const enough = 1 << 10
 
 func (l *loader) readSecret(path string, s *supply) {
@@ -138,8 +139,8 @@ func (l *loader) readKeySet(path string, s *supply) {
 	}
 }
 
-// checkFamilies compares the algorithms with whether there are secrets and
-// public keys at all. It returns false after a fault.
+// checkFamilies checks that the algorithms match the presence of secrets and
+// public keys. It returns false after a fault.
 func (l *loader) checkFamilies(algorithms []string, s supply) bool {
 	before := len(l.faults)
 	secrets, public := splitAlgorithms(algorithms)
@@ -161,7 +162,7 @@ func (l *loader) checkFamilies(algorithms []string, s supply) bool {
 	return len(l.faults) == before
 }
 
-// mend says what to write for those who left the algorithms at their default.
+// mend suggests algorithms if they are the default.
 func (l *loader) mend(s supply) string {
 	if l.values[algorithmsKey].source != "default" {
 		return ""
@@ -189,8 +190,8 @@ func (l *loader) blameEach(algorithms []string, expected string) {
 	}
 }
 
-// checkKeyFiles compares the algorithms with the keys that can be looked at.
-// Those of the default need not all have a key.
+// checkKeyFiles compares the algorithms with the keys in files. The default
+// algorithms need not all have a key.
 func (l *loader) checkKeyFiles(algorithms []string, s supply) {
 	var possible []string
 	for _, file := range s.files {
@@ -208,7 +209,7 @@ func (l *loader) checkKeyFiles(algorithms []string, s supply) {
 	l.blameEach(public, "expected a key for this algorithm in one of "+pemKey)
 }
 
-// checkSecretLength wants a secret as long as the hash (RFC 7518, 3.2).
+// checkSecretLength requires a secret as long as the hash (RFC 7518, 3.2).
 func (l *loader) checkSecretLength(j JWT, s supply) {
 	least, longest := 0, ""
 	for name, bytes := range map[string]int{"HS256": 32, "HS384": 48, "HS512": 64} {

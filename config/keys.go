@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// pemAlgorithms is what the keys of a PEM file are for, or what was expected
-// of the file.
+// pemAlgorithms returns the algorithms of the keys in a PEM file, or the
+// expected content.
 func pemAlgorithms(data []byte) (fits []string, expected string) {
 	const keys = "expected a PEM file with public keys, or with one certificate"
 	certificates := 0
@@ -41,7 +41,7 @@ func pemAlgorithms(data []byte) (fits []string, expected string) {
 	}
 }
 
-// parsePublicKey returns nil for a block of another kind.
+// parsePublicKey returns nil for a block of another type.
 func parsePublicKey(block *pem.Block) (any, error) {
 	switch block.Type {
 	case "PUBLIC KEY":
@@ -58,8 +58,9 @@ func parsePublicKey(block *pem.Block) (any, error) {
 	return nil, nil
 }
 
-// keyAlgorithms is nil for a key that is for none. The least size of an RSA
-// key is that of RFC 7518, 3.3; the largest keeps a verification short.
+// keyAlgorithms returns the algorithms of a key, or nil. The minimal size of an
+// RSA key is that of RFC 7518, 3.3; the maximum bounds the time of a
+// verification.
 func keyAlgorithms(key any) []string {
 	switch k := key.(type) {
 	case *rsa.PublicKey:
@@ -74,8 +75,8 @@ func keyAlgorithms(key any) []string {
 	return nil
 }
 
-// keySetFamilies tells whether a JSON Web Key Set has secrets, and whether it
-// has public keys. It is not ok without any key.
+// keySetFamilies reports whether a JSON Web Key Set contains secrets and public
+// keys. ok is false without any key.
 func keySetFamilies(data []byte) (secrets, public, ok bool) {
 	var set struct {
 		Keys []struct {

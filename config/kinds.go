@@ -9,29 +9,28 @@ import (
 	"time"
 )
 
-// kind is what values a key has. A value comes typed from a file and as text
-// from the environment or a flag; both readings are strict and report false
-// for what does not belong. What they return has one Go type for each kind.
+// kind is the type of a key's values. A file provides typed values, the
+// environment and flags provide text. Both forms are parsed strictly; false
+// means that the value is invalid. Valid values have one Go type per kind.
 type kind interface {
-	name() string     // one word, for the help of a flag
-	expected() string // what a fault says after "expected"
+	name() string     // one word, for a flag's help
+	expected() string // the part of a fault after "expected"
 	typed(raw any) (any, bool)
 	text(s string) (any, bool)
-	format(value any) string // what text reads again
+	format(value any) string // the form that text parses
 }
 
-// composed is a kind whose values have parts that are wrong one by one. Its
-// typed and text report only whether there is nothing to complain of.
+// composed is a kind whose values have parts with separate faults. Its typed
+// and text only report whether there are no faults.
 type composed interface {
 	kind
 	read(raw any) (any, []complaint)
 	decode(text string) (any, []complaint)
-	show(raw any) string // as a fault shows it
+	show(raw any) string // the form in a fault
 	showText(text string) string
 }
 
-// readTyped is typed, with what is wrong. The value is nil when there is none
-// that a check could look at.
+// readTyped is typed with complaints. The value is nil if checks cannot use it.
 func readTyped(k kind, raw any) (any, []complaint) {
 	if c, ok := k.(composed); ok {
 		return c.read(raw)
@@ -39,7 +38,7 @@ func readTyped(k kind, raw any) (any, []complaint) {
 	return orExpected(k, raw, k.typed)
 }
 
-// readText is text, with what is wrong.
+// readText is text with complaints.
 func readText(k kind, text string) (any, []complaint) {
 	if c, ok := k.(composed); ok {
 		return c.decode(text)
@@ -67,7 +66,7 @@ func (textKind) typed(raw any) (any, bool) {
 	return s, ok
 }
 
-// choiceKind is one of a few words. Its values are of type string.
+// choiceKind is one of several words. Its values are of type string.
 type choiceKind []string
 
 func (choiceKind) name() string                { return "word" }
@@ -76,7 +75,7 @@ func (c choiceKind) text(s string) (any, bool) { return s, slices.Contains(c, s)
 func (choiceKind) format(value any) string     { return value.(string) }
 func (c choiceKind) typed(raw any) (any, bool) { return typedAsText(c, raw) }
 
-// boolKind is true or false, and no other word for them.
+// boolKind is true or false. Other words are not accepted.
 type boolKind struct{}
 
 func (boolKind) name() string              { return "bool" }
@@ -88,7 +87,7 @@ func (boolKind) typed(raw any) (any, bool) {
 	return b, ok
 }
 
-// countKind is a whole number, never below zero. Its values are of type int.
+// countKind is a whole number of at least zero. Its values are of type int.
 type countKind struct{}
 
 func (countKind) name() string              { return "number" }
@@ -111,8 +110,8 @@ func (k sizeKind) typed(raw any) (any, bool) {
 	return wholeNumber(raw)
 }
 
-// shareKind is a number of bytes, or a part of what there is. Its values are of
-// type Share.
+// shareKind is a number of bytes, or a percentage. Its values are of type
+// Share.
 type shareKind struct{}
 
 func (shareKind) name() string              { return "size" }
@@ -127,8 +126,7 @@ func (k shareKind) typed(raw any) (any, bool) {
 	return Share{Bytes: n}, ok
 }
 
-// decimalKind is a number that need not be whole. Its values are of type
-// float64, and neither infinite nor no number.
+// decimalKind is a decimal number. Its values are of type float64, and finite.
 type decimalKind struct{}
 
 func (decimalKind) name() string            { return "number" }
@@ -151,7 +149,7 @@ func (k decimalKind) typed(raw any) (any, bool) {
 	return float64(n), ok
 }
 
-// durationKind is a time with its unit. Its values are of type time.Duration.
+// durationKind is a duration with a unit. Its values are of type time.Duration.
 type durationKind struct{}
 
 func (durationKind) name() string                { return "duration" }
@@ -160,7 +158,7 @@ func (durationKind) format(value any) string     { return formatDuration(value.(
 func (durationKind) text(s string) (any, bool)   { return parseDuration(s) }
 func (k durationKind) typed(raw any) (any, bool) { return typedAsText(k, raw) }
 
-// rateKind is a number of events in a time. Its values are of type Rate.
+// rateKind is a number of events per time. Its values are of type Rate.
 type rateKind struct{}
 
 func (rateKind) name() string                { return "rate" }
@@ -169,9 +167,9 @@ func (rateKind) format(value any) string     { return value.(Rate).String() }
 func (rateKind) text(s string) (any, bool)   { return parseRate(s) }
 func (k rateKind) typed(raw any) (any, bool) { return typedAsText(k, raw) }
 
-// listKind is a list of strings; as text its elements are separated by commas.
-// Its values are of type []string, not nil. The checks of its keys let no
-// element with a comma pass, so every list has a form as text.
+// listKind is a list of strings; as text, its elements are separated by commas.
+// Its values are of type []string and never nil. The checks of its keys reject
+// elements with a comma, so every list has a text form.
 type listKind struct{}
 
 func (listKind) name() string            { return "list" }
@@ -200,7 +198,7 @@ func (listKind) typed(raw any) (any, bool) {
 	return list, ok
 }
 
-// typedAsText is for the kinds that a file writes as a string.
+// typedAsText is for kinds that are strings in a file.
 func typedAsText(k kind, raw any) (any, bool) {
 	s, ok := raw.(string)
 	if !ok {
@@ -209,7 +207,8 @@ func typedAsText(k kind, raw any) (any, bool) {
 	return k.text(s)
 }
 
-// wholeNumber takes the integers of the three formats, from 0 to the largest int.
+// wholeNumber accepts the integer types of the three formats, from 0 to the
+// largest int.
 func wholeNumber(raw any) (int, bool) {
 	switch n := raw.(type) {
 	case int:

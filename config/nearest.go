@@ -6,7 +6,7 @@ import (
 	"github.com/agnivade/levenshtein"
 )
 
-// names answers what a key that is not in the table could be.
+// names suggests known names for an unknown one.
 type names struct {
 	keys     map[string]*entry
 	sections map[string]bool
@@ -29,14 +29,14 @@ func newNames(table []entry) names {
 	return n
 }
 
-// nearestKey is the key that looks most like what was written, or the section
-// where sections is set. A last part that is right or nearly so counts more
-// than the rest: a key in the wrong section is as common as a misspelt one. Of
-// two that are as near, one in the section that was named is the better guess.
+// nearestKey returns the key that is most similar to the given one, or the
+// section if sections is set. A matching last part counts more than the rest: a
+// key in the wrong section is as common as a misspelt one. Among equals, a key
+// in the given section is preferred.
 func (n names) nearestKey(key string, sections bool) string {
 	for at := range key {
 		if key[at] == '.' && n.keys[key[:at]] != nil {
-			return key[:at] // which has a value, and no keys below it
+			return key[:at] // it has a value, and no keys below it
 		}
 	}
 	var known []string
@@ -59,7 +59,8 @@ func (n names) nearestKey(key string, sections bool) string {
 	})
 }
 
-// nearestVariable is the environment variable that looks most like name.
+// nearestVariable returns the environment variable that is most similar to
+// name.
 func (n names) nearestVariable(name string) string {
 	var variables []string
 	for _, known := range n.order {
@@ -86,8 +87,8 @@ func lastPart(key string) string {
 	return key[strings.LastIndexByte(key, '.')+1:]
 }
 
-// soundsSecret is for names that are not in the table, so that a misspelt
-// secret is not repeated either.
+// soundsSecret reports whether an unknown name may be that of a secret, so that
+// the value of a misspelt secret is not shown.
 func soundsSecret(name string) bool {
 	name = strings.ToLower(name)
 	for _, word := range []string{"secret", "passw", "token", "key", "credential", "hash", "auth.users", "auth_users"} {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// networksKind is a list of addresses and networks; as text its elements are
-// separated by commas. Its values are of type []netip.Prefix, not nil.
+// networksKind is a list of addresses and networks; as text, its elements are
+// separated by commas. Its values are of type []netip.Prefix and never nil.
 type networksKind struct{}
 
 func (networksKind) name() string     { return "list" }
@@ -56,8 +56,8 @@ func readPrefixes(list []string) (any, []complaint) {
 	return prefixes, all
 }
 
-// parsePrefix reads an address, or a network in which the bits behind the
-// prefix are 0.
+// parsePrefix parses an address, or a network whose bits after the prefix are
+// 0.
 func parsePrefix(text string) (prefix netip.Prefix, expected string) {
 	prefix, err := netip.ParsePrefix(text)
 	if err != nil {
@@ -77,7 +77,7 @@ func parsePrefix(text string) (prefix netip.Prefix, expected string) {
 	return prefix, ""
 }
 
-// prefixTexts writes a network of one address as the address.
+// prefixTexts formats a network of one address as the address.
 func prefixTexts(prefixes []netip.Prefix) []string {
 	texts := make([]string, len(prefixes))
 	for i, prefix := range prefixes {

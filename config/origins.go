@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// checkOrigin takes an origin as a browser sends it (https://app.example.com,
-// capacitor://localhost, null), a host with or without a scheme and a port,
-// where * stands for one whole label (*.example.com) or for any port
-// (http://localhost:*), or * alone. It refuses what no browser sends.
+// checkOrigin accepts an origin as a browser sends it (https://app.example.com,
+// capacitor://localhost, null), a host with or without a scheme and a port in
+// which * stands for one whole label (*.example.com) or for any port
+// (http://localhost:*), or * alone. It rejects origins that no browser sends.
 func checkOrigin(origin string) string {
 	const expected = "expected an origin such as https://app.example.com or http://localhost:*, a host such as *.example.com " +
 		"where * stands for one label, null, or * alone"
@@ -39,7 +39,7 @@ func checkOrigin(origin string) string {
 	return ""
 }
 
-// isScheme tells whether pages or apps can have a scheme (RFC 3986, 3.1).
+// isScheme reports whether pages or apps can have a scheme (RFC 3986, 3.1).
 func isScheme(scheme string) bool {
 	never := []string{"ftp", "data", "blob", "about", "javascript", "mailto", "file"} // file:// has no host; the others are null
 	foreign := strings.ContainsFunc(scheme, func(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune("+-.", r) })

@@ -8,12 +8,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// places are where keys of a file stand, by the key as a fault names it:
+// places are the lines of keys in a file, by the key as a fault names it:
 // limits.prefetch, acl[2].destinations, and acl[2].destinations[0] for an
 // element of a list.
 type places map[string]int
 
-// at is the line of a key, or of the nearest one above it; 0 if none is known.
+// at returns the line of a key, or of the nearest one above it; 0 if unknown.
 func (l places) at(key string) int {
 	for key != "" {
 		if line, known := l[key]; known {
@@ -24,22 +24,22 @@ func (l places) at(key string) int {
 	return 0
 }
 
-// put remembers the first line of a key.
+// put records the first line of a key.
 func (l places) put(key string, line int) {
 	if _, known := l[key]; !known {
 		l[key] = line
 	}
 }
 
-// placesOf finds the keys of a file that could be decoded. What it cannot read
-// has no lines, which is no fault.
+// placesOf finds the lines of keys in a file that has been decoded. Parts that
+// it cannot parse have no lines, which is no fault.
 func placesOf(format string, data []byte) places {
 	found := places{}
 	if format == ".toml" {
 		found.readTOML(data)
 		return found
 	}
-	// JSON is YAML, but for escapes that neither people nor programs write here.
+	// JSON is YAML, except for escapes that hardly occur in configurations.
 	var document yaml.Node
 	if yaml.Unmarshal(data, &document) == nil && len(document.Content) > 0 {
 		found.readYAML("", document.Content[0])
@@ -47,7 +47,7 @@ func placesOf(format string, data []byte) places {
 	return found
 }
 
-// readYAML does not follow aliases: what they stand for has lines elsewhere.
+// readYAML does not follow aliases: their targets have their own lines.
 func (l places) readYAML(key string, node *yaml.Node) {
 	switch node.Kind {
 	case yaml.MappingNode:
@@ -87,17 +87,17 @@ func (l places) readTOML(data []byte) {
 	}
 }
 
-// tomlLines reads one file.
+// tomlLines finds the lines of one file.
 type tomlLines struct {
 	places
 	data     []byte
 	parser   unstable.Parser
-	elements map[string]int // of each array of tables, how many came
+	elements map[string]int // number of elements so far, by array of tables
 }
 
 func (t *tomlLines) line(node *unstable.Node) int { return lineAt(t.data, int64(node.Raw.Offset)) }
 
-// table gives the key of a table, or of a new element of an array of them.
+// table returns the key of a table, or of a new element of an array of tables.
 func (t *tomlLines) table(node *unstable.Node) string {
 	key := ""
 	for names := node.Key(); names.Next(); {
@@ -124,8 +124,8 @@ func (t *tomlLines) pair(above string, node *unstable.Node) {
 	t.value(above, node.Value(), line)
 }
 
-// value looks into lists and inline tables. Those have no place of their own,
-// but their texts and keys have.
+// value records the lines within lists and inline tables. These have no
+// position of their own, but their strings and keys have.
 func (t *tomlLines) value(key string, node *unstable.Node, line int) {
 	switch node.Kind {
 	case unstable.InlineTable:
@@ -144,7 +144,7 @@ func (t *tomlLines) value(key string, node *unstable.Node, line int) {
 	}
 }
 
-// firstLine is where a value begins, as far as that is known.
+// firstLine returns the line at which a value begins, if known.
 func (t *tomlLines) firstLine(node *unstable.Node) int {
 	switch {
 	case node.Raw.Length > 0:

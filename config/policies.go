@@ -7,21 +7,21 @@ import (
 	"hoofbeat/destination"
 )
 
-// Policy says how a queue treats its messages, or a durable subscription to a
-// topic. Of several whose pattern matches, the first counts, alone.
+// Policy configures a queue, or the durable subscriptions to a topic. If
+// several policies match, only the first applies.
 type Policy struct {
-	// Match begins with one of the prefixes. A segment behind it may be * for
-	// any one, or **, # or > for any number.
+	// Match begins with a prefix. A segment after it may be * for any one
+	// segment, or **, # or > for any number.
 	Match string
-	// Durable keeps messages on disk, which takes a Storage.Directory; nil: as
-	// if it was true when there is one. Config.KeepsOnDisk decides.
+	// Durable stores messages on disk, which needs a Storage.Directory; nil: if
+	// there is one. See Config.KeepsOnDisk.
 	Durable *bool
-	// MaxDeliveries is how often a message may fail; at most 65535, 0: as often
-	// as it takes.
+	// MaxDeliveries is the number of failed deliveries after which a message
+	// becomes a dead letter; at most 65535; 0: no limit.
 	MaxDeliveries   int
 	RedeliveryDelay Delay
-	DeadLetter      string        // a queue; "": dead messages are dropped
-	TTL             time.Duration // at least 1ms; 0: messages do not expire unless their sender says so
+	DeadLetter      string        // a queue; "": dead letters are dropped
+	TTL             time.Duration // at least 1ms; 0: messages expire only if their sender says so
 	MaxMessages     int           // 0: no limit
 	MaxBytes        int           // 0: no limit
 	Overflow        string        // reject, drop-oldest or block; "" means reject
@@ -32,15 +32,15 @@ type Policy struct {
 	DurableSharing bool
 }
 
-// Delay is Initial at first, and Multiplier times the last one from then on,
-// until it is Max. Initial is 0 when there is none.
+// Delay begins with Initial and is multiplied by Multiplier each time, up to
+// Max. Without a delay, Initial is 0.
 type Delay struct {
 	Initial    time.Duration
 	Multiplier float64       // 1 to 1000
-	Max        time.Duration // at least Initial; 0: as long as it gets
+	Max        time.Duration // at least Initial; 0: no limit
 }
 
-// destinationsExample is what the default file shows, commented out.
+// destinationsExample is the example in the default file, commented out.
 const destinationsExample = `destinations:
   - match: /queue/dead.**         # first: what is below would send its dead letters to itself
     ttl: 720h
@@ -90,14 +90,14 @@ func policyKind() recordsKind[Policy] {
 	}
 }
 
-// maxDeliveries is what the broker counts to.
+// maxDeliveries is the limit of the broker's count.
 const maxDeliveries = 65535
 
-// maxPrefetch is that of AMQP, and more than any client wants in one go.
+// maxPrefetch is AMQP's limit, and more than any client needs.
 const maxPrefetch = 65535
 
-// delayKind is a map, or a duration for a delay that does not grow. Its values
-// are of type Delay.
+// delayKind is a map, or a duration for a constant delay. Its values are of
+// type Delay.
 type delayKind struct{}
 
 const delayExample = `{"initial": "1s", "multiplier": 2, "max": "1m"}`
@@ -165,7 +165,7 @@ func checkMultiplier(value any) []complaint {
 	return nil
 }
 
-// policyForm is a Policy as JSON has it.
+// policyForm is the JSON form of a Policy.
 type policyForm struct {
 	Match              string     `json:"match"`
 	Durable            *bool      `json:"durable,omitempty"`
@@ -207,7 +207,7 @@ func (d Delay) form() delayForm {
 	return delayForm{Initial: formatDuration(d.Initial), Multiplier: d.Multiplier, Max: durationForm(d.Max)}
 }
 
-// durationForm is "" for none.
+// durationForm returns "" for zero.
 func durationForm(d time.Duration) string {
 	if d == 0 {
 		return ""
@@ -215,13 +215,13 @@ func durationForm(d time.Duration) string {
 	return formatDuration(d)
 }
 
-// checkMatch leaves the prefix to the relations.
+// checkMatch does not check the prefix; checkPolicies does.
 func checkMatch(pattern string) string {
 	_, err := destination.ParsePolicy(pattern)
 	return errorText(err)
 }
 
-// checkQueue wants one queue; its prefix is left to the relations.
+// checkQueue requires a single queue. checkPolicies checks the prefix.
 func checkQueue(name string) string {
 	p, err := destination.ParsePolicy(name)
 	switch {
@@ -233,8 +233,8 @@ func checkQueue(name string) string {
 	return ""
 }
 
-// KeepsOnDisk reports whether the messages of a policy's destinations are kept
-// on disk, unless their sender asks for less.
+// KeepsOnDisk reports whether the messages of a policy's destinations are
+// stored on disk, unless their sender requests otherwise.
 func (c *Config) KeepsOnDisk(p Policy) bool {
 	if p.Durable != nil {
 		return *p.Durable
@@ -242,8 +242,8 @@ func (c *Config) KeepsOnDisk(p Policy) bool {
 	return c.Storage.Directory != ""
 }
 
-// topicOverflow is what one durable subscription that is full does to others
-// than its own subscriber; "" for nothing.
+// topicOverflow describes the effect of one full durable subscription on others
+// than its subscriber; "" if none.
 func topicOverflow(p Policy) string {
 	switch {
 	case p.MaxMessages == 0 && p.MaxBytes == 0 || p.Overflow == "drop-oldest":
@@ -254,7 +254,7 @@ func topicOverflow(p Policy) string {
 	return "makes its topic refuse messages for all subscribers"
 }
 
-// policyWarnings are those about single policies.
+// policyWarnings reports single policies.
 func (c *Config) policyWarnings() []string {
 	var all []string
 	add := func(i int, text string) {

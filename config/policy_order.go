@@ -11,22 +11,21 @@ import (
 // destinationsKey is the key of the policies.
 const destinationsKey = "destinations"
 
-// checkPolicies looks at what policies have to do with each other, and with
-// other keys.
+// checkPolicies checks relations between policies, and with other keys.
 func (l *loader) checkPolicies(c *Config) {
 	policies, readable := l.values[destinationsKey].value.([]Policy)
 	if !readable || !l.sound("prefixes.topic", "prefixes.queue") {
 		return
 	}
 	before := len(l.faults)
-	for i, p := range policies { // what is right in a faulty one as well
+	for i, p := range policies { // also the valid parts of a faulty one
 		l.checkPlace(i, p, c.Prefixes)
 		if l.sound("storage.directory") && c.Storage.Directory == "" && p.Durable != nil && *p.Durable {
 			l.blamePart(i, "durable", "true", "expected storage.directory to be set, as there is nowhere to keep anything")
 		}
 	}
 	if len(l.faults) > before || !l.sound(destinationsKey) {
-		return // what follows would be guessing
+		return // further checks would guess
 	}
 	for i, p := range c.Destinations {
 		if j := shadow(i, c.Destinations); j >= 0 {
@@ -37,15 +36,15 @@ func (l *loader) checkPolicies(c *Config) {
 	l.checkDeadLetters(c.Destinations)
 }
 
-// blamePart reports a part of a policy.
+// blamePart reports a fault of a part of a policy.
 func (l *loader) blamePart(i int, name, shown, expected string) {
 	l.fault(fmt.Sprintf("%s[%d].%s", destinationsKey, i, name), shown, l.values[destinationsKey].source, expected)
 }
 
-// checkPlace looks at the prefixes of a policy's destinations.
+// checkPlace checks the prefixes of a policy's destinations.
 func (l *loader) checkPlace(i int, p Policy, prefixes Prefixes) {
 	if checkMatch(p.Match) != "" {
-		p.Match = "" // told of already, as is the dead letter queue
+		p.Match = "" // reported already, like the dead letter queue below
 	}
 	if checkQueue(p.DeadLetter) != "" {
 		p.DeadLetter = ""
@@ -85,12 +84,13 @@ func nameSegments(text string, prefixes Prefixes) []string {
 	return nil
 }
 
-// shadow is the first policy before one that matches all that it does, or -1.
+// shadow returns the first earlier policy that matches everything that policy i
+// does, or -1.
 func shadow(i int, policies []Policy) int {
 	return slices.IndexFunc(policies[:i], func(p Policy) bool { return coversAll(p.Match, policies[i].Match) })
 }
 
-// policyOf is the policy of a destination, or -1.
+// policyOf returns the index of the policy for a destination, or -1.
 func policyOf(name string, policies []Policy) int {
 	if name == "" {
 		return -1
@@ -98,8 +98,8 @@ func policyOf(name string, policies []Policy) int {
 	return slices.IndexFunc(policies, func(p Policy) bool { return coversAll(p.Match, name) })
 }
 
-// coversAll reports whether the pattern of a policy matches everything that
-// another matches.
+// coversAll reports whether a policy's pattern matches everything that another
+// matches.
 func coversAll(pattern, other string) bool {
 	p, err := destination.ParsePolicy(pattern)
 	if err != nil {
@@ -113,12 +113,12 @@ func coversAll(pattern, other string) bool {
 	return err == nil && p.Covers(w)
 }
 
-// checkDeadLetters refuses queues whose dead letters come back to them.
+// checkDeadLetters rejects queues whose dead letters return to them.
 func (l *loader) checkDeadLetters(policies []Policy) {
 	for i := range policies {
 		chain := loop(i, policies)
 		if chain == nil || slices.Min(chain) != i {
-			continue // told of with the first of them
+			continue // reported with the first of them
 		}
 		names := make([]string, 0, len(chain)+1)
 		for _, at := range append(chain, i) {
@@ -130,8 +130,8 @@ func (l *loader) checkDeadLetters(policies []Policy) {
 	}
 }
 
-// loop is the policies that follow each other as that of one's dead letter
-// queue, if they come back to the first, which is i; else nil.
+// loop follows the dead letter queues from policy i. It returns the policies on
+// the way if they lead back to i, else nil.
 func loop(i int, policies []Policy) []int {
 	chain := []int{i}
 	for {

@@ -13,17 +13,17 @@ import (
 // Setting is the effective value of one key.
 type Setting struct {
 	Key string `json:"key"`
-	// Value is what the key's environment variable would be set to for the
-	// same effect, or ******** for a secret that is set. Lists of maps are JSON,
-	// with ******** for the secrets in it.
+	// Value is the text for the key's environment variable that has the same
+	// effect, or ******** for a secret that is set. Lists of maps are JSON,
+	// with ******** for their secrets.
 	Value string `json:"value"`
 	// Source is "default", "file hoofbeat.yaml", "environment HOOFBEAT_X" or
 	// "flag --x".
 	Source string `json:"source"`
 }
 
-// Effective lists every supported key, in the order of the default file. It is
-// empty for a Config that did not come from Load.
+// Effective lists every key, in the order of the default file. It is empty for
+// a Config that did not come from Load.
 func (c *Config) Effective() []Setting {
 	return slices.Clone(c.settings)
 }
@@ -35,10 +35,9 @@ const defaultHead = `# Every key of hoofbeat with its default value. A line that
 # The paths of files are relative to where hoofbeat is started.
 `
 
-// WriteDefault writes a YAML file with every supported key, its default and
-// what it means. Load accepts it once auth.anonymous is true in it, or there is
-// a way to authenticate. The error
-// is that of the writer.
+// WriteDefault writes a YAML file with every key, its default and its meaning.
+// Load accepts the file once auth.anonymous is true in it, or clients can
+// authenticate. The error is that of the writer.
 func WriteDefault(w io.Writer) error {
 	return writeDefault(w, schema())
 }
@@ -80,7 +79,7 @@ func openSections(out *bytes.Buffer, open, want []string) {
 	}
 }
 
-// yamlLiteral is an entry's default as YAML.
+// yamlLiteral returns an entry's default as YAML.
 func yamlLiteral(e *entry) string {
 	value, _ := e.kind.text(e.fallback)
 	switch v := value.(type) {

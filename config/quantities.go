@@ -9,13 +9,13 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// Rate is a number of events in a time. No events means no limit.
+// Rate is a number of events per time. Zero events mean no limit.
 type Rate struct {
 	Events int
 	Per    time.Duration
 }
 
-// String is the form that a configuration file has, such as 5/s or 100/m.
+// String returns the form in a configuration file, like 5/s or 100/m.
 func (r Rate) String() string {
 	unit := formatDuration(r.Per)
 	for letter, per := range rateUnits() {
@@ -30,7 +30,7 @@ func rateUnits() map[string]time.Duration {
 	return map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}
 }
 
-// parseRate reads 5/s, 100/m or 1000/h.
+// parseRate parses forms like 5/s, 100/m or 1000/h.
 func parseRate(text string) (Rate, bool) {
 	events, unit, _ := strings.Cut(text, "/")
 	per, known := rateUnits()[unit]
@@ -41,11 +41,11 @@ func parseRate(text string) (Rate, bool) {
 	return Rate{Events: n, Per: per}, ok
 }
 
-// Share is a number of bytes, or, if Percent is not 0, a part of all that there
-// are.
+// Share is a number of bytes, or, if Percent is not 0, a percentage of the
+// available bytes.
 type Share struct{ Bytes, Percent int }
 
-// String is the form that a configuration file has.
+// String returns the form in a configuration file.
 func (s Share) String() string {
 	if s.Percent != 0 {
 		return strconv.Itoa(s.Percent) + "%"
@@ -53,7 +53,7 @@ func (s Share) String() string {
 	return formatSize(s.Bytes)
 }
 
-// Of is how many bytes that are where there are so many.
+// Of returns the number of bytes, given that all are available.
 func (s Share) Of(all int) int {
 	if s.Percent != 0 {
 		return all / 100 * s.Percent
@@ -61,7 +61,7 @@ func (s Share) Of(all int) int {
 	return s.Bytes
 }
 
-// parseShare reads a size, or a percentage from 1% to 100%.
+// parseShare parses a size, or a percentage from 1% to 100%.
 func parseShare(text string) (Share, bool) {
 	if digits, ok := strings.CutSuffix(text, "%"); ok {
 		n, ok := parseDigits(digits)
@@ -71,7 +71,7 @@ func parseShare(text string) (Share, bool) {
 	return Share{Bytes: n}, ok
 }
 
-// parseSize reads a whole number of bytes, alone or with a unit: 65536, 64KiB,
+// parseSize parses a whole number of bytes, alone or with a unit: 65536, 64KiB,
 // 64 kib. KB, MB, GB and TB are powers of 1000; KiB, MiB, GiB and TiB of 1024.
 func parseSize(text string) (int, bool) {
 	digits := strings.TrimRight(text, "BKMGTIbkmgti ")
@@ -85,8 +85,8 @@ func parseSize(text string) (int, bool) {
 	return int(n), true
 }
 
-// isSizeUnit refuses what ParseBytes would take but a reader may take for
-// something else: a lone K or M, which means 1000 to some and 1024 to others.
+// isSizeUnit rejects units that ParseBytes accepts but that are ambiguous: a
+// lone K or M is 1000 to some readers and 1024 to others.
 func isSizeUnit(text string) bool {
 	switch strings.ToLower(strings.TrimPrefix(text, " ")) {
 	case "b", "kb", "kib", "mb", "mib", "gb", "gib", "tb", "tib":
@@ -106,8 +106,7 @@ func formatSize(n int) string {
 	return strconv.Itoa(n) + units[unit]
 }
 
-// parseDuration reads what time.ParseDuration reads, but always with a unit
-// and without a sign.
+// parseDuration is time.ParseDuration, but requires a unit and rejects a sign.
 func parseDuration(text string) (time.Duration, bool) {
 	if text == "0" || strings.HasPrefix(text, "-") || strings.HasPrefix(text, "+") {
 		return 0, false

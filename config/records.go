@@ -9,13 +9,13 @@ import (
 	"github.com/agnivade/levenshtein"
 )
 
-// recordsKind is a list of maps with keys of their own; as text it is JSON.
-// Its values are of type []T, not nil.
+// recordsKind is a list of maps with their own keys; as text it is JSON. Its
+// values are of type []T and never nil.
 type recordsKind[T any] struct {
 	example string // one element as JSON
 	parts   []part[T]
 	needs   []need[T]
-	form    func(T) any // what is written as JSON for a T; nil: the T itself
+	form    func(T) any // returns the value to encode as JSON for a T; nil: the T itself
 }
 
 // part is one key of the maps. Its name is in lower case.
@@ -28,10 +28,10 @@ type part[T any] struct {
 	field  func(*T) any
 }
 
-// need is what one part alone cannot tell. It is looked at if there is no
-// fault in any of its parts, for one mistake not to be reported twice.
+// need is a relation between parts. It is checked only if the parts have no
+// faults, so that one mistake is not reported twice.
 type need[T any] struct {
-	parts    []string // the first is where it is missed
+	parts    []string // the first is the one to report
 	met      func(*T) bool
 	expected string
 }
@@ -73,7 +73,7 @@ func (k recordsKind[T]) decode(text string) (any, []complaint) {
 	return k.read(raw)
 }
 
-// read takes what it can of a list, so that all that is wrong is found.
+// read parses the valid parts of a list, so that all faults are found.
 func (k recordsKind[T]) read(raw any) (any, []complaint) {
 	items, ok := raw.([]any)
 	if !ok {
@@ -138,7 +138,7 @@ func (k recordsKind[T]) readPart(record *T, name string, raw any, again bool) []
 		}
 	}
 	if value != nil {
-		assign(p.field(record), value) // though it be faulty: relations look at what is right in it
+		assign(p.field(record), value) // even if it is faulty: relations check its valid parts
 	}
 	return found
 }
@@ -150,7 +150,7 @@ func (p part[T]) show(raw any) string {
 	return show(raw)
 }
 
-// nearestPart is the name itself when it is a part's.
+// nearestPart returns name itself if it is a part's.
 func (k recordsKind[T]) nearestPart(name string) string {
 	names := make([]string, len(k.parts))
 	for i, p := range k.parts {
@@ -159,7 +159,7 @@ func (k recordsKind[T]) nearestPart(name string) string {
 	return nearest(names, func(known string) int { return levenshtein.ComputeDistance(name, known) })
 }
 
-// showText writes a value from the environment or a flag.
+// showText formats a value from the environment or a flag.
 func (k recordsKind[T]) showText(text string) string {
 	if list, wrong := jsonList(text); wrong == "" {
 		return k.show(list)
@@ -167,8 +167,8 @@ func (k recordsKind[T]) showText(text string) string {
 	return k.show(text)
 }
 
-// show writes a whole value, or an element that is no map. Where a part is
-// secret, text that is in the wrong place may be it.
+// show formats a whole value, or an element that is not a map. If a part is
+// secret, misplaced text is masked, because it may be the secret.
 func (k recordsKind[T]) show(raw any) string {
 	_, isMap := section(raw)
 	switch {
@@ -180,8 +180,8 @@ func (k recordsKind[T]) show(raw any) string {
 	return masked
 }
 
-// showName masks what is no name, where it may be part of a secret: YAML takes
-// the commas in a hash without quotes for the end of a value.
+// showName masks unusual names, which may be a part of a secret: YAML takes a
+// comma in an unquoted hash for the end of a value.
 func (k recordsKind[T]) showName(name string) string {
 	if k.veiled() && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" {
 		return masked

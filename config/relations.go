@@ -12,9 +12,8 @@ import (
 	"hoofbeat/destination"
 )
 
-// checkRelations looks at what one value alone cannot tell. A relation is
-// looked at only if each of its keys is sound, for one mistake not to be
-// reported twice.
+// checkRelations checks relations between keys. Each is checked only if its
+// keys are sound, so that one mistake is not reported twice.
 func (l *loader) checkRelations(c *Config) {
 	l.checkListeners(c)
 	l.checkAdmin(c)
@@ -38,8 +37,8 @@ func (l *loader) checkRelations(c *Config) {
 	l.checkTracing(c.Tracing)
 }
 
-// sound reports whether every one of the keys is in the table with a value
-// that passed its own checks.
+// sound reports whether all of the keys have a value that passed their own
+// checks.
 func (l *loader) sound(keys ...string) bool {
 	for _, key := range keys {
 		if !l.values[key].sound {
@@ -49,7 +48,7 @@ func (l *loader) sound(keys ...string) bool {
 	return true
 }
 
-// blame reports the value of a key as a fault.
+// blame reports a fault of a key's value.
 func (l *loader) blame(key, expected string) {
 	g := l.values[key]
 	l.fault(key, g.shown, g.source, expected)
@@ -69,7 +68,7 @@ func (l *loader) checkListeners(c *Config) {
 	}
 }
 
-// checkAdmin gives operators an address of their own.
+// checkAdmin requires an address of its own for the admin listener.
 func (l *loader) checkAdmin(c *Config) {
 	const key, ws, tcp = "listen.admin.address", "listen.websocket.address", "listen.tcp.address"
 	a := c.Listen.Admin.Address
@@ -94,8 +93,8 @@ func (l *loader) checkStorage(s Storage) {
 	}
 }
 
-// sameAddress reports whether two listeners would collide for certain. Port 0
-// is another port each time.
+// sameAddress reports whether two listeners would certainly collide. Port 0 is
+// a different port each time.
 func sameAddress(a, b string) bool {
 	hostA, portA, errA := net.SplitHostPort(a)
 	hostB, portB, errB := net.SplitHostPort(b)
@@ -107,7 +106,7 @@ func sameAddress(a, b string) bool {
 	return numberA == numberB && numberA != 0 && plainHost(hostA) == plainHost(hostB)
 }
 
-// plainHost is the same for hosts that are written differently only.
+// plainHost returns the same text for different spellings of a host.
 func plainHost(host string) string {
 	ip, err := netip.ParseAddr(host)
 	switch {
@@ -138,7 +137,8 @@ func (l *loader) checkProxies(key string, on bool, c *Config) {
 	}
 }
 
-// credentialKeys are those of which one lets clients prove who they are.
+// credentialKeys returns the keys that enable authentication, if one of them is
+// set.
 func credentialKeys() []string {
 	keys := []string{"auth.users", "auth.users_file"}
 	for _, e := range keySources() {
@@ -147,9 +147,9 @@ func credentialKeys() []string {
 	return keys
 }
 
-// settleAnonymous turns the default that there is without a file around when
-// the environment or a flag has credentials: with them, nobody is let in
-// without, unless that is written.
+// settleAnonymous sets auth.anonymous to false if it is the default without a
+// file and the environment or a flag configures credentials: then anonymous
+// access must be requested explicitly.
 func (l *loader) settleAnonymous() {
 	const key = "auth.anonymous"
 	if l.values[key].source == "default" && slices.ContainsFunc(credentialKeys(), l.differs) {
@@ -158,7 +158,8 @@ func (l *loader) settleAnonymous() {
 	}
 }
 
-// differs reports whether a key has another value than its default, or none.
+// differs reports whether a key's value differs from its default, or is
+// invalid.
 func (l *loader) differs(key string) bool {
 	e, known := l.names.keys[key]
 	g := l.values[key]
@@ -190,14 +191,14 @@ func (l *loader) checkAnonymous(c *Config) {
 const nobodyCan = "no client could connect; expected true, or a key for tokens at auth.jwt " +
 	"(secret, secret_file, public_key_files, jwks_url or jwks_file), or users at auth.users or auth.users_file"
 
-// checkReadable wants a file that can be read whole, if one is named.
+// checkReadable requires a readable file, if one is named.
 func (l *loader) checkReadable(key, path string) {
 	if l.sound(key) && path != "" {
 		l.read(key, path)
 	}
 }
 
-// read reads a file, or blames its key and returns false.
+// read reads a file, or reports a fault of its key and returns false.
 func (l *loader) read(key, path string) ([]byte, bool) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -206,10 +207,10 @@ func (l *loader) read(key, path string) ([]byte, bool) {
 	return data, err == nil
 }
 
-// auditToStderr is the value of log.audit that is no file.
+// auditToStderr is the value of log.audit that is not a file.
 const auditToStderr = "stderr"
 
-// checkAudit leaves the file to whoever opens it, as it need not exist yet.
+// checkAudit does not open the file, because it need not exist yet.
 func (l *loader) checkAudit(path string) {
 	const key = "log.audit"
 	if !l.sound(key) || path == "" || path == auditToStderr {
@@ -239,9 +240,9 @@ func (l *loader) checkPrefixes(c *Config) {
 	}
 }
 
-// blamePrefix refuses a prefix that begins as another does. Rules and wildcards
-// take dots and slashes for the same: they could not tell /topic.internal/ from
-// names in /topic/ that begin with internal.
+// blamePrefix rejects a prefix that begins like another. Rules and wildcards
+// treat dots and slashes alike, so they could not distinguish /topic.internal/
+// from names in /topic/ that begin with internal.
 func (l *loader) blamePrefix(key string, i int, prefix string, others []string) {
 	for _, other := range others {
 		if destination.Nested(prefix, other) {
@@ -262,8 +263,8 @@ func (l *loader) checkFrames(c *Config) {
 	}
 }
 
-// checkMemory refuses a bound that other limits could never reach. Where it is
-// the default, it grows with them.
+// checkMemory rejects a limit that other limits could never reach. If it is the
+// default, it grows with them.
 func (l *loader) checkMemory(c Limits) {
 	const memory = "limits.memory_per_connection"
 	for _, part := range []struct {

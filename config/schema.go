@@ -5,24 +5,25 @@ import (
 	"time"
 )
 
-// entry is one key. The table of them is the only place that knows a key.
+// entry describes one key. The table of entries is the only place that defines
+// it.
 type entry struct {
 	key      string // lower case, dots between sections
 	kind     kind
-	fallback string  // the default, as the environment would have it
-	alone    *string // the default when there is no file, where that differs
-	doc      string  // one line, for the help of a flag and the default file
-	check    check   // what else is expected of a value of this kind; may be nil
+	fallback string  // the default, in the form of the environment variable
+	alone    *string // the default without a file, if it differs
+	doc      string  // one line, for a flag's help and the default file
+	check    check   // further checks of a value of this kind; may be nil
 	secret   bool    // never shown
-	handy    bool    // worth showing among the flags
-	example  string  // the key in YAML with a value that shows its form; may be ""
+	handy    bool    // worth listing among the flags
+	example  string  // the key in YAML with a typical value; may be ""
 	field    func(*Config) any
 }
 
-// envName is the environment variable that overrides the key.
+// envName returns the environment variable that overrides the key.
 func (e *entry) envName() string { return envName(e.key) }
 
-// flagName is the flag that overrides the key, without its dashes in front.
+// flagName returns the flag that overrides the key, without the leading dashes.
 func (e *entry) flagName() string {
 	return strings.NewReplacer(".", "-", "_", "-").Replace(e.key)
 }
@@ -33,7 +34,7 @@ func envName(key string) string {
 
 const envPrefix = "HOOFBEAT_"
 
-// schema is the table, in the order in which a file is best read.
+// schema returns the table, in the best order for reading a file.
 func schema() []entry {
 	var all []entry
 	for _, part := range [][]entry{
@@ -226,8 +227,8 @@ func flowLimits() []entry {
 	}
 }
 
-// quotaKeys bound what users can make the broker keep. Their defaults are above
-// what an honest application has; clients without a login share one user.
+// quotaKeys limit the objects that users can create. Their defaults exceed the
+// needs of an honest application; clients without a login share one user.
 func quotaKeys() []entry {
 	return []entry{
 		{key: "limits.queues", kind: countKind{}, fallback: "1000000",

@@ -13,7 +13,7 @@ func anonymousKeys() []entry {
 	}
 }
 
-// keySources are the keys of which one makes tokens possible.
+// keySources returns the keys that enable tokens, if one of them is set.
 func keySources() []entry {
 	return []entry{
 		{key: "auth.jwt.secret", kind: textKind{}, secret: true, check: optional(checkSecret),

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// secretWarnings are about secrets that others may learn, and about proofs that
-// are weaker than they need to be.
+// secretWarnings reports secrets that others may learn, and authentication that
+// is weaker than necessary.
 func (c *Config) secretWarnings() []string {
 	all := c.readableSecrets()
 	all = append(all, c.secretFlags()...)
@@ -24,8 +24,8 @@ func (c *Config) secretWarnings() []string {
 }
 
 // readableSecrets lists files with secrets that every user of the machine may
-// read or write. A group may read them: packages give the file to root and the
-// group of the service.
+// read or write. Access by a group is fine: packages give the file to root and
+// the group of the service.
 func (c *Config) readableSecrets() []string {
 	type file struct{ key, path string }
 	files := []file{
@@ -47,7 +47,7 @@ func (c *Config) readableSecrets() []string {
 	return all
 }
 
-// secretFlags lists secrets that were given on the command line.
+// secretFlags lists secrets on the command line.
 func (c *Config) secretFlags() []string {
 	var all []string
 	for _, key := range c.secretsFrom("flag ") {
@@ -56,7 +56,7 @@ func (c *Config) secretFlags() []string {
 	return all
 }
 
-// secretsFrom lists the keys with secrets whose source begins so.
+// secretsFrom lists the keys of secrets whose source begins with a text.
 func (c *Config) secretsFrom(source string) []string {
 	var keys []string
 	for _, s := range c.settings {
@@ -67,8 +67,8 @@ func (c *Config) secretsFrom(source string) []string {
 	return keys
 }
 
-// plainListeners lists listeners for clients that others can listen in to. Where
-// proxies are trusted, TLS may end there.
+// plainListeners lists client listeners without encryption. If proxies are
+// trusted, these may terminate TLS.
 func (c *Config) plainListeners() []string {
 	var all []string
 	for _, l := range []struct {
@@ -82,10 +82,11 @@ func (c *Config) plainListeners() []string {
 	return all
 }
 
-// leastCost is the cost of bcrypt below which a stolen hash is guessed too fast.
+// leastCost is the cost of bcrypt below which a stolen hash can be guessed too
+// quickly.
 const leastCost = 10
 
-// cheapHashes names users whose passcode has a cheap hash.
+// cheapHashes names users whose passcode has a hash with too little cost.
 func (c *Config) cheapHashes() []string {
 	var names []string
 	for _, u := range c.Auth.Users {
@@ -110,11 +111,11 @@ func (c *Config) cheapHashes() []string {
 	return append(all, warn("auth.users_file")...)
 }
 
-// cheapUsers reads a users file, name:hash:roles in each line.
+// cheapUsers reads a users file with a line name:hash:roles per user.
 func cheapUsers(path string) []string {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil // whether it can be read is for others to say
+		return nil // other checks report an unreadable file
 	}
 	defer f.Close() //nolint:errcheck // it was only read
 	var names []string

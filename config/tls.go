@@ -8,8 +8,7 @@ import (
 	"strings"
 )
 
-// checkTLS reads the files of one listener. They are looked at whether or not
-// the listener is on.
+// checkTLS reads the files of one listener, even if the listener is off.
 func (l *loader) checkTLS(section string, t TLS) {
 	cert, key, ca := section+".cert", section+".key", section+".client_ca"
 	if !l.sound(cert, key, ca) {
@@ -34,9 +33,8 @@ func (l *loader) checkTLS(section string, t TLS) {
 	}
 }
 
-// readPEM returns the content of a file whose blocks, other than those of
-// another type, are good, with at least one. It returns nil after a fault, and
-// when no file is named.
+// readPEM returns the content of a file with at least one fitting block, all of
+// which are good. It returns nil after a fault, and if no file is named.
 func (l *loader) readPEM(key, path string, good func(*pem.Block) (fits, ok bool), expected string) []byte {
 	if path == "" {
 		return nil
@@ -77,7 +75,8 @@ func isCertificate(block *pem.Block) (fits, ok bool) {
 	return true, err == nil
 }
 
-// isPrivateKey leaves the content to the comparison with the certificate.
+// isPrivateKey does not check the content; the comparison with the certificate
+// does.
 func isPrivateKey(block *pem.Block) (fits, ok bool) {
 	return strings.HasSuffix(block.Type, "PRIVATE KEY"), true
 }

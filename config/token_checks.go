@@ -18,7 +18,7 @@ func checkAlgorithm(name string) string {
 	return oneOf(algorithms(), name)
 }
 
-// checkSecret leaves the length to the comparison with the algorithms.
+// checkSecret does not check the length; checkSecretLength does.
 func checkSecret(secret string) string {
 	if strings.TrimSpace(secret) == "" {
 		return "expected more than white space"
@@ -26,8 +26,8 @@ func checkSecret(secret string) string {
 	return ""
 }
 
-// checkKeysURL wants what keys can be fetched from without anybody on the way
-// changing them. Credentials in it would be shown wherever the URL is.
+// checkKeysURL requires a URL whose response cannot be altered on the way.
+// Credentials in it would be shown with the URL.
 func checkKeysURL(value any) []complaint {
 	const expected = "expected an https URL, or an http one on loopback, such as https://id.example.com/.well-known/jwks.json"
 	text := value.(string)
@@ -44,7 +44,7 @@ func checkKeysURL(value any) []complaint {
 	return nil
 }
 
-// plainURL reads a URL that has no credentials in it.
+// plainURL parses a URL without credentials.
 func plainURL(text, expected string) (*url.URL, []complaint) {
 	u, err := url.Parse(text)
 	switch {
@@ -58,7 +58,7 @@ func plainURL(text, expected string) (*url.URL, []complaint) {
 
 func checkSource(source string) string { return oneOf([]string{"connect", "passcode", "http"}, source) }
 
-// checkQueryParameter wants a name that no client escapes.
+// checkQueryParameter requires a name that no client escapes.
 func checkQueryParameter(name string) string {
 	if strings.ContainsFunc(name, func(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune("-._~", r) }) {
 		return "expected letters, digits, '-', '.', '_' and '~'"
@@ -66,7 +66,7 @@ func checkQueryParameter(name string) string {
 	return ""
 }
 
-// checkCookie wants a token of RFC 6265, 4.1.1.
+// checkCookie requires a token of RFC 6265, 4.1.1.
 func checkCookie(name string) string {
 	if name != "" && !isToken(name) {
 		return "expected the name of a cookie: letters, digits and any of !#$%&'*+-.^_`|~"
@@ -74,7 +74,7 @@ func checkCookie(name string) string {
 	return ""
 }
 
-// checkFileName leaves the file itself to the relations.
+// checkFileName does not check the file itself; checkRelations does.
 func checkFileName(path string) string {
 	if path == "" || path != strings.TrimSpace(path) || !isClean(path) {
 		return "expected the path of a file, without control characters or white space around it"
@@ -89,7 +89,7 @@ func checkDirectory(path string) string {
 	return ""
 }
 
-// checkListedFile is checkFileName for a list that can be given as text.
+// checkListedFile is checkFileName for a list with a text form.
 func checkListedFile(path string) string {
 	if strings.Contains(path, ",") {
 		return noComma

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// condition is what a file is like. Two that are equal have the same content.
+// condition identifies the content of a file: equal conditions mean equal
+// content.
 type condition struct {
 	unreadable bool
 	sum        [sha256.Size]byte
@@ -24,8 +25,8 @@ func conditions(paths []string) map[string]condition {
 	return all
 }
 
-// sumFile reads regular files only: another, such as a pipe, could keep the
-// reader for ever.
+// sumFile reads regular files only; reading a pipe, for example, could block
+// forever.
 func sumFile(path string) (sum [sha256.Size]byte, err error) {
 	if about, err := os.Stat(path); err != nil || !about.Mode().IsRegular() {
 		return sum, errors.Join(err, os.ErrInvalid)
@@ -43,16 +44,16 @@ func sumFile(path string) (sum [sha256.Size]byte, err error) {
 	return sum, nil
 }
 
-// maxSteps bounds the way to a file: links can go round in a circle.
+// maxSteps limits the length of a trace, since links may form a circle.
 const maxSteps = 1000
 
-// trace lists the paths at which a change gives a file another content: that
-// of each symbolic link on the way to it, and that where the way ends, which
-// is the file, or the first part of it that is missing. No directory above one
-// of these paths is a symbolic link, so an event names them in the same way.
+// trace lists the paths at which a change can affect a file's content: each
+// symbolic link on the way, and the end of the way, which is the file or the
+// first missing part. No directory above one of these paths is a symbolic link,
+// so events use the same names.
 func trace(path string) (steps []string, err error) {
 	if !filepath.IsAbs(path) {
-		// Not Abs, which drops ".." together with a link before it.
+		// Not Abs, which would remove ".." together with a link before it.
 		here, err := os.Getwd()
 		if err != nil {
 			return nil, err
@@ -85,8 +86,7 @@ func trace(path string) (steps []string, err error) {
 
 func root(path string) string { return filepath.VolumeName(path) + string(filepath.Separator) }
 
-// split keeps "." and "..", which mean something behind a link only once that
-// was followed.
+// split keeps "." and "..", whose meaning after a link depends on its target.
 func split(path string) []string {
 	return strings.FieldsFunc(path[len(filepath.VolumeName(path)):], func(r rune) bool {
 		return r < 0x80 && os.IsPathSeparator(uint8(r))

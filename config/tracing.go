@@ -12,7 +12,7 @@ const (
 	tracingHeadersKey  = "tracing.headers"
 )
 
-// checkTracing wants no part of tracing where there is no receiver.
+// checkTracing rejects other tracing settings if there is no receiver.
 func (l *loader) checkTracing(t Tracing) {
 	if !l.sound(tracingEndpointKey) || t.Endpoint != "" {
 		return
@@ -24,7 +24,7 @@ func (l *loader) checkTracing(t Tracing) {
 	}
 }
 
-// Header gives the headers for the receiver of traces.
+// Header returns the headers for the receiver of traces.
 func (t *Tracing) Header() http.Header {
 	h := http.Header{}
 	for _, line := range t.Headers {
@@ -34,7 +34,7 @@ func (t *Tracing) Header() http.Header {
 	return h
 }
 
-// checkTracingEndpoint wants a URL that is no secret.
+// checkTracingEndpoint requires a URL without credentials or a query.
 func checkTracingEndpoint(value any) []complaint {
 	const expected = "expected an http or https URL with a host, such as http://127.0.0.1:4318"
 	text := value.(string)
@@ -53,7 +53,7 @@ func checkTracingEndpoint(value any) []complaint {
 	return nil
 }
 
-// checkHeader wants a header of HTTP that is nobody else's to set.
+// checkHeader requires an HTTP header that the exporter does not set itself.
 func checkHeader(line string) string {
 	const expected = "expected name: value, such as Authorization: Bearer abc"
 	name, value, ok := strings.Cut(line, ":")
@@ -71,7 +71,7 @@ func checkHeader(line string) string {
 	return ""
 }
 
-// isToken tells whether s can be the name of a header (RFC 9110, 5.6.2).
+// isToken reports whether s can be the name of a header (RFC 9110, 5.6.2).
 func isToken(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return !isAlphanumeric(r) && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// usersExample is what the default file shows, commented out.
+// usersExample is the example in the default file, commented out.
 const usersExample = `users:
   - name: ada
     hash: "$2b$12$..."            # bcrypt or argon2id, the whole of it, in quotes
@@ -30,7 +30,7 @@ func userKind() recordsKind[User] {
 	}
 }
 
-// uniqueUsers looks at those users whose name could be read.
+// uniqueUsers checks the users whose name could be parsed.
 func uniqueUsers(value any) []complaint {
 	var all []complaint
 	first := map[string]int{}
@@ -47,7 +47,7 @@ func uniqueUsers(value any) []complaint {
 	return all
 }
 
-// anonymousUser is the user that clients without credentials are.
+// anonymousUser is the user of clients without credentials.
 const anonymousUser = "anonymous"
 
 func checkUser(name string) string {
@@ -57,11 +57,12 @@ func checkUser(name string) string {
 	return checkName(name)
 }
 
-// maxName bounds the names of users, roles and claims, in bytes.
+// maxName is the largest length of the names of users, roles and claims, in
+// bytes.
 const maxName = 256
 
-// checkName is for names of users, roles and claims, which may be anything but
-// what could be taken for another name.
+// checkName validates names of users, roles and claims. It rejects only names
+// that could be confused with others.
 func checkName(name string) string {
 	if name == "" || len(name) > maxName || name != strings.TrimSpace(name) || !isClean(name) {
 		return fmt.Sprintf("expected a name of at most %d bytes, without white space around it or control characters", maxName)
@@ -71,7 +72,7 @@ func checkName(name string) string {
 
 const noComma = "expected no comma, as that separates the elements of a list"
 
-// checkListed is checkName for a list that can be given as text.
+// checkListed is checkName for a list with a text form.
 func checkListed(name string) string {
 	if strings.Contains(name, ",") {
 		return noComma
@@ -79,17 +80,17 @@ func checkListed(name string) string {
 	return checkName(name)
 }
 
-// isClean reports whether text is UTF-8 and would stay on the line it is
-// printed on.
+// isClean reports whether text is UTF-8 without control characters.
 func isClean(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool {
 		return unicode.IsControl(r) || r == utf8.RuneError
 	})
 }
 
-// checkHash wants a whole hash: one that was cut off, or in which a shell has
-// replaced what follows a '$', would let nobody in. With a higher cost than 16,
-// a login would take seconds; argon2id's own bounds are left to who computes it.
+// checkHash requires a complete hash: one that was truncated, or in which a
+// shell has replaced the text after a '$', would match no password. A cost
+// above 16 would take seconds per login. The limits of argon2id are checked by
+// package auth.
 func checkHash(hash string) string {
 	const (
 		bcrypt = `\$2[aby]\$(0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}`

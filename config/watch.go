@@ -14,26 +14,26 @@ import (
 )
 
 const (
-	// settling is how long the files must be left alone before they are looked
-	// at: an editor and a deployment make several changes in a row.
+	// settling is how long the files must stay unchanged before they are read:
+	// editors and deployments make several changes in a row.
 	settling = 100 * time.Millisecond
-	// lacking is how long a file may be missing before that is a change like
-	// another: some programs remove a file and write it anew.
+	// lacking is how long a file may be missing before that counts as a change:
+	// some programs remove a file and write it again.
 	lacking = time.Second
 )
 
-// Watch calls changed when the content of a file has changed, be it written in
-// place, replaced by another, or reached through a symbolic link that has a
-// new target, as a mounted Kubernetes secret is. That a file cannot be read
-// for longer than a moment is a change as well, and so is its return.
+// Watch calls changed when the content of a file has changed: written in place,
+// replaced, or reached through a symbolic link with a new target, as with a
+// mounted Kubernetes secret. A file that becomes unreadable for longer than a
+// moment counts as changed, and so does its return.
 //
-// What files returns is asked for at the start, and again after each call of
-// changed. A change that comes before is not seen. Both functions are called
-// by the goroutine that calls Watch, so never at the same time; what changes
-// meanwhile is reported by another call.
+// Watch calls files at the start, and again after each call of changed. Changes
+// before that are not noticed. Both functions are called from the goroutine
+// that called Watch, so never concurrently; changes in the meantime cause
+// another call.
 //
-// Watch returns nil when ctx ends, and an error when it cannot begin. If
-// directories cannot be watched later on, the files are looked at every second.
+// Watch returns nil when ctx is done, and an error if it cannot begin. If
+// directories cannot be watched later, the files are read every second.
 func Watch(ctx context.Context, files func() []string, changed func()) error {
 	w, err := startWatch(files())
 	if err != nil {
@@ -43,19 +43,19 @@ func Watch(ctx context.Context, files func() []string, changed func()) error {
 	return w.close()
 }
 
-// watch belongs to the goroutine that called Watch, but for what is said.
+// watch is owned by the goroutine that called Watch, except where noted.
 type watch struct {
 	notifier *fsnotify.Watcher
-	stirred  chan struct{}                   // has an element after an event that matters; drain writes it
-	trail    atomic.Pointer[map[string]bool] // the paths that such an event may have; drain reads it
+	stirred  chan struct{}                   // has an element after a relevant event; drain writes it
+	trail    atomic.Pointer[map[string]bool] // the paths of relevant events; drain reads it
 	timer    *time.Timer                     // runs while a file may have changed
 	paths    []string
-	last     map[string]condition // of the paths, as changed was told of
-	waiting  bool                 // for a file that is missing to return
+	last     map[string]condition // of the paths, as reported by changed
+	waiting  bool                 // for a missing file to return
 	drained  chan struct{}        // closed when drain has ended
 }
 
-// startWatch returns once any further change of the files will be noticed.
+// startWatch returns once all further changes of the files will be noticed.
 func startWatch(paths []string) (*watch, error) {
 	notifier, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -81,9 +81,9 @@ func (w *watch) close() error {
 	return err
 }
 
-// drain takes events for as long as there are any. It is a goroutine of its
-// own because the notifier can hold its lock until an event or error is taken,
-// and would never get it back from one that waits in Add.
+// drain receives events as long as there are any. It is a goroutine of its own
+// because the notifier may hold its lock until an event or error is received,
+// and a goroutine waiting in Add could never receive it.
 func (w *watch) drain() {
 	defer close(w.drained)
 	faults := w.notifier.Errors
@@ -127,9 +127,9 @@ func (w *watch) run(ctx context.Context, files func() []string, changed func()) 
 	}
 }
 
-// look reports whether a file is not as it was, and that it is as it should be
-// read. The directories are watched before the files are read, for no change
-// to come between.
+// look reports whether a file has changed and is ready to be read. It watches
+// the directories before it reads the files, so that no change is missed in
+// between.
 func (w *watch) look() bool {
 	w.mustRefresh()
 	now := conditions(w.paths)
@@ -153,8 +153,8 @@ func (w *watch) someLost(now map[string]condition) bool {
 	})
 }
 
-// follow watches other files from now on. Those that were watched before keep
-// the condition that changed was told of.
+// follow changes the list of files. Files that were watched before keep their
+// reported condition.
 func (w *watch) follow(paths []string) {
 	w.paths = paths
 	w.mustRefresh()
@@ -167,14 +167,14 @@ func (w *watch) follow(paths []string) {
 	w.last = now
 }
 
-// mustRefresh comes again when it could not watch all that it should.
+// mustRefresh schedules a retry if it could not watch everything.
 func (w *watch) mustRefresh() {
 	if err := w.refresh(); err != nil {
 		w.timer.Reset(lacking)
 	}
 }
 
-// refresh watches the directories on the way to the files, as it is now.
+// refresh watches the directories on the present way to the files.
 func (w *watch) refresh() error {
 	trail, dirs := map[string]bool{}, map[string]bool{}
 	var failed error
@@ -192,7 +192,7 @@ func (w *watch) refresh() error {
 	}
 	for _, dir := range w.notifier.WatchList() {
 		if !dirs[dir] {
-			// It fails for a directory that is gone, which nobody misses.
+			// It fails if the directory is gone, which is harmless.
 			_ = w.notifier.Remove(dir)
 		}
 	}
