@@ -1,11 +1,11 @@
-// Package config reads what an operator writes: one file in YAML, TOML or JSON,
-// environment variables over it, command line flags over those.
+// Package config loads an operator's configuration: one file in YAML, TOML or
+// JSON, overridden by environment variables, overridden by command-line flags.
 //
-// One table of keys (schema.go) drives the defaults, the names of environment
-// variables and flags, the checks, the printed forms and the search for
-// misspelt keys. Nothing is coerced and nothing is ignored: a value of the
-// wrong type and a key that does not exist are faults, and all faults are
-// reported together.
+// One table of keys (schema.go) determines the defaults, the names of
+// environment variables and flags, the checks, the printed forms and the
+// suggestions for misspelt keys. Values are never coerced or ignored: a value
+// of the wrong type and an unknown key are faults, and all faults are reported
+// together.
 package config
 
 import (
@@ -15,15 +15,14 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Config is a complete and checked configuration. Get one from Load; every
-// number in it is within its range and every file that it names for reading
-// could be read.
+// Config is a complete and valid configuration, returned by Load: every number
+// is within its range, and every file that it names for reading was readable.
 type Config struct {
 	Listen   Listen
 	Auth     Auth
 	ACL      []Rule
 	Prefixes Prefixes
-	// Destinations are policies, of which the first that matches counts.
+	// Destinations are the policies; the first that matches applies.
 	Destinations []Policy
 	Storage      Storage
 	Limits       Limits
@@ -32,14 +31,13 @@ type Config struct {
 	Log          Log
 	Tracing      Tracing
 
-	// File is the path of the file that was read, "" when there was none.
+	// File is the path of the configuration file, "" without one.
 	File string
 
 	settings []Setting
 }
 
-// Listen says where connections are accepted. At least one address for clients
-// is set.
+// Listen configures the listeners. At least one address for clients is set.
 type Listen struct {
 	WebSocket WebSocket
 	TCP       TCP
@@ -50,12 +48,12 @@ type Listen struct {
 type WebSocket struct {
 	Address     string   // host:port; "" when the listener is off
 	Path        string   // begins with '/'
-	Origins     []string // see checkOrigin for the forms; empty means same origin only
-	Hosts       []string // names and addresses, none with a port; they count where Auth.Anonymous is set
+	Origins     []string // see checkOrigin for the forms; empty: same origin only
+	Hosts       []string // names and addresses without ports; used if Auth.Anonymous is set
 	Compression bool     // permessage-deflate
-	SockJS      bool     // pages that use sockjs-client are served below Path
-	// ProxyProtocol says that connections from Limits.TrustedProxies begin
-	// with a PROXY header.
+	SockJS      bool     // serves sockjs-client below Path
+	// ProxyProtocol: connections from Limits.TrustedProxies begin with a PROXY
+	// header.
 	ProxyProtocol bool
 	TLS           TLS
 }
@@ -67,16 +65,16 @@ type TCP struct {
 	TLS           TLS
 }
 
-// Admin is the listener for operators.
+// Admin is the listener of the admin API.
 type Admin struct {
 	Address string // host:port; "" when the listener is off
-	// Hosts are the names by which it may be asked for, besides localhost and
-	// addresses. None has a port.
+	// Hosts are the names under which it may be addressed, besides localhost
+	// and addresses. They have no ports.
 	Hosts []string
-	// LoopbackWithoutToken lets whoever connects from this machine do
-	// everything without a proof of who it is.
+	// LoopbackWithoutToken gives full access, without credentials, to
+	// connections from this machine.
 	LoopbackWithoutToken bool
-	MetricsWithoutToken  bool // shows /metrics to all who can connect
+	MetricsWithoutToken  bool // /metrics needs no token
 	Connections          int  // at least 1
 	TLS                  TLS
 }
@@ -87,28 +85,28 @@ type TLS struct {
 	Cert, Key, ClientCA string
 }
 
-// Prefixes say which destinations are topics and which are queues. Each begins
-// and ends with '/', and none is a prefix of another.
+// Prefixes are the prefixes of topics and queues. Each begins and ends with
+// '/', and none is a prefix of another.
 type Prefixes struct {
 	Topic, Queue []string
 }
 
-// Storage says what is kept on disk.
+// Storage configures the persistence of messages.
 type Storage struct {
-	Directory    string        // "": nothing is kept on disk
+	Directory    string        // "": nothing is stored
 	Sync         string        // always, interval or never
-	SyncInterval time.Duration // at least 1ms; means something when Sync is interval
+	SyncInterval time.Duration // at least 1ms; used if Sync is interval
 	MinFree      int           // bytes; 0: no limit
 }
 
-// Limits bound what one client, and all of them together, may cost. Counts and
-// bytes are at least 1 except where 0 is said to mean no limit.
+// Limits bound the resources of one client, and of all together. Counts and
+// bytes are at least 1, except where 0 means no limit.
 type Limits struct {
 	Connections                   int
 	ConnectionsPerIP              int           // 0: no limit
 	ConnectRatePerIP              Rate          // 0 events: no limit
 	ConnectTimeout                time.Duration // until CONNECT is complete and accepted
-	FailedConnects                Rate          // of one user at one address, before more are held up; 0 events: no limit
+	FailedConnects                Rate          // of one user at one address, before further ones are delayed; 0 events: no limit
 	FrameHeaderBytes              int
 	FrameHeaders                  int
 	FrameBodyBytes                int
@@ -129,73 +127,73 @@ type Limits struct {
 	StoredBytesPerUser          int
 	OutboundBytesPerConnection  int
 	Memory                      Share  // of the process; at least 32MiB
-	MemoryPerConnection         int    // if it is less than one of the others, the largest of them counts
+	MemoryPerConnection         int    // if less than one of the others, the largest of them applies
 	SlowConsumer                string // disconnect, drop-newest or drop-oldest
 	Prefetch                    int
 	DrainTimeout                time.Duration
 	DrainDelay                  time.Duration // before DrainTimeout begins; 0: none
-	RetryAfter                  time.Duration // the longest that is told; 0: none is
-	// TrustedProxies are believed what they say of a client's address. The
-	// bits behind each prefix are 0, and none is an IPv4 address in IPv6 form:
-	// compare with an address that went through Unmap.
+	RetryAfter                  time.Duration // the longest hint; 0: no hint
+	// TrustedProxies may state a client's address. The bits after each prefix
+	// are 0, and none is an IPv4 address in IPv6 form: compare them with an
+	// address after Unmap.
 	TrustedProxies []netip.Prefix
 }
 
 // Heartbeat bounds STOMP heart-beats. 1ms <= Min <= Server.
 type Heartbeat struct {
-	Min    time.Duration // the shortest interval a client may ask for
-	Server time.Duration // the interval the server offers and asks for when it may choose
+	Min    time.Duration // the shortest interval that a client may request
+	Server time.Duration // the interval that the server offers and requests
 }
 
-// Transactions says how STOMP transactions are answered.
+// Transactions configures RECEIPTs within transactions.
 type Transactions struct {
 	Receipts string // on-commit, or on-read
 }
 
-// Log says what is logged and how.
+// Log configures logging.
 type Log struct {
 	Level  string // debug, info, warn or error
 	Format string // text or json
-	Audit  string // file for the record of who was let in and what was refused, or stderr; "" for none
+	Audit  string // file for the audit log, or stderr; "": none
 }
 
-// Tracing says where spans of messages go.
+// Tracing configures the export of spans.
 type Tracing struct {
-	Endpoint    string   // an http or https URL; "": there are none
+	Endpoint    string   // an http or https URL; "": no tracing
 	SampleRatio float64  // from 0 to 1
 	Headers     []Secret // for Endpoint, each as name: value
 }
 
-// Options says where Load looks. Nothing else is read: not the environment of
-// the process, nor any state of this package.
+// Options are the sources for Load. It reads nothing else, neither the
+// process's environment nor any package state.
 type Options struct {
-	// File must exist when it is set. Otherwise the first of Search that
-	// exists is read, or none.
+	// File must exist if it is set. Otherwise the first existing file of Search
+	// is read, or none.
 	File string
-	// Search is DefaultSearch when nil; an empty list that is not nil means
-	// that no file is looked for.
+	// Search is DefaultSearch if nil; an empty list that is not nil means no
+	// file.
 	Search []string
-	// Environ is in the form of os.Environ. Only names that begin with
-	// HOOFBEAT_ matter, and each of those must belong to a key.
+	// Environ has the form of os.Environ. Only names that begin with HOOFBEAT_
+	// are used, and each of them must belong to a key.
 	Environ []string
-	// Settings override the file, and the environment and flags override them.
-	// They are keys with values in the form of environment variables.
+	// Settings are keys with values in the form of environment variables. They
+	// override the file; the environment and flags override them.
 	Settings map[string]string
-	// Flags that Flags registered and that were changed override everything
-	// else. Other flags in the set are left alone. May be nil.
+	// Flags are the flags that Flags has registered; those that were changed
+	// override every other source. Other flags in the set are ignored. May be
+	// nil.
 	Flags *pflag.FlagSet
 }
 
-// DefaultSearch lists the files that are tried, in order, when none is named.
+// DefaultSearch lists the files to try, in order, if none is named.
 func DefaultSearch() []string {
 	return []string{"hoofbeat.yaml", "/etc/hoofbeat/hoofbeat.yaml"}
 }
 
-// Load reads, overlays and checks. The error, if any, is of type Faults and
-// holds every fault that was found; the Config is nil then.
+// Load reads the sources and validates the result. An error is of type Faults
+// and holds every fault found; the Config is nil then.
 //
-// Each call reads afresh and shares nothing with another, so it may be called
-// from any goroutine.
+// Calls share no state, so Load may be called from any goroutine.
 func Load(o Options) (*Config, error) {
 	c, err := load(o, schema())
 	if err != nil {
@@ -204,6 +202,7 @@ func Load(o Options) (*Config, error) {
 	return c, nil
 }
 
-// Inspect is Load for a report of faults: with an error, it returns what is
-// sound of the configuration, for the files that it names to be looked at too.
+// Inspect is Load for a report of faults: together with an error, it returns
+// the valid part of the configuration, so that the files it names can be
+// checked as well.
 func Inspect(o Options) (*Config, error) { return load(o, schema()) }

@@ -10,20 +10,20 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// loader lays the sources over each other. It lives for one load.
+// loader combines the sources. It is used for one load.
 type loader struct {
 	table  []entry
 	names  names
 	values map[string]given
-	places places // where the file has its keys
+	places places // lines of the file's keys
 	faults Faults
 }
 
-// given is the value of one key, as far as the sources were read.
+// given is the value of one key from the sources read so far.
 type given struct {
-	value  any    // of the entry's kind; meaningless when not sound
-	shown  string // as a fault shows it, masked when secret
-	source string // as Setting.Source
+	value  any    // of the entry's kind; undefined if not sound
+	shown  string // the form in a fault, masked if secret
+	source string // as in Setting.Source
 	sound  bool
 }
 
@@ -49,8 +49,8 @@ func load(o Options, table []entry) (*Config, error) {
 	return c, nil
 }
 
-// takeDefaults offers the defaults like any other text, so that a default
-// which is not a value of its key is found by every test.
+// takeDefaults parses the defaults like any other text, so that every test
+// finds an invalid default.
 func (l *loader) takeDefaults(alone bool) {
 	for i := range l.table {
 		e := &l.table[i]
@@ -83,8 +83,8 @@ func anyList(list []string) []any {
 	return out
 }
 
-// takeSection walks the tree of a file. Keys are taken in order, for the
-// faults to be the same every time.
+// takeSection walks the tree of a file. Keys are taken in sorted order, so that
+// the faults are always the same.
 func (l *loader) takeSection(prefix string, tree map[string]any, source string) {
 	for _, name := range slices.Sorted(maps.Keys(tree)) {
 		l.takeKey(prefix+strings.ToLower(name), tree[name], source)
@@ -115,8 +115,8 @@ func showUnknown(name string, raw any) string {
 	return show(raw)
 }
 
-// section is raw as a tree, if it is one. A format may allow keys that are
-// not strings; they are taken as they print.
+// section returns raw as a tree, if it is one. Keys that are not strings, which
+// some formats allow, are taken in their printed form.
 func section(raw any) (map[string]any, bool) {
 	switch tree := raw.(type) {
 	case map[string]any:
@@ -150,7 +150,8 @@ func (l *loader) takeTyped(e *entry, raw any, source string) {
 
 const givenTwice = "expected once; it is given twice, in other letters or with dots"
 
-// showRaw is a value as a fault shows it. That a secret is empty is none.
+// showRaw returns a value in the form of a fault. An empty secret is shown,
+// because it reveals nothing.
 func (e *entry) showRaw(raw any) string {
 	if e.secret && !empty(raw) {
 		return masked
@@ -161,7 +162,7 @@ func (e *entry) showRaw(raw any) string {
 	return show(raw)
 }
 
-// empty tells whether a value is a text or a list with nothing in it.
+// empty reports whether a value is an empty text or list.
 func empty(value any) bool {
 	switch v := value.(type) {
 	case string:
@@ -174,7 +175,7 @@ func empty(value any) bool {
 	return false
 }
 
-// showText is for a value from the environment or a flag.
+// showText is showRaw for a value from the environment or a flag.
 func (e *entry) showText(text string) string {
 	if c, ok := e.kind.(composed); ok && !e.secret {
 		return c.showText(text)
@@ -188,8 +189,8 @@ func (l *loader) takeText(e *entry, text, source string) {
 	l.offer(e, value, found, e.showText(text), source)
 }
 
-// offer puts a value over the one from the source before. What is wrong with
-// it was found by its kind, or is found here by its key.
+// offer overrides the value of the previous source. found are the complaints of
+// its kind; offer adds those of its key.
 func (l *loader) offer(e *entry, value any, found []complaint, shown, source string) {
 	found = append(found, e.complaints(value)...)
 	for _, c := range found {
@@ -209,8 +210,6 @@ func (e *entry) complaints(value any) []complaint {
 	return e.check(value)
 }
 
-// takeEnvironment accepts variables in any order; of two with one name the
-// last counts, as it does for a process.
 // takeSettings takes the values that a Go program has set by key.
 func (l *loader) takeSettings(settings map[string]string) {
 	for _, key := range slices.Sorted(maps.Keys(settings)) {
@@ -222,6 +221,8 @@ func (l *loader) takeSettings(settings map[string]string) {
 	}
 }
 
+// takeEnvironment accepts variables in any order. As in a process, the last of
+// several with the same name counts.
 func (l *loader) takeEnvironment(environ []string) {
 	variables := map[string]string{}
 	for _, pair := range environ {
@@ -261,7 +262,7 @@ func (l *loader) fault(key, shown, source, expected string) {
 	l.faultIn(key, "", shown, source, expected)
 }
 
-// faultIn is fault for an element of a list, such as [2].
+// faultIn is fault for an element of a list, like [2].
 func (l *loader) faultIn(key, item, shown, source, expected string) {
 	f := Fault{Key: showKey(key), Value: shown, Expected: expected, Source: source}
 	if path, ok := strings.CutPrefix(source, "file "); ok {
@@ -270,7 +271,7 @@ func (l *loader) faultIn(key, item, shown, source, expected string) {
 	l.faults = append(l.faults, f)
 }
 
-// config fills in what is sound.
+// config fills a Config with the sound values.
 func (l *loader) config(path string) *Config {
 	c := &Config{File: path}
 	for i := range l.table {
@@ -304,7 +305,7 @@ func secrets(list []string) []Secret {
 }
 
 // assign stores a value in a field of the same type. A test assigns every
-// default of the table, so there is no other case.
+// default of the table, which covers all types.
 func assign(field, value any) {
 	switch f := field.(type) {
 	case *string:

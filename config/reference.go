@@ -21,7 +21,7 @@ Paths are relative to where hoofbeat is started. Reload: yes says that a change 
 with SIGHUP as well. The others wait for the next start, and the log says so.
 `
 
-// WriteReference writes a page in Markdown about every key. The error is that of
+// WriteReference writes a Markdown page about every key. The error is that of
 // the writer.
 func WriteReference(w io.Writer) error {
 	out := bytes.NewBufferString(referenceHead)
@@ -39,7 +39,7 @@ func WriteReference(w io.Writer) error {
 	return err
 }
 
-// sections divides the table where the first part of the key changes.
+// sections splits the table where the first part of the key changes.
 func sections(table []entry) [][]entry {
 	var all [][]entry
 	last := ""
@@ -54,7 +54,7 @@ func sections(table []entry) [][]entry {
 	return all
 }
 
-// writeParts writes what the maps of a list have for keys, and an example.
+// writeParts writes the keys of the maps of a list, and an example.
 func writeParts(out *bytes.Buffer, e *entry) {
 	k, ok := e.kind.(interface{ partRows(path string) []partRow })
 	if !ok {
@@ -86,7 +86,7 @@ func (k recordsKind[T]) partRows(path string) []partRow {
 
 func (delayKind) partRows(path string) []partRow { return delayParts().partRows(path) }
 
-// kindWords is what a kind's values are.
+// kindWords describes a kind's values.
 func kindWords(k kind) string {
 	switch k := k.(type) {
 	case choiceKind:
@@ -101,7 +101,7 @@ func kindWords(k kind) string {
 	return k.name()
 }
 
-// defaults are an entry's default values as the reference has them.
+// defaults returns an entry's default values in the form of the reference.
 func (e *entry) defaults() string {
 	said := code(e.fallback)
 	if e.alone != nil {
@@ -117,7 +117,7 @@ func code(text string) string {
 	return "`" + cell(text) + "`"
 }
 
-// cell writes text into a table's cell.
+// cell escapes text for a cell of a table.
 func cell(text string) string { return strings.ReplaceAll(text, "|", "\\|") }
 
 func yesNo(b bool) string {
