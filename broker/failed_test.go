@@ -19,8 +19,9 @@ func (x *tester) spoil(text string) {
 	synctest.Wait()
 }
 
-// failing is a broker of which one queue has failed; at its end, all that was
-// confirmed is there after a restart.
+// failing runs a broker until one of its queues has failed, and starts it again.
+// The new broker has no policies, so that it shows the store as it finds it: it
+// would go on with what the old one could not do, such as expiring messages.
 func failing(t *testing.T, all map[string]Policy, do func(x *tester)) (again *tester) {
 	for name, p := range all {
 		p.Durable = true
@@ -38,6 +39,10 @@ func failing(t *testing.T, all map[string]Policy, do func(x *tester)) (again *te
 		t.Errorf("%d queues failed", n)
 	}
 	b.Close()
+	for name, p := range all {
+		all[name] = Policy{Durable: p.Durable}
+	}
+	o.Policies = rules(t, all)
 	return newTesterWith(t, o)
 }
 
