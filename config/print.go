@@ -17,8 +17,8 @@ type Setting struct {
 	// effect, or ******** for a secret that is set. Lists of maps are JSON,
 	// with ******** for their secrets.
 	Value string `json:"value"`
-	// Source is "default", "file hoofbeat.yaml", "environment HOOFBEAT_X" or
-	// "flag --x".
+	// Source is "default", "file hoofbeat.yaml", "environment HOOFBEAT_X",
+	// "flag --x", or "setting" for one of Options.Settings.
 	Source string `json:"source"`
 }
 

@@ -29,7 +29,7 @@ func WriteReference(w io.Writer) error {
 		name, _, _ := strings.Cut(section[0].key, ".")
 		fmt.Fprintf(out, "\n## %s\n\n| key | kind | default | reload | meaning |\n|---|---|---|---|---|\n", name)
 		for _, e := range section {
-			fmt.Fprintf(out, "| `%s` | %s | %s | %s | %s |\n", e.key, cell(kindWords(e.kind)), e.defaults(), yesNo(Reloads(e.key)), cell(e.doc))
+			fmt.Fprintf(out, "| `%s` | %s | %s | %s | %s |\n", e.key, cell(kindWords(e.kind)), e.defaults(), yesNo(e.reload), cell(e.doc))
 		}
 		for _, e := range section {
 			writeParts(out, &e)

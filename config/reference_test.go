@@ -27,7 +27,7 @@ func TestReferenceIsComplete(t *testing.T) {
 		if e.doc == "" || !strings.HasSuffix(line, " | "+cell(e.doc)+" |\n") {
 			t.Errorf("%s: %q does not say what it means", e.key, line)
 		}
-		if reloads := strings.Contains(line, " | yes | "); reloads != Reloads(e.key) {
+		if reloads := strings.Contains(line, " | yes | "); reloads != e.reload {
 			t.Errorf("%s: %q", e.key, line)
 		}
 		if k, ok := e.kind.(interface{ partRows(string) []partRow }); ok {

@@ -16,6 +16,7 @@ type entry struct {
 	check    check   // further checks of a value of this kind; may be nil
 	secret   bool    // never shown
 	handy    bool    // worth listing among the flags
+	reload   bool    // a change is applied without a restart
 	example  string  // the key in YAML with a typical value; may be ""
 	field    func(*Config) any
 }
@@ -122,7 +123,7 @@ func tlsKeys(section string, of func(*Config) *TLS) []entry {
 
 func queueKeys() []entry {
 	return []entry{
-		{key: destinationsKey, kind: policyKind(), fallback: "[]", example: destinationsExample,
+		{key: destinationsKey, reload: true, kind: policyKind(), fallback: "[]", example: destinationsExample,
 			doc:   "how queues and durable subscriptions treat messages; the first that matches counts; JSON in the environment and in flags",
 			field: func(c *Config) any { return &c.Destinations }},
 		{key: "storage.directory", kind: textKind{}, fallback: "data", alone: new(""), check: optional(checkDirectory), handy: true,
@@ -231,25 +232,25 @@ func flowLimits() []entry {
 // needs of an honest application; clients without a login share one user.
 func quotaKeys() []entry {
 	return []entry{
-		{key: "limits.queues", kind: countKind{}, fallback: "1000000",
+		{key: "limits.queues", reload: true, kind: countKind{}, fallback: "1000000",
 			doc:   "queues in all; those that exist stay, new ones are refused; 0: no limit",
 			field: func(c *Config) any { return &c.Limits.Queues }},
-		{key: "limits.queues_per_user", kind: countKind{}, fallback: "100000",
+		{key: "limits.queues_per_user", reload: true, kind: countKind{}, fallback: "100000",
 			doc:   "queues that one user was the first to use, as long as they exist; 0: no limit",
 			field: func(c *Config) any { return &c.Limits.QueuesPerUser }},
-		{key: "limits.durable_subscriptions", kind: countKind{}, fallback: "1000000",
+		{key: "limits.durable_subscriptions", reload: true, kind: countKind{}, fallback: "1000000",
 			doc:   "durable subscriptions in all; those that exist stay, new ones are refused; 0: no limit",
 			field: func(c *Config) any { return &c.Limits.DurableSubscriptions }},
-		{key: "limits.durable_subscriptions_per_user", kind: countKind{}, fallback: "10000",
+		{key: "limits.durable_subscriptions_per_user", reload: true, kind: countKind{}, fallback: "10000",
 			doc:   "durable subscriptions of one user; 0: no limit",
 			field: func(c *Config) any { return &c.Limits.DurableSubscriptionsPerUser }},
-		{key: "limits.stored_bytes_per_user", kind: sizeKind{}, fallback: "1TiB",
+		{key: "limits.stored_bytes_per_user", reload: true, kind: sizeKind{}, fallback: "1TiB",
 			doc:   "bytes on disk in the queues and durable subscriptions of one user; beyond it, SENDs to these queues are refused and these subscriptions miss messages; 0: no limit",
 			field: func(c *Config) any { return &c.Limits.StoredBytesPerUser }},
-		{key: "limits.temporary_queues", kind: countKind{}, fallback: "1000000",
+		{key: "limits.temporary_queues", reload: true, kind: countKind{}, fallback: "1000000",
 			doc:   "temporary queues of all connections; 0: no limit",
 			field: func(c *Config) any { return &c.Limits.TemporaryQueues }},
-		{key: "limits.temporary_queues_per_user", kind: countKind{}, fallback: "100000",
+		{key: "limits.temporary_queues_per_user", reload: true, kind: countKind{}, fallback: "100000",
 			doc:   "temporary queues of all connections of one user; 0: no limit",
 			field: func(c *Config) any { return &c.Limits.TemporaryQueuesPerUser }},
 	}
