@@ -29,3 +29,18 @@ func TestReachable(t *testing.T) {
 		t.Errorf("%d descriptors", n)
 	}
 }
+
+// A newcomer reads no warning about a number that only the defaults have.
+func TestReachableWarns(t *testing.T) {
+	for level, settings := range map[string]map[string]string{"INFO": nil, "WARN": {"limits.connections": "90000"}} {
+		c, err := config.Load(config.Options{Search: []string{}, Settings: settings})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		reachable(c, 20000, slog.New(slog.NewTextHandler(&log, nil)))
+		if !strings.Contains(log.String(), "level="+level) {
+			t.Errorf("%s: %s", level, &log)
+		}
+	}
+}

@@ -169,7 +169,7 @@ describe('proxies and ends', { concurrency: 3 }, () => {
     await (await proxy.connect(t, proxy.url('wss'))).fence();
     await broker.stop();
     await proxy.status('b1', 'DOWN');
-    assert.doesNotMatch(broker.log, /level=(WARN|ERROR) msg="(?!everybody|storage|the process may not have so many open files)/, 'checks are not worth a warning');
+    assert.doesNotMatch(broker.log, /level=(WARN|ERROR) msg="(?!everybody|storage|the limit of open files)/, 'checks are not worth a warning');
     await broker.launch();
     await proxy.status('b1', 'UP');
   });
