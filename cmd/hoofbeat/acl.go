@@ -24,14 +24,14 @@ func newACLCommand() *cobra.Command {
 	return newGroup("acl", "Explain what the rules allow to whom", newACLTestCommand(), newACLListCommand())
 }
 
-// A question is whether something is allowed.
+// A question asks whether an action is allowed.
 type question struct {
 	action      auth.Action
 	destination string
 }
 
-// questionFlag is one of the flags that ask. They share a list, which keeps
-// the order of the command line.
+// questionFlag is a flag that adds a question. The flags share a list, which
+// keeps the order of the command line.
 type questionFlag struct {
 	action auth.Action
 	all    *[]question
@@ -109,13 +109,13 @@ line allows is denied, and a denial wins over any permission. What is under /tem
 	return cmd
 }
 
-// asFault gives an error the exit code of faults, as 1 means that something is
-// denied. One that has been shown stays as it is.
+// asFault gives an error the exit code of faults, because 1 means that an
+// action is denied. An error that has been printed is returned unchanged.
 func asFault(err error) error {
 	if _, shown := err.(*exitError); shown || err == nil {
 		return err
 	}
-	// Wrapped, so that it is printed.
+	// Wrapped, so that the error is printed.
 	return fmt.Errorf("%w", &exitError{code: exitFaults, err: err})
 }
 
@@ -123,7 +123,7 @@ func faultyArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error { return asFault(check(cmd, args)) }
 }
 
-// A subject is whom the flags name.
+// A subject is the user that the flags describe.
 type subject struct {
 	token, tokenFile, claims, user string
 	roles                          []string
@@ -142,15 +142,15 @@ func (s *subject) add(cmd *cobra.Command) {
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return asFault(err) })
 }
 
-// A finding is somebody with permissions.
+// A finding is a user with permissions.
 type finding struct {
 	id          *auth.Identity
 	permissions *auth.Permissions
 	verified    bool
-	how         string // a sentence on how it is known who it is
+	how         string // a sentence on how the user was determined
 }
 
-// permissions finds out who is meant, and what that one may do.
+// permissions determines the user and the permissions.
 func (s *subject) permissions(cmd *cobra.Command) (*finding, error) {
 	if err := s.validate(cmd); err != nil {
 		return nil, err
@@ -189,7 +189,8 @@ func (s *subject) validate(cmd *cobra.Command) error {
 	return readSecret(&s.token, "--token-file", s.tokenFile)
 }
 
-// identify asks the configuration who it is. Keys are fetched for tokens only.
+// identify determines the user according to the configuration. It fetches keys
+// for tokens only.
 func (s *subject) identify(ctx context.Context, c *config.Config) (*finding, error) {
 	if s.claims != "" {
 		id, err := auth.UnverifiedIdentity([]byte(s.claims), *setup.TokenOptions(c.Auth.JWT))
@@ -217,7 +218,7 @@ func (s *subject) identify(ctx context.Context, c *config.Config) (*finding, err
 	return &finding{id: id, how: "without credentials"}, told("clients without credentials are refused", err)
 }
 
-// named is the user of --user.
+// named returns the user of --user.
 func (s *subject) named(a *auth.Authenticator) *finding {
 	id := &auth.Identity{User: s.user, Roles: s.roles}
 	how := "as named, without a proof"
@@ -227,7 +228,7 @@ func (s *subject) named(a *auth.Authenticator) *finding {
 	return &finding{id: id, how: how}
 }
 
-// told adds the reason of a refusal, which clients are not told.
+// told adds the reason of a refusal, which clients do not get.
 func told(what string, err error) error {
 	if r := (*auth.Refusal)(nil); errors.As(err, &r) {
 		return fmt.Errorf("%s: %s", what, r.Why())
@@ -235,7 +236,7 @@ func told(what string, err error) error {
 	return err
 }
 
-// person is the beginning of all JSON output.
+// person is the common beginning of JSON outputs.
 type person struct {
 	User     string   `json:"user"`
 	Roles    []string `json:"roles"`
@@ -248,7 +249,7 @@ func (f *finding) person() person {
 
 func (f *finding) String() string { return describeIdentity(f.id) + ", " + f.how }
 
-// decision is one answer of `hoofbeat acl test`.
+// decision is one result of `hoofbeat acl test`.
 type decision struct {
 	Action      string `json:"action"`
 	Destination string `json:"destination"`
@@ -258,8 +259,8 @@ type decision struct {
 	Explanation string `json:"explanation,omitempty"`
 }
 
-// decide answers one question. What is asked about the admin API is about the
-// whole broker, and has a destination then.
+// decide answers one question. Admin actions concern the whole broker, so their
+// destination is fixed.
 func (f *finding) decide(q *question) auth.Decision {
 	if q.action != auth.AdminRead && q.action != auth.AdminWrite {
 		return f.permissions.Decide(q.action, q.destination)
@@ -268,7 +269,8 @@ func (f *finding) decide(q *question) auth.Decision {
 	return f.permissions.Administer(q.action)
 }
 
-// deciding is the action whose rules decide: who may change may look.
+// deciding returns the action whose rules decide: admin:write includes
+// admin:read.
 func (f *finding) deciding(action auth.Action) auth.Action {
 	p := f.permissions
 	if action == auth.AdminRead && p.Administer(action).Allowed && !p.Decide(action, "/**").Allowed {
@@ -277,8 +279,8 @@ func (f *finding) deciding(action auth.Action) auth.Action {
 	return action
 }
 
-// answer prints the decisions. An exitError with the code 1 says that something
-// is denied.
+// answer prints the decisions. An exitError with code 1 means that an action is
+// denied.
 func (f *finding) answer(w io.Writer, questions []question, explain, asJSON bool) error {
 	all := make([]decision, len(questions))
 	denied := 0
@@ -336,7 +338,7 @@ type grant struct {
 	Note    string `json:"note,omitempty"`
 }
 
-// list prints what the rules allow and deny.
+// list prints the grants of the rules.
 func (f *finding) list(w io.Writer, asJSON bool) error {
 	all := []grant{}
 	for _, g := range f.permissions.List() {
@@ -374,8 +376,8 @@ func (f *finding) list(w io.Writer, asJSON bool) error {
 	return table.Flush()
 }
 
-// printable is the text itself, or quoted if a terminal or a table would not
-// show it as it is.
+// printable returns text, quoted if it contains characters that a terminal or a
+// table would not show.
 func printable(text string) string {
 	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return strconv.Quote(text)

@@ -37,8 +37,8 @@ command fail. How fast the broker is never does.`,
 	return cmd
 }
 
-// newBenchScenario returns the command of one scenario. own adds the flags that
-// only it has.
+// newBenchScenario returns the command of one scenario. own adds its specific
+// flags.
 func newBenchScenario(scenario, short string, own func(*pflag.FlagSet, *load.Options)) *cobra.Command {
 	options := load.DefaultOptions(scenario)
 	var asJSON, progress bool
@@ -66,8 +66,8 @@ func newBenchScenario(scenario, short string, own func(*pflag.FlagSet, *load.Opt
 	f := cmd.Flags()
 	f.BoolVar(&asJSON, "json", false, "write the result as one JSON object")
 	f.BoolVar(&progress, "progress", false, "write a line of progress each second to stderr (default: if that is a terminal)")
-	// One goroutine scheduler is cheaper than two that look for work, and what it
-	// does not use is the broker's.
+	// One processor for the goroutines is cheaper than two that look for work,
+	// and leaves the rest to the broker.
 	f.IntVar(&processors, "processors", 0, "processors that the generator may use at a time (default half of the machine's)")
 	brokerFlags(f, &options)
 	if scenario != load.ScenarioConnections {
@@ -85,7 +85,7 @@ func writeResult(w io.Writer, result *load.Result, asJSON bool) error {
 	return result.Table(w)
 }
 
-// brokerFlags are those that say where the broker is and how to get in.
+// brokerFlags adds the flags for the broker's address and the credentials.
 func brokerFlags(f *pflag.FlagSet, o *load.Options) {
 	f.StringVar(&o.URL, "url", o.URL, "broker: ws, wss, tcp, stomp, tcps or stomps")
 	f.StringVar(&o.Name, "name", o.Name, "name of the result (default: made from the scenario)")
@@ -103,7 +103,7 @@ func brokerFlags(f *pflag.FlagSet, o *load.Options) {
 	f.BoolVar(&o.PIDTree, "pid-tree", o.PIDTree, "count the descendants of --pid too")
 }
 
-// messageFlags are those of the scenarios in which messages go.
+// messageFlags adds the flags of the scenarios with messages.
 func messageFlags(f *pflag.FlagSet, o *load.Options) {
 	f.IntVar(&o.Size, "size", o.Size, "size of a body in bytes, at least 32")
 	f.Float64Var(&o.Rate, "rate", o.Rate, "messages/s of each publisher, 0: as fast as possible")
@@ -118,19 +118,19 @@ func messageFlags(f *pflag.FlagSet, o *load.Options) {
 	f.StringArrayVar(&o.SendHeaders, "send-header", nil, "`name:value` to add to every SEND, may be repeated")
 }
 
-// fanoutFlags are those of bench fanout alone.
+// fanoutFlags adds the flags of bench fanout.
 func fanoutFlags(f *pflag.FlagSet, o *load.Options) {
 	f.IntVar(&o.Publishers, "publishers", o.Publishers, "number of publishers")
 	f.IntVar(&o.Subscribers, "subscribers", o.Subscribers, "number of subscribers")
 	f.IntVar(&o.Stalled, "stalled", o.Stalled, "number of subscribers more that never read")
 }
 
-// pairsFlags are those of bench pairs alone.
+// pairsFlags adds the flags of bench pairs.
 func pairsFlags(f *pflag.FlagSet, o *load.Options) {
 	f.IntVar(&o.Pairs, "pairs", o.Pairs, "number of destinations, with one publisher and one subscriber each")
 }
 
-// queueFlags are those of bench queue alone.
+// queueFlags adds the flags of bench queue.
 func queueFlags(f *pflag.FlagSet, o *load.Options) {
 	pairsFlags(f, o)
 	f.StringVar(&o.QueuePrefix, "prefix-queue", o.QueuePrefix, "what names of queues begin with")
@@ -138,22 +138,22 @@ func queueFlags(f *pflag.FlagSet, o *load.Options) {
 	f.BoolVar(&o.Persistent, "persistent", o.Persistent, "add persistent:true to every SEND")
 }
 
-// connectionFlags are those of bench connections alone.
+// connectionFlags adds the flags of bench connections.
 func connectionFlags(f *pflag.FlagSet, o *load.Options) {
 	f.IntVar(&o.Connections, "connections", o.Connections, "number of connections")
 	f.IntVar(&o.Concurrency, "concurrency", o.Concurrency, "connections being made at a time")
 	f.DurationVar(&o.Hold, "hold", o.Hold, "how long to hold the connections")
 }
 
-// comparison is what bench compare is told.
+// comparison has the options of bench compare.
 type comparison struct {
 	names    [2]string // of the brokers
 	out      string    // file for the comparison as JSON, or ""
-	repeated bool      // each scenario was run several times, by two builds in turn
+	repeated bool      // the files contain several runs of two builds, alternating
 }
 
-// newBenchCompareCommand returns the command that sets two files of results
-// beside each other.
+// newBenchCompareCommand returns the command that compares two files of
+// results.
 func newBenchCompareCommand() *cobra.Command {
 	var c comparison
 	cmd := &cobra.Command{

@@ -87,7 +87,7 @@ func (f *floor) percent(h heap) int {
 	return int(min(most, max(defaultPercent, percent)))
 }
 
-// heap is what the last collection found.
+// heap has the results of the last collection.
 type heap struct {
 	live  uint64 // bytes that survived
 	roots uint64 // bytes of stacks and globals, which Go adds to live

@@ -55,7 +55,7 @@ Exit code 0: no fault; 2: there are some.`,
 	}
 }
 
-// optionsToCheck are for the file that was named, or else that serve would use.
+// optionsToCheck selects the named file, or else the one that serve would use.
 func optionsToCheck(cmd *cobra.Command, args []string) (config.Options, error) {
 	if len(args) > 0 {
 		return config.Options{File: args[0], Environ: environment()}, nil
@@ -63,7 +63,7 @@ func optionsToCheck(cmd *cobra.Command, args []string) (config.Options, error) {
 	return configOptions(cmd)
 }
 
-// showSound prints which configuration has no faults, and its warnings.
+// showSound prints which configuration is valid, and its warnings.
 func showSound(cmd *cobra.Command, c *config.Config) error {
 	for _, w := range c.Warnings() {
 		if _, err := fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", w); err != nil {
@@ -125,8 +125,8 @@ func newConfigReferenceCommand() *cobra.Command {
 	}
 }
 
-// addKeys lets a command that needs the configuration take each key as a flag.
-// Its help does not show them: they are seldom needed there.
+// addKeys accepts every configuration key as a flag. The flags are hidden,
+// because they are rarely needed in these commands.
 func addKeys(cmd *cobra.Command) {
 	keys := pflag.NewFlagSet("", pflag.ContinueOnError)
 	config.Flags(keys)
@@ -135,8 +135,9 @@ func addKeys(cmd *cobra.Command) {
 	cmd.Flags().AddFlagSet(keys)
 }
 
-// loadConfig loads what the command's flags, the environment and the file name
-// or the usual files say. Faults have been shown when it returns an exitError.
+// loadConfig loads the configuration of the command's flags, the environment
+// and the named or default file. It returns an exitError if it has printed
+// faults.
 func loadConfig(cmd *cobra.Command) (*config.Config, error) {
 	c, err := readConfig(cmd)
 	if err != nil {
@@ -145,13 +146,13 @@ func loadConfig(cmd *cobra.Command) (*config.Config, error) {
 	return c, nil
 }
 
-// environment is that of the process, without what is no key of the
-// configuration.
+// environment returns the process's environment without the variables that are
+// not configuration keys.
 func environment() []string {
 	return slices.DeleteFunc(os.Environ(), func(pair string) bool { return strings.HasPrefix(pair, tokenVariable+"=") })
 }
 
-// readConfig is loadConfig without a word.
+// readConfig is loadConfig without output.
 func readConfig(cmd *cobra.Command) (*config.Config, error) {
 	o, err := configOptions(cmd)
 	if err != nil {
@@ -160,11 +161,10 @@ func readConfig(cmd *cobra.Command) (*config.Config, error) {
 	return config.Load(o)
 }
 
-// searchKey is where a command's context may have other files to look for than
-// config.DefaultSearch.
+// searchKey is the context key of a replacement for config.DefaultSearch.
 type searchKey struct{}
 
-// configOptions say where a command looks for its configuration.
+// configOptions returns the sources of a command's configuration.
 func configOptions(cmd *cobra.Command) (config.Options, error) {
 	o := config.Options{Environ: environment(), Flags: cmd.Flags()}
 	if search, ok := cmd.Context().Value(searchKey{}).([]string); ok {
@@ -178,8 +178,8 @@ func configOptions(cmd *cobra.Command) (config.Options, error) {
 	return o, err
 }
 
-// showFaults prints the faults, one on a line, and keeps cobra from printing
-// them and the usage again.
+// showFaults prints the faults, one per line, and keeps cobra from printing
+// them again with the usage.
 func showFaults(cmd *cobra.Command, err error) error {
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	_, failed := fmt.Fprintln(cmd.ErrOrStderr(), err)

@@ -92,7 +92,7 @@ func printConnection(w io.Writer, c admin.ConnectionInfo, now time.Time) error {
 	return printTableOf(w, table)
 }
 
-// prefetch is a subscription's, for people.
+// prefetch formats a subscription's prefetch count.
 func prefetch(s admin.SubscriptionInfo) string {
 	if s.Prefetch == 0 {
 		return "-"

@@ -20,7 +20,7 @@ import (
 	"hoofbeat/config"
 )
 
-// A healthCheck is what `hoofbeat health` was asked to do.
+// A healthCheck has the options of `hoofbeat health`.
 type healthCheck struct {
 	admin   string
 	alive   bool
@@ -71,7 +71,7 @@ func (h *healthCheck) run(cmd *cobra.Command) error {
 	return err
 }
 
-// adminURL returns the configured URL of the listener for operators.
+// adminURL returns the configured URL of the admin listener.
 func adminURL(c *config.Config) string {
 	if c.Listen.Admin.TLS.Cert == "" {
 		return "http://" + c.Listen.Admin.Address
@@ -79,8 +79,8 @@ func adminURL(c *config.Config) string {
 	return "https://" + c.Listen.Admin.Address
 }
 
-// healthURL makes a URL of an address that a broker listens on. One that is
-// every address of the machine is asked on loopback.
+// healthURL returns the URL for a listener's address. For a listener on all
+// addresses, it uses loopback.
 func healthURL(address string) (string, error) {
 	protocol, rest, ok := strings.Cut(strings.TrimSuffix(address, "/"), "://")
 	if !ok {
@@ -99,11 +99,11 @@ func healthURL(address string) (string, error) {
 	return protocol + "://" + net.JoinHostPort(host, port), nil
 }
 
-// maxHealth bounds what is read of an answer, in bytes.
+// maxHealth limits the bytes read of a response.
 const maxHealth = 1 << 20
 
-// ask returns what to tell of a broker that is well. For any other the error
-// says what is wrong with it.
+// ask returns the message about a healthy broker. For any other, the error
+// describes the problem.
 func (h *healthCheck) ask(ctx context.Context, base string) (told string, err error) {
 	path := "/readyz"
 	if h.alive {
@@ -113,8 +113,8 @@ func (h *healthCheck) ask(ctx context.Context, base string) (told string, err er
 	if err != nil {
 		return "", err
 	}
-	// The certificate is not looked at: its name is not that of loopback, the
-	// request holds no secret, and the answer is one bit about this machine.
+	// The certificate is not verified: it does not name loopback, the request
+	// contains no secret, and the response is one bit about this machine.
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}
 	answer, err := (&http.Client{Transport: transport}).Do(r)
 	if err != nil {
@@ -128,7 +128,7 @@ func (h *healthCheck) ask(ctx context.Context, base string) (told string, err er
 	return judge(base+path, answer.StatusCode, text, h.alive)
 }
 
-// judge reads the answer of /healthz or /readyz.
+// judge interprets the response of /healthz or /readyz.
 func judge(url string, status int, text []byte, alive bool) (string, error) {
 	var ready admin.Readiness
 	err := json.Unmarshal(text, &ready)

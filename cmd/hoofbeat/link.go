@@ -19,7 +19,8 @@ import (
 	"hoofbeat/internal/client"
 )
 
-// linkFlags are the flags of pub and sub that say which broker to connect to, and as whom.
+// linkFlags are the flags of pub and sub for the broker's address and the
+// credentials.
 type linkFlags struct {
 	url                       string
 	login                     string
@@ -52,13 +53,13 @@ func (f *linkFlags) add(cmd *cobra.Command, heartBeat time.Duration) {
 	cmd.MarkFlagsMutuallyExclusive("ca", "insecure")
 }
 
-// options reads the files that the flags name.
+// options returns the client options, reading the files that the flags name.
 func (f *linkFlags) options() (client.Options, error) {
 	o := client.Options{Login: f.login, Passcode: f.passcode, Token: f.token, HeartBeat: f.heartBeat}
 	if f.heartBeat < 0 || f.connectTimeout <= 0 || f.receiptTimeout <= 0 {
 		return o, errors.New("--connect-timeout and --receipt-timeout must be above 0, --heart-beat at least 0")
 	}
-	o.ReceiptTimeout = f.receiptTimeout + settle // link.do gives up first
+	o.ReceiptTimeout = f.receiptTimeout + settle // so that link.do times out first
 	if f.version != "" {
 		v := stomp.Version(f.version)
 		if v.CheckSupported() != nil {
@@ -77,7 +78,8 @@ func (f *linkFlags) options() (client.Options, error) {
 	return o, err
 }
 
-// readSecret sets secret to the content of the file, without line ends at its end, when there is a file.
+// readSecret sets secret to the content of file, without trailing line ends, if
+// file is not empty.
 func readSecret(secret *string, flag, file string) error {
 	if file == "" {
 		return nil
@@ -109,26 +111,29 @@ func (f *linkFlags) tls() (*tls.Config, error) {
 	return config, nil
 }
 
-// A link is a go-stomp connection that knows why it ended. go-stomp can report an ERROR frame as success, or not at all
-// until a timeout, when the frame comes at a moment at which nobody waits for an answer.
+// A link is a go-stomp connection that knows why it ended. go-stomp may report
+// an ERROR frame as success, or only as a timeout, if the frame comes while no
+// call is waiting.
 type link struct {
 	*stomp.Conn
-	patience   time.Duration // how long to wait for the broker's answer to anything
-	receipts   atomic.Int64  // RECEIPT frames seen
+	patience   time.Duration // time limit for every answer of the broker
+	receipts   atomic.Int64  // number of RECEIPT frames received
 	subscribed chan struct{} // closed by the RECEIPT of SUBSCRIBE
 
-	ended chan struct{} // closed by the broker's ERROR, or the end of the connection, whichever is first
+	ended chan struct{} // closed by the broker's ERROR or the end of the connection, whichever comes first
 	why   error         // set before ended is closed
 }
 
 // subscribeReceiptID is not a number, because go-stomp counts its own receipts.
 const subscribeReceiptID = "subscribed"
 
-// settle is how long go-stomp may take to finish what was under way when the connection ended. It normally does so at
-// once, with success if the RECEIPT came just before the end.
+// settle is how long go-stomp may take to finish its operations when the
+// connection has ended. Normally it does so at once, with success if the
+// RECEIPT came just before the end.
 const settle = time.Second
 
-// errNoAnswer means that the broker did not answer in time. Whether it has received what was sent is not known.
+// errNoAnswer means that the broker did not answer in time; it may or may not
+// have received the frame.
 var errNoAnswer = errors.New("no answer from the broker")
 
 // dial connects. pending is client.Options.Pending.
@@ -150,7 +155,7 @@ func (f *linkFlags) dial(ctx context.Context, pending int) (*link, error) {
 	return l, nil
 }
 
-// observe runs on go-stomp's reading goroutine.
+// observe is called on go-stomp's reading goroutine.
 func (l *link) observe(f *frame.Frame, err error) {
 	switch {
 	case f != nil && f.Command == frame.RECEIPT:
@@ -166,7 +171,7 @@ func (l *link) observe(f *frame.Frame, err error) {
 	default:
 		err = fmt.Errorf("the connection ended: %w", err)
 	}
-	if !isClosed(l.ended) { // only the first is the cause
+	if !isClosed(l.ended) { // only the first error is the cause
 		l.why = err
 		close(l.ended)
 	}
@@ -181,8 +186,8 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// do runs one operation of go-stomp, at most for the link's patience. The operation may outlive a call that returned
-// early, by settle.
+// do runs a go-stomp operation with the link's time limit. The operation may
+// continue for settle after do has returned.
 func (l *link) do(ctx context.Context, operation func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- operation() }()
@@ -206,7 +211,8 @@ func (l *link) do(ctx context.Context, operation func() error) error {
 	}
 }
 
-// cause returns nil for nil, and for an error why the connection ended, if it has, and the error otherwise.
+// cause returns nil for nil, the reason for the end of the connection if it has
+// ended, and otherwise err.
 func (l *link) cause(err error) error {
 	if err != nil && isClosed(l.ended) {
 		return l.why
@@ -214,7 +220,8 @@ func (l *link) cause(err error) error {
 	return brokerError(err)
 }
 
-// finish ends the connection after a command's work, whose outcome is err, and returns the outcome of both.
+// finish ends the connection after a command's work. It returns the outcome of
+// the work (err) and of the disconnect.
 func (l *link) finish(err error) error {
 	switch {
 	case err != nil && isClosed(l.ended):
@@ -227,8 +234,9 @@ func (l *link) finish(err error) error {
 	return errors.Join(err, l.disconnect())
 }
 
-// disconnect says goodbye and makes sure that the broker has heard it: only its RECEIPT means that everything sent before
-// has been received (STOMP 1.2, DISCONNECT). It has no context: an interrupted command says goodbye too.
+// disconnect sends DISCONNECT and waits for the RECEIPT: only that means that
+// the broker has received everything sent before (STOMP 1.2, DISCONNECT). It
+// takes no context, because an interrupted command disconnects, too.
 func (l *link) disconnect() error {
 	before := l.receipts.Load()
 	if err := l.do(context.Background(), l.Disconnect); err != nil {
@@ -244,7 +252,8 @@ func interrupted() error {
 	return &exitError{exitInterrupted, errors.New("interrupted")}
 }
 
-// brokerError spells out the ERROR frame that err comes from; another err is returned as it is.
+// brokerError replaces an error caused by an ERROR frame by one with the
+// frame's text; other errors are returned unchanged.
 func brokerError(err error) error {
 	f := client.ErrorFrame(err)
 	if f == nil {
@@ -257,7 +266,7 @@ func brokerError(err error) error {
 	return errors.New(text)
 }
 
-// headerFlag splits the values of --header, NAME:VALUE each, at their first colon.
+// headerFlag splits the values of --header, NAME:VALUE, at their first colon.
 func headerFlag(values []string) (*frame.Header, error) {
 	h := frame.NewHeader()
 	for _, v := range values {

@@ -15,21 +15,21 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// A listing is a list of the admin API, and a command that prints it.
+// A listing is a list of the admin API with a command that prints it.
 type listing[T any] struct {
-	what    string // what is listed, for people and in the API's answers: queues
+	what    string // the plural noun of the items, as in the API's responses: queues
 	short   string // help
 	filters []filter
 	header  string // of the table, with tabs
 	row     func(item T, now time.Time) []string
-	// stopped says that it can be had of a directory, too.
+	// stopped marks a list that is available from a directory, too.
 	stopped bool
 }
 
-// A filter is a parameter that a flag gives.
+// A filter is a query parameter with its flag.
 type filter struct{ flag, parameter, help string }
 
-// pageItems is how many items are asked for at a time, the most there may be.
+// pageItems is the page size of requests, the largest that is allowed.
 const pageItems = 1000
 
 func (l listing[T]) command() *cobra.Command {
@@ -76,8 +76,8 @@ func (l listing[T]) command() *cobra.Command {
 	return cmd
 }
 
-// fetch reads as many items as are wanted (0: all), page by page, and how many
-// there are.
+// fetch reads up to most items (0: all), page by page, and returns them with
+// the total.
 func (l listing[T]) fetch(ctx context.Context, o *operator, query url.Values, most int) (items []T, total int, err error) {
 	items = []T{}
 	for {
@@ -103,7 +103,7 @@ func (l listing[T]) fetch(ctx context.Context, o *operator, query url.Values, mo
 	}
 }
 
-// memberOf reads a member of an answer, if it is there.
+// memberOf decodes a member of a response, if it is present.
 func memberOf(page map[string]json.RawMessage, name string, into any) error {
 	text, there := page[name]
 	if !there {
@@ -131,8 +131,8 @@ func (l listing[T]) print(w io.Writer, items []T, total int, now time.Time) erro
 	return err
 }
 
-// printTableOf prints rows in columns. What a terminal would not show as it is
-// is quoted.
+// printTableOf prints rows in columns. Text that a terminal would not show
+// unchanged is quoted.
 func printTableOf(w io.Writer, rows [][]string) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, row := range rows {

@@ -1,5 +1,5 @@
-// Command hoofbeat is a message broker that speaks STOMP over WebSocket and TCP,
-// and its tools.
+// Command hoofbeat is a message broker that speaks STOMP over WebSocket and
+// TCP, with its tools.
 package main
 
 import (
@@ -11,6 +11,6 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the first signal asks for an orderly end, a second one ends at once
+	context.AfterFunc(ctx, stop) // the first signal starts an orderly shutdown, a second one ends the process at once
 	os.Exit(report(os.Stderr, newRootCommand().ExecuteContext(ctx)))
 }

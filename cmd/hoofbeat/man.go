@@ -16,8 +16,8 @@ import (
 	"hoofbeat/config"
 )
 
-// newManCommand returns the command that writes the manual pages of a release.
-// It is hidden, as operators find the pages in their packages.
+// newManCommand returns the command that writes a release's manual pages. It is
+// hidden, because packages contain the pages.
 func newManCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "man DIRECTORY",
@@ -36,7 +36,7 @@ the environment variable SOURCE_DATE_EPOCH (seconds since 1970), so that the sam
 	}
 }
 
-// sourceDate reads what SOURCE_DATE_EPOCH has; today, if that is nothing.
+// sourceDate parses SOURCE_DATE_EPOCH; today if it is empty.
 func sourceDate(epoch string) (time.Time, error) {
 	if epoch == "" {
 		return time.Now().UTC(), nil
@@ -51,7 +51,7 @@ func sourceDate(epoch string) (time.Time, error) {
 func writeManual(root *cobra.Command, directory string, date time.Time) error {
 	source := "hoofbeat " + readVersion().Version
 	header := &doc.GenManHeader{Section: "1", Source: source, Manual: "hoofbeat", Date: &date}
-	root.DisableAutoGenTag = true // it would name the day again
+	root.DisableAutoGenTag = true // it would add today's date
 	if err := doc.GenManTree(root, header, directory); err != nil {
 		return err
 	}
@@ -59,8 +59,8 @@ func writeManual(root *cobra.Command, directory string, date time.Time) error {
 	return errors.Join(err, os.WriteFile(filepath.Join(directory, "hoofbeat.yaml.5"), page, 0o644))
 }
 
-// configPage is hoofbeat.yaml(5), around the file that `hoofbeat config
-// default` writes.
+// configPage returns hoofbeat.yaml(5), which contains the output of `hoofbeat
+// config default`.
 func configPage(source string, date time.Time) ([]byte, error) {
 	var page bytes.Buffer
 	fmt.Fprintf(&page, `%% "HOOFBEAT.YAML" "5" %q %q "hoofbeat"

@@ -6,7 +6,7 @@ import (
 )
 
 // tuneRuntime sets the memory limit and the floor of the garbage collector for
-// a budget of limit bytes. Restore undoes it.
+// a budget of limit bytes. restore undoes it.
 func tuneRuntime(limit int) (restore func()) {
 	forget, lower := limitRuntime(limit), raiseCollectorFloor(limit)
 	return func() {
@@ -15,9 +15,9 @@ func tuneRuntime(limit int) (restore func()) {
 	}
 }
 
-// limitRuntime makes the garbage collector work harder when the process uses a
-// quarter more memory than its clients may hold; the quarter is for memory that
-// is not accounted. The environment variable GOMEMLIMIT wins.
+// limitRuntime sets Go's memory limit to a quarter above the budget of clients;
+// the quarter is for memory that is not accounted. The environment variable
+// GOMEMLIMIT takes precedence.
 func limitRuntime(limit int) (forget func()) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return func() {}

@@ -26,8 +26,8 @@ import (
 	"hoofbeat/store/pebble"
 )
 
-// An operation is how a command gets at the queues: of a broker that runs, by
-// its listener for operators, or of one that does not, by its directory.
+// An operation is a command's access to queues: through the admin listener of a
+// running broker, or through the directory of a stopped one.
 type operation struct {
 	admin, directory string
 	token, tokenFile string
@@ -35,17 +35,17 @@ type operation struct {
 	insecure         bool
 }
 
-// add registers the flags of a command that can also work on a directory.
+// add registers the flags of a command that also works on a directory.
 func (o *operation) add(cmd *cobra.Command) {
 	o.addRunning(cmd)
 	cmd.Flags().StringVar(&o.directory, "directory", "", "storage `directory` of a broker that does not run, to work on without one")
 }
 
-// tokenVariable is the environment variable with an operator's token. It is no
-// key of the configuration.
+// tokenVariable is the environment variable of an operator's token. It is not a
+// configuration key.
 const tokenVariable = "HOOFBEAT_ADMIN_TOKEN"
 
-// addRunning registers the flags of a command that needs a broker that runs.
+// addRunning registers the flags of a command that needs a running broker.
 func (o *operation) addRunning(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&o.admin, "admin", "", "`address` of a running broker's listener for operators, HOST:PORT or a URL (default: listen.admin.address of the configuration)")
@@ -58,19 +58,19 @@ func (o *operation) addRunning(cmd *cobra.Command) {
 	addKeys(cmd)
 }
 
-// An operator does what operators ask for.
+// An operator sends requests to the admin API.
 type operator struct {
 	base   string // URL
 	token  string // empty: none
 	client *http.Client
-	// stopped is the directory of a broker that does not run, or "".
+	// stopped is the directory of a stopped broker, or "".
 	stopped string
-	keeper  func(queue string) error // of a stopped one: see keeps
+	keeper  func(queue string) error // for a stopped broker: see keeps
 	close   func() error
 }
 
-// open finds the broker that the flags name, or opens its directory. The
-// operator is closed by the caller.
+// open finds the broker of the flags, or opens its directory. The caller closes
+// the operator.
 func (o *operation) open(cmd *cobra.Command) (*operator, error) {
 	if o.admin != "" && o.directory != "" {
 		return nil, errors.New("expected either --admin or --directory")
@@ -104,12 +104,11 @@ func (o *operation) open(cmd *cobra.Command) (*operator, error) {
 	}, nil
 }
 
-// noRedirect follows none: a broker answers itself, and the token is for no
-// other.
+// noRedirect prevents redirects: the token must not be sent to another host.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// openStopped opens a directory as the broker does, with its policies, but
-// without anybody who listens.
+// openStopped opens a directory with the broker's policies, as a broker without
+// listeners.
 func openStopped(c *config.Config, directory string, log *slog.Logger) (*operator, error) {
 	if err := pebble.Exists(directory); err != nil {
 		return nil, err
@@ -137,10 +136,10 @@ func openStopped(c *config.Config, directory string, log *slog.Logger) (*operato
 	}, nil
 }
 
-// inProcessPeer is from where requests seem to come that leave no process.
+// inProcessPeer is the peer address of requests within the process.
 const inProcessPeer = "127.0.0.1:0"
 
-// inProcess gives requests to a handler.
+// inProcess passes requests to a handler.
 type inProcess struct{ http.Handler }
 
 // RoundTrip implements http.RoundTripper.
@@ -161,7 +160,7 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// A heldAnswer is an http.ResponseWriter that keeps what is written.
+// A heldAnswer is an http.ResponseWriter that buffers the response.
 type heldAnswer struct {
 	header http.Header
 	status int
@@ -172,7 +171,7 @@ func (w *heldAnswer) Header() http.Header         { return w.header }
 func (w *heldAnswer) WriteHeader(status int)      { w.status = status }
 func (w *heldAnswer) Write(p []byte) (int, error) { return w.body.Write(p) }
 
-// get reads something. into is for its JSON.
+// get sends a GET request and decodes the JSON response into into.
 func (o *operator) get(ctx context.Context, path string, query url.Values, into any) error {
 	target := o.base + path
 	if len(query) > 0 {
@@ -185,7 +184,7 @@ func (o *operator) get(ctx context.Context, path string, query url.Values, into 
 	return o.do(r, into)
 }
 
-// post changes something.
+// post sends a POST request that changes something.
 func (o *operator) post(ctx context.Context, path string, body, into any) error {
 	text, err := json.Marshal(body)
 	if err != nil {
@@ -199,7 +198,7 @@ func (o *operator) post(ctx context.Context, path string, body, into any) error 
 	return o.do(r, into)
 }
 
-// maxAnswer bounds what is read of an answer, in bytes: a million queues.
+// maxAnswer limits the bytes read of a response: a million queues.
 const maxAnswer = 512 << 20
 
 func (o *operator) do(r *http.Request, into any) (err error) {
@@ -234,7 +233,7 @@ func (o *operator) do(r *http.Request, into any) (err error) {
 	return fmt.Errorf("%s (%s)", told.Message, told.Error)
 }
 
-// with runs something with an open operator.
+// with opens an operator, calls do and closes it.
 func (o *operation) with(cmd *cobra.Command, do func(*operator) error) (err error) {
 	op, err := o.open(cmd)
 	if err != nil {
@@ -244,7 +243,8 @@ func (o *operation) with(cmd *cobra.Command, do func(*operator) error) (err erro
 	return do(op)
 }
 
-// absolute is a path that means the same to the broker as to the command.
+// absolute returns the absolute form of path, because the broker's working
+// directory differs.
 func absolute(path string) (string, error) {
 	if path == "" {
 		return "", errors.New("expected the path of a directory")

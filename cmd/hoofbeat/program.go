@@ -68,7 +68,7 @@ func printOverview(w io.Writer, v admin.Overview, now time.Time) error {
 	return printTableOf(w, rows)
 }
 
-// A counted is a counter that is printed if it is not zero.
+// A counted is a counter that is printed unless it is zero.
 type counted struct {
 	name  string
 	count int64
@@ -113,7 +113,7 @@ may start it again. On a terminal it asks; elsewhere it takes --yes.`,
 	return cmd
 }
 
-// agree asks a person about something, unless --yes has answered.
+// agree asks for confirmation, unless --yes was given.
 func agree(cmd *cobra.Command, what string, yes bool) error {
 	if yes {
 		return nil
@@ -134,7 +134,7 @@ func agree(cmd *cobra.Command, what string, yes bool) error {
 	return errors.New("nothing was done")
 }
 
-// asks tells whether there is a person to ask.
+// asks reports whether standard input is a terminal.
 func asks(cmd *cobra.Command) bool {
 	in, ok := cmd.InOrStdin().(*os.File)
 	return ok && isTerminal(in)

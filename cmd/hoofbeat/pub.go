@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// publisher is what `hoofbeat pub` was asked to do.
+// publisher has the options and the state of `hoofbeat pub`.
 type publisher struct {
 	linkFlags
 	destination string
@@ -26,7 +26,7 @@ type publisher struct {
 	contentType string
 	receipt     bool
 	repeat      int
-	rate        float64 // messages per second; 0 means as fast as possible
+	rate        float64 // messages per second; 0: as fast as possible
 	transaction bool
 
 	// set by run
@@ -90,7 +90,8 @@ func (p *publisher) run(ctx context.Context, stdin io.Reader) (err error) {
 	return p.link.finish(p.publish(ctx, stdin))
 }
 
-// publish sends everything. What is in the transaction when it fails, the broker forgets with the connection.
+// publish sends everything. After a failure, the broker drops an open
+// transaction with the connection.
 func (p *publisher) publish(ctx context.Context, stdin io.Reader) error {
 	if p.transaction {
 		if err := p.link.do(ctx, func() (err error) { p.tx, err = p.link.BeginWithError(); return err }); err != nil {
@@ -117,7 +118,8 @@ func (p *publisher) publish(ctx context.Context, stdin io.Reader) error {
 	return p.link.do(ctx, p.tx.Commit)
 }
 
-// send sends one message when it is its turn, and waits for its RECEIPT outside a transaction: inside, COMMIT has one.
+// send sends one message at its time and waits for the RECEIPT, except within a
+// transaction, where only COMMIT has one.
 func (p *publisher) send(ctx context.Context, body []byte) error {
 	if err := p.pace(ctx); err != nil {
 		return err
@@ -133,7 +135,8 @@ func (p *publisher) send(ctx context.Context, body []byte) error {
 	return p.link.do(ctx, func() error { return send(p.destination, p.contentType, body, opts...) })
 }
 
-// pace waits until the next message may be sent. A delay is made up for, so that the rate holds on average.
+// pace waits until the next message may be sent. Delays are made up for, so
+// that the rate holds on average.
 func (p *publisher) pace(ctx context.Context) error {
 	if p.sent == 0 {
 		p.start = time.Now()
@@ -152,7 +155,8 @@ func (p *publisher) pace(ctx context.Context) error {
 	}
 }
 
-// messages are the bodies to send, in order, or the error that ended reading them.
+// messages yields the bodies to send, in order, or the error that ended
+// reading.
 func (p *publisher) messages(ctx context.Context, stdin io.Reader) iter.Seq2[[]byte, error] {
 	switch {
 	case len(p.files) > 0:
@@ -175,8 +179,10 @@ func (p *publisher) messages(ctx context.Context, stdin io.Reader) iter.Seq2[[]b
 	return lines(ctx, stdin)
 }
 
-// lines yields the lines of r without their ends, and an error when ctx ends first. A read of a terminal or a pipe cannot
-// be interrupted, so the goroutine that reads is waited for only when r ends; otherwise it ends with the program.
+// lines yields the lines of r without their ends, and an error if ctx ends
+// first. Reading a terminal or a pipe cannot be interrupted, so the reading
+// goroutine is waited for only if r has ended; otherwise it ends with the
+// program.
 func lines(ctx context.Context, r io.Reader) iter.Seq2[[]byte, error] {
 	type line struct {
 		text []byte
@@ -210,7 +216,8 @@ func lines(ctx context.Context, r io.Reader) iter.Seq2[[]byte, error] {
 	}
 }
 
-// splitLines yields lines of any length, without LF or CRLF; the last one may lack it.
+// splitLines yields lines of any length, without LF or CRLF, which the last
+// line may lack.
 func splitLines(r io.Reader) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		b := bufio.NewReader(r)

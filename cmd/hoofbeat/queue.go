@@ -76,7 +76,7 @@ until it is deleted, and is kept on disk if its policy is durable.`,
 	return cmd
 }
 
-// age is how long ago something was, for people; "-" if that is not known.
+// age formats the time since at; "-" if unknown.
 func age(at *time.Time, now time.Time) string {
 	if at == nil {
 		return "-"
@@ -210,7 +210,7 @@ among them.`,
 	return cmd
 }
 
-// pageSize is how many messages are asked for at a time, the most there may be.
+// pageSize is the number of messages per request, the largest that is allowed.
 const pageSize = 100
 
 func (o *operator) messages(ctx context.Context, name string, skip, limit, body int) (admin.Messages, error) {
@@ -281,7 +281,7 @@ func newQueueDeleteCommand() *cobra.Command {
 		`Refused while it has consumers. A queue comes back with the next message that is sent to it; a durable subscription does not.`)
 }
 
-// newDroppingCommand is for what cannot be undone.
+// newDroppingCommand returns a command that cannot be undone.
 func newDroppingCommand(verb, short, path, long string) *cobra.Command {
 	var on operation
 	var yes bool
@@ -310,7 +310,7 @@ func newDroppingCommand(verb, short, path, long string) *cobra.Command {
 	return cmd
 }
 
-// confirm asks a person, unless --yes has answered.
+// confirm asks for confirmation, unless --yes was given.
 func (o *operator) confirm(cmd *cobra.Command, verb, name string, yes bool) error {
 	if yes || !asks(cmd) {
 		return agree(cmd, "", yes)
@@ -322,7 +322,7 @@ func (o *operator) confirm(cmd *cobra.Command, verb, name string, yes bool) erro
 	return agree(cmd, fmt.Sprintf("%s %s, with %s", verb, printable(q.Name), count(q.Ready+q.Delayed+q.Unacked)), false)
 }
 
-// count is a number of messages, for people.
+// count formats a number of messages.
 func count(n int) string {
 	if n == 1 {
 		return "1 message"

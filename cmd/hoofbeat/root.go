@@ -7,7 +7,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newRootCommand returns the whole command line, ready for SetArgs and Execute. Errors are returned, not printed.
+// newRootCommand returns the whole command line, for SetArgs and Execute.
+// Errors are returned, not printed.
 func newRootCommand() *cobra.Command {
 	root := newGroup("hoofbeat", "A message broker that speaks STOMP over WebSocket and TCP",
 		newACLCommand(),
@@ -41,7 +42,7 @@ func newRootCommand() *cobra.Command {
 	return root
 }
 
-// newGroup returns a command that only holds others.
+// newGroup returns a command that only has subcommands.
 func newGroup(use, short string, commands ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   use,
@@ -55,8 +56,8 @@ func newGroup(use, short string, commands ...*cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// noSuchCommand is the Args of a command that only holds others: what comes
-// behind it is the name of none.
+// noSuchCommand is the Args of a command that only has subcommands: any
+// argument is an unknown command.
 func noSuchCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -67,7 +68,7 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("unknown command %q for %q; see %s --help", args[0], cmd.CommandPath(), cmd.CommandPath())
 }
 
-// explainArgs adds its usage to what a command says of a wrong number of
+// explainArgs adds the usage to a command's error about the number of
 // arguments.
 func explainArgs(cmd *cobra.Command) {
 	for _, c := range cmd.Commands() {

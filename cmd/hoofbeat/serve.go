@@ -55,15 +55,15 @@ func serverOptions(c *config.Config, load func() (*config.Config, error), errout
 	}
 }
 
-// serve runs a server until the context ends, and reloads its configuration on
-// each hangup. The URLs of its listeners go to out.
+// serve runs a server until the context is done, and reloads its configuration
+// on each hangup. It prints the URLs of its listeners to out.
 func serve(ctx context.Context, o hoofbeat.Options, hangup <-chan os.Signal, out io.Writer) error {
 	s, err := hoofbeat.NewContext(ctx, o)
 	if err != nil {
 		return err
 	}
 	if o.Config.Storage.Directory != "" {
-		debug.FreeOSMemory() // reading many queues leaves as much garbage as they take
+		debug.FreeOSMemory() // reading many queues leaves as much garbage
 	}
 	defer tuneRuntime(s.MemoryLimit())()
 	if err := announce(out, s.Listeners()); err != nil {
@@ -88,20 +88,20 @@ func reloadOn(ctx context.Context, hangup <-chan os.Signal, s *hoofbeat.Server) 
 		case <-ctx.Done():
 			return
 		case <-hangup:
-			_ = s.Reload(ctx) // the server has logged it
+			_ = s.Reload(ctx) // the server has logged the error
 		}
 	}
 }
 
-// catchHangups makes SIGHUP a reload; by default it would end the program. Stop
-// undoes it.
+// catchHangups delivers SIGHUP to a channel; by default it would end the
+// program. stop undoes it.
 func catchHangups() (hangup chan os.Signal, stop func()) {
 	hangup = make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	return hangup, func() { signal.Stop(hangup) }
 }
 
-// announce prints the URLs of the listeners and of the page for newcomers.
+// announce prints the URLs of the listeners and of the example page.
 func announce(out io.Writer, all []hoofbeat.Listener) error {
 	for _, l := range all {
 		line := "hoofbeat accepts STOMP on "
@@ -123,10 +123,10 @@ func announce(out io.Writer, all []hoofbeat.Listener) error {
 	return nil
 }
 
-// levelOf returns the configured log level, which the admin API can change.
+// levelOf returns the configured log level, which the admin API may change.
 func levelOf(c config.Log) *slog.LevelVar {
 	level := new(slog.LevelVar)
-	_ = level.UnmarshalText([]byte(c.Level)) // the configuration was checked
+	_ = level.UnmarshalText([]byte(c.Level)) // the configuration is valid
 	return level
 }
 

@@ -7,9 +7,9 @@ import (
 	"hoofbeat/destination"
 )
 
-// keepers tells which queues a broker keeps that exists as long as the
-// command: what would be in memory only is refused, as it ends with it. Names
-// that are none are for others to judge.
+// keepers returns a function that rejects queues that would be in memory only,
+// because they would end with the command. It accepts invalid names, which are
+// checked elsewhere.
 func keepers(n destination.Namespace, policies broker.Policies) func(name string) error {
 	return func(name string) error {
 		d, err := n.ForSend(name, destination.Owner{})
@@ -20,10 +20,10 @@ func keepers(n destination.Namespace, policies broker.Policies) func(name string
 	}
 }
 
-// keeps refuses a queue that ends with the command.
+// keeps rejects a queue that would end with the command.
 func (o *operator) keeps(name string) error {
 	if o.keeper == nil {
-		return nil // the broker runs
+		return nil // the broker is running
 	}
 	return o.keeper(name)
 }

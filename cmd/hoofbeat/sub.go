@@ -17,13 +17,13 @@ import (
 	"hoofbeat/internal/client"
 )
 
-// subscriber is what `hoofbeat sub` was asked to do.
+// subscriber has the options and the state of `hoofbeat sub`.
 type subscriber struct {
 	linkFlags
 	destination string
 	json        bool
-	count       int           // end after so many messages; 0 means never
-	timeout     time.Duration // end when nothing came for so long; 0 means never
+	count       int           // end after this many messages; 0: never
+	timeout     time.Duration // end after this long without a message; 0: never
 	ack         string
 	nack        bool
 	prefetch    int
@@ -93,10 +93,11 @@ func (s *subscriber) validate() (err error) {
 	return err
 }
 
-// maxUnacked is above any prefetch that a broker is likely to choose by itself; see client.Options.Pending.
+// maxUnacked exceeds any prefetch that a broker is likely to choose by default;
+// see client.Options.Pending.
 const maxUnacked = 1 << 16
 
-// run connects, subscribes, prints until told to stop and disconnects.
+// run connects, subscribes, prints until it is stopped, and disconnects.
 func (s *subscriber) run(ctx context.Context) (err error) {
 	if err := s.validate(); err != nil {
 		return err
@@ -112,7 +113,8 @@ func (s *subscriber) run(ctx context.Context) (err error) {
 	return s.leave(sub, s.receive(ctx, sub))
 }
 
-// leave disconnects. Messages that still arrive are dropped here: go-stomp would not see the RECEIPT behind them.
+// leave disconnects. It drops messages that still arrive: otherwise go-stomp
+// would not reach the RECEIPT behind them.
 func (s *subscriber) leave(sub *stomp.Subscription, outcome error) error {
 	messages := sub.C
 	left := make(chan error, 1)
@@ -129,7 +131,8 @@ func (s *subscriber) leave(sub *stomp.Subscription, outcome error) error {
 	}
 }
 
-// receive prints messages until the count is reached or ctx ends, which is nil, or until an error.
+// receive prints messages until the count is reached or ctx is done (nil), or
+// an error occurs.
 func (s *subscriber) receive(ctx context.Context, sub *stomp.Subscription) error {
 	idle := newIdleTimer(s.timeout)
 	defer idle.stop()
@@ -149,7 +152,7 @@ func (s *subscriber) receive(ctx context.Context, sub *stomp.Subscription) error
 			if !isClosed(s.link.subscribed) {
 				return s.link.why
 			}
-			ended = nil // the messages that came before the end are still to be printed; the channel ends after them
+			ended = nil // the messages that came before the end must still be printed; then the channel ends
 		case m, ok := <-sub.C:
 			if !ok {
 				return s.link.cause(errors.New("the subscription ended"))
@@ -164,8 +167,9 @@ func (s *subscriber) receive(ctx context.Context, sub *stomp.Subscription) error
 	return nil
 }
 
-// announce tells scripts, once, that the subscription is confirmed, if it is. With a broker that sends the RECEIPT before
-// the first message, it is told before the first message is printed.
+// announce prints, once, that the subscription is confirmed. If the broker
+// sends the RECEIPT before the first message, it is printed before the first
+// message.
 func (s *subscriber) announce() error {
 	if s.announced || !isClosed(s.link.subscribed) {
 		return nil
@@ -175,7 +179,7 @@ func (s *subscriber) announce() error {
 	return err
 }
 
-// handle prints and acknowledges one message.
+// handle prints one message and acknowledges it.
 func (s *subscriber) handle(m *stomp.Message) error {
 	if m.Err != nil {
 		return s.link.cause(m.Err)
@@ -193,7 +197,7 @@ func (s *subscriber) handle(m *stomp.Message) error {
 	return nil
 }
 
-// printed is one line of --json.
+// printed is one line of the --json output.
 type printed struct {
 	Destination  string            `json:"destination"`
 	Subscription string            `json:"subscription"`
@@ -202,14 +206,15 @@ type printed struct {
 	BodyBase64   []byte            `json:"bodyBase64,omitempty"`
 }
 
-// print writes m in one Write, so that lines of several processes do not mix.
+// print writes m in one Write, so that the output of several processes is not
+// mixed within a line.
 func (s *subscriber) print(m *stomp.Message) error {
 	if !s.json {
 		_, err := s.out.Write(append(m.Body, '\n'))
 		return err
 	}
 	line := printed{Destination: m.Destination, Subscription: m.Subscription.Id(), Headers: map[string]string{}}
-	for i := m.Header.Len() - 1; i >= 0; i-- { // backwards: of a repeated header the first counts (STOMP 1.2)
+	for i := m.Header.Len() - 1; i >= 0; i-- { // backwards: the first of repeated headers counts (STOMP 1.2)
 		k, v := m.Header.GetAt(i)
 		line.Headers[k] = v
 	}
@@ -223,7 +228,8 @@ func (s *subscriber) print(m *stomp.Message) error {
 	return e.Encode(line)
 }
 
-// idleTimer fires when it has not been restarted for a time. With a time of 0 it never does.
+// idleTimer fires when it has not been restarted for a time. With time 0 it
+// never fires.
 type idleTimer struct {
 	timer   *time.Timer // nil: never fires
 	after   time.Duration

@@ -4,7 +4,7 @@ package main
 
 import "golang.org/x/sys/unix"
 
-// How macOS and the BSDs name the calls that read and write a terminal's settings.
+// The ioctl numbers of a terminal's settings on macOS and the BSDs.
 const (
 	getTermios = unix.TIOCGETA
 	setTermios = unix.TIOCSETA

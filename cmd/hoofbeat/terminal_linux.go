@@ -2,7 +2,7 @@ package main
 
 import "golang.org/x/sys/unix"
 
-// How Linux names the calls that read and write a terminal's settings.
+// The ioctl numbers of a terminal's settings on Linux.
 const (
 	getTermios = unix.TCGETS
 	setTermios = unix.TCSETS

@@ -9,13 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// isTerminal tells whether a file is a terminal.
+// isTerminal reports whether a file is a terminal.
 func isTerminal(f *os.File) bool {
 	_, err := unix.IoctlGetTermios(int(f.Fd()), getTermios)
 	return err == nil
 }
 
-// silence keeps a terminal from showing what is typed, until restore is called.
+// silence disables a terminal's echo until restore is called.
 func silence(terminal *os.File) (restore func() error, err error) {
 	fd := int(terminal.Fd())
 	was, err := unix.IoctlGetTermios(fd, getTermios)

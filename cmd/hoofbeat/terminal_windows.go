@@ -7,13 +7,13 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// isTerminal tells whether a file is a console.
+// isTerminal reports whether a file is a console.
 func isTerminal(f *os.File) bool {
 	var mode uint32
 	return windows.GetConsoleMode(windows.Handle(f.Fd()), &mode) == nil
 }
 
-// silence keeps a console from showing what is typed, until restore is called.
+// silence disables a console's echo until restore is called.
 func silence(terminal *os.File) (restore func() error, err error) {
 	console := windows.Handle(terminal.Fd())
 	var was uint32

@@ -23,7 +23,7 @@ func newTokenCommand() *cobra.Command {
 	return newGroup("token", "Make and look into tokens, for development", newTokenSignCommand(), newTokenShowCommand())
 }
 
-// tokenDraft is what `hoofbeat token sign` was asked to do.
+// tokenDraft has the options of `hoofbeat token sign`.
 type tokenDraft struct {
 	claims, algorithm, key, kid string
 	expires                     time.Duration
@@ -115,7 +115,7 @@ func newTokenShowCommand() *cobra.Command {
 input. Nothing is verified without --verify, which asks the configuration as the broker does: exit code 0 if the broker
 accepts the token, 1 if it does not.`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 { // not cobra's check, whose message holds the arguments
+			if len(args) > 1 { // cobra's own check would print the argument
 				return errors.New("expected one TOKEN at most")
 			}
 			return nil
@@ -137,8 +137,8 @@ accepts the token, 1 if it does not.`,
 	return cmd
 }
 
-// maxTokenInput bounds what is read as a token, in bytes. The broker's own
-// bound is lower.
+// maxTokenInput limits the bytes read as a token. The broker's own limit is
+// lower.
 const maxTokenInput = 1 << 20
 
 func tokenArgument(cmd *cobra.Command, args []string) (string, error) {
@@ -160,7 +160,8 @@ func tokenArgument(cmd *cobra.Command, args []string) (string, error) {
 	return token, nil
 }
 
-// showToken prints the token. That it is refused is told by an exitError.
+// showToken prints the token. It returns an exitError if the token is not
+// accepted.
 func showToken(cmd *cobra.Command, token string, seen *auth.Inspection, verify bool) error {
 	verdict, refused := "not verified: anybody could have written this; --verify asks the configuration", error(nil)
 	if verify {
@@ -193,8 +194,8 @@ func showToken(cmd *cobra.Command, token string, seen *auth.Inspection, verify b
 	return nil
 }
 
-// prove asks the configuration about a token, and says in a line what came of
-// it. The third result is that it could not be asked.
+// prove verifies a token with the configuration and returns the verdict in one
+// line. err means that it could not be verified.
 func prove(ctx context.Context, c *config.Config, token string) (verdict string, refused, err error) {
 	a, err := auth.New(ctx, setup.AuthOptions(c, nil))
 	if err != nil {
@@ -215,7 +216,7 @@ func prove(ctx context.Context, c *config.Config, token string) (verdict string,
 	return verdict + "; it is a token of " + describeIdentity(p.Identity), nil, nil
 }
 
-// describeIdentity names the user and the roles.
+// describeIdentity describes the user and the roles.
 func describeIdentity(id *auth.Identity) string {
 	if len(id.Roles) == 0 {
 		return fmt.Sprintf("user %q without roles", id.User)
@@ -223,8 +224,8 @@ func describeIdentity(id *auth.Identity) string {
 	return fmt.Sprintf("user %q with roles %q", id.User, id.Roles)
 }
 
-// readableJSON is indented, and has nothing in it that a terminal would obey
-// or that reads in another direction.
+// readableJSON returns indented JSON, in which characters that control a
+// terminal or the text direction are escaped.
 func readableJSON(object map[string]any) (string, error) {
 	data, err := json.MarshalIndent(object, "", "  ")
 	if err != nil {
@@ -236,7 +237,7 @@ func readableJSON(object map[string]any) (string, error) {
 		case r == '\n' || unicode.IsPrint(r):
 			b.WriteRune(r)
 		case r > 0xffff:
-			r -= 0x10000 // as two surrogates
+			r -= 0x10000 // as a surrogate pair
 			fmt.Fprintf(&b, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
 		default:
 			fmt.Fprintf(&b, `\u%04x`, r)
@@ -245,7 +246,7 @@ func readableJSON(object map[string]any) (string, error) {
 	return b.String(), nil
 }
 
-// times are the claims that are times, for people.
+// times describes the claims that are times.
 func times(seen *auth.Inspection, now time.Time) string {
 	var b strings.Builder
 	for _, t := range []struct{ claim, means string }{

@@ -26,7 +26,7 @@ func newUsersHashCommand() *cobra.Command {
 		Long: `Reads a password and prints its hash. On a terminal it is asked for twice and not shown, else it is the first line of the
 standard input. It is never an argument, which other users of the machine could see.`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 { // not cobra's check, whose message holds the argument
+			if len(args) > 0 { // cobra's own check would print the argument
 				return errors.New("a password is no argument, which others could see; it is read from the terminal or the standard input")
 			}
 			return nil
@@ -51,8 +51,8 @@ standard input. It is never an argument, which other users of the machine could 
 	return cmd
 }
 
-// readPassword reads a line, from a terminal twice and without an echo. What
-// is asked for goes to prompts.
+// readPassword reads a line, on a terminal twice and without echo. It writes
+// prompts to prompts.
 func readPassword(ctx context.Context, stdin io.Reader, prompts io.Writer) (password string, err error) {
 	next, stop := iter.Pull2(lines(ctx, stdin))
 	defer stop()

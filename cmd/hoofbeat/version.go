@@ -8,19 +8,20 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Set when linking, by -ldflags "-X main.linkedVersion=... -X main.linkedCommit=...", and never written to. Empty means
-// what the go command recorded.
+// Set by the linker with -ldflags "-X main.linkedVersion=... -X
+// main.linkedCommit=...", and never modified. If empty, the values recorded by
+// the go command are used.
 var linkedVersion, linkedCommit string
 
-// buildVersion says what this binary was built from.
+// buildVersion describes the source of this binary.
 type buildVersion struct {
 	Version  string `json:"version"`
 	Commit   string `json:"commit,omitempty"`
-	Modified bool   `json:"modified,omitempty"` // the working tree had changes that are in no commit
+	Modified bool   `json:"modified,omitempty"` // the working tree had uncommitted changes
 	Go       string `json:"go"`
 }
 
-// readVersion prefers what was linked in to what the go command recorded.
+// readVersion prefers the linked values to those recorded by the go command.
 func readVersion() buildVersion {
 	v := buildVersion{Version: "(devel)"}
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -50,7 +51,7 @@ func (v *buildVersion) read(info *debug.BuildInfo) {
 	}
 }
 
-// String is one line, such as "hoofbeat v1.0.0 (3f2a91c, modified) go1.26.8".
+// String returns one line, like "hoofbeat v1.0.0 (3f2a91c, modified) go1.26.8".
 func (v buildVersion) String() string {
 	s := "hoofbeat " + v.Version
 	if v.Commit != "" {
