@@ -15,7 +15,7 @@ import (
 	"hoofbeat/session"
 )
 
-// Queues are what the handler looks into and changes; a *broker.Broker.
+// Queues is the part of a *broker.Broker that the handler inspects and changes.
 type Queues interface {
 	QueueNames() iter.Seq[destination.Destination]
 	Sketches(heads bool) iter.Seq[broker.QueueSketch]
@@ -31,126 +31,129 @@ type Queues interface {
 	Stats() *broker.Stats
 }
 
-// A Connection is one client's; a *session.Session.
+// A Connection is one client's connection; a *session.Session.
 type Connection interface {
 	ID() string
 	Remote() string
 	Transport() string
-	Identity() *auth.Identity // nil before CONNECT was accepted
+	Identity() *auth.Identity // nil until CONNECT is accepted
 	Describe() session.Description
 	Load() (subscriptions, outbound int)
 	Subscriptions(wanted func(destination string) bool) []session.SubscriptionInfo
 	Close(reason string)
 }
 
-// Access says who operators are, and what anybody may do.
+// Access authenticates operators and evaluates permissions.
 type Access interface {
-	// VerifyFrom and Login return whom a token, or a name and a passcode, prove.
-	// They hold up those who have failed before. Verify does not, and is for
-	// operators who look into a token.
+	// VerifyFrom and Login return the identity that a token, or a name and a
+	// passcode, prove. They delay callers that have failed before. Verify does
+	// not; it is for operators who inspect a token.
 	VerifyFrom(token string, from auth.Peer) (*auth.Identity, error)
 	Login(name, passcode string, from auth.Peer) (*auth.Identity, error)
 	Verify(token string) (*auth.Identity, error)
-	// For is what an identity may do by the rules in force.
+	// For returns the permissions of an identity by the rules in force.
 	For(id *auth.Identity) *auth.Permissions
-	// Claimed is who a token with these claims would be, and UserRoles what a
-	// static user has.
+	// Claimed returns the identity of a token with these claims, and UserRoles
+	// the roles of a static user.
 	Claimed(claims []byte) (*auth.Identity, error)
 	UserRoles(name string) (roles []string, known bool)
 	Revocations() iter.Seq[auth.Revocation]
-	// Revoke changes the file of revocations, and puts it in force for
-	// everybody who is connected.
+	// Revoke changes the revocation file and applies it to all connected
+	// clients.
 	Revoke(r auth.Revocation, on bool) (changed bool, err error)
 }
 
-// Options for [New]. Of the seams only Queues is needed: what takes another
-// that is nil is refused.
+// Options configure [New]. Only Queues is required; requests that need another
+// function that is nil are refused.
 type Options struct {
 	Queues Queues
-	// Namespace reads the names of queues.
+	// Namespace parses the names of queues.
 	Namespace destination.Namespace
-	// Connections are those that there are when it is called.
+	// Connections iterates over the present connections.
 	Connections func() iter.Seq[Connection]
 	Access      Access
-	// Remote is the address of a request's client where proxies are trusted;
+	// Remote returns the address of a request's client if proxies are trusted;
 	// nil: the peer's.
 	Remote func(*http.Request) string
-	// LoopbackWithoutToken lets who connects from this machine, and not by way
-	// of a proxy, do everything.
+	// LoopbackWithoutToken gives full access to requests from this machine that
+	// did not pass through a proxy.
 	LoopbackWithoutToken bool
-	MetricsWithoutToken  bool // shows Metrics to everybody
-	// Hosts are names by which requests may ask for the handler, besides
-	// localhost and addresses.
+	MetricsWithoutToken  bool // serves Metrics without credentials
+	// Hosts are the host names of valid requests, besides localhost and
+	// addresses.
 	Hosts []string
 
-	// Backup copies what is on disk into a directory that does not exist yet,
-	// or is empty; nil: nothing is on disk.
+	// Backup copies the store into a directory that does not exist yet or is
+	// empty; nil: there is no store.
 	Backup func(directory string) error
-	// Checks tell whether the broker is ready for clients.
+	// Checks report whether the broker is ready for clients.
 	Checks []Check
 	About  About
-	// Settings are those in force, with secrets masked.
+	// Settings returns the settings in force, with secrets masked.
 	Settings func() []Setting
-	// Level is that of the log, which can be changed.
+	// Level is the log level, which operators can change.
 	Level *slog.LevelVar
-	// Drain makes the program end as a signal does; it returns at once.
+	// Drain shuts the program down as a signal does. It returns at once.
 	Drain func()
 
-	// Proven is told of each request whose sender has proven who he is, or
-	// needs not; nil: nobody is.
+	// Proven is called for each request that is authenticated or needs no
+	// credentials; nil: it is not called.
 	Proven func(*http.Request)
 
-	// Console serves / and what is below /console/, Metrics /metrics, and STOMP
-	// the WebSocket endpoint at StompPath; nil: there is nothing there.
+	// Console serves / and everything below /console/, Metrics serves /metrics,
+	// and STOMP the WebSocket endpoint at StompPath; nil: 404.
 	Console, Metrics, STOMP http.Handler
-	// StompPath begins with a slash, and is none of the other paths.
+	// StompPath begins with a slash and differs from all other paths.
 	StompPath string
-	// Log gets faults, and Audit a record of each change; nil: nobody does.
+	// Log receives internal errors, and Audit a record of each change; nil:
+	// they are discarded.
 	Log, Audit *slog.Logger
 }
 
-// About says what program it is.
+// About describes the program.
 type About struct {
 	Version, Commit string
 	Started         time.Time
-	OnDisk          bool   // queues are kept on disk
-	Sync            string // when a receipt promises that the disk has it
-	// Listeners are where the program listens; nil: nowhere.
+	OnDisk          bool   // queues are stored on disk
+	Sync            string // the guarantee of a RECEIPT: always, interval or never
+	// Listeners returns the addresses of the program; nil: none.
 	Listeners func() []Listener
-	// Draining tells whether the program is about to end; nil: it is not.
+	// Draining reports whether the program is shutting down; nil: it is not.
 	Draining func() bool
 }
 
-// A Listener is a place to connect to.
+// A Listener is an address that clients can connect to.
 type Listener struct {
 	Kind string `json:"kind"` // websocket, tcp or admin
 	URL  string `json:"url"`
 }
 
-// A Check is one thing that has to be well for the broker to be ready.
+// A Check is one condition of readiness.
 type Check struct {
-	Name string // one word, such as storage
-	// Ready is nil, or says what is not well. Any goroutine may call it.
+	Name string // one word, like storage
+	// Ready returns nil, or the reason why the check fails. Any goroutine may
+	// call it.
 	Ready func() error
 }
 
-// server is the handler.
+// server is the HTTP handler.
 type server struct {
 	o      Options
 	routes map[string]path
-	// Each has an element for each request under way. Who may only look keeps
-	// nobody from changing something: an answer that is not read takes a minute.
+	// Each has an element per request under way. Reads and changes have
+	// separate turns, so that readers cannot block a change: a response that is
+	// not read takes a minute.
 	looks, changes turns
 }
 
-// turns are for requests of both sizes.
+// turns limit light and heavy requests separately.
 type turns struct{ light, heavy chan struct{} }
 
 func newTurns() turns { return turns{make(chan struct{}, maxLight), make(chan struct{}, maxHeavy)} }
 
-// Bounds of requests that are under way at a time, of those that look and of
-// those that change something. A heavy one may take memory
-// and time: a page of messages can be 100 of the largest.
+// The numbers of concurrent requests, both for reads and for changes. A heavy
+// request may take memory and time: a page of messages may contain 100 of the
+// largest.
 const (
 	maxLight = 32
 	maxHeavy = 4
@@ -196,7 +199,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if r.URL.RawPath != "" {
-		return unknownPath // it is written in a way that a proxy may read as another one
+		return unknownPath // proxies may interpret an unusual spelling differently
 	}
 	if h, needs := s.elsewhere(r.URL.Path); h != nil {
 		if _, err := s.admit(w, r, needs); err != nil {
@@ -225,21 +228,22 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) error {
 	return s.inTurn(w, to, c)
 }
 
-// Answers are written within this time: what is told to everybody, and what is
-// told to those who have proven who they are.
+// Time limits for writing responses: to everybody, and to authenticated
+// operators.
 const (
 	impatience = 10 * time.Second
 	patience   = time.Minute
 )
 
-// allowTime gives the answer its time.
+// allowTime sets the time limit of a response.
 func allowTime(w http.ResponseWriter, d time.Duration) {
-	// Only in tests is there nothing that could have a deadline.
+	// Only in tests does w not support deadlines.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d))
 }
 
-// inTurn handles a request if there are not too many under way. What everybody
-// is told takes no turn: who does not read it would keep operators out.
+// inTurn handles a request unless too many are under way. Requests without a
+// right take no turn: clients that do not read their responses could lock
+// operators out.
 func (s *server) inTurn(w http.ResponseWriter, to route, c *call) error {
 	if to.needs == nothing {
 		return to.handle(c)
@@ -262,8 +266,8 @@ func (s *server) inTurn(w http.ResponseWriter, to route, c *call) error {
 	}
 }
 
-// elsewhere is the handler of a path that is not the API's, with the right that
-// it takes; nil: there is none.
+// elsewhere returns the handler of a path outside the API and the right that it
+// needs; nil: there is none.
 func (s *server) elsewhere(path string) (http.Handler, right) {
 	switch {
 	case path == "/" || strings.HasPrefix(path, "/console/"):
@@ -273,7 +277,7 @@ func (s *server) elsewhere(path string) (http.Handler, right) {
 	case path == "/metrics":
 		return s.o.Metrics, reading
 	case s.o.StompPath != "" && path == s.o.StompPath:
-		return s.o.STOMP, nothing // clients say who they are in CONNECT
+		return s.o.STOMP, nothing // clients authenticate in CONNECT
 	}
 	return nil, nothing
 }

@@ -210,12 +210,12 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// TestForeign has what a browser sends for pages that are not the handler's.
+// TestForeign covers requests that a browser sends for other sites' pages.
 func TestForeign(t *testing.T) {
 	for _, tt := range []struct {
 		host, origin, site string
 		tls                bool
-		word               string // "" for what is let in
+		word               string // "" if accepted
 	}{
 		{host: "127.0.0.1:15680"}, {host: "localhost:15680"}, {host: "LOCALHOST"}, {host: "[::1]:15680"}, {host: "[::1]"}, {host: "192.0.2.1"},
 		{host: "evil.example", word: "foreign-host"}, {host: "evil.example:15680", word: "foreign-host"}, {host: "", word: "foreign-host"},

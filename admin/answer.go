@@ -16,10 +16,10 @@ import (
 	"hoofbeat/broker"
 )
 
-// A refusal is an error that the client is told.
+// A refusal is an error with a response for the client.
 type refusal struct {
 	status  int
-	word    string // dashed, for programs
+	word    string // for programs; words with dashes
 	message string // a sentence, for people
 }
 
@@ -29,7 +29,7 @@ func badRequest(format string, a ...any) error {
 	return &refusal{http.StatusBadRequest, "bad-request", fmt.Sprintf(format, a...)}
 }
 
-// refusals are what clients are told of the broker's errors.
+// refusals map the broker's errors to responses.
 var refusals = []struct {
 	err error
 	refusal
@@ -41,7 +41,7 @@ var refusals = []struct {
 	{broker.ErrQueueFull, refusal{http.StatusConflict, "queue-full", "the queue to move to is full"}},
 }
 
-// refuse answers a request that failed.
+// refuse writes the response to a failed request.
 func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	told, known := errors.AsType[*refusal](err)
 	for i := range refusals {
@@ -56,14 +56,14 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	_ = write(w, told.status, struct {
 		Error   string `json:"error"`
 		Message string `json:"message"`
-	}{told.word, told.message}) // the client has gone if that fails
+	}{told.word, told.message}) // ignore: the client may have gone
 }
 
-// answer is write for what went well.
+// answer writes a successful response.
 func answer(w http.ResponseWriter, v any) error { return write(w, http.StatusOK, v) }
 
-// write answers with JSON. The error is that of making it; that the client
-// has gone is none.
+// write writes a JSON response. It returns errors of encoding; errors of
+// writing mean that the client has gone and are ignored.
 func write(w http.ResponseWriter, status int, v any) error {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -75,14 +75,14 @@ func write(w http.ResponseWriter, status int, v any) error {
 	return nil
 }
 
-// Bounds of the JSON of a request, in bytes: two of the longest names, escaped;
-// and what any path takes.
+// Limits of a request's JSON in bytes: for two of the longest names, escaped,
+// and for any path.
 const (
 	maxRequest  = 16 << 10
 	longestBody = maxExplain
 )
 
-// read reads the JSON object of a request.
+// read decodes the JSON object of a request.
 func read(c *call, into any) error { return readUpTo(maxRequest, c, into) }
 
 func readUpTo(most int, c *call, into any) error {
@@ -106,7 +106,7 @@ func readUpTo(most int, c *call, into any) error {
 	return nil
 }
 
-// parse reads a JSON object with nothing behind it.
+// parse decodes a JSON object with nothing after it.
 func parse(text []byte, into any) error {
 	if text = bytes.TrimSpace(text); len(text) == 0 || text[0] != '{' {
 		return errors.New("it does not begin with a brace")
@@ -129,9 +129,9 @@ func parse(text []byte, into any) error {
 	return nil
 }
 
-// checkMembers refuses what encoding/json would make something of: a member
-// that is there twice, of which it takes the last, and one that is written in
-// another case. All that there are are lower-case letters.
+// checkMembers rejects input that encoding/json would accept: a repeated
+// member, of which it takes the last, and a member in another case. All valid
+// members are lower-case letters.
 func checkMembers(text []byte) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	if _, err := d.Token(); err != nil {
@@ -143,7 +143,7 @@ func checkMembers(text []byte) error {
 		if err != nil {
 			return err
 		}
-		name, _ := token.(string) // nothing else is in its place
+		name, _ := token.(string) // always a string in this place
 		switch {
 		case strings.Trim(name, "abcdefghijklmnopqrstuvwxyz") != "":
 			return fmt.Errorf("unknown field %q", name)
@@ -159,7 +159,8 @@ func checkMembers(text []byte) error {
 	return nil
 }
 
-// parameters reads a query, in which nothing but these may be, each once.
+// parameters parses a query that may contain only the known parameters, each
+// once.
 func parameters(r *http.Request, known ...string) (map[string]string, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -181,7 +182,7 @@ func parameters(r *http.Request, known ...string) (map[string]string, error) {
 	return given, nil
 }
 
-// number reads a parameter that may be left out.
+// number parses an optional parameter.
 func number(given map[string]string, name string, otherwise, least, most int) (int, error) {
 	text, ok := given[name]
 	if !ok {

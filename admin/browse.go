@@ -8,28 +8,29 @@ import (
 	"hoofbeat/broker"
 )
 
-// Messages is the answer of /api/v1/queue/messages: what waits, in the order
-// of delivery. What consumers have is not among it.
+// Messages is the response of /api/v1/queue/messages: the messages that wait,
+// in the order of delivery. Unacknowledged messages are not included.
 type Messages struct {
 	Messages []Message `json:"messages"`
-	// Next is what to skip for those that follow; 0: there are none.
+	// Next is the value of skip for the next page; 0: this is the last.
 	Next int `json:"next,omitempty"`
 }
 
-// A Message is what operators see of a message.
+// A Message is an operator's view of a message.
 type Message struct {
 	Sequence    uint64     `json:"sequence"` // grows within the queue
 	Destination string     `json:"destination"`
 	Headers     []Header   `json:"headers"`
-	Size        int        `json:"size"` // what it counts as where bytes are limited
+	Size        int        `json:"size"` // as counted by byte limits
 	Priority    int        `json:"priority"`
 	Deliveries  int        `json:"deliveries"`
 	Failures    int        `json:"failures"`
 	Arrived     *time.Time `json:"arrived,omitempty"`
 	Expires     *time.Time `json:"expires,omitempty"`
-	// Visible is when it can be delivered, if that is not now.
+	// Visible is when the message can be delivered, if it is delayed.
 	Visible *time.Time `json:"visible,omitempty"`
-	// Body is the beginning of the body, or Base64 if that is no text.
+	// Body is the beginning of the body; Base64 is used instead if the body is
+	// not text.
 	Body      string `json:"body,omitempty"`
 	Base64    []byte `json:"base64,omitempty"`
 	BodyBytes int    `json:"body_bytes"`
@@ -42,7 +43,7 @@ type Header struct {
 	Value string `json:"value"`
 }
 
-// Bounds of what one request browses, in messages and in bytes of each body.
+// Limits of one request: number of messages, and bytes of each body.
 const (
 	defaultPage = 20
 	maxPage     = 100
@@ -101,7 +102,8 @@ func describeMessage(b broker.Browsed, body int) Message {
 	return out
 }
 
-// setBody takes so many bytes of a body, and of text no part of a character.
+// setBody takes at most most bytes of a body. Text is cut at a character
+// boundary.
 func (m *Message) setBody(body []byte, most int) {
 	text := utf8.Valid(body)
 	if len(body) > most {

@@ -10,14 +10,14 @@ import (
 	"hoofbeat/internal/mask"
 )
 
-// A caller is who makes a request, and what he may do.
+// A caller is the authenticated sender of a request, with its rights.
 type caller struct {
-	user        string // empty for whoever is on this machine
-	method      string // token, password or loopback; empty for who has proven nothing
+	user        string // empty for access from loopback
+	method      string // token, password or loopback; empty if not authenticated
 	read, write bool
 }
 
-// Me is the answer of /api/v1/me.
+// Me is the response of /api/v1/me.
 type Me struct {
 	User   string `json:"user,omitempty"`
 	Method string `json:"method"` // token, password or loopback
@@ -32,7 +32,7 @@ func (s *server) me(c *call) error {
 	return answer(c.w, Me{User: c.by.user, Method: c.by.method, Read: c.by.read, Write: c.by.write})
 }
 
-// admit finds out who makes a request, and refuses whoever lacks a right.
+// admit authenticates a request and refuses it if a right is missing.
 func (s *server) admit(w http.ResponseWriter, r *http.Request, needs right) (caller, error) {
 	if needs == nothing {
 		return caller{}, nil
@@ -60,8 +60,8 @@ func (s *server) admit(w http.ResponseWriter, r *http.Request, needs right) (cal
 	return by, nil
 }
 
-// caller finds out who makes a request. A proof that is offered decides; who is
-// on this machine may need none.
+// caller authenticates a request. Credentials, if present, decide; otherwise
+// requests from this machine may need none.
 func (s *server) caller(r *http.Request) (caller, error) {
 	offered := r.Header.Values("Authorization")
 	switch {
@@ -76,8 +76,8 @@ func (s *server) caller(r *http.Request) (caller, error) {
 	}
 }
 
-// isLocal tells whether the peer is on this machine, and no proxy that passes
-// on what others send.
+// isLocal reports whether a request comes from this machine and was not
+// forwarded by a proxy.
 func isLocal(r *http.Request) bool {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || !peer.Addr().Unmap().IsLoopback() {
@@ -91,11 +91,11 @@ func isLocal(r *http.Request) bool {
 	return true
 }
 
-// notAccepted is all that somebody learns whose proof is refused.
+// notAccepted is the only information about refused credentials.
 const notAccepted = "the credentials were not accepted"
 
-// proven finds out whom an Authorization header proves. Who has failed before
-// may have to wait.
+// proven authenticates an Authorization header. It may delay callers that have
+// failed before.
 func (s *server) proven(r *http.Request, header string) (caller, error) {
 	if s.o.Access == nil {
 		return caller{}, &refusal{http.StatusUnauthorized, "unauthenticated", notAccepted}
@@ -129,7 +129,7 @@ func (s *server) byToken(header string, from auth.Peer) (*auth.Identity, error) 
 	return s.o.Access.VerifyFrom(token, from)
 }
 
-// notProven records a proof that was refused.
+// notProven records refused credentials.
 func (s *server) notProven(r *http.Request, remote string, err error) error {
 	told, known := errors.AsType[*auth.Refusal](err)
 	if !known {
@@ -139,7 +139,7 @@ func (s *server) notProven(r *http.Request, remote string, err error) error {
 	if told.Detail != "" {
 		about = append(about, "detail", told.Detail)
 	}
-	const longestName = 256 // that of auth
+	const longestName = 256 // the limit of package auth
 	if user := mask.Text(told.User); user != "" && len(user) <= longestName {
 		about = append(about, "user", user)
 	}

@@ -9,24 +9,24 @@ import (
 	"hoofbeat/destination"
 )
 
-// Changed is the answer to a change: how many messages it was about.
+// Changed is the response to a change: the number of messages affected.
 type Changed struct {
 	Messages int `json:"messages"`
 }
 
-// Created is the answer of /api/v1/queue/create.
+// Created is the response of /api/v1/queue/create.
 type Created struct {
 	Name string `json:"name"`
 }
 
-// patient lets a request take as long as it needs to be done with, once it has
-// been read: what many messages or files are about may take minutes.
+// patient removes the time limit of a response: operations on many messages or
+// files may take minutes.
 func patient(w http.ResponseWriter) {
-	// A ResponseWriter that knows no deadlines has none.
+	// A ResponseWriter without support for deadlines has none.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 }
 
-// record tells the audit log of a change, or that it failed.
+// record writes a change, or its failure, to the audit log.
 func (s *server) record(c *call, what string, err error, about ...any) {
 	about = append(about, "remote", s.o.Remote(c.r), "by", c.by.user, "method", c.by.method)
 	if err != nil {
@@ -63,7 +63,7 @@ func (s *server) remove(c *call) error {
 	return s.empty(c, "queue delete", s.o.Queues.DeleteQueue)
 }
 
-// empty drops the messages of the queue that the request names.
+// empty drops the messages of the request's queue.
 func (s *server) empty(c *call, what string, drop func(context.Context, destination.Destination) (int, error)) error {
 	var asked struct {
 		Name string `json:"name"`
@@ -115,7 +115,8 @@ func (s *server) backup(c *call) error {
 	if s.o.Backup == nil {
 		return &refusal{http.StatusConflict, "nothing-stored", "storage.directory is empty: nothing is kept on disk"}
 	}
-	// What it is relative to, the client cannot know.
+	// A relative path would depend on the broker's working directory, which the
+	// client does not know.
 	if !filepath.IsAbs(asked.Directory) || filepath.Clean(asked.Directory) != asked.Directory {
 		return badRequest("expected directory to be an absolute path, without . and .. in it")
 	}
@@ -128,7 +129,7 @@ func (s *server) backup(c *call) error {
 	return answer(c.w, struct{}{})
 }
 
-// readQueue reads a request, and the name of a queue in it.
+// readQueue decodes a request with the name of a queue.
 func (s *server) readQueue(c *call, into any, name *string) (destination.Destination, error) {
 	if err := read(c, into); err != nil {
 		return destination.Destination{}, err

@@ -15,34 +15,34 @@ import (
 	"hoofbeat/session"
 )
 
-// A ConnectionInfo is what operators see of a connection.
+// A ConnectionInfo is an operator's view of a connection.
 type ConnectionInfo struct {
 	ID            string     `json:"id"`
 	User          string     `json:"user,omitempty"`
-	Method        string     `json:"method,omitempty"` // how the user was proven
+	Method        string     `json:"method,omitempty"` // method of authentication
 	Remote        string     `json:"remote"`
 	Transport     string     `json:"transport"`
-	Version       string     `json:"version,omitempty"` // of STOMP; none before CONNECT was accepted
+	Version       string     `json:"version,omitempty"` // STOMP version; empty until CONNECT is accepted
 	Connected     time.Time  `json:"connected"`
 	ClientID      string     `json:"client_id,omitempty"`
 	Subscriptions int        `json:"subscriptions"`
-	Received      int64      `json:"received"`  // frames of the client
-	Delivered     int64      `json:"delivered"` // messages to it
+	Received      int64      `json:"received"`  // frames from the client
+	Delivered     int64      `json:"delivered"` // messages to the client
 	Unacked       int        `json:"unacked"`
-	OutboundBytes int        `json:"outbound_bytes"` // that wait to be written
+	OutboundBytes int        `json:"outbound_bytes"` // waiting to be written
 	Expires       *time.Time `json:"expires,omitempty"`
 	State         string     `json:"state"` // connecting, connected or closing
-	// SubscriptionsList is only told when one connection is asked for.
+	// SubscriptionsList is set only in the response for a single connection.
 	SubscriptionsList []SubscriptionInfo `json:"subscriptions_list,omitempty"`
 }
 
-// ConnectionList is the answer of /api/v1/connections.
+// ConnectionList is the response of /api/v1/connections.
 type ConnectionList struct {
 	Connections []ConnectionInfo `json:"connections"`
 	Page
 }
 
-// A SubscriptionInfo is what operators see of a subscription.
+// A SubscriptionInfo is an operator's view of a subscription.
 type SubscriptionInfo struct {
 	ID          string `json:"id,omitempty"`
 	Destination string `json:"destination"`
@@ -50,27 +50,27 @@ type SubscriptionInfo struct {
 	Unacked     int    `json:"unacked"`
 	Prefetch    int    `json:"prefetch,omitempty"`
 	Durable     bool   `json:"durable"`
-	// Connection and User are only told in a list of all.
+	// Connection and User are set only in the list of all subscriptions.
 	Connection string `json:"connection,omitempty"`
 	User       string `json:"user,omitempty"`
 }
 
-// SubscriptionList is the answer of /api/v1/subscriptions.
+// SubscriptionList is the response of /api/v1/subscriptions.
 type SubscriptionList struct {
 	Subscriptions []SubscriptionInfo `json:"subscriptions"`
 	Page
 }
 
-// Closed is the answer of /api/v1/connection/close.
+// Closed is the response of /api/v1/connection/close.
 type Closed struct {
 	Closed int `json:"closed"`
 }
 
-// notRunning is the answer where something is asked of a broker that is only a
-// directory.
+// notRunning is the response to requests that need a running broker, if there
+// is only its directory.
 var notRunning = &refusal{http.StatusConflict, "not-running", "the broker does not run: there are only its queues"}
 
-// all are the connections that there are.
+// all iterates over the present connections.
 func (s *server) all() (iter.Seq[Connection], error) {
 	if s.o.Connections == nil {
 		return nil, notRunning
@@ -78,8 +78,8 @@ func (s *server) all() (iter.Seq[Connection], error) {
 	return s.o.Connections(), nil
 }
 
-// ofConnections begins a list that is made of the connections: it reads the
-// parameters of its page, and others.
+// ofConnections begins a list derived from the connections: it parses the
+// parameters of the page, and others.
 func (s *server) ofConnections(c *call, list string, others ...string) (given map[string]string, p page, all iter.Seq[Connection], err error) {
 	if given, p, err = listParameters(c, list, others...); err != nil {
 		return nil, p, nil, err
@@ -91,8 +91,8 @@ func (s *server) ofConnections(c *call, list string, others ...string) (given ma
 	return given, p, all, err
 }
 
-// byAge is where a connection stands: ids are numbers with letters in front,
-// and grow.
+// byAge orders connections by age: ids grow, and are numbers with letters in
+// front.
 func byAge(id string) place { return place{int64(len(id)), id} }
 
 func (s *server) connections(c *call) error {
@@ -112,7 +112,7 @@ func (s *server) connections(c *call) error {
 	return answer(c.w, ConnectionList{described(items, describe), Page{next, total}})
 }
 
-// connectionFilter tells which connections the parameters want.
+// connectionFilter returns a filter for the parameters.
 func connectionFilter(given map[string]string) func(Connection) bool {
 	user, byUser := given["user"]
 	transport, byTransport := given["transport"]
@@ -125,8 +125,8 @@ func connectionFilter(given map[string]string) func(Connection) bool {
 	}
 }
 
-// addressFilter tells which remote addresses are meant by an address, with a
-// port or without, or by a network such as 10.0.0.0/8.
+// addressFilter returns a filter of remote addresses: an address with or
+// without a port, or a network like 10.0.0.0/8.
 func addressFilter(text string) func(remote string) bool {
 	network, err := netip.ParsePrefix(text)
 	if a, one := netip.ParseAddr(strings.Trim(text, "[]")); one == nil {
@@ -160,7 +160,7 @@ func describeConnection(d session.Description) ConnectionInfo {
 	return out
 }
 
-// instant is a time, nil if there is none.
+// instant returns a pointer to t, or nil for the zero time.
 func instant(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -168,7 +168,7 @@ func instant(t time.Time) *time.Time {
 	return new(t.UTC())
 }
 
-// connectionOf finds the connection of an id.
+// connectionOf returns the connection with an id.
 func (s *server) connectionOf(id string) (Connection, error) {
 	all, err := s.all()
 	if err != nil {
@@ -207,7 +207,7 @@ func describeSubscription(i session.SubscriptionInfo) SubscriptionInfo {
 	return SubscriptionInfo{ID: i.ID, Destination: i.Destination, Ack: i.Ack, Unacked: i.Unacked, Prefetch: i.Prefetch, Durable: i.Durable}
 }
 
-// maxReason bounds what clients are told when they are closed, in bytes.
+// maxReason limits the reason for a closed client, in bytes.
 const maxReason = 500
 
 func (s *server) closeConnection(c *call) error {
@@ -232,14 +232,14 @@ func (s *server) closeConnection(c *call) error {
 	return answer(c.w, Closed{1})
 }
 
-// within is where a subscription stands: behind those of older connections.
+// within orders subscriptions by the age of their connection.
 func within(c Connection, number uint64) place {
 	at := byAge(c.ID())
 	at.text += fmt.Sprintf(" %016x", number)
 	return at
 }
 
-// A held subscription is one of a connection's.
+// A heldSubscription is a subscription with its connection.
 type heldSubscription struct {
 	of Connection
 	session.SubscriptionInfo
@@ -259,7 +259,7 @@ func (s *server) subscriptions(c *call) error {
 	return answer(c.w, SubscriptionList{described(items, describe), Page{next, total}})
 }
 
-// subscriptionsOf gives the subscriptions that the parameters want.
+// subscriptionsOf yields the subscriptions that match the parameters.
 func subscriptionsOf(all iter.Seq[Connection], given map[string]string) iter.Seq2[place, heldSubscription] {
 	user, byUser := given["user"]
 	id, byID := given["connection"]

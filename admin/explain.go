@@ -8,24 +8,24 @@ import (
 	"hoofbeat/auth"
 )
 
-// An Explanation is the answer of /api/v1/acl/explain.
+// An Explanation is the response of /api/v1/acl/explain.
 type Explanation struct {
-	// Verified says that a token was accepted. Who is only named has proven
-	// nothing.
+	// Verified reports that a token was accepted. It is false for a user that
+	// is only named.
 	Verified bool `json:"verified"`
-	// Reason is why a token is not accepted; nothing is decided then, and the
-	// rest is what the token claims, which anybody can write.
+	// Reason is why a token is not accepted. There is no decision then, and the
+	// other fields are the token's unverified claims.
 	Reason string         `json:"reason,omitempty"`
 	User   string         `json:"user,omitempty"`
 	Roles  []string       `json:"roles,omitempty"`
 	Claims map[string]any `json:"claims,omitempty"`
 
 	Allowed     *bool  `json:"allowed,omitempty"`
-	Rule        string `json:"rule,omitempty"` // that decided
+	Rule        string `json:"rule,omitempty"` // the deciding rule
 	Explanation string `json:"explanation,omitempty"`
 }
 
-// asked is a question about what somebody may do.
+// asked is a question about a client's permissions.
 type asked struct {
 	Token       *string         `json:"token"`
 	User        string          `json:"user"`
@@ -35,7 +35,7 @@ type asked struct {
 	Destination string          `json:"destination"`
 }
 
-// maxExplain bounds a question, in bytes: the longest token, and more.
+// maxExplain limits a question, in bytes. It exceeds the longest token.
 const maxExplain = 64 << 10
 
 func (s *server) explain(c *call) error {
@@ -62,8 +62,7 @@ func (s *server) explain(c *call) error {
 	return answer(c.w, out)
 }
 
-// check refuses a question that makes no sense. Its token has no space around it
-// then.
+// check rejects inconsistent questions, and trims the token.
 func (q *asked) check() (auth.Action, error) {
 	action, err := auth.ParseAction(q.Action)
 	named := q.User != "" || len(q.Claims) > 0
@@ -83,7 +82,7 @@ func (q *asked) check() (auth.Action, error) {
 	return action, nil
 }
 
-// identify finds out who is meant.
+// identify determines the identity.
 func (s *server) identify(q *asked) (*auth.Identity, Explanation, error) {
 	if q.Token != nil {
 		id, err := s.o.Access.Verify(*q.Token)
@@ -102,7 +101,7 @@ func (s *server) identify(q *asked) (*auth.Identity, Explanation, error) {
 	return id, Explanation{User: id.User, Roles: id.Roles, Claims: id.Claims}, nil
 }
 
-// named is who is described without a proof.
+// named returns the identity that is described without a proof.
 func (s *server) named(q *asked) (*auth.Identity, error) {
 	id := &auth.Identity{}
 	if len(q.Claims) > 0 {
@@ -124,7 +123,7 @@ func (s *server) named(q *asked) (*auth.Identity, error) {
 	return id, nil
 }
 
-// claimed is what a token says that was not accepted, as far as it can be read.
+// claimed returns the readable claims of a token that was not accepted.
 func (s *server) claimed(token, reason string) Explanation {
 	out := Explanation{Reason: reason}
 	seen, err := auth.Inspect(token)

@@ -21,7 +21,7 @@ import (
 	"hoofbeat/frames"
 )
 
-// fake is a broker that remembers what it was asked.
+// A fake is a broker that records its calls.
 type fake struct {
 	infos    []broker.QueueInfo
 	messages []broker.Browsed
@@ -113,7 +113,7 @@ func message(t *testing.T, to, body string, headers ...string) *broker.Message {
 	return broker.NewMessage(parsed(t, to), f, broker.Properties{Priority: 7, Expires: 2000})
 }
 
-// desk is a handler over a fake, with what it has logged.
+// A desk is a handler over a fake, with its log.
 type desk struct {
 	*fake
 	options    Options
@@ -135,11 +135,11 @@ func newDesk() *desk {
 	return d
 }
 
-// here is the address of an operator who needs no token.
+// here is the address of an operator that needs no token.
 const here = "127.0.0.1:1234"
 
-// do sends a request, and wants an answer as the document has it; change is for
-// what is not as it should be.
+// do sends a request and checks the response against the document. change
+// modifies the request.
 func (d *desk) do(t *testing.T, method, target, body string, change ...func(*http.Request)) *http.Response {
 	t.Helper()
 	path, _, _ := strings.Cut(target, "?")
@@ -166,7 +166,7 @@ func (d *desk) send(t *testing.T, method, target, body string, change ...func(*h
 	return w.Result()
 }
 
-// serveOnce sends a request from this machine, and gives the status.
+// serveOnce sends a request from this machine and returns the status.
 func serveOnce(h http.Handler, target string) int {
 	r := httptest.NewRequest(http.MethodGet, "http://localhost"+target, nil)
 	r.RemoteAddr = here
@@ -175,14 +175,14 @@ func serveOnce(h http.Handler, target string) int {
 	return w.Code
 }
 
-// plainMessage is one of a few bytes.
+// plainMessage returns a message of a few bytes.
 func plainMessage(d destination.Destination) *broker.Message {
 	f := frames.Inbound{Frame: frame.New(frame.SEND)}
 	f.Body = []byte("x")
 	return broker.NewMessage(d, f, broker.Properties{Priority: 4})
 }
 
-// want fails the test unless the answer is this one.
+// want expects this response.
 func want(t *testing.T, r *http.Response, status int, body string) {
 	t.Helper()
 	text, err := io.ReadAll(r.Body)
@@ -194,7 +194,7 @@ func want(t *testing.T, r *http.Response, status int, body string) {
 	}
 }
 
-// wantRefusal fails the test unless the answer is a refusal with that word, and a sentence.
+// wantRefusal expects a refusal with this word and a sentence.
 func wantRefusal(t *testing.T, r *http.Response, status int, word string) {
 	t.Helper()
 	var told struct{ Error, Message string }

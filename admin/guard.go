@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// fromHere refuses what a browser sends on behalf of a page that is not the
-// handler's own.
+// fromHere refuses requests that a browser sends on behalf of another site's
+// page.
 //
-// A page whose name was made to resolve to the broker (DNS rebinding) has that
-// name as Host, so a name must be localhost or one that the options have; to a
-// literal address nobody is rebound. Other pages of the same browser are found
-// out by Sec-Fetch-Site, which no page can set, and by Origin where a browser
-// does not send that. What no browser has sent has neither.
+// A page whose name resolves to the broker (DNS rebinding) sends this name as
+// Host, so a name must be localhost or one of Options.Hosts; literal addresses
+// cannot be rebound. Other pages are recognised by Sec-Fetch-Site, which pages
+// cannot set, and by Origin if a browser does not send it. Programs send
+// neither.
 func (s *server) fromHere(r *http.Request) error {
 	if !s.isHere(r.Host) {
 		return &refusal{http.StatusForbidden, "foreign-host",
@@ -31,7 +31,7 @@ func (s *server) fromHere(r *http.Request) error {
 	}
 	for _, origin := range r.Header.Values("Origin") {
 		u, err := url.Parse(origin)
-		// Where a proxy has taken TLS off, the scheme is another one.
+		// Behind a proxy that terminates TLS, the scheme differs.
 		if err != nil || !strings.EqualFold(u.Host, r.Host) || len(sites) == 0 && u.Scheme != scheme(r) {
 			return &refusal{http.StatusForbidden, "foreign-origin", foreign}
 		}
@@ -39,9 +39,8 @@ func (s *server) fromHere(r *http.Request) error {
 	return nil
 }
 
-// isVisit tells whether somebody follows a link to the console: a whole page,
-// which is the same for everybody, and which the page with the link cannot
-// look into.
+// isVisit reports whether a browser follows a link to the console: a whole
+// page, which is the same for everybody and which the linking page cannot read.
 func isVisit(r *http.Request) bool {
 	return r.Method == http.MethodGet && r.URL.Path == "/" &&
 		r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"

@@ -2,7 +2,7 @@ package admin
 
 import "net/http"
 
-// health tells that the process answers.
+// health reports that the process answers.
 func (s *server) health(c *call) error {
 	if _, err := parameters(c.r); err != nil {
 		return err
@@ -10,13 +10,13 @@ func (s *server) health(c *call) error {
 	return answer(c.w, map[string]string{"status": "ok"})
 }
 
-// Readiness is the answer of /readyz. Its status is 200 if Ready, else 503.
+// Readiness is the response of /readyz. Its status is 200 if Ready, else 503.
 type Readiness struct {
 	Ready   bool     `json:"ready"`
 	Reasons []Reason `json:"reasons"`
 }
 
-// A Reason is why the broker is not ready.
+// A Reason explains why the broker is not ready.
 type Reason struct {
 	Check   string `json:"check"`
 	Message string `json:"message"`
@@ -33,7 +33,7 @@ func (s *server) ready(c *call) error {
 	return write(c.w, status, all)
 }
 
-// readiness asks all checks.
+// readiness runs all checks.
 func (s *server) readiness() Readiness {
 	all := Readiness{Ready: true, Reasons: []Reason{}}
 	for _, c := range s.o.Checks {

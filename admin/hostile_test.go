@@ -11,19 +11,19 @@ import (
 	"hoofbeat/auth"
 )
 
-// An attempt is a request that is not as it should be.
+// An attempt is an invalid request.
 type attempt struct {
 	name   string
 	method string // empty: the endpoint's own
-	target string // behind the endpoint's path
+	target string // after the endpoint's path
 	body   string
 	change func(*http.Request)
 	status int
 	word   string
 }
 
-// TestEveryEndpointIsHostile makes every endpoint meet what attackers send. No
-// request does anything.
+// TestEveryEndpointIsHostile sends attackers' requests to every endpoint. None
+// has an effect.
 func TestEveryEndpointIsHostile(t *testing.T) {
 	d := newRealDesk(t)
 	d.options.LoopbackWithoutToken = false
@@ -68,7 +68,7 @@ func (d *realDesk) attempt(method, path string, a attempt) {
 	})
 }
 
-// withoutRights are requests of those who may not make them.
+// withoutRights are requests without the right that they need.
 func withoutRights(t *testing.T, needs right) []attempt {
 	in := func(name string, change func(*http.Request)) attempt {
 		return attempt{name: name, change: change, status: 401, word: "unauthenticated"}
@@ -114,7 +114,7 @@ func withoutRights(t *testing.T, needs right) []attempt {
 	return all
 }
 
-// forged is a token that somebody else has signed.
+// forged returns a token signed with another key.
 func forged(t *testing.T) string {
 	t.Helper()
 	key, err := auth.ConfiguredSecret(auth.TokenOptions{Secret: strings.Repeat("x", 32)})
@@ -128,7 +128,7 @@ func forged(t *testing.T) string {
 	return signed
 }
 
-// malformed are requests of those who may make others.
+// malformed are invalid requests with the necessary rights.
 func malformed(t *testing.T, method string) []attempt {
 	all := []attempt{
 		{name: "foreign host", change: func(r *http.Request) { r.Host = "evil.example:15680" }, status: 403, word: "foreign-host"},
@@ -169,7 +169,7 @@ func malformed(t *testing.T, method string) []attempt {
 	)
 }
 
-// What a request says twice, or nearly, is refused.
+// Repeated and nearly repeated members are rejected.
 func TestParse(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"user":"a","limit":2}`:         "",
@@ -194,8 +194,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// Who comes from the broker's own machine needs no token where that is allowed,
-// unless a proxy passes on what others send.
+// Requests from the broker's machine need no token if that is allowed, unless a
+// proxy forwards them.
 func TestLoopback(t *testing.T) {
 	d := newRealDesk(t)
 	from := func(address string) func(*http.Request) { return func(r *http.Request) { r.RemoteAddr = address } }
@@ -205,7 +205,7 @@ func TestLoopback(t *testing.T) {
 	for _, tt := range []struct {
 		allowed bool
 		change  func(*http.Request)
-		want    string // empty: it is refused
+		want    string // empty: refused
 	}{
 		{true, from("127.0.0.1:9"), `{"method":"loopback","read":true,"write":true}`},
 		{true, from("[::1]:9"), `{"method":"loopback","read":true,"write":true}`},
@@ -219,7 +219,7 @@ func TestLoopback(t *testing.T) {
 		{true, header("Forwarded", "for=127.0.0.1"), ""},
 		{true, header("X-Real-IP", "127.0.0.1"), ""},
 		{true, header("Via", "1.1 proxy"), ""},
-		{true, header("Authorization", "Bearer rubbish"), ""}, // a proof that is offered decides
+		{true, header("Authorization", "Bearer rubbish"), ""}, // credentials, if present, decide
 		{true, as(token(t, "ada", []string{"looker"})), `{"user":"ada","method":"token","read":true,"write":false}`},
 		{false, as(token(t, "root", []string{"changer"})), `{"user":"root","method":"token","read":true,"write":true}`},
 		{false, as(token(t, "anna", []string{"client"})), `{"user":"anna","method":"token","read":false,"write":false}`},
@@ -236,8 +236,8 @@ func TestLoopback(t *testing.T) {
 	}
 }
 
-// Guessed passcodes are limited by user and address; good tokens, and others
-// at that address, stay in.
+// Guessing passcodes is limited by user and address; valid tokens, and other
+// users at that address, are not affected.
 func TestThrottled(t *testing.T) {
 	d := newRealDesk(t)
 	a, err := auth.New(t.Context(), auth.Options{
@@ -262,7 +262,7 @@ func TestThrottled(t *testing.T) {
 	want(t, d.do(t, "GET", "/api/v1/me", "", as(token(t, "ada", []string{"looker"}))), 200, `{"user":"ada","method":"token","read":true,"write":false}`)
 }
 
-// What others serve is guarded as the API is, as far as it needs to be.
+// The other handlers are guarded like the API, as far as necessary.
 func TestElsewhere(t *testing.T) {
 	d := newRealDesk(t)
 	served := func(name string) http.Handler {
@@ -292,12 +292,12 @@ func TestElsewhere(t *testing.T) {
 	want(t, d.get("/metrics"), 200, `{"status":"metrics"}`)
 }
 
-// get is do for what is not in the document.
+// get is do for paths that are not in the document.
 func (d *realDesk) get(path string, change ...func(*http.Request)) *http.Response {
 	return d.send(d.t, "GET", path, "", change...)
 }
 
-// Names by which it may be asked for come from the configuration.
+// Valid host names come from the configuration.
 func TestHosts(t *testing.T) {
 	d := newRealDesk(t)
 	d.options.Hosts = []string{"Broker.example.com", "b"}
@@ -309,7 +309,7 @@ func TestHosts(t *testing.T) {
 			t.Errorf("%s: %d", host, r.StatusCode)
 		}
 	}
-	// Behind a proxy that has taken TLS off, the browser says that it is the same origin.
+	// Behind a proxy that terminates TLS, the browser reports the same origin.
 	proxied := func(site string) func(*http.Request) {
 		return func(r *http.Request) {
 			r.Host = "b"
@@ -332,7 +332,7 @@ func TestHosts(t *testing.T) {
 	wantRefusal(t, r, 403, "foreign-origin")
 }
 
-// A link on another page leads to the console, and to nothing else.
+// A link on another page may lead to the console only.
 func TestVisits(t *testing.T) {
 	d := newRealDesk(t)
 	d.options.Console = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })

@@ -8,11 +8,11 @@ import (
 )
 
 // subscriptionPrefix begins the names of durable subscriptions:
-// /subscription/USER/CLIENT-ID/NAME, each part escaped as in a URL, so that a
-// slash in it is %2F. No destination of a client begins so.
+// /subscription/USER/CLIENT-ID/NAME, with each part escaped as in a URL, so
+// that a slash in it is %2F. No client's destination begins with it.
 const subscriptionPrefix = "/subscription/"
 
-// Name is what operators call a queue.
+// Name returns the name of a queue in the API.
 func Name(d destination.Destination) string {
 	if d.Kind != destination.Durable {
 		return d.String()
@@ -21,8 +21,8 @@ func Name(d destination.Destination) string {
 	return subscriptionPrefix + url.PathEscape(user) + "/" + url.PathEscape(client) + "/" + url.PathEscape(name)
 }
 
-// topicName is what operators call a topic, or a pattern of topics. That of a
-// user's own topic is what others SEND to.
+// topicName returns the name of a topic or pattern in the API. For a user's
+// topic, it is the destination to which others SEND.
 func topicName(d destination.Destination) string {
 	if d.Kind != destination.User {
 		return d.String()

@@ -21,7 +21,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// A document is openapi.json, which answers are compared with.
+// A document is openapi.json, with which responses are compared.
 type document struct {
 	root     map[string]any
 	compiler *jsonschema.Compiler
@@ -42,7 +42,7 @@ var theDocument = sync.OnceValue(func() *document {
 	return d
 })
 
-// at finds what is at a path of names.
+// at returns the value at a path of names.
 func (d *document) at(names ...string) (any, bool) {
 	var here any = d.root
 	for _, n := range names {
@@ -57,8 +57,8 @@ func (d *document) at(names ...string) (any, bool) {
 	return here, true
 }
 
-// schemaOf is the pointer to the schema of an answer; "" if the answer is not
-// in the document.
+// schemaOf returns the pointer to the schema of a response; "" if the document
+// does not have it.
 func (d *document) schemaOf(method, path string, status int) string {
 	names := []string{"paths", path, strings.ToLower(method), "responses", strconv.Itoa(status)}
 	answer, ok := d.at(names...)
@@ -75,7 +75,7 @@ func (d *document) schemaOf(method, path string, status int) string {
 	return pointer
 }
 
-// conforms fails the test unless an answer is one that the document has.
+// conforms expects a response that conforms to the document.
 func conforms(t *testing.T, method, path string, r *http.Response) {
 	t.Helper()
 	body, err := io.ReadAll(r.Body)
@@ -91,10 +91,10 @@ func conforms(t *testing.T, method, path string, r *http.Response) {
 	}
 	pointer := d.schemaOf(method, path, r.StatusCode)
 	if r.StatusCode == http.StatusNotFound && bytes.Contains(body, []byte(`"unknown-path"`)) {
-		pointer = "openapi.json#/components/schemas/Error" // the path was written in another way
+		pointer = "openapi.json#/components/schemas/Error" // the path was spelt differently
 	}
 	if _, known := d.at("paths", path, strings.ToLower(method)); !known || method != strings.ToUpper(method) {
-		pointer = "openapi.json#/components/schemas/Error" // there is no such path, or it does not take the method
+		pointer = "openapi.json#/components/schemas/Error" // there is no such path, or it does not allow the method
 		if r.StatusCode != 404 && r.StatusCode != 405 && r.StatusCode != 403 {
 			t.Errorf("%s %s is not in the document: %d", method, path, r.StatusCode)
 		}
@@ -117,7 +117,7 @@ func conforms(t *testing.T, method, path string, r *http.Response) {
 	d.answered[method+" "+path+" "+strconv.Itoa(r.StatusCode)] = true
 }
 
-// What the document has, the handler has, and the other way round.
+// The document and the handler have the same paths.
 func TestDocumentHasAllPaths(t *testing.T) {
 	d := theDocument()
 	paths, _ := d.at("paths")
@@ -140,7 +140,7 @@ func TestDocumentHasAllPaths(t *testing.T) {
 	}
 }
 
-// The rights in the document are those that the handler asks for.
+// The document and the handler require the same rights.
 func TestDocumentHasAllRights(t *testing.T) {
 	for path, methods := range New(newDesk().options).(*server).routes {
 		for method, to := range methods {
@@ -155,7 +155,7 @@ func TestDocumentHasAllRights(t *testing.T) {
 	}
 }
 
-// wordsOfCode are the error words in the package's source.
+// wordsOfCode returns the error words in the package's source.
 func wordsOfCode(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("*.go")
@@ -198,8 +198,7 @@ func wordsOfCode(t *testing.T) []string {
 	return slices.Sorted(maps.Keys(words))
 }
 
-// Every word that an error can have is in the document, and is explained to
-// people.
+// The document contains every error word, and the reference explains it.
 func TestDocumentHasAllWords(t *testing.T) {
 	list, ok := theDocument().at("components", "schemas", "Error", "properties", "error", "enum")
 	if !ok {
@@ -224,8 +223,8 @@ func TestDocumentHasAllWords(t *testing.T) {
 	}
 }
 
-// Every parameter that a handler reads is in the document: one that is not gets
-// another refusal than a wrong one.
+// The document contains every parameter of the handlers: an unknown parameter
+// gets another refusal than an invalid one.
 func TestDocumentHasAllParameters(t *testing.T) {
 	d := newDesk()
 	paths, _ := theDocument().at("paths")

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Overview is the answer of /api/v1/overview.
+// Overview is the response of /api/v1/overview.
 type Overview struct {
 	Version   string     `json:"version"`
 	Commit    string     `json:"commit,omitempty"`
@@ -15,7 +15,7 @@ type Overview struct {
 	Reasons   []Reason   `json:"reasons"`
 	Draining  bool       `json:"draining"`
 	Listeners []Listener `json:"listeners"`
-	// StompPath is that of the STOMP endpoint of this same listener.
+	// StompPath is the STOMP endpoint of this listener.
 	StompPath string  `json:"stomp_path,omitempty"`
 	Storage   Storage `json:"storage"`
 
@@ -27,14 +27,14 @@ type Overview struct {
 	MessagesReady   int `json:"messages_ready"`
 	MessagesUnacked int `json:"messages_unacked"`
 	MessagesDelayed int `json:"messages_delayed"`
-	OutboundBytes   int `json:"outbound_bytes"` // that wait to be written to clients
-	// Totals count since the start; the rate is the difference of two answers.
+	OutboundBytes   int `json:"outbound_bytes"` // waiting to be written to clients
+	// Totals count since the start; a rate is the difference of two responses.
 	Totals      Totals `json:"totals"`
-	MemoryBytes uint64 `json:"memory_bytes"` // of the operating system, by the Go runtime
+	MemoryBytes uint64 `json:"memory_bytes"` // obtained from the operating system by the Go runtime
 	Goroutines  int    `json:"goroutines"`
 }
 
-// Storage says what is kept on disk.
+// Storage describes persistence.
 type Storage struct {
 	Directory bool   `json:"directory"`
 	Sync      string `json:"sync,omitempty"`
@@ -77,7 +77,7 @@ func (s *server) overview(c *call) error {
 	return answer(c.w, out)
 }
 
-// count adds up what there is.
+// count adds up the queues and topics.
 func (s *server) count(out *Overview) {
 	for q := range s.o.Queues.Sketches(false) {
 		out.Queues++
@@ -114,8 +114,8 @@ func (s *server) totals() Totals {
 	}
 }
 
-// memory is what the process has of the operating system, without stopping the
-// world as runtime.ReadMemStats does.
+// memory returns the memory obtained from the operating system. Unlike
+// runtime.ReadMemStats, it does not stop the world.
 func memory() uint64 {
 	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	metrics.Read(samples)

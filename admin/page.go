@@ -10,17 +10,17 @@ import (
 	"slices"
 )
 
-// Lists are given in pages. A list may be long and is not kept anywhere, so
-// that a page is found by looking at each item once and holding those that
-// belong to the page.
+// Lists are split into pages. A list may be long and is not stored, so a page
+// is found by visiting each item once and holding those that belong to the
+// page.
 
-// Bounds of a page, in items.
+// Limits of a page, in items.
 const (
 	defaultItems = 100
 	maxItems     = 1000
 )
 
-// A place is where an item stands in a list. No two items have the same one.
+// A place is the position of an item in a list. No two items have the same one.
 type place struct {
 	number int64
 	text   string
@@ -30,25 +30,25 @@ func (p place) compare(o place) int {
 	return cmp.Or(cmp.Compare(p.number, o.number), cmp.Compare(p.text, o.text))
 }
 
-// A page is what was asked for of a list.
+// A page is the requested part of a list.
 type page struct {
-	list  string // its name with its order, so that a cursor fits no other
+	list  string // name and order, so that a cursor of another list is rejected
 	limit int
-	after *place // nil: from the beginning
-	down  bool   // the other way round
+	after *place // nil: from the start
+	down  bool   // descending
 }
 
-// cursor is what /api/v1 calls a place.
+// cursor is the encoded form of a place in /api/v1.
 type cursor struct {
 	List   string `json:"l"`
 	Number int64  `json:"n,omitempty"`
 	Text   string `json:"t,omitempty"`
 }
 
-// pageParameters are those of every list.
+// pageParameters are the parameters of every list.
 var pageParameters = []string{"limit", "after"}
 
-// listParameters reads a query with those, and others.
+// listParameters parses a query with these and other parameters.
 func listParameters(c *call, list string, others ...string) (map[string]string, page, error) {
 	p := page{list: list}
 	given, err := parameters(c.r, append(others, pageParameters...)...)
@@ -61,7 +61,7 @@ func listParameters(c *call, list string, others ...string) (map[string]string, 
 	return given, p, nil
 }
 
-// from sets where the page begins, when the list is known.
+// from sets the start of the page, once the list is known.
 func (p *page) from(given map[string]string) error {
 	text, ok := given["after"]
 	if !ok {
@@ -93,12 +93,12 @@ func (p *page) parse(text string) (place, error) {
 func (p *page) format(at place) string {
 	data, err := json.Marshal(cursor{p.list, at.number, at.text})
 	if err != nil {
-		return "" // of three plain values: there is no error
+		return "" // three plain values always encode
 	}
 	return base64.RawURLEncoding.EncodeToString(data)
 }
 
-// compare is in the order of the list.
+// compare compares in the order of the list.
 func (p *page) compare(a, b place) int {
 	if p.down {
 		a, b = b, a
@@ -106,18 +106,18 @@ func (p *page) compare(a, b place) int {
 	return a.compare(b)
 }
 
-// A found item is one that may be on the page.
+// A found item is a candidate for the page.
 type found[T any] struct {
 	at   place
 	item T
 }
 
-// A picker finds the items of a page, and counts all. It is a heap with the
+// A picker selects the items of a page and counts all. It is a heap with the
 // last item on top.
 type picker[T any] struct {
 	*page
 	total int
-	held  []found[T] // at most one more than the page has
+	held  []found[T] // at most one more than the page
 }
 
 func (p *picker[T]) Len() int           { return len(p.held) }
@@ -143,8 +143,8 @@ func (p *picker[T]) offer(at place, item T) {
 	}
 }
 
-// pick finds the items of a page among all that a list has, with the cursor of
-// what follows, and how many there are.
+// pick selects the items of a page. It returns them with the cursor of the next
+// page and the total.
 func pick[T any](p *page, all iter.Seq2[place, T]) (items []T, next string, total int) {
 	k := picker[T]{page: p}
 	for at, item := range all {
@@ -162,8 +162,8 @@ func pick[T any](p *page, all iter.Seq2[place, T]) (items []T, next string, tota
 	return items, next, k.total
 }
 
-// described makes of the items of a page what is told of them; those that have
-// gone meanwhile are left out.
+// described describes the items of a page. Items that have gone in the meantime
+// are omitted.
 func described[T, U any](items []T, describe func(T) (U, bool)) []U {
 	out := make([]U, 0, len(items))
 	for _, item := range items {
@@ -174,9 +174,9 @@ func described[T, U any](items []T, describe func(T) (U, bool)) []U {
 	return out
 }
 
-// A Page is the end of every list.
+// A Page is the common part of every list.
 type Page struct {
-	// Next is the cursor of the page that follows; empty: this is the last.
+	// Next is the cursor of the next page; empty: this is the last.
 	Next  string `json:"next,omitempty"`
-	Total int    `json:"total"` // that match the filter
+	Total int    `json:"total"` // items that match the filter
 }

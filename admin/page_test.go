@@ -15,8 +15,8 @@ import (
 	"hoofbeat/session"
 )
 
-// Pages put together are the whole list in its order, whatever the size of a
-// page; and what was there throughout is in it although others come and go.
+// The pages together are the whole list in order, for any page size, and
+// include every item that existed throughout, even if others come and go.
 func TestPages(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
@@ -30,7 +30,7 @@ func TestPages(t *testing.T) {
 		var got []place
 		for {
 			now := slices.Clone(stay)
-			for range random.IntN(20) { // others that are there at the moment
+			for range random.IntN(20) { // others that exist at this moment
 				now = append(now, place{random.Int64N(5) - 2, fmt.Sprintf("other %d", random.IntN(1000))})
 			}
 			random.Shuffle(len(now), func(i, j int) { now[i], now[j] = now[j], now[i] })
@@ -105,7 +105,7 @@ func TestQueueOrders(t *testing.T) {
 	}
 }
 
-// A standIn is a connection that costs little.
+// A standIn is a cheap connection.
 type standIn struct {
 	id       string
 	identity *auth.Identity
@@ -128,7 +128,7 @@ func (s *standIn) Subscriptions(wanted func(string) bool) []session.Subscription
 	return []session.SubscriptionInfo{{Number: 1, ID: "1", Destination: "/topic/a", Ack: "auto"}}
 }
 
-// BenchmarkLists has 100,000 of everything, and asks for a page from the middle.
+// BenchmarkLists requests a page from the middle of 100,000 items.
 func BenchmarkLists(b *testing.B) {
 	const many = 100_000
 	queues, err := broker.New(broker.Options{})

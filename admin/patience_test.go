@@ -16,7 +16,7 @@ import (
 	"hoofbeat/destination"
 )
 
-// slow is a broker that takes its time.
+// A slow broker delays its answers.
 type slow struct {
 	fake
 	takes time.Duration
@@ -31,7 +31,7 @@ func (s *slow) Purge(ctx context.Context, _ destination.Destination) (int, error
 	}
 }
 
-// TestBusy has as many requests under way as there may be.
+// TestBusy has the maximum of requests under way.
 func TestBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk()
@@ -58,7 +58,7 @@ func TestBusy(t *testing.T) {
 		look.RemoteAddr = here
 		w = httptest.NewRecorder()
 		h.ServeHTTP(w, look)
-		if w.Code != 200 { // who looks has turns of his own
+		if w.Code != 200 { // reads have their own turns
 			t.Errorf("status %d: %s", w.Code, w.Body)
 		}
 		slow.Wait()
@@ -66,8 +66,7 @@ func TestBusy(t *testing.T) {
 	})
 }
 
-// stalled is a body that says when it is read, and comes when its channel is
-// closed.
+// A stalled body reports when it is read, and ends when its channel is closed.
 type stalled struct {
 	read func()
 	end  <-chan struct{}
@@ -79,7 +78,7 @@ func (s stalled) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// TestSlowBodies: who sends slowly takes the turn of nobody.
+// TestSlowBodies: slow senders take no turns.
 func TestSlowBodies(t *testing.T) {
 	h := New(newDesk().options)
 	var reading, ended sync.WaitGroup
@@ -105,8 +104,8 @@ func TestSlowBodies(t *testing.T) {
 	ended.Wait()
 }
 
-// TestUnreadAnswers has more who ask for what everybody is told, and do not
-// read it, than there are turns. Operators get in, and the others are cut off.
+// TestUnreadAnswers: more clients than turns request public pages and do not
+// read them. Operators are still served, and the others are cut off.
 func TestUnreadAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &http.Server{Handler: New(newDesk().options), ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute}
@@ -176,8 +175,8 @@ type addr string
 func (addr) Network() string  { return "tcp" }
 func (a addr) String() string { return string(a) }
 
-// TestPatience has an operation that takes longer than the server's limits for
-// requests and answers.
+// TestPatience: an operation may exceed the server's time limits for requests
+// and responses.
 func TestPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newDesk().options

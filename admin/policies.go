@@ -7,24 +7,25 @@ import (
 	"hoofbeat/destination"
 )
 
-// A PolicyRule is a policy of the configuration. The first that matches counts.
+// A PolicyRule is a policy of the configuration. The first that matches
+// applies.
 type PolicyRule struct {
 	Match string `json:"match"`
 	*Policy
 }
 
-// PolicyList is the answer of /api/v1/policies.
+// PolicyList is the response of /api/v1/policies.
 type PolicyList struct {
 	Policies []PolicyRule `json:"policies"`
-	// Default is that of what no policy matches.
+	// Default applies where no policy matches.
 	Default *Policy `json:"default"`
 	Page
 }
 
-// PolicyInForce is the answer of /api/v1/policy.
+// PolicyInForce is the response of /api/v1/policy.
 type PolicyInForce struct {
 	Destination string  `json:"destination"`
-	Match       string  `json:"match"` // empty: it is the default
+	Match       string  `json:"match"` // empty: the default
 	Policy      *Policy `json:"policy"`
 }
 
@@ -71,8 +72,8 @@ func (s *server) policy(c *call) error {
 	return answer(c.w, out)
 }
 
-// governed is the destination that the policy of a queue, a topic or a durable
-// subscription goes by.
+// governed returns the destination that determines the policy of a queue, a
+// topic or a durable subscription.
 func (s *server) governed(name string) (destination.Destination, error) {
 	if strings.HasPrefix(name, subscriptionPrefix) {
 		d, err := s.queueNamed(name)

@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// A Setting is one key of the configuration, as in `hoofbeat config print`.
+// A Setting is one configuration key, as in `hoofbeat config print`.
 type Setting struct {
 	Key    string `json:"key"`
 	Value  string `json:"value"`
 	Source string `json:"source"`
 }
 
-// Settings is the answer of /api/v1/config.
+// Settings is the response of /api/v1/config.
 type Settings struct {
 	Settings []Setting `json:"settings"`
 }
@@ -29,12 +29,12 @@ func (s *server) config(c *call) error {
 	return answer(c.w, Settings{s.o.Settings()})
 }
 
-// LogLevel is the answer of /api/v1/log, and what is sent to it.
+// LogLevel is the response of /api/v1/log, and the body of a change.
 type LogLevel struct {
 	Level string `json:"level"` // debug, info, warn or error
 }
 
-// levels are the words of the configuration.
+// levels are the configuration's words.
 var levels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 
 func (s *server) logLevel(c *call) error {
@@ -64,7 +64,7 @@ func (s *server) setLogLevel(c *call) error {
 	return answer(c.w, asked)
 }
 
-// Draining is the answer of /api/v1/drain.
+// Draining is the response of /api/v1/drain.
 type Draining struct {
 	Draining bool `json:"draining"`
 }
@@ -82,8 +82,8 @@ func (s *server) drain(c *call) error {
 	return answer(c.w, Draining{true})
 }
 
-// openAPIDocument describes the API (OpenAPI 3.1). A test compares it with what
-// the handler does.
+// openAPIDocument describes the API (OpenAPI 3.1). Tests compare it with the
+// handler's behaviour.
 //
 //go:embed openapi.json
 var openAPIDocument []byte
@@ -94,6 +94,6 @@ func (s *server) openAPI(c *call) error {
 	}
 	c.w.Header().Set("Content-Type", "application/json")
 	c.w.WriteHeader(http.StatusOK)
-	_, _ = c.w.Write(openAPIDocument) // the client has gone if that fails
+	_, _ = c.w.Write(openAPIDocument) // ignore: the client may have gone
 	return nil
 }

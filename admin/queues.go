@@ -11,36 +11,37 @@ import (
 	"hoofbeat/destination"
 )
 
-// A Queue is what operators see of a queue, or of a durable subscription.
+// A Queue is an operator's view of a queue or durable subscription.
 type Queue struct {
 	Name string `json:"name"`
-	// Topic is what a durable subscription is subscribed to.
+	// Topic is the topic of a durable subscription.
 	Topic   string `json:"topic,omitempty"`
 	Durable bool   `json:"durable"`
-	// Ready messages wait for a consumer, Unacked ones for the consumer's
-	// ACK, and Delayed ones for their time.
+	// Ready messages wait for a consumer, Unacked ones for an ACK, and Delayed
+	// ones for their time.
 	Ready     int `json:"ready"`
 	Unacked   int `json:"unacked"`
 	Delayed   int `json:"delayed"`
 	Consumers int `json:"consumers"`
-	// OverLimits says that the queue holds more than its policy would let in,
-	// as it may after a reload.
+	// OverLimits reports that the queue holds more than its policy allows, for
+	// example after a reload.
 	OverLimits bool `json:"over_limits,omitempty"`
 	Bytes      int  `json:"bytes"`
-	// Totals count since the queue was made, or since the start if that was
-	// later; the rate is the difference of two answers.
+	// Totals count since the queue was created, or since the start if that was
+	// later; a rate is the difference of two responses.
 	Totals QueueTotals `json:"totals"`
-	// Oldest is when the message at the head came; in a list, only if it is in
-	// memory. Abandoned is since when a durable subscription has no subscriber.
+	// Oldest is when the head message arrived; in a list, it is set only if
+	// that message is in memory. Abandoned is when a durable subscription lost
+	// its subscriber.
 	Oldest    *time.Time `json:"oldest,omitempty"`
 	Abandoned *time.Time `json:"abandoned,omitempty"`
-	// Owner is the user who has it in the user's quota.
+	// Owner is the user whose quota includes the queue.
 	Owner string `json:"owner,omitempty"`
-	// Policy is only told when one queue is asked for.
+	// Policy is set only in the response for a single queue.
 	Policy *Policy `json:"policy,omitempty"`
 }
 
-// QueueTotals are what has gone through a queue; see [broker.Flow].
+// QueueTotals count the messages of a queue; see [broker.Flow].
 type QueueTotals struct {
 	Enqueued    int64 `json:"enqueued"`
 	Delivered   int64 `json:"delivered"`
@@ -48,8 +49,8 @@ type QueueTotals struct {
 	Acked       int64 `json:"acked"`
 }
 
-// A Policy is what the queue's policy says, in the words of the
-// configuration. What it does not limit is left out.
+// A Policy is the queue's policy in the words of the configuration. Unlimited
+// values are omitted.
 type Policy struct {
 	Durable            bool    `json:"durable"`
 	MaxDeliveries      int     `json:"max_deliveries,omitempty"`
@@ -66,7 +67,7 @@ type Policy struct {
 	DurableSharing     bool    `json:"durable_sharing,omitempty"`
 }
 
-// QueueList is the answer of /api/v1/queues.
+// QueueList is the response of /api/v1/queues.
 type QueueList struct {
 	Queues []Queue `json:"queues"`
 	Page
@@ -94,9 +95,9 @@ func (s *server) queues(c *call) error {
 	return answer(c.w, QueueList{described(items, describeOne), Page{next, total}})
 }
 
-// queuePlaces gives all queues whose name has a text in it, with where they
-// stand in an order. One that needs no more than a name is not looked at; heads
-// says that the order needs to know when their heads came.
+// queuePlaces yields all queues whose name contains text, with their place in
+// an order. If the order needs only names, the queues are not inspected. heads
+// requests the arrival times of the head messages.
 func (s *server) queuePlaces(text string, by queueOrder, down, heads bool) iter.Seq2[place, destination.Destination] {
 	wanted := func(d destination.Destination) bool { return text == "" || strings.Contains(Name(d), text) }
 	if by == nil {
@@ -117,16 +118,16 @@ func (s *server) queuePlaces(text string, by queueOrder, down, heads bool) iter.
 	}
 }
 
-// A queueOrder gives a number by which queues are ordered, before their names.
+// A queueOrder returns a number by which queues are ordered before their names.
 type queueOrder func(q broker.QueueSketch, down bool) int64
 
-// queueOrders are those that may be asked for; nil: by name alone.
+// queueOrders are the supported orders; nil: by name only.
 var queueOrders = map[string]queueOrder{
 	"name":  nil,
 	"ready": func(q broker.QueueSketch, _ bool) int64 { return int64(q.Ready) },
 	"oldest": func(q broker.QueueSketch, down bool) int64 {
 		if q.Oldest == 0 && !down {
-			return math.MaxInt64 // where it is not known, or there is none, comes last both ways
+			return math.MaxInt64 // queues without a known time come last in both directions
 		}
 		return q.Oldest
 	},
@@ -171,7 +172,7 @@ func describe(q broker.QueueInfo) Queue {
 	return out
 }
 
-// moment is a time in ms since the epoch; 0: none.
+// moment converts a time in ms since the epoch; 0: nil.
 func moment(ms int64) *time.Time {
 	if ms == 0 {
 		return nil

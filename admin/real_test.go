@@ -21,7 +21,7 @@ import (
 	"hoofbeat/transport"
 )
 
-// A real desk is one over a broker with clients.
+// A realDesk is a desk over a broker with clients.
 type realDesk struct {
 	*desk
 	t      *testing.T
@@ -30,7 +30,7 @@ type realDesk struct {
 	access *realAccess
 }
 
-// realAccess is what cmd/hoofbeat makes of a configuration.
+// realAccess implements Access as the server does.
 type realAccess struct {
 	*auth.Authenticator
 	acl         *auth.ACL
@@ -52,10 +52,10 @@ func (a *realAccess) Revoke(r auth.Revocation, on bool) (bool, error) {
 // testSecret signs tokens.
 const testSecret = "0123456789abcdef0123456789abcdef"
 
-// sesame is the hash of that word, and costs little.
+// sesame is the hash of "sesame" with the minimal cost.
 const sesame = "$2a$04$DENGnxhW7tB0tl29bs3fkOBBeLi9h2mK7TAtnSEd3GOMGy8ULB2Ka"
 
-// rules let operators in, and clients do as they like.
+// rules admit operators and allow clients everything.
 var rules = []auth.Rule{
 	{Name: "clients", Roles: []string{"client"}, Allow: []auth.Action{auth.Send, auth.Subscribe}, Destinations: []string{"/**"}},
 	{Name: "lookers", Roles: []string{"looker"}, Allow: []auth.Action{auth.AdminRead}},
@@ -126,7 +126,7 @@ func pattern(t *testing.T, text string) destination.Destination {
 	return d
 }
 
-// token makes one; more are claims with their values.
+// token returns a token; more are claims with their values.
 func token(t *testing.T, user string, roles []string, more ...any) string {
 	t.Helper()
 	claims := map[string]any{"sub": user, "roles": roles, "exp": time.Now().Add(time.Hour).Unix()}
@@ -147,7 +147,7 @@ func as(token string) func(*http.Request) {
 	return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }
 }
 
-// client connects one.
+// client connects a client.
 func (d *realDesk) client(user string, more ...any) *stomptest.Client {
 	d.t.Helper()
 	ours, theirs := stomptest.Pipe(1 << 20)
@@ -157,14 +157,14 @@ func (d *realDesk) client(user string, more ...any) *stomptest.Client {
 	return c
 }
 
-// ask reads something.
+// ask sends a GET request.
 func ask[T any](d *realDesk, path string) T {
 	d.t.Helper()
 	r := d.do(d.t, "GET", path, "", as(token(d.t, "ada", []string{"looker"})))
 	return decode[T](d.t, r)
 }
 
-// tell changes something.
+// tell sends a POST request.
 func tell[T any](d *realDesk, path, body string) T {
 	d.t.Helper()
 	r := d.do(d.t, "POST", path, body, as(token(d.t, "root", []string{"changer"})))
@@ -259,8 +259,8 @@ func TestUsersOfABroker(t *testing.T) {
 	}
 }
 
-// Whom an operator closes is told why, and what it had not acknowledged is
-// there for others, who do not count it as failed.
+// A client that an operator closes gets the reason. Its unacknowledged messages
+// are requeued, and do not count as failed.
 func TestCloseConnection(t *testing.T) {
 	d := newRealDesk(t)
 	anna := d.client("anna")
@@ -288,7 +288,7 @@ func TestCloseConnection(t *testing.T) {
 	}
 }
 
-// waitFor waits for what happens soon, and says that it does not.
+// waitFor waits for a condition, and fails the test if it does not occur soon.
 func (d *realDesk) waitFor(done func() bool) {
 	d.t.Helper()
 	tick := time.NewTicker(time.Millisecond)
@@ -303,7 +303,7 @@ func (d *realDesk) waitFor(done func() bool) {
 	}
 }
 
-// A revocation is in the file, and ends those it is about.
+// A revocation is written to the file and ends the affected sessions.
 func TestRevocations(t *testing.T) {
 	d := newRealDesk(t)
 	anna, bert := d.client("anna"), d.client("bert", "jti", "t-1")
@@ -451,7 +451,7 @@ func TestProgram(t *testing.T) {
 	}
 }
 
-// Without a file there is nowhere to keep a revocation.
+// Without a revocation file, revoking is refused.
 func TestNoRevokedFile(t *testing.T) {
 	d := newRealDesk(t)
 	a, err := auth.New(t.Context(), auth.Options{Anonymous: true})
@@ -466,7 +466,7 @@ func TestNoRevokedFile(t *testing.T) {
 	}
 }
 
-// What only a running broker has is refused on a directory.
+// Requests that need a running broker are refused on a directory.
 func TestNotRunning(t *testing.T) {
 	d := newDesk()
 	for _, path := range []string{"connections", "connection?id=x", "subscriptions", "users", "revocations", "config", "log"} {

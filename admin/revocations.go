@@ -8,20 +8,20 @@ import (
 	"hoofbeat/auth"
 )
 
-// A Revocation is a token or a user that is refused.
+// A Revocation is a revoked token or user.
 type Revocation struct {
 	Kind  string `json:"kind"` // jti or user
 	Value string `json:"value"`
 }
 
-// RevocationList is the answer of /api/v1/revocations.
+// RevocationList is the response of /api/v1/revocations.
 type RevocationList struct {
 	Revocations []Revocation `json:"revocations"`
 	Page
 }
 
-// Revoked is the answer to a change of revocations: false says that it was so
-// before.
+// Revoked is the response to a change of revocations. Changed is false if
+// nothing had to be changed.
 type Revoked struct {
 	Changed bool `json:"changed"`
 }

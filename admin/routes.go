@@ -8,28 +8,28 @@ import (
 
 const apiPrefix = "/api/v1/"
 
-// A right is what a path takes.
+// A right is the right that a path requires.
 type right uint8
 
 const (
-	nothing right = iota // everybody who can connect
-	proof                // whoever proves who he is
+	nothing right = iota // none: everybody who can connect
+	proof                // any authenticated caller
 	reading              // admin:read
 	writing              // admin:write
 )
 
-// A route is what one method does at one path.
+// A route handles one method of one path.
 type route struct {
 	needs  right
 	handle func(c *call) error
-	heavy  bool // it may take memory or time
+	heavy  bool // may take memory or time
 }
 
-// A path has a route for each method that it takes: GET, which means HEAD as
-// well, or POST, or both.
+// A path has a route for each of its methods: GET, which includes HEAD, or
+// POST, or both.
 type path map[string]route
 
-// allow is the header of that name.
+// allow returns the value of the Allow header.
 func (p path) allow() string {
 	var all []string
 	if _, ok := p[http.MethodGet]; ok {
@@ -41,7 +41,7 @@ func (p path) allow() string {
 	return strings.Join(all, ", ")
 }
 
-// route finds that of a method.
+// route returns the route of a method.
 func (p path) route(method string) (route, bool) {
 	if method == http.MethodHead {
 		method = http.MethodGet
@@ -50,24 +50,24 @@ func (p path) route(method string) (route, bool) {
 	return to, ok
 }
 
-// A call is one request of somebody who may make it.
+// A call is one admitted request.
 type call struct {
 	w  http.ResponseWriter
 	r  *http.Request
 	by caller
 
-	body   []byte // of a POST, at most longestBody of it
-	failed error  // why there is no more of it
+	body   []byte // of a POST; at most longestBody bytes
+	failed error  // error of reading the body
 }
 
-// receive reads the body before it is the request's turn, so that who sends it
-// slowly takes nobody else's.
+// receive reads the body before the request takes its turn, so that slow
+// senders do not block others.
 func (c *call) receive() {
 	c.body, c.failed = io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, longestBody))
 }
 
-// table is all paths. The names of queues, connections and users are never
-// part of one.
+// table returns all paths. Names of queues, connections and users are never
+// part of a path.
 func (s *server) table() map[string]path {
 	all := map[string]path{"/healthz": {http.MethodGet: {handle: s.health}}, "/readyz": {http.MethodGet: {handle: s.ready}}}
 	for name, p := range map[string]path{

@@ -6,24 +6,24 @@ import (
 	"hoofbeat/destination"
 )
 
-// A Topic is what somebody is subscribed to: a topic or a pattern, or
-// /user/NAME/..., which is a user's own.
+// A Topic is a subscribed destination: a topic, a pattern, or a user's own
+// /user/NAME/....
 type Topic struct {
 	Name string `json:"name"`
-	// Subscribers are subscriptions to exactly this, durable ones included,
-	// whether somebody is attached to them or not.
+	// Subscribers counts the subscriptions to exactly this destination,
+	// including durable ones without a connected subscriber.
 	Subscribers int         `json:"subscribers"`
 	Totals      TopicTotals `json:"totals"`
 }
 
-// TopicTotals count since somebody subscribed to it; the rate is the
-// difference of two answers. See [broker.TopicFlow].
+// TopicTotals count since the destination was subscribed; a rate is the
+// difference of two responses. See [broker.TopicFlow].
 type TopicTotals struct {
-	Messages   int64 `json:"messages"`   // that were sent to it
-	Deliveries int64 `json:"deliveries"` // to subscribers that have no queue
+	Messages   int64 `json:"messages"`   // sent to it
+	Deliveries int64 `json:"deliveries"` // to subscribers without a queue
 }
 
-// TopicList is the answer of /api/v1/topics.
+// TopicList is the response of /api/v1/topics.
 type TopicList struct {
 	Topics []Topic `json:"topics"`
 	Page

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// A User is somebody who is connected.
+// A User is a user with at least one connection.
 type User struct {
 	User        string   `json:"user"`
 	Connections int      `json:"connections"`
-	Methods     []string `json:"methods"` // how the user was proven
-	// Expires is when the first of the connections' tokens ends.
+	Methods     []string `json:"methods"` // methods of authentication
+	// Expires is the earliest expiry of the connections' tokens.
 	Expires *time.Time `json:"expires,omitempty"`
 }
 
-// UserList is the answer of /api/v1/users.
+// UserList is the response of /api/v1/users.
 type UserList struct {
 	Users []User `json:"users"`
 	Page
@@ -39,7 +39,7 @@ func (s *server) users(c *call) error {
 	return answer(c.w, UserList{described(items, describe), Page{next, total}})
 }
 
-// gatherUsers finds out who is connected, of those whose name has a text in it.
+// gatherUsers groups connections by user, for users whose name contains text.
 func gatherUsers(all iter.Seq[Connection], text string) map[string]*User {
 	users := make(map[string]*User)
 	for c := range all {

@@ -1,8 +1,8 @@
-// Package console is the page with which operators see and steer the broker in
-// a browser: files that are embedded in the program, and need no network.
+// Package console is the web page for operators: embedded files that need no
+// other network resources.
 //
-// It knows nothing of the broker. The page asks the admin listener's API, with
-// the credentials that its user gives it, and has no rights of its own.
+// It does not depend on the broker. The page uses the admin listener's API with
+// its user's credentials, and has no rights of its own.
 package console
 
 import (
@@ -20,45 +20,45 @@ import (
 //go:embed files
 var embedded embed.FS
 
-// policyFile lets the page run the scripts that are here and nothing else, and
-// connect to where it came from: no name, header or body of a client's can
-// become a script. One directive is on each line.
+// policyFile is the page's Content-Security-Policy, one directive per line. It
+// allows only the page's own scripts, and connections to its own origin, so no
+// client's name, header or body can run as a script.
 //
 //go:embed policy.txt
 var policyFile string
 
-// prefix is where all files are but the page itself, which is at /.
+// prefix is the path of all files except the page itself, which is at /.
 const prefix = "/console/"
 
-// kinds are the content types by a file's ending. The table that the machine
-// has is not asked: with nosniff, a wrong one breaks the page.
+// kinds are the content types by extension. The machine's own table is not
+// used: with nosniff, a wrong type breaks the page.
 var kinds = map[string]string{
 	".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml",
 	".js": "text/javascript; charset=utf-8", ".mjs": "text/javascript; charset=utf-8",
 }
 
-// A file is what one path answers with.
+// A file is the response of one path.
 type file struct {
 	kind    string
 	tag     string // changes with the content
 	content []byte
 }
 
-// handler serves the files by their paths. It is not changed once it is made.
+// handler serves the files by path. It is immutable.
 type handler struct {
 	policy string
 	files  map[string]file
 }
 
-// Handler serves the page at / and its files below /console/. It answers 404 to
-// all other paths, and takes GET and HEAD. Files are asked for anew each time
-// but sent only if they have changed, so that no browser mixes two versions.
+// Handler serves the page at / and its files below /console/. Other paths get
+// 404; GET and HEAD are allowed. Browsers revalidate each file on every use, so
+// that they never mix two versions.
 func Handler() http.Handler {
 	h := &handler{policy: strings.Join(strings.Split(strings.TrimSpace(policyFile), "\n"), "; "), files: map[string]file{}}
 	err := fs.WalkDir(embedded, "files", func(name string, entry fs.DirEntry, err error) error {
 		kind, known := kinds[path.Ext(name)]
 		if err != nil || entry.IsDir() || !known {
-			return err // licences and the like are not served
+			return err // licences and similar files are not served
 		}
 		content, err := embedded.ReadFile(name)
 		sum := sha256.Sum256(content)
@@ -66,12 +66,12 @@ func Handler() http.Handler {
 		return err
 	})
 	if err != nil {
-		panic(err) // what is embedded can be read, or the program is damaged
+		panic(err) // embedded files are readable unless the program is damaged
 	}
 	return h
 }
 
-// place is the path that a file is served at.
+// place returns the path at which a file is served.
 func place(name string) string {
 	if name == "files/index.html" {
 		return "/"

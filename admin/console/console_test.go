@@ -68,8 +68,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// Whatever a file refers to is there, and here; nothing is written in a way
-// that the policy forbids.
+// All files that a file refers to exist and are embedded, and none contains
+// markup that the policy forbids.
 func TestFiles(t *testing.T) {
 	h := Handler().(*handler)
 	outside := regexp.MustCompile(`https?://|@import|url\(`)

@@ -13,7 +13,7 @@ import (
 	"hoofbeat/session"
 )
 
-// A collector asks the sources when it is scraped. It implements
+// A collector reads the sources at each scrape. It implements
 // prometheus.Collector.
 type collector struct {
 	Sources
@@ -32,8 +32,8 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector. It runs on a goroutine of the
-// client's, where a panic would end the process.
+// Collect implements prometheus.Collector. It recovers from panics: it runs on
+// a goroutine of the Prometheus library, where one would end the process.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -55,7 +55,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	c.collectReloads(s)
 }
 
-// A sink takes samples.
+// A sink receives samples.
 type sink chan<- prometheus.Metric
 
 func (s sink) put(n name, value float64, labels ...string) {
@@ -64,7 +64,7 @@ func (s sink) put(n name, value float64, labels ...string) {
 
 func (s sink) count(n name, value int64, labels ...string) { s.put(n, float64(value), labels...) }
 
-// counts puts one sample for each key, and for the usual ones in any case.
+// counts puts one sample per key, and one for each usual key in any case.
 func (s sink) counts(n name, all map[string]int64, usual ...string) {
 	for key, value := range all {
 		s.count(n, value, word(key))
@@ -76,8 +76,8 @@ func (s sink) counts(n name, all map[string]int64, usual ...string) {
 	}
 }
 
-// The usual reasons: a rate is right only if a counter was there before it
-// counted for the first time.
+// The usual reasons. Rates are correct only if a counter exists before it
+// counts for the first time.
 var (
 	rejections = []string{"origin", "host", "too-many-connections", session.RateLimited, "tls-handshake", "websocket-handshake"}
 	refusals   = []string{session.AuthenticationFailed, session.ConnectTimeout, session.NotConnected, session.RateLimited, session.TryLater, session.ConnectionLost}
@@ -87,8 +87,8 @@ var (
 	}
 )
 
-// word is the label of a reason or a transport; empty for what there was no
-// room to tell apart.
+// word returns the label for a reason or a transport; "other" for the ones that
+// are not counted separately.
 func word(key string) string {
 	if key == "" {
 		return "other"
@@ -182,7 +182,7 @@ func (c *collector) collectAccess(s sink) {
 func (c *collector) collectMessages(s sink) {
 	b := c.Broker.Stats()
 	flow := b.Flow()
-	unstorable := b.Unstorable.Load() // first, so that it is not the larger one
+	unstorable := b.Unstorable.Load() // first, so that it does not exceed Refused
 	s.count(c.notTaken, max(0, b.Refused.Load()-unstorable), "queue-full")
 	s.count(c.notTaken, unstorable, "storage")
 	s.count(c.received, b.Sent())
@@ -211,8 +211,8 @@ func (c *collector) collectMessages(s sink) {
 	}
 }
 
-// defaultPolicy is the label of queues that no rule is for. Rules begin with a
-// slash.
+// defaultPolicy is the label of queues without a rule. It cannot collide with
+// rules, which begin with a slash.
 const defaultPolicy = "default"
 
 var kinds = map[destination.Kind]string{
@@ -234,11 +234,11 @@ func (c *collector) collectQueues(s sink) {
 	}
 }
 
-// A key is the labels of a group.
+// A key is the pair of labels of a group.
 type key struct{ policy, kind string }
 
-// groups are those of a survey, and empty ones for rules without queues, so
-// that a series does not end with the last queue.
+// groups returns the groups of a survey, and empty ones for rules without
+// queues, so that a series does not end with its last queue.
 func (c *collector) groups(survey broker.Survey) map[key]broker.Group {
 	all := map[key]broker.Group{{defaultPolicy, kinds[destination.Queue]}: {}}
 	for _, r := range c.Broker.Policies().Rules {
@@ -290,19 +290,20 @@ func (c *collector) collectReloads(s sink) {
 	s.flag(c.lastReloadWell, !r.LastRefused)
 }
 
-// surveys keep the last one for a moment, as with many queues it takes a few
-// hundredths of a second of a processor.
+// surveys caches the last survey for a moment: with many queues it takes a few
+// hundredths of a second of processor time.
 type surveys struct {
 	ask func() broker.Survey
 
-	mu   sync.Mutex // guards what follows, and is held while it is asked
+	mu   sync.Mutex // guards the fields below; held during a survey
 	last broker.Survey
-	good time.Time // until when last is
+	good time.Time // until when last is valid
 }
 
 const (
 	surveyEvery = time.Second
-	// surveyShare is which part of the time surveys may take, at most.
+	// surveyShare is the inverse of the largest share of time that surveys may
+	// take.
 	surveyShare = 20
 )
 

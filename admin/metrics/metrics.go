@@ -1,5 +1,5 @@
-// Package metrics is what Prometheus reads of a broker. Each package counts for
-// itself; here the numbers get their names. docs/metrics.md says what they mean.
+// Package metrics exports a broker's figures to Prometheus. Each package counts
+// for itself; this one names the numbers. docs/metrics.md explains them.
 package metrics
 
 import (
@@ -17,8 +17,8 @@ import (
 	"hoofbeat/session"
 )
 
-// Sources are where the numbers come from. All but Store and Spans are needed,
-// and may be called by any goroutine; what they take is the time of a scrape.
+// Sources provide the numbers. All except Store and Spans are required. They
+// may be called from any goroutine; their time adds to the scrape's.
 type Sources struct {
 	Build    Build
 	Broker   Broker
@@ -26,10 +26,10 @@ type Sources struct {
 	Outbound func() Outbound
 	Memory   func() Memory
 	Auth     func() auth.Stats
-	Store    func() Store // nil: nothing is on disk
-	Spans    func() Spans // nil: nothing is traced
+	Store    func() Store // nil: nothing is stored
+	Spans    func() Spans // nil: tracing is off
 	Reloads  func() Reloads
-	Log      *slog.Logger // gets faults; nil: nobody does
+	Log      *slog.Logger // receives errors; nil: they are discarded
 }
 
 // A Broker is a *broker.Broker.
@@ -39,52 +39,53 @@ type Broker interface {
 	Policies() *broker.Policies
 }
 
-// Build says what the program was built from.
+// Build describes the source of the program.
 type Build struct{ Version, Commit, Go string }
 
-// Outbound is what waits to be written to clients, in bytes.
+// Outbound is the number of bytes waiting to be written to clients.
 type Outbound struct {
 	All  int64
 	Most int64 // to one client
 }
 
-// Memory is what clients make the process hold, in bytes.
+// Memory is the memory that clients occupy, in bytes.
 type Memory struct {
 	Limit, Used   int64
-	Paused, Ended int64 // senders that had to wait for memory, and connections that were ended for it
+	Paused, Ended int64 // senders paused and connections ended because of memory
 }
 
-// Reloads are the attempts to put changed files in force.
+// Reloads counts the attempts to apply changed files.
 type Reloads struct {
 	Done, Refused int64
-	Last          time.Time // when the files were last in force as they were; the start is the first time
-	LastRefused   bool      // the last attempt was
+	Last          time.Time // when the present files were applied; initially the start
+	LastRefused   bool      // the last attempt was refused
 }
 
-// Store is what is on disk.
+// Store describes the store.
 type Store struct {
 	Writable                           bool
 	CommitTimes, CommitOps, CommitSize Histogram // in seconds; operations; bytes
 	Elided                             int64     // operations that were void before they were written
 	PendingOps, PendingReads           int
 	DiskBytes                          int64
-	Free, MinFree                      int64 // bytes; Free is negative if it is not known
+	Free, MinFree                      int64 // bytes; Free is negative if unknown
 }
 
-// Spans are those of traces since the start: what the receiver has, and what is
-// lost because it refused it, because too many waited for it, or because there
-// were too many in a second.
+// Spans count trace spans since the start: accepted by the receiver, or lost
+// because the receiver refused them, too many were waiting, or there were too
+// many in a second.
 type Spans struct{ Sent, Refused, QueueFull, TooMany int64 }
 
-// A Histogram has upper bounds, growing, and how many observations were not
-// above each and above the one before; one more for what is above all.
+// A Histogram has increasing upper bounds, and per bound the number of
+// observations up to it and above the previous one. The last count is for
+// observations above all bounds.
 type Histogram struct {
 	Bounds []float64
 	Counts []uint64
 	Sum    float64
 }
 
-// maxScrapes is how many are answered at a time.
+// maxScrapes limits concurrent scrapes.
 const maxScrapes = 4
 
 // New returns the handler of /metrics. It is safe for concurrent use.

@@ -23,7 +23,7 @@ import (
 	"hoofbeat/session"
 )
 
-// A fixture has sources of which tests set what they need.
+// A fixture has sources that tests adjust.
 type fixture struct {
 	sources Sources
 	broker  *broker.Broker
@@ -74,7 +74,7 @@ func (f *fixture) send(t *testing.T, to string) {
 	f.broker.NewPublisher().Send(m, nil)
 }
 
-// scrape gives the samples of a new handler, by series.
+// scrape returns the samples of a new handler, by series.
 func (f *fixture) scrape(t *testing.T) map[string]string {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -160,7 +160,7 @@ func TestValues(t *testing.T) {
 	})
 }
 
-// Without a store, or traces, there is nothing that looks as if it was broken.
+// Without a store or tracing, no series suggests a failure.
 func TestNoStore(t *testing.T) {
 	f := newFixture(t, nil)
 	f.sources.Store, f.sources.Spans = nil, nil
@@ -175,7 +175,7 @@ func TestNoStore(t *testing.T) {
 	}
 }
 
-// TestSeriesAreBounded: what clients call their queues makes no series.
+// TestSeriesAreBounded: clients' queue names create no series.
 func TestSeriesAreBounded(t *testing.T) {
 	f := newFixture(t, map[string]broker.Policy{"/queue/a.**": {}})
 	f.send(t, "/queue/a.x")
@@ -193,7 +193,7 @@ func TestSeriesAreBounded(t *testing.T) {
 	wantSamples(t, all, map[string]string{`queues{kind="queue",policy="/queue/a.**"}`: "5001", `queues{kind="queue",policy="default"}`: "5000"})
 }
 
-// TestOtherWords: reasons that there was no room for are one.
+// TestOtherWords: reasons beyond the limit share one label.
 func TestOtherWords(t *testing.T) {
 	f := newFixture(t, nil)
 	for i := range 1000 {
@@ -210,7 +210,7 @@ func TestOtherWords(t *testing.T) {
 	}
 }
 
-// TestConventions: what promtool has to say of the names.
+// TestConventions: promtool accepts the names.
 func TestConventions(t *testing.T) {
 	f := newFixture(t, nil)
 	f.counts.Reject("x")
@@ -251,7 +251,7 @@ func TestFault(t *testing.T) {
 	}
 }
 
-// TestSurveysAreRare: who scrapes all the time does not keep the broker busy.
+// TestSurveysAreRare: frequent scrapes do not keep the broker busy.
 func TestSurveysAreRare(t *testing.T) {
 	asked, now := 0, time.Now()
 	s := surveys{ask: func() broker.Survey { asked++; return broker.Survey{Topics: asked} }}
@@ -265,7 +265,7 @@ func TestSurveysAreRare(t *testing.T) {
 	}
 }
 
-// The page has a line for each metric, and for no other.
+// The page has a line for each metric, and no others.
 func TestPage(t *testing.T) {
 	page, err := os.ReadFile("../../docs/metrics.md")
 	if err != nil {

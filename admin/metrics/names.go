@@ -2,13 +2,13 @@ package metrics
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// A name is a metric without its values.
+// A name is a metric without its value.
 type name struct {
 	desc *prometheus.Desc
 	kind prometheus.ValueType
 }
 
-// names are all metrics but those of the Go runtime and the process.
+// names are all metrics except those of the Go runtime and the process.
 type names struct {
 	all []*prometheus.Desc
 
