@@ -16,6 +16,7 @@ import (
 	"hoofbeat/admin/console"
 	"hoofbeat/broker"
 	"hoofbeat/config"
+	"hoofbeat/internal/memory"
 	"hoofbeat/internal/setup"
 	"hoofbeat/transport"
 )
@@ -42,6 +43,7 @@ type adminParts struct {
 	commit      string
 	broker      *broker.Broker
 	store       *setup.Store // nil: nothing is on disk
+	budget      *memory.Budget
 	access      *access
 	sessions    *transport.Server
 	settings    func() []admin.Setting
@@ -71,12 +73,30 @@ func (s *adminServer) options(p adminParts) admin.Options {
 	return admin.Options{
 		Queues: p.broker, Namespace: setup.Namespace(c), Connections: connectionsOf(p.sessions), Access: p.access, Remote: p.sessions.RemoteOf,
 		LoopbackWithoutToken: l.LoopbackWithoutToken, MetricsWithoutToken: l.MetricsWithoutToken, Hosts: l.Hosts,
-		Backup: p.store.Backup(), About: s.about(p), Settings: p.settings, Level: p.level, Drain: s.drainer(p.drain),
+		Backup: p.store.Backup(), About: s.about(p), Holdings: p.holdings, Memory: p.memory, Settings: p.settings, Level: p.level, Drain: s.drainer(p.drain),
 		Checks: []admin.Check{
 			{Name: "listeners", Ready: s.listening}, {Name: "storage", Ready: p.store.Ready}, {Name: "keys", Ready: p.access.ready}, {Name: "draining", Ready: s.ready},
 		},
 		Proven: keepOperator, Console: console.Handler(), Metrics: p.metrics, STOMP: p.sessions.Handler(), StompPath: adminStomp, Log: p.log, Audit: p.record,
 	}
+}
+
+// holdings returns the sums of a user beside the quotas in force.
+func (p adminParts) holdings(user string) admin.Holdings {
+	has, limit := p.broker.Owned(user), p.broker.Quotas()
+	return admin.Holdings{
+		Queues:               admin.Usage{Used: has.Queues, Limit: limit.QueuesPerUser},
+		DurableSubscriptions: admin.Usage{Used: has.Subscriptions, Limit: limit.SubscriptionsPerUser},
+		TemporaryQueues:      admin.Usage{Used: has.TempQueues, Limit: limit.TempQueuesPerUser},
+		StoredBytes:          admin.Usage{Used: has.Stored, Limit: limit.StoredPerUser},
+		MessageBytes:         p.budget.UsedBy(user),
+	}
+}
+
+// memory returns the memory of all clients beside limits.memory.
+func (p adminParts) memory() admin.Usage {
+	m := p.budget.Stats()
+	return admin.Usage{Used: int(m.Used), Limit: int(m.Limit)}
 }
 
 func (s *adminServer) about(p adminParts) admin.About {

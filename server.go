@@ -172,7 +172,7 @@ func (s *Server) openTransport(context.Context) error {
 	r.counts.started()
 	s.operators = newAdminServer(adminParts{
 		metrics: s.metrics(tracer), config: s.config, version: s.options.Version, commit: s.options.Commit,
-		broker: s.broker, store: s.store, access: s.access, sessions: s.transport,
+		broker: s.broker, store: s.store, budget: s.budget, access: s.access, sessions: s.transport,
 		settings: r.settings, level: s.options.Level, drain: s.drain, log: s.log, record: s.record,
 	})
 	s.operators.listen(s.sockets.admin, s.config.Listen.Admin.Connections, s.log)

@@ -3,18 +3,22 @@ package hoofbeat_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/go-stomp/stomp/v3"
 	"go.uber.org/goleak"
 
 	"hoofbeat"
+	"hoofbeat/admin"
 	"hoofbeat/config"
 	"hoofbeat/internal/client"
 )
@@ -179,6 +183,45 @@ func TestTwoServers(t *testing.T) {
 	}
 	if s.MemoryLimit() <= 0 {
 		t.Errorf("the limit is %d", s.MemoryLimit())
+	}
+}
+
+// Operators see the sums of a user against its quotas, and the memory of all
+// clients against its limit.
+func TestOperatorsSeeHoldings(t *testing.T) {
+	s := newServer(t, hoofbeat.Options{Settings: onFreePorts(map[string]string{"limits.queues_per_user": "7", "limits.memory": "1GiB"})})
+	serve(t.Context(), s)
+	conn, err := client.Dial(t.Context(), s.URL("tcp"), client.Options{Login: "ann"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Disconnect() //nolint:errcheck // the test is over
+	if err := conn.Send("/queue/a", "text/plain", bytes.Repeat([]byte("x"), 1<<17), stomp.SendOpt.Receipt); err != nil {
+		t.Fatal(err)
+	}
+	var ann admin.UserInfo
+	ask(t, s, "/api/v1/user?name=ann", &ann)
+	if ann.Connections != 1 || ann.Queues != (admin.Usage{Used: 1, Limit: 7}) || ann.MessageBytes <= 0 || ann.TemporaryQueues.Limit == 0 {
+		t.Errorf("got %+v", ann)
+	}
+	var all admin.Overview
+	ask(t, s, "/api/v1/overview", &all)
+	if m := all.ClientMemory; m == nil || m.Limit != 1<<30 {
+		t.Errorf("got %+v", m)
+	}
+}
+
+// ask decodes an answer of the admin API.
+func ask(t *testing.T, s *hoofbeat.Server, path string, into any) {
+	t.Helper()
+	r, err := http.Get(s.URL("admin") + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close() //nolint:errcheck // it has been read
+	defer http.DefaultClient.CloseIdleConnections()
+	if err := json.NewDecoder(r.Body).Decode(into); err != nil || r.StatusCode != http.StatusOK {
+		t.Fatalf("status %d, %v", r.StatusCode, err)
 	}
 }
 

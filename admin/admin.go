@@ -83,6 +83,11 @@ type Options struct {
 	// addresses.
 	Hosts []string
 
+	// Holdings returns the sums of a user, and Memory those of all clients. They
+	// may be nil.
+	Holdings func(user string) Holdings
+	Memory   func() Usage
+
 	// Backup copies the store into a directory that does not exist yet or is
 	// empty; nil: there is no store.
 	Backup func(directory string) error

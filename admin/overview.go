@@ -31,7 +31,10 @@ type Overview struct {
 	// Totals count since the start; a rate is the difference of two responses.
 	Totals      Totals `json:"totals"`
 	MemoryBytes uint64 `json:"memory_bytes"` // obtained from the operating system by the Go runtime
-	Goroutines  int    `json:"goroutines"`
+	// ClientMemory is the memory that clients make the broker hold, in bytes,
+	// against limits.memory.
+	ClientMemory *Usage `json:"client_memory,omitempty"`
+	Goroutines   int    `json:"goroutines"`
 }
 
 // Storage describes persistence.
@@ -69,6 +72,10 @@ func (s *server) overview(c *call) error {
 	}
 	if about.Listeners != nil {
 		out.Listeners = append(out.Listeners, about.Listeners()...)
+	}
+	if s.o.Memory != nil {
+		m := s.o.Memory()
+		out.ClientMemory = &m
 	}
 	if s.o.STOMP != nil {
 		out.StompPath = s.o.StompPath

@@ -259,6 +259,21 @@ func TestUsersOfABroker(t *testing.T) {
 	}
 }
 
+// A user is shown with its sums, with and without connections.
+func TestUserOfABroker(t *testing.T) {
+	d := newRealDesk(t)
+	d.options.Holdings = func(user string) Holdings { return Holdings{Queues: Usage{len(user), 7}, MessageBytes: 9} }
+	d.client("anna")
+	d.client("annabel")
+	if got := ask[UserInfo](d, "/api/v1/user?name=anna"); got.Connections != 1 || got.User.User != "anna" || got.Queues != (Usage{4, 7}) || got.MessageBytes != 9 {
+		t.Errorf("got %+v", got)
+	}
+	if got := ask[UserInfo](d, "/api/v1/user?name=gone"); got.Connections != 0 || got.User.User != "gone" || got.Queues.Limit != 7 {
+		t.Errorf("got %+v", got)
+	}
+	wantRefusal(t, newDesk().do(t, "GET", "/api/v1/user", ""), 400, "bad-request")
+}
+
 // A client that an operator closes gets the reason. Its unacknowledged messages
 // are requeued, and do not count as failed.
 func TestCloseConnection(t *testing.T) {

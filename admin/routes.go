@@ -79,6 +79,7 @@ func (s *server) table() map[string]path {
 		"connection/close":   {http.MethodPost: {needs: writing, handle: s.closeConnection}},
 		"subscriptions":      {http.MethodGet: {needs: reading, handle: s.subscriptions}},
 		"users":              {http.MethodGet: {needs: reading, handle: s.users}},
+		"user":               {http.MethodGet: {needs: reading, handle: s.user}},
 		"topics":             {http.MethodGet: {needs: reading, handle: s.topics}},
 		"queues":             {http.MethodGet: {needs: reading, handle: s.queues}},
 		"queue":              {http.MethodGet: {needs: reading, handle: s.queue}},

@@ -121,6 +121,13 @@ func (b *Broker) SetQuotas(q Quotas) {
 	b.queues.setQuotas(q)
 }
 
+// Quotas returns the quotas in force.
+func (b *Broker) Quotas() Quotas {
+	b.queues.mu.RLock()
+	defer b.queues.mu.RUnlock()
+	return b.queues.book.quotas
+}
+
 // setQuotas is SetQuotas with the registry's lock held.
 func (qs *queues) setQuotas(q Quotas) {
 	qs.book.quotas = q

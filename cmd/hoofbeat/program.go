@@ -55,6 +55,9 @@ func printOverview(w io.Writer, v admin.Overview, now time.Time) error {
 		{"queues", n(v.Queues)}, {"messages ready", n(v.MessagesReady)}, {"messages unacked", n(v.MessagesUnacked)}, {"messages delayed", n(v.MessagesDelayed)},
 		{"outbound bytes", n(v.OutboundBytes)}, {"memory bytes", strconv.FormatUint(v.MemoryBytes, 10)}, {"goroutines", n(v.Goroutines)},
 	}...)
+	if m := v.ClientMemory; m != nil {
+		rows = append(rows, []string{"client memory", fmt.Sprintf("%d of %d bytes", m.Used, m.Limit)})
+	}
 	t := v.Totals
 	for _, c := range []counted{
 		{"received", t.Received}, {"delivered", t.Delivered}, {"published", t.Published}, {"acked", t.Acked}, {"requeued", t.Requeued}, {"rejected", t.Rejected},

@@ -201,6 +201,16 @@ func (b *Budget) Used() int {
 	return int(n)
 }
 
+// UsedBy returns the bytes of the messages in memory that a user has sent.
+func (b *Budget) UsedBy(user string) int {
+	if b == nil {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.users[user].Used()
+}
+
 // Stats are the figures of a budget.
 type Stats struct {
 	Limit, Used   int64
