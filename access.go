@@ -13,21 +13,21 @@ import (
 	"hoofbeat/session"
 )
 
-// access is the part of the configuration that is replaced while the broker
-// runs: who clients are, and what they may do. It is the session.Authorizer.
+// access is the part of the configuration that a reload replaces:
+// authentication and access rules. It implements session.Authorizer.
 type access struct {
 	authenticator *auth.Authenticator
 	acl           atomic.Pointer[auth.ACL]
-	// open tells whether clients may prove nothing.
+	// open reports whether clients may connect without credentials.
 	open atomic.Bool
-	// anonymous are the roles of clients that prove nothing.
+	// anonymous holds the roles of clients without credentials.
 	anonymous atomic.Pointer[[]string]
-	// reauthorize lets everybody who is connected feel a change; nil until there
-	// is a server.
+	// reauthorize applies a change to every session; nil until there is a server.
 	reauthorize atomic.Pointer[func()]
-	// claims say which claims of a token are its user and roles.
+	// claims names the claims of a token that hold its user and roles.
 	claims atomic.Pointer[auth.TokenOptions]
-	// sources are those that the transport was told to look at, at the start.
+	// sources are the places of credentials that the transport reads since the
+	// start; a reload does not change them.
 	sources auth.Sources
 }
 
@@ -58,15 +58,15 @@ func newAccess(ctx context.Context, c *config.Config, log *slog.Logger) (*access
 	return a, nil
 }
 
-// reauthorizeAll lets everybody who is connected feel a change.
+// reauthorizeAll applies a change to every session.
 func (a *access) reauthorizeAll() {
 	if f := a.reauthorize.Load(); f != nil {
 		(*f)()
 	}
 }
 
-// For implements session.Authorizer. The roles of a token are the token's;
-// those of others are the configuration's, and change with it.
+// For implements session.Authorizer. Roles come from the token, or else from
+// the configuration in force.
 func (a *access) For(id *auth.Identity) *auth.Permissions {
 	now := *id
 	switch id.Method {
@@ -78,7 +78,7 @@ func (a *access) For(id *auth.Identity) *auth.Permissions {
 	return a.acl.Load().For(&now)
 }
 
-// ready is nil while tokens can be verified, if there are any.
+// ready returns an error if tokens are configured and cannot be verified.
 func (a *access) ready() error {
 	if a.authenticator.Stats().Stale {
 		return errors.New("the keys of auth.jwt.jwks_url could not be fetched, or not for longer than auth.jwt.jwks_max_age; the log says why")
@@ -86,7 +86,7 @@ func (a *access) ready() error {
 	return nil
 }
 
-// reload puts another configuration in force, or nothing of it.
+// reload applies another configuration completely, or returns an error.
 func (a *access) reload(ctx context.Context, c *config.Config, log *slog.Logger) error {
 	acl, err := setup.ACL(c)
 	if err != nil {
@@ -110,28 +110,28 @@ func (a *access) reload(ctx context.Context, c *config.Config, log *slog.Logger)
 // Verify implements admin.Access, as do the methods that follow.
 func (a *access) Verify(token string) (*auth.Identity, error) { return a.authenticator.Verify(token) }
 
-// VerifyFrom is Verify for whoever wants to be let in.
+// VerifyFrom is Verify for a peer that logs in, with throttling.
 func (a *access) VerifyFrom(token string, from auth.Peer) (*auth.Identity, error) {
 	return a.authenticator.VerifyFrom(token, from)
 }
 
-// Login proves a static user.
+// Login checks the passcode of a static user.
 func (a *access) Login(name, passcode string, from auth.Peer) (*auth.Identity, error) {
 	return a.authenticator.Login(name, passcode, from)
 }
 
-// UserRoles are those of a static user.
+// UserRoles returns the roles of a static user.
 func (a *access) UserRoles(name string) ([]string, bool) { return a.authenticator.UserRoles(name) }
 
-// Claimed is who a token with these claims would be.
+// Claimed returns the identity that a token with these claims would have.
 func (a *access) Claimed(claims []byte) (*auth.Identity, error) {
 	return auth.UnverifiedIdentity(claims, *a.claims.Load())
 }
 
-// Revocations are those in force.
+// Revocations returns the revocations in force.
 func (a *access) Revocations() iter.Seq[auth.Revocation] { return a.authenticator.Revocations() }
 
-// Revoke changes them, for everybody who is connected as well.
+// Revoke adds or removes a revocation and applies it to every session.
 func (a *access) Revoke(r auth.Revocation, on bool) (changed bool, err error) {
 	changed, err = a.authenticator.Revoke(r, on)
 	if err == nil {
@@ -140,7 +140,7 @@ func (a *access) Revoke(r auth.Revocation, on bool) (changed bool, err error) {
 	return changed, err
 }
 
-// restrict makes sessions ask who clients are and what they may do.
+// restrict makes sessions authenticate clients and check their rights.
 func restrict(o *session.Options, c *config.Config, a *access, record *slog.Logger) {
 	o.Authenticator, o.Authorizer, o.Revoked, o.Audit = a.authenticator, a, a.authenticator.Revoked, record
 	if c.Auth.JWT.Configured() {

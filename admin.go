@@ -21,22 +21,22 @@ import (
 	"hoofbeat/transport"
 )
 
-// An adminServer is the listener for operators. It answers until clients have
-// been drained, so that it can tell that they are.
+// An adminServer is the admin listener. It answers until all clients have been
+// drained, so that operators can watch that.
 type adminServer struct {
 	listener net.Listener
 	tls      bool
 	server   *http.Server
-	ended    chan error // has what Serve returned
+	ended    chan error // receives the result of Serve
 	draining atomic.Bool
-	places   atomic.Pointer[[]admin.Listener] // where the program listens; nil until that is known
+	places   atomic.Pointer[[]admin.Listener] // open listeners; nil until they are known
 }
 
-// adminStomp is where clients connect that are pages of the listener for
-// operators.
+// adminStomp is the path of the WebSocket endpoint on the admin listener, for
+// the console.
 const adminStomp = "/ws"
 
-// adminParts are what operators see and steer.
+// adminParts are the parts of the broker that operators see and change.
 type adminParts struct {
 	config      *config.Config
 	version     string
@@ -48,18 +48,18 @@ type adminParts struct {
 	sessions    *transport.Server
 	settings    func() []admin.Setting
 	level       *slog.LevelVar
-	drain       func() // makes the program end
+	drain       func() // begins the shutdown
 	metrics     http.Handler
 	log, record *slog.Logger
 }
 
-// newAdminServer makes one that does not listen yet.
+// newAdminServer returns a server that does not listen yet.
 func newAdminServer(p adminParts) *adminServer {
 	s := &adminServer{ended: make(chan error, 1)}
 	s.server = &http.Server{
 		Handler: admin.New(s.options(p)), ConnContext: withAdminConn, ConnState: leaveToSession,
-		// Requests are short, and so are answers but for what the handler knows
-		// to take long.
+		// Requests and answers are short; the handler extends the time of those
+		// that are not.
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 32 << 10, // the longest token, and more
 		ErrorLog:       slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
@@ -113,7 +113,7 @@ func (s *adminServer) about(p adminParts) admin.About {
 	}
 }
 
-// drainer is drain with readiness going first.
+// drainer returns a drain that first makes /readyz fail.
 func (s *adminServer) drainer(drain func()) func() {
 	return func() {
 		s.draining.Store(true)
@@ -121,7 +121,7 @@ func (s *adminServer) drainer(drain func()) func() {
 	}
 }
 
-// connectionsOf gives a server's sessions as operators see them.
+// connectionsOf returns a server's sessions as the admin API lists them.
 func connectionsOf(s *transport.Server) func() iter.Seq[admin.Connection] {
 	return func() iter.Seq[admin.Connection] {
 		return func(yield func(admin.Connection) bool) {
@@ -134,8 +134,8 @@ func connectionsOf(s *transport.Server) func() iter.Seq[admin.Connection] {
 	}
 }
 
-// listening tells whether all listeners are open. One that fails later ends the
-// program.
+// listening returns nil once all listeners are open. A listener that fails
+// later ends Serve.
 func (s *adminServer) listening() error {
 	if s.places.Load() == nil {
 		return errors.New("they are not open yet")
@@ -150,7 +150,7 @@ func (s *adminServer) ready() error {
 	return nil
 }
 
-// listen takes the socket, unless that is off.
+// listen takes over the socket, unless it is off.
 func (s *adminServer) listen(open socket, most int, log *slog.Logger) {
 	l := open.Listener
 	if l == nil {
@@ -163,14 +163,14 @@ func (s *adminServer) listen(open socket, most int, log *slog.Logger) {
 	}
 }
 
-// serve begins to accept, if there is a listener.
+// serve begins to accept connections if there is a listener.
 func (s *adminServer) serve() {
 	if s.listener != nil {
 		go func() { s.ended <- s.server.Serve(s.listener) }()
 	}
 }
 
-// url is where it listens; "" if it does not.
+// url returns the URL of the listener, or "".
 func (s *adminServer) url() string {
 	if s.listener == nil {
 		return ""
@@ -181,7 +181,7 @@ func (s *adminServer) url() string {
 	return "http://" + s.listener.Addr().String()
 }
 
-// show lets operators know where the program listens.
+// show publishes the listeners to operators.
 func (s *adminServer) show(all []listener) {
 	var places []admin.Listener
 	for _, l := range all {
@@ -193,7 +193,7 @@ func (s *adminServer) show(all []listener) {
 	s.places.Store(&places)
 }
 
-// close lets the requests under way end, until the context does.
+// close waits for requests in progress until the context ends.
 func (s *adminServer) close(ctx context.Context) error {
 	if s.listener == nil {
 		return nil

@@ -11,22 +11,21 @@ import (
 	"time"
 )
 
-// An adminDoor is the listener for operators. It holds so many connections,
-// from Accept on. When they are all taken, the oldest one on which nobody has
-// proven anything makes room: who holds connections open keeps no operator out.
+// An adminDoor limits the connections of the admin listener, from Accept on. At
+// the limit, the oldest unauthenticated connection is closed to make room, so
+// that idle connections cannot keep operators out.
 type adminDoor struct {
 	net.Listener
 	most int
 	log  *slog.Logger
 
-	mu     sync.Mutex // guards what follows; a leaf
+	mu     sync.Mutex // guards the fields below; a leaf
 	open   int
-	nobody *list.List // of *adminConn, the oldest first: those that have proven nothing
-	told   time.Time  // when the log told that there are too many
+	nobody *list.List // of *adminConn, oldest first: the unauthenticated ones
+	told   time.Time  // time of the last warning
 }
 
-// adminFullEvery is how often the log tells that there are too many
-// connections.
+// adminFullEvery is the shortest time between two warnings about the limit.
 const adminFullEvery = 10 * time.Second
 
 func newAdminDoor(l net.Listener, most int, log *slog.Logger) *adminDoor {
@@ -50,7 +49,7 @@ func (d *adminDoor) Accept() (net.Conn, error) {
 		if a := d.enter(c); a != nil {
 			return a, nil
 		}
-		_ = c.Close() // everybody in there has proven who he is
+		_ = c.Close() // all others are authenticated
 	}
 }
 
@@ -76,7 +75,7 @@ func (d *adminDoor) oldest() *adminConn {
 	return nil
 }
 
-// enter takes a place; nil if there is none.
+// enter counts a connection; it returns nil at the limit.
 func (d *adminDoor) enter(c net.Conn) *adminConn {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -93,13 +92,13 @@ func (d *adminDoor) enter(c net.Conn) *adminConn {
 type adminConn struct {
 	net.Conn
 	door *adminDoor
-	// place is in door.nobody; nil if it is in there no more. left says that it
-	// has given its place back. door.mu guards both.
+	// place is the element of door.nobody; nil if authenticated or closed. left
+	// reports that the connection no longer counts. door.mu guards both.
 	place *list.Element
 	left  bool
 }
 
-// proven keeps the connection.
+// proven marks the connection as authenticated.
 func (a *adminConn) proven() {
 	a.door.mu.Lock()
 	defer a.door.mu.Unlock()
@@ -113,7 +112,7 @@ func (a *adminConn) unlist() {
 	}
 }
 
-// leave gives the place back.
+// leave stops counting the connection.
 func (a *adminConn) leave() {
 	a.door.mu.Lock()
 	defer a.door.mu.Unlock()
@@ -130,7 +129,7 @@ func (a *adminConn) Close() error {
 	return a.Conn.Close()
 }
 
-// adminConnKey is where a request's context has its adminConn.
+// adminConnKey is the context key of a request's adminConn.
 type adminConnKey struct{}
 
 func withAdminConn(ctx context.Context, c net.Conn) context.Context {
@@ -145,15 +144,15 @@ func adminConnOf(c net.Conn) *adminConn {
 	return a
 }
 
-// keepOperator is told of requests whose sender has proven who he is.
+// keepOperator is called for each authenticated request.
 func keepOperator(r *http.Request) {
 	if a, _ := r.Context().Value(adminConnKey{}).(*adminConn); a != nil {
 		a.proven()
 	}
 }
 
-// leaveToSession lets a connection go that became a client's: sessions are
-// counted elsewhere.
+// leaveToSession stops counting a connection that became a WebSocket: sessions
+// are counted by the transport.
 func leaveToSession(c net.Conn, state http.ConnState) {
 	if a := adminConnOf(c); a != nil && state == http.StateHijacked {
 		a.leave()

@@ -10,7 +10,7 @@ import (
 	"hoofbeat/internal/logs"
 )
 
-// auditLog is where the audit log goes; nothing if it is off.
+// auditLog is the output of the audit log; the zero value discards it.
 type auditLog struct {
 	name string
 	calm *logs.Calm // nil: there is no audit log
@@ -37,14 +37,14 @@ func openAudit(name string, stderr io.Writer) (*slog.Logger, *auditLog, error) {
 	return record, a, nil
 }
 
-// newRecord makes the logger of an audit log. Refusals that a client repeats
+// newRecord returns the logger of an audit log. Repeated refusals of a client
 // are counted; everything else is written.
 func newRecord(w io.Writer) (*slog.Logger, *logs.Calm) {
 	calm := logs.NewCalm(slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: logs.Mask}))
 	return slog.New(calm), calm
 }
 
-// reopen opens the file anew, after it was moved away.
+// reopen opens the file again after a log rotation has moved it.
 func (a *auditLog) reopen() error {
 	if a.name == "" {
 		return nil
@@ -70,7 +70,7 @@ func (a *auditLog) Write(p []byte) (int, error) {
 	return a.file.Write(p)
 }
 
-// Close writes what was only counted, and closes the file.
+// Close writes the outstanding counts and closes the file.
 func (a *auditLog) Close() error {
 	if a.calm != nil {
 		a.calm.Close()

@@ -16,7 +16,7 @@ import (
 	"hoofbeat/transport"
 )
 
-// A listener is one that is open, with how to serve it.
+// A listener is an open port for clients, with the function that serves it.
 type listener struct {
 	net.Listener
 	url   string
@@ -24,18 +24,18 @@ type listener struct {
 	serve func() error
 }
 
-// sockets are open before anything is made on the disk: a start that fails
-// because a port is in use leaves no directory behind, which may belong to the
-// wrong user.
+// sockets are opened before anything is created on disk: a start that fails
+// because a port is in use leaves no directory behind, which might belong to
+// the wrong user.
 type sockets struct{ websocket, tcp, admin socket }
 
-// A socket is one that listens. Its Listener is nil if it is off.
+// A socket is an open port. Its Listener is nil if the port is off.
 type socket struct {
 	net.Listener
 	tls *tls.Config // nil: plain
 }
 
-// openSockets opens all that the configuration names. The error is about each
+// openSockets opens all ports of the configuration. The error names each port
 // that could not be opened.
 func openSockets(c config.Listen, log *slog.Logger) (*sockets, error) {
 	var all sockets
@@ -50,7 +50,7 @@ func openSockets(c config.Listen, log *slog.Logger) (*sockets, error) {
 	return &all, nil
 }
 
-// close closes those that nobody has closed.
+// close closes the sockets that are still open.
 func (s *sockets) close() {
 	for _, l := range []net.Listener{s.websocket.Listener, s.tcp.Listener, s.admin.Listener} {
 		if l != nil {
@@ -59,7 +59,7 @@ func (s *sockets) close() {
 	}
 }
 
-// listen opens the listener of a section; with an empty address, none.
+// listen opens the port of a section; none if the address is empty.
 func listen(section, address string, files config.TLS, log *slog.Logger) (socket, error) {
 	if address == "" {
 		return socket{}, nil
@@ -77,7 +77,7 @@ func listen(section, address string, files config.TLS, log *slog.Logger) (socket
 	return s, nil
 }
 
-// clientListeners are those for clients, with how to serve them.
+// clientListeners returns the listeners for clients.
 func clientListeners(c *config.Config, s *transport.Server, open *sockets) []listener {
 	var all []listener
 	if ws := c.Listen.WebSocket; open.websocket.Listener != nil {
@@ -112,9 +112,9 @@ func scheme(plain string, t *tls.Config) string {
 	return plain
 }
 
-// behindProxies reads the PROXY header with which connections from trusted
-// proxies begin. Others begin as they always do, and a header of theirs is no
-// STOMP frame.
+// behindProxies makes the listener read the PROXY header of connections from
+// trusted proxies. On other connections a PROXY header is an invalid STOMP
+// frame.
 func behindProxies(l net.Listener, on bool, limits config.Limits) net.Listener {
 	if !on {
 		return l

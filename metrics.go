@@ -32,7 +32,7 @@ func (s *Server) metrics(tracer *tracing.Tracer) http.Handler {
 	return metrics.New(sources)
 }
 
-// outbound adds up what waits for clients.
+// outbound adds up the bytes that wait to be written to clients.
 func outbound(s *transport.Server) (all metrics.Outbound) {
 	for ses := range s.AllSessions() {
 		n := int64(ses.Outbound())

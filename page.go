@@ -9,9 +9,9 @@ import (
 	"hoofbeat/examples/browser"
 )
 
-// page is what newcomers find at / of the WebSocket listener. It is nil if
-// nobody may be new here: there is a configuration file, or others than this
-// machine can connect, or the endpoint itself is at /.
+// page returns the page for newcomers at / of the WebSocket listener. It is nil
+// if there is a configuration file, if other machines can connect, or if the
+// endpoint itself is at /.
 func page(c *config.Config) (http.Handler, error) {
 	ws := c.Listen.WebSocket
 	if c.File != "" || ws.Path == "/" || !loopback(ws.Address) {
@@ -20,7 +20,7 @@ func page(c *config.Config) (http.Handler, error) {
 	return browser.Handler(ws.Path)
 }
 
-// pageURL is where it is, or nothing.
+// pageURL returns the URL of the page, or "" if there is none.
 func pageURL(c *config.Config, a net.Addr) string {
 	if p, err := page(c); p == nil || err != nil {
 		return ""
@@ -31,7 +31,7 @@ func pageURL(c *config.Config, a net.Addr) string {
 	return "http://" + a.String() + "/"
 }
 
-// loopback tells whether an address is one that only this machine reaches.
+// loopback reports whether only this machine can reach an address.
 func loopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

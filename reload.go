@@ -45,7 +45,7 @@ func (r *reloader) run(ctx context.Context) {
 	watched := make(chan struct{})
 	files := make(chan []string, 1)
 	files <- r.files()
-	// What changed between loading and watching is not noticed by watching.
+	// Watching misses a change between the first load and its own start.
 	again := time.NewTimer(settling)
 	defer again.Stop()
 	go func() {
@@ -66,8 +66,8 @@ func (r *reloader) run(ctx context.Context) {
 	}
 }
 
-// watch says on changed when a file of the last list has changed. It ends with
-// the context, after which nobody answers it.
+// watch sends on changed when a file of the last list has changed. It ends with
+// the context.
 func (r *reloader) watch(ctx context.Context, files <-chan []string, changed chan<- struct{}) {
 	ask := func() []string {
 		select {
@@ -88,17 +88,17 @@ func (r *reloader) watch(ctx context.Context, files <-chan []string, changed cha
 	}
 }
 
-// settling is how long after the start the files are looked at once more.
+// settling is the time after the start at which the files are checked again.
 const settling = 500 * time.Millisecond
 
-// catchUp reloads if the files are not what they were when they were loaded.
+// catchUp reloads if the files have changed since they were first loaded.
 func (r *reloader) catchUp(ctx context.Context) {
 	if fingerprint(r.files()) != r.known {
 		_ = r.reload(ctx) // it has been logged
 	}
 }
 
-// files are those of the configuration in force.
+// files returns the files of the configuration in force.
 func (r *reloader) files() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -113,7 +113,7 @@ func (r *reloader) hangup(ctx context.Context) error {
 	return r.reload(ctx)
 }
 
-// reopen is an error only if the server is closed.
+// reopen returns an error only if the server is closed.
 func (r *reloader) reopen() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -169,7 +169,7 @@ func (r *reloader) reload(ctx context.Context) error {
 	return nil
 }
 
-// apply puts a configuration in force whose rules, users and keys are already.
+// apply applies the rest of a configuration, after its rules, users and keys.
 // The caller holds mu.
 func (r *reloader) apply(c *config.Config, policies broker.Policies) {
 	for _, key := range needRestart(r.current, c) {
@@ -188,8 +188,8 @@ func (r *reloader) apply(c *config.Config, policies broker.Policies) {
 	r.counts.reloaded()
 }
 
-// settle remembers what is in force when c has been applied: of what is read at
-// the start only, the value of then.
+// settle records the settings in force after c was applied. Keys that need a
+// restart keep the value of the start.
 func (r *reloader) settle(c *config.Config) {
 	was := make(map[string]config.Setting)
 	for _, s := range r.started.Effective() {
@@ -206,18 +206,18 @@ func (r *reloader) settle(c *config.Config) {
 	r.inForce.Store(&all)
 }
 
-// settings are what is in force. Any goroutine may call it.
+// settings returns the settings in force. Any goroutine may call it.
 func (r *reloader) settings() []admin.Setting { return *r.inForce.Load() }
 
-// policies compiles new policies for the storage and the prefixes that there
-// were at the start, as those do not change while the broker runs.
+// policies compiles new policies for the storage and the prefixes of the start,
+// which do not change while the broker runs.
 func (r *reloader) policies(c *config.Config) (broker.Policies, error) {
 	now := *c
 	now.Storage, now.Prefixes = r.started.Storage, r.started.Prefixes
 	return setup.Policies(&now)
 }
 
-// refuse logs every fault on a line of its own.
+// refuse logs each fault of a configuration in a record of its own.
 func (r *reloader) refuse(err error) {
 	r.counts.refuse()
 	lines := strings.Split(err.Error(), "\n")

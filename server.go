@@ -60,7 +60,7 @@ type Server struct {
 	started bool       // Serve or Shutdown was called
 }
 
-// New makes a broker: it opens the ports and the store, and reads what is on
+// New makes a broker: it opens the ports and the store, and reads the queues on
 // disk. Clients that connect wait until Serve is called. A New that fails
 // leaves nothing open. The Server must be ended by Serve or Shutdown.
 func New(o Options) (*Server, error) { return NewContext(context.Background(), o) }

@@ -9,7 +9,7 @@ import (
 	"hoofbeat/internal/tracing"
 )
 
-// newTracer makes what sends spans to the receiver; nil if there is none.
+// newTracer returns the exporter of spans, or nil without tracing.endpoint.
 func newTracer(t config.Tracing, b *broker.Broker, version string, log *slog.Logger) (*tracing.Tracer, error) {
 	if t.Endpoint == "" {
 		return nil, nil
