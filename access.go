@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"hoofbeat/auth"
+	"hoofbeat/auth/acl"
 	"hoofbeat/config"
 	"hoofbeat/internal/setup"
 	"hoofbeat/session"
@@ -17,7 +18,7 @@ import (
 // authentication and access rules. It implements session.Authorizer.
 type access struct {
 	authenticator *auth.Authenticator
-	acl           atomic.Pointer[auth.ACL]
+	list          atomic.Pointer[acl.List]
 	// open reports whether clients may connect without credentials.
 	open atomic.Bool
 	// anonymous holds the roles of clients without credentials.
@@ -32,7 +33,7 @@ type access struct {
 }
 
 func newAccess(ctx context.Context, c *config.Config, log *slog.Logger) (*access, error) {
-	acl, err := setup.ACL(c)
+	list, err := setup.ACL(c)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +52,7 @@ func newAccess(ctx context.Context, c *config.Config, log *slog.Logger) (*access
 	if o.JWT != nil {
 		a.sources = o.JWT.Sources
 	}
-	a.acl.Store(acl)
+	a.list.Store(list)
 	a.open.Store(o.Anonymous)
 	a.anonymous.Store(&o.AnonymousRoles)
 	a.claims.Store(setup.TokenOptions(c.Auth.JWT))
@@ -67,7 +68,7 @@ func (a *access) reauthorizeAll() {
 
 // For implements session.Authorizer. Roles come from the token, or else from
 // the configuration in force.
-func (a *access) For(id *auth.Identity) *auth.Permissions {
+func (a *access) For(id *auth.Identity) *acl.Permissions {
 	now := *id
 	switch id.Method {
 	case auth.MethodPassword:
@@ -75,7 +76,7 @@ func (a *access) For(id *auth.Identity) *auth.Permissions {
 	case auth.MethodAnonymous:
 		now.Roles = *a.anonymous.Load()
 	}
-	return a.acl.Load().For(&now)
+	return a.list.Load().For(&now)
 }
 
 // ready returns an error if tokens are configured and cannot be verified.
@@ -88,7 +89,7 @@ func (a *access) ready() error {
 
 // reload applies another configuration completely, or returns an error.
 func (a *access) reload(ctx context.Context, c *config.Config, log *slog.Logger) error {
-	acl, err := setup.ACL(c)
+	list, err := setup.ACL(c)
 	if err != nil {
 		return err
 	}
@@ -103,7 +104,7 @@ func (a *access) reload(ctx context.Context, c *config.Config, log *slog.Logger)
 	a.open.Store(o.Anonymous)
 	a.anonymous.Store(&o.AnonymousRoles)
 	a.claims.Store(setup.TokenOptions(c.Auth.JWT))
-	a.acl.Store(acl)
+	a.list.Store(list)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hoofbeat/auth"
+	"hoofbeat/auth/acl"
 	"hoofbeat/broker"
 	"hoofbeat/destination"
 	"hoofbeat/session"
@@ -52,7 +53,7 @@ type Access interface {
 	Login(name, passcode string, from auth.Peer) (*auth.Identity, error)
 	Verify(token string) (*auth.Identity, error)
 	// For returns the permissions of an identity by the rules in force.
-	For(id *auth.Identity) *auth.Permissions
+	For(id *auth.Identity) *acl.Permissions
 	// Claimed returns the identity of a token with these claims, and UserRoles
 	// the roles of a static user.
 	Claimed(claims []byte) (*auth.Identity, error)

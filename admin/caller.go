@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"hoofbeat/auth"
+	"hoofbeat/auth/acl"
 	"hoofbeat/internal/mask"
 )
 
@@ -47,9 +48,9 @@ func (s *server) admit(w http.ResponseWriter, r *http.Request, needs right) (cal
 	lacks := ""
 	switch {
 	case needs == reading && !by.read:
-		lacks = auth.AdminRead.String()
+		lacks = acl.AdminRead.String()
 	case needs == writing && !by.write:
-		lacks = auth.AdminWrite.String()
+		lacks = acl.AdminWrite.String()
 	}
 	if lacks != "" {
 		s.o.Audit.Info("operator denied", "user", by.user, "method", by.method, "path", r.URL.Path, "lacks", lacks, "remote", s.o.Remote(r))
@@ -115,7 +116,7 @@ func (s *server) proven(r *http.Request, header string) (caller, error) {
 	p := s.o.Access.For(id)
 	return caller{
 		user: id.User, method: id.Method,
-		read: p.Administer(auth.AdminRead).Allowed, write: p.Administer(auth.AdminWrite).Allowed,
+		read: p.Administer(acl.AdminRead).Allowed, write: p.Administer(acl.AdminWrite).Allowed,
 	}, nil
 }
 

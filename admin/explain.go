@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"hoofbeat/auth"
+	"hoofbeat/auth/acl"
 )
 
 // An Explanation is the response of /api/v1/acl/explain.
@@ -63,11 +64,11 @@ func (s *server) explain(c *call) error {
 }
 
 // check rejects inconsistent questions, and trims the token.
-func (q *asked) check() (auth.Action, error) {
-	action, err := auth.ParseAction(q.Action)
+func (q *asked) check() (acl.Action, error) {
+	action, err := acl.ParseAction(q.Action)
 	named := q.User != "" || len(q.Claims) > 0
 	switch {
-	case err != nil || action != auth.Send && action != auth.Subscribe:
+	case err != nil || action != acl.Send && action != acl.Subscribe:
 		return 0, badRequest("expected action to be send or subscribe")
 	case q.Destination == "":
 		return 0, badRequest("expected a destination, such as /queue/orders")

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"hoofbeat/auth"
+	"hoofbeat/auth/acl"
 	"hoofbeat/broker"
 	"hoofbeat/destination"
 	"hoofbeat/internal/stomptest"
@@ -33,11 +34,11 @@ type realDesk struct {
 // realAccess implements Access as the server does.
 type realAccess struct {
 	*auth.Authenticator
-	acl         *auth.ACL
+	list        *acl.List
 	reauthorize func()
 }
 
-func (a *realAccess) For(id *auth.Identity) *auth.Permissions { return a.acl.For(id) }
+func (a *realAccess) For(id *auth.Identity) *acl.Permissions { return a.list.For(id) }
 
 func (a *realAccess) Claimed(claims []byte) (*auth.Identity, error) {
 	return auth.UnverifiedIdentity(claims, auth.TokenOptions{})
@@ -56,12 +57,12 @@ const testSecret = "0123456789abcdef0123456789abcdef"
 const sesame = "$2a$04$DENGnxhW7tB0tl29bs3fkOBBeLi9h2mK7TAtnSEd3GOMGy8ULB2Ka"
 
 // rules admit operators and allow clients everything.
-var rules = []auth.Rule{
-	{Name: "clients", Roles: []string{"client"}, Allow: []auth.Action{auth.Send, auth.Subscribe}, Destinations: []string{"/**"}},
-	{Name: "lookers", Roles: []string{"looker"}, Allow: []auth.Action{auth.AdminRead}},
-	{Name: "changers", Roles: []string{"changer"}, Allow: []auth.Action{auth.AdminWrite}},
-	{Name: "some", Roles: []string{"partly"}, Allow: []auth.Action{auth.AdminRead, auth.AdminWrite}, Destinations: []string{"/queue/**"}},
-	{Name: "bad", Users: []string{"mallory"}, Deny: []auth.Action{auth.AdminWrite}, Destinations: []string{"/queue/a"}},
+var rules = []acl.Rule{
+	{Name: "clients", Roles: []string{"client"}, Allow: []acl.Action{acl.Send, acl.Subscribe}, Destinations: []string{"/**"}},
+	{Name: "lookers", Roles: []string{"looker"}, Allow: []acl.Action{acl.AdminRead}},
+	{Name: "changers", Roles: []string{"changer"}, Allow: []acl.Action{acl.AdminWrite}},
+	{Name: "some", Roles: []string{"partly"}, Allow: []acl.Action{acl.AdminRead, acl.AdminWrite}, Destinations: []string{"/queue/**"}},
+	{Name: "bad", Users: []string{"mallory"}, Deny: []acl.Action{acl.AdminWrite}, Destinations: []string{"/queue/a"}},
 }
 
 func newRealDesk(t *testing.T) *realDesk {
@@ -80,7 +81,7 @@ func newRealDesk(t *testing.T) *realDesk {
 		t.Fatal(err)
 	}
 	t.Cleanup(a.Close)
-	acl, err := auth.CompileACL(rules)
+	list, err := acl.Compile(rules)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +90,7 @@ func newRealDesk(t *testing.T) *realDesk {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Close)
-	d := &realDesk{desk: newDesk(), t: t, broker: b, access: &realAccess{Authenticator: a, acl: acl}}
+	d := &realDesk{desk: newDesk(), t: t, broker: b, access: &realAccess{Authenticator: a, list: list}}
 	o := session.DefaultOptions(b)
 	o.Authenticator, o.Authorizer, o.Revoked = a, d.access, a.Revoked
 	o.Log = slog.New(slog.DiscardHandler)
@@ -474,7 +475,7 @@ func TestNoRevokedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.Close()
-	d.options.Access, d.options.LoopbackWithoutToken = &realAccess{a, auth.AllowAll(), func() {}}, true
+	d.options.Access, d.options.LoopbackWithoutToken = &realAccess{a, acl.AllowAll(), func() {}}, true
 	wantRefusal(t, d.do(t, "POST", "/api/v1/revocations/add", `{"kind":"user","value":"anna"}`), 409, "no-revoked-file")
 	if !strings.Contains(d.audit.String(), "changed=false") || !strings.Contains(d.audit.String(), " error=") {
 		t.Errorf("recorded %s", &d.audit)

@@ -1,10 +1,9 @@
-// Package auth says who a client is and what it may do.
+// Package auth authenticates clients. Package acl below it decides about their
+// rights.
 //
-// An [Authenticator] makes an [Identity] of what a client offers: a token
+// An [Authenticator] makes an [Identity] of a client's credentials: a token
 // (token.go, claims.go, keys.go, jwks.go), a login and passcode (users.go), or
-// nothing. An [ACL] is rules, compiled to a tree (acl.go, acl_tree.go); the
-// [Permissions] that it gives an Identity decide about destinations, and
-// belong to one goroutine.
+// none.
 package auth
 
 import (

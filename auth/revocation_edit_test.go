@@ -111,37 +111,3 @@ func TestLogin(t *testing.T) {
 	_, err = none.Login("otto", "sesame", Peer{})
 	wantRefused(t, err, reasonNoUsers)
 }
-
-// Admin rights are about the whole broker.
-func TestAdminister(t *testing.T) {
-	read, write, both := []Action{AdminRead}, []Action{AdminWrite}, []Action{AdminRead, AdminWrite}
-	for name, tt := range map[string]struct {
-		rules       []Rule
-		read, write bool
-	}{
-		"no rules":              {nil, false, false},
-		"read":                  {[]Rule{{Allow: read}}, true, false},
-		"write":                 {[]Rule{{Allow: write}}, true, true},
-		"everything":            {[]Rule{{Allow: []Action{Send, AdminWrite}, Destinations: []string{"/**"}}}, true, true},
-		"some destinations":     {[]Rule{{Allow: both, Destinations: []string{"/queue/**", "/topic/**"}}}, false, false},
-		"write denied":          {[]Rule{{Allow: both}, {Deny: write}}, true, false},
-		"read denied":           {[]Rule{{Allow: both}, {Deny: read}}, false, true},
-		"some denied":           {[]Rule{{Allow: both}, {Deny: both, Destinations: []string{"/queue/a"}}}, false, false},
-		"others denied":         {[]Rule{{Allow: both}, {Deny: both, Roles: []string{"x"}}}, true, true},
-		"to others":             {[]Rule{{Allow: both, Roles: []string{"x"}}}, false, false},
-		"send is not for admin": {[]Rule{{Allow: []Action{Send, Subscribe}, Destinations: []string{"/**"}}}, false, false},
-	} {
-		acl, err := CompileACL(tt.rules)
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		p := acl.For(&Identity{User: "anna"})
-		if p.Administer(AdminRead).Allowed != tt.read || p.Administer(AdminWrite).Allowed != tt.write {
-			t.Errorf("%s: %+v, %+v", name, p.Administer(AdminRead), p.Administer(AdminWrite))
-		}
-	}
-	if _, err := CompileACL([]Rule{{Allow: []Action{AdminRead, Send}}}); err == nil || !strings.Contains(err.Error(), "destinations: expected at least one") {
-		t.Errorf("got %v", err)
-	}
-}

@@ -8,6 +8,7 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 
 	"hoofbeat/auth"
+	"hoofbeat/auth/acl"
 	"hoofbeat/frames"
 	"hoofbeat/internal/mask"
 )
@@ -118,7 +119,7 @@ func (s *Session) isRevoked(id *auth.Identity) bool {
 }
 
 // may refuses what the client may not do. The goroutine of Run calls it.
-func (s *Session) may(action auth.Action, destination string) error {
+func (s *Session) may(action acl.Action, destination string) error {
 	p := s.permissions.Load()
 	if p == nil {
 		return nil
@@ -131,18 +132,18 @@ func (s *Session) may(action auth.Action, destination string) error {
 }
 
 // decide asks the rules. It is called by whoever p belongs to.
-func (s *Session) decide(p *auth.Permissions, action auth.Action, destination string) auth.Decision {
+func (s *Session) decide(p *acl.Permissions, action acl.Action, destination string) acl.Decision {
 	d := p.Decide(action, destination)
 	s.counts.decided(action, d.Allowed)
 	return d
 }
 
-func (s *Session) denied(action auth.Action, destination string, d auth.Decision) *Fault {
+func (s *Session) denied(action acl.Action, destination string, d acl.Decision) *Fault {
 	user := s.user()
 	s.options.Log.Info("access denied", "session", s.id, "remote", s.info.Remote, "user", user, "action", action.String(), "destination", destination, "rule", d.Rule, "reason", d.Reason)
 	s.audit("access denied", "user", user, "action", action.String(), "destination", destination, "rule", d.Rule, "reason", d.Reason)
 	verb := "send to"
-	if action == auth.Subscribe {
+	if action == acl.Subscribe {
 		verb = "subscribe to"
 	}
 	return fault(AccessDenied, "The user %q may not %s %q.", user, verb, destination)
@@ -223,9 +224,9 @@ func (s *Session) reevaluate(id *auth.Identity) {
 		return
 	}
 	p := s.options.Authorizer.For(id)
-	lost := make(map[*subscription]auth.Decision)
+	lost := make(map[*subscription]acl.Decision)
 	for _, sub := range s.byNumber {
-		if d := s.decide(p, auth.Subscribe, sub.text); !d.Allowed {
+		if d := s.decide(p, acl.Subscribe, sub.text); !d.Allowed {
 			lost[sub] = d
 		}
 	}
@@ -233,7 +234,7 @@ func (s *Session) reevaluate(id *auth.Identity) {
 	s.permissions.Store(p)
 	for sub, d := range lost {
 		s.stop(sub)
-		f := s.denied(auth.Subscribe, sub.text, d)
+		f := s.denied(acl.Subscribe, sub.text, d)
 		f.Text += " The subscription has ended: the rules or the token have changed."
 		f.Subscription = sub.wireID
 		if s.options.KeepAfterDenied {

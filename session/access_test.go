@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hoofbeat/auth"
+	"hoofbeat/auth/acl"
 	"hoofbeat/internal/timers"
 	"hoofbeat/session"
 )
@@ -17,7 +18,7 @@ import (
 // A doorman lets in whom a test names, and holds the rules. A token here is
 // "user" or "user/seconds" until it expires.
 type doorman struct {
-	acl     atomic.Pointer[auth.ACL]
+	list    atomic.Pointer[acl.List]
 	revoked atomic.Pointer[string] // a user
 	refuse  atomic.Bool
 }
@@ -43,28 +44,28 @@ func (g *doorman) verify(token string, _ auth.Peer) (*auth.Identity, error) {
 	return g.Authenticate(auth.Request{Authorization: "Bearer " + token})
 }
 
-func (g *doorman) For(id *auth.Identity) *auth.Permissions { return g.acl.Load().For(id) }
+func (g *doorman) For(id *auth.Identity) *acl.Permissions { return g.list.Load().For(id) }
 
 func (g *doorman) isRevoked(id *auth.Identity) bool {
 	user := g.revoked.Load()
 	return user != nil && *user == id.User
 }
 
-func (g *doorman) rules(t testing.TB, rules ...auth.Rule) {
+func (g *doorman) rules(t testing.TB, rules ...acl.Rule) {
 	t.Helper()
-	acl, err := auth.CompileACL(rules)
+	list, err := acl.Compile(rules)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.acl.Store(acl)
+	g.list.Store(list)
 }
 
-func allow(destinations ...string) auth.Rule {
-	return auth.Rule{Allow: []auth.Action{auth.Send, auth.Subscribe}, Destinations: destinations}
+func allow(destinations ...string) acl.Rule {
+	return acl.Rule{Allow: []acl.Action{acl.Send, acl.Subscribe}, Destinations: destinations}
 }
 
-func deny(destinations ...string) auth.Rule {
-	return auth.Rule{Deny: []auth.Action{auth.Send, auth.Subscribe}, Destinations: destinations}
+func deny(destinations ...string) acl.Rule {
+	return acl.Rule{Deny: []acl.Action{acl.Send, acl.Subscribe}, Destinations: destinations}
 }
 
 // guarded is converse with a doorman that allows what the test begins with.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/go-stomp/stomp/v3/frame"
 
-	"hoofbeat/auth"
+	"hoofbeat/auth/acl"
 	"hoofbeat/frames"
 )
 
@@ -175,8 +175,8 @@ func (c *Counters) end(p Peer, reason string) {
 }
 
 // decided counts a decision about what a client may do.
-func (c *Counters) decided(action auth.Action, allowed bool) {
-	c.decisions[index(action == auth.Subscribe)][index(allowed)].Add(1)
+func (c *Counters) decided(action acl.Action, allowed bool) {
+	c.decisions[index(action == acl.Subscribe)][index(allowed)].Add(1)
 }
 
 // countLate counts a frame that came too late to change anything.
@@ -271,7 +271,7 @@ type Traffic struct{ Frames, Bytes int64 }
 
 // A Decision is whether a client was allowed to do something.
 type Decision struct {
-	Action  auth.Action
+	Action  acl.Action
 	Allowed bool
 }
 
@@ -288,7 +288,7 @@ func (c *Counters) Totals() Totals {
 		t.Late[command] = c.late[i].Load()
 	}
 	maps.DeleteFunc(t.Open, func(_ Peer, n int64) bool { return n == 0 })
-	for i, action := range []auth.Action{auth.Send, auth.Subscribe} {
+	for i, action := range []acl.Action{acl.Send, acl.Subscribe} {
 		for j := range 2 {
 			t.Decisions[Decision{action, j == 1}] = c.decisions[i][j].Load()
 		}

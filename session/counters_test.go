@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"hoofbeat/auth"
+	"hoofbeat/auth/acl"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
 )
@@ -163,8 +163,8 @@ func TestCountedDecisions(t *testing.T) {
 		synctest.Wait()
 		got := w.server.Counters().Totals()
 		want := map[session.Decision]int64{
-			{Action: auth.Send, Allowed: true}: 1, {Action: auth.Send}: 1, {Action: auth.Subscribe, Allowed: true}: 2, // once more with the new token
-			{Action: auth.Subscribe}: 0,
+			{Action: acl.Send, Allowed: true}: 1, {Action: acl.Send}: 1, {Action: acl.Subscribe, Allowed: true}: 2, // once more with the new token
+			{Action: acl.Subscribe}: 0,
 		}
 		if !maps.Equal(got.Decisions, want) {
 			t.Errorf("decisions: %v, want %v", got.Decisions, want)

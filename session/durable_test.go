@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"hoofbeat/auth"
+	"hoofbeat/auth/acl"
 	"hoofbeat/broker"
 	"hoofbeat/destination"
 	"hoofbeat/session"
@@ -285,7 +285,7 @@ func TestDurableRights(t *testing.T) {
 		c.Want("RECEIPT", "receipt-id:2", "late:true") // there is none
 		c.Send("SUBSCRIBE", "destination:/topic/a", "id:x", "durable:true", "receipt:3")
 		c.WantReceipt("3")
-		g.rules(t, auth.Rule{Deny: []auth.Action{auth.Subscribe}, Destinations: []string{"/topic/a"}}, allow(allowed...))
+		g.rules(t, acl.Rule{Deny: []acl.Action{acl.Subscribe}, Destinations: []string{"/topic/a"}}, allow(allowed...))
 		w.server.Reauthorize()
 		c.WantError("access-denied", "", "/topic/a")
 		p.Send("SEND", "destination:/topic/a", "", "kept")

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"hoofbeat/auth"
+	"hoofbeat/auth/acl"
 	"hoofbeat/broker"
 	"hoofbeat/destination"
 	"hoofbeat/frames"
@@ -21,7 +22,7 @@ type Authenticator interface {
 // An Authorizer says what an identity may do. For is called at CONNECT, and
 // again when the token or the rules have changed; by any goroutine.
 type Authorizer interface {
-	For(id *auth.Identity) *auth.Permissions
+	For(id *auth.Identity) *acl.Permissions
 }
 
 // Options are what all sessions of a server have in common. [DefaultOptions]

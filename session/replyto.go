@@ -7,7 +7,7 @@ import (
 
 	"github.com/go-stomp/stomp/v3/frame"
 
-	"hoofbeat/auth"
+	"hoofbeat/auth/acl"
 	"hoofbeat/destination"
 	"hoofbeat/frames"
 )
@@ -177,12 +177,12 @@ func (s *Session) mayAnswer(text string) error {
 		return nil
 	}
 	if strings.HasPrefix(text, destination.TempPrefix) {
-		return s.may(auth.Subscribe, text)
+		return s.may(acl.Subscribe, text)
 	}
-	if s.decide(p, auth.Subscribe, text).Allowed {
+	if s.decide(p, acl.Subscribe, text).Allowed {
 		return nil
 	}
-	return s.may(auth.Send, text)
+	return s.may(acl.Send, text)
 }
 
 // replyQueue gives the name that others know a temporary queue by. If the

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 
 	"hoofbeat/auth"
+	"hoofbeat/auth/acl"
 	"hoofbeat/broker"
 	"hoofbeat/destination"
 	"hoofbeat/frames"
@@ -145,7 +146,7 @@ func allowedTo(t *testing.T, g *doorman) func(string) bool {
 	p := g.For(id)
 	return func(text string) bool {
 		_, err := destination.DefaultNamespace().ForSend(text, destination.Owner{})
-		return err == nil && (strings.HasPrefix(text, destination.ReplyPrefix) || p.Decide(auth.Send, text).Allowed || p.Decide(auth.Subscribe, text).Allowed)
+		return err == nil && (strings.HasPrefix(text, destination.ReplyPrefix) || p.Decide(acl.Send, text).Allowed || p.Decide(acl.Subscribe, text).Allowed)
 	}
 }
 

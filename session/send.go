@@ -7,7 +7,7 @@ import (
 
 	"github.com/go-stomp/stomp/v3/frame"
 
-	"hoofbeat/auth"
+	"hoofbeat/auth/acl"
 	"hoofbeat/broker"
 	"hoofbeat/destination"
 	"hoofbeat/frames"
@@ -60,8 +60,8 @@ func first(dst *string, has *bool, v string) {
 type sendCache struct {
 	text        string
 	dest        destination.Destination
-	permissions *auth.Permissions // that allowed it
-	done        func(error)       // of a SEND to it that wants no receipt
+	permissions *acl.Permissions // that allowed it
+	done        func(error)      // of a SEND to it that wants no receipt
 }
 
 // send handles a SEND (STOMP 1.2, SEND).
@@ -203,7 +203,7 @@ func (s *Session) destination(text string) (destination.Destination, error) {
 		return d, err
 	}
 	allowedBy := s.permissions.Load()
-	if err := s.may(auth.Send, text); err != nil {
+	if err := s.may(acl.Send, text); err != nil {
 		return d, err
 	}
 	s.sendTo = sendCache{text: strings.Clone(text), dest: d, permissions: allowedBy, done: s.whenSent(d, "")}

@@ -17,6 +17,7 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 
 	"hoofbeat/auth"
+	"hoofbeat/auth/acl"
 	"hoofbeat/broker"
 	"hoofbeat/destination"
 	"hoofbeat/frames"
@@ -61,8 +62,8 @@ type Session struct {
 	denials  bucket       // of SUBSCRIBEs that were refused and left the connection open
 	received atomic.Int64 // written by Run only
 
-	identity    atomic.Pointer[auth.Identity]    // written with mu held
-	permissions atomic.Pointer[auth.Permissions] // nil: everything is allowed; written with mu held, used by Run
+	identity    atomic.Pointer[auth.Identity]   // written with mu held
+	permissions atomic.Pointer[acl.Permissions] // nil: everything is allowed; written with mu held, used by Run
 
 	// mu guards subs and byNumber: what a change of rights ends is ended by
 	// another goroutine than Run's. Deciding about a SUBSCRIBE and entering it

@@ -7,7 +7,7 @@ import (
 
 	"github.com/go-stomp/stomp/v3/frame"
 
-	"hoofbeat/auth"
+	"hoofbeat/auth/acl"
 	"hoofbeat/broker"
 	"hoofbeat/destination"
 	"hoofbeat/frames"
@@ -97,7 +97,7 @@ func (s *Session) subscribe(f frames.Inbound) error {
 // checkSubscribe tells whether a subscription may begin; there says that it is
 // there already. The lock is held.
 func (s *Session) checkSubscribe(sub *subscription) (there bool, err error) {
-	if err := s.may(auth.Subscribe, sub.text); err != nil {
+	if err := s.may(acl.Subscribe, sub.text); err != nil {
 		return false, err
 	}
 	if other := s.subscriptionOf(sub.key); other != nil {

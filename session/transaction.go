@@ -7,7 +7,7 @@ import (
 
 	"github.com/go-stomp/stomp/v3/frame"
 
-	"hoofbeat/auth"
+	"hoofbeat/auth/acl"
 	"hoofbeat/broker"
 	"hoofbeat/destination"
 	"hoofbeat/frames"
@@ -28,7 +28,7 @@ type transaction struct {
 
 	// permissions allowed what is in it so far. COMMIT compares: if they have
 	// changed, rights is decided about again.
-	permissions *auth.Permissions
+	permissions *acl.Permissions
 	rights      []right
 }
 
@@ -101,7 +101,7 @@ func (s *Session) mayCommit(tx *transaction) error {
 		return nil
 	}
 	for _, r := range tx.rights {
-		if err := s.may(auth.Send, r.to); err != nil {
+		if err := s.may(acl.Send, r.to); err != nil {
 			return err
 		}
 		if err := s.mayReplyTos(r.replies); err != nil {

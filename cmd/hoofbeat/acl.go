@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hoofbeat/auth/acl"
 	"hoofbeat/internal/setup"
 	"io"
 	"strconv"
@@ -26,14 +27,14 @@ func newACLCommand() *cobra.Command {
 
 // A question asks whether an action is allowed.
 type question struct {
-	action      auth.Action
+	action      acl.Action
 	destination string
 }
 
 // questionFlag is a flag that adds a question. The flags share a list, which
 // keeps the order of the command line.
 type questionFlag struct {
-	action auth.Action
+	action acl.Action
 	all    *[]question
 }
 
@@ -61,10 +62,10 @@ anything. Exit code 0: all is allowed; 1: something is denied; 2: it could not b
 		Args: faultyArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if adminRead {
-				questions = append(questions, question{action: auth.AdminRead})
+				questions = append(questions, question{action: acl.AdminRead})
 			}
 			if adminWrite {
-				questions = append(questions, question{action: auth.AdminWrite})
+				questions = append(questions, question{action: acl.AdminWrite})
 			}
 			if len(questions) == 0 {
 				return asFault(errors.New("expected at least one --send, --subscribe, --admin-read or --admin-write"))
@@ -78,8 +79,8 @@ anything. Exit code 0: all is allowed; 1: something is denied; 2: it could not b
 	}
 	flags := cmd.Flags()
 	who.add(cmd)
-	flags.Var(questionFlag{auth.Send, &questions}, "send", "ask for SEND to this `destination` (repeatable)")
-	flags.Var(questionFlag{auth.Subscribe, &questions}, "subscribe", "ask for SUBSCRIBE to this `destination` or pattern (repeatable)")
+	flags.Var(questionFlag{acl.Send, &questions}, "send", "ask for SEND to this `destination` (repeatable)")
+	flags.Var(questionFlag{acl.Subscribe, &questions}, "subscribe", "ask for SUBSCRIBE to this `destination` or pattern (repeatable)")
 	flags.BoolVar(&adminRead, "admin-read", false, "ask for looking at the broker through the admin API")
 	flags.BoolVar(&adminWrite, "admin-write", false, "ask for changing it there")
 	flags.BoolVar(&explain, "explain", false, "tell every rule that has to do with it")
@@ -145,7 +146,7 @@ func (s *subject) add(cmd *cobra.Command) {
 // A finding is a user with permissions.
 type finding struct {
 	id          *auth.Identity
-	permissions *auth.Permissions
+	permissions *acl.Permissions
 	verified    bool
 	how         string // a sentence on how the user was determined
 }
@@ -159,7 +160,7 @@ func (s *subject) permissions(cmd *cobra.Command) (*finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	acl, err := setup.ACL(c)
+	list, err := setup.ACL(c)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +168,7 @@ func (s *subject) permissions(cmd *cobra.Command) (*finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.permissions = acl.For(f.id)
+	f.permissions = list.For(f.id)
 	return f, nil
 }
 
@@ -261,8 +262,8 @@ type decision struct {
 
 // decide answers one question. Admin actions concern the whole broker, so their
 // destination is fixed.
-func (f *finding) decide(q *question) auth.Decision {
-	if q.action != auth.AdminRead && q.action != auth.AdminWrite {
+func (f *finding) decide(q *question) acl.Decision {
+	if q.action != acl.AdminRead && q.action != acl.AdminWrite {
 		return f.permissions.Decide(q.action, q.destination)
 	}
 	q.destination = "/**"
@@ -271,10 +272,10 @@ func (f *finding) decide(q *question) auth.Decision {
 
 // deciding returns the action whose rules decide: admin:write includes
 // admin:read.
-func (f *finding) deciding(action auth.Action) auth.Action {
+func (f *finding) deciding(action acl.Action) acl.Action {
 	p := f.permissions
-	if action == auth.AdminRead && p.Administer(action).Allowed && !p.Decide(action, "/**").Allowed {
-		return auth.AdminWrite
+	if action == acl.AdminRead && p.Administer(action).Allowed && !p.Decide(action, "/**").Allowed {
+		return acl.AdminWrite
 	}
 	return action
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"hoofbeat/auth/acl"
 	"hoofbeat/internal/setup"
 	"log/slog"
 	"math/big"
@@ -71,7 +72,7 @@ func startIssuer(t *testing.T) *issuer {
 // An exampleCase is one access decision.
 type exampleCase struct {
 	claims      map[string]any // in addition to everybody's
-	action      auth.Action
+	action      acl.Action
 	destination string
 }
 
@@ -91,21 +92,21 @@ func keycloakExample() example {
 		fetches:   true,
 		everybody: claims{"iss": "https://sso.example.com/realms/shop", "aud": "hoofbeat", "sub": "4711", "preferred_username": "anna"},
 		allowed: []exampleCase{
-			{nil, auth.Subscribe, "/topic/news.sport"},
-			{with("editor"), auth.Send, "/topic/news.sport"},
-			{nil, auth.Subscribe, "/user/queue/answers"},
-			{nil, auth.Subscribe, "/queue/inbox.anna"},
-			{with("shop", "editor"), auth.Send, "/queue/orders.new"},
-			{with("shop"), auth.Subscribe, "/queue/orders.**"},
+			{nil, acl.Subscribe, "/topic/news.sport"},
+			{with("editor"), acl.Send, "/topic/news.sport"},
+			{nil, acl.Subscribe, "/user/queue/answers"},
+			{nil, acl.Subscribe, "/queue/inbox.anna"},
+			{with("shop", "editor"), acl.Send, "/queue/orders.new"},
+			{with("shop"), acl.Subscribe, "/queue/orders.**"},
 		},
 		denied: []exampleCase{
-			{nil, auth.Send, "/topic/news.sport"},
-			{with("shop"), auth.Subscribe, "/topic/**"},
-			{nil, auth.Subscribe, "/queue/inbox.bob"},
-			{nil, auth.Subscribe, "/queue/inbox.*"},
-			{nil, auth.Subscribe, "/user/bob/queue/answers"},
-			{with("editor"), auth.Send, "/topic/audit.x"},
-			{claims{"roles": []string{"shop"}}, auth.Send, "/queue/orders.new"},
+			{nil, acl.Send, "/topic/news.sport"},
+			{with("shop"), acl.Subscribe, "/topic/**"},
+			{nil, acl.Subscribe, "/queue/inbox.bob"},
+			{nil, acl.Subscribe, "/queue/inbox.*"},
+			{nil, acl.Subscribe, "/user/bob/queue/answers"},
+			{with("editor"), acl.Send, "/topic/audit.x"},
+			{claims{"roles": []string{"shop"}}, acl.Send, "/queue/orders.new"},
 		},
 		refused: []claims{{"iss": "https://sso.example.com/realms/other"}, {"aud": "account"}, {"preferred_username": nil}, {"exp": 1}},
 	}
@@ -119,20 +120,20 @@ func auth0Example() example {
 			"iss": "https://example.eu.auth0.com/", "aud": []string{"https://api.example.com/messages"}, "sub": "auth0|1", space + "tenant": "acme",
 		},
 		allowed: []exampleCase{
-			{nil, auth.Subscribe, "/topic/tenants.acme.orders"},
-			{nil, auth.Subscribe, "/topic/tenants.acme.**"},
-			{nil, auth.Send, "/topic/tenants/acme/orders"},
-			{claims{space + "roles": []string{"support"}}, auth.Subscribe, "/topic/tenants.**"},
-			{claims{space + "groups": []string{"alpha", "beta"}}, auth.Subscribe, "/topic/beta.new"},
+			{nil, acl.Subscribe, "/topic/tenants.acme.orders"},
+			{nil, acl.Subscribe, "/topic/tenants.acme.**"},
+			{nil, acl.Send, "/topic/tenants/acme/orders"},
+			{claims{space + "roles": []string{"support"}}, acl.Subscribe, "/topic/tenants.**"},
+			{claims{space + "groups": []string{"alpha", "beta"}}, acl.Subscribe, "/topic/beta.new"},
 		},
 		denied: []exampleCase{
-			{nil, auth.Subscribe, "/topic/tenants.other.orders"},
-			{nil, auth.Subscribe, "/topic/tenants.**"},
-			{claims{space + "roles": []string{"support"}}, auth.Send, "/topic/tenants.other.orders"},
-			{nil, auth.Subscribe, "/topic/beta.new"},
-			{claims{space + "tenant": "*"}, auth.Subscribe, "/topic/tenants.other.orders"},
-			{claims{space + "tenant": "other.orders"}, auth.Subscribe, "/topic/tenants.other.orders"},
-			{claims{space + "tenant": nil}, auth.Subscribe, "/topic/tenants.acme.orders"},
+			{nil, acl.Subscribe, "/topic/tenants.other.orders"},
+			{nil, acl.Subscribe, "/topic/tenants.**"},
+			{claims{space + "roles": []string{"support"}}, acl.Send, "/topic/tenants.other.orders"},
+			{nil, acl.Subscribe, "/topic/beta.new"},
+			{claims{space + "tenant": "*"}, acl.Subscribe, "/topic/tenants.other.orders"},
+			{claims{space + "tenant": "other.orders"}, acl.Subscribe, "/topic/tenants.other.orders"},
+			{claims{space + "tenant": nil}, acl.Subscribe, "/topic/tenants.acme.orders"},
 		},
 		refused: []claims{{"iss": "https://example.eu.auth0.com"}, {"aud": "https://api.example.com/other"}, {"sub": nil}, {"exp": 1}},
 	}
@@ -143,18 +144,18 @@ func hs256Example() example {
 	return example{
 		everybody: claims{"iss": "shop", "sub": "anna", "scope": "openid customer"},
 		allowed: []exampleCase{
-			{nil, auth.Subscribe, "/topic/orders.anna.17"},
-			{nil, auth.Subscribe, "/topic/orders.anna.**"},
-			{nil, auth.Send, "/queue/orders"},
-			{service, auth.Subscribe, "/queue/orders"},
-			{service, auth.Send, "/topic/orders.anna.17"},
+			{nil, acl.Subscribe, "/topic/orders.anna.17"},
+			{nil, acl.Subscribe, "/topic/orders.anna.**"},
+			{nil, acl.Send, "/queue/orders"},
+			{service, acl.Subscribe, "/queue/orders"},
+			{service, acl.Send, "/topic/orders.anna.17"},
 		},
 		denied: []exampleCase{
-			{nil, auth.Subscribe, "/topic/orders.bob.17"},
-			{nil, auth.Subscribe, "/topic/orders.**"},
-			{nil, auth.Subscribe, "/queue/orders"},
-			{nil, auth.Send, "/topic/orders.anna.17"},
-			{claims{"scope": "openid"}, auth.Send, "/queue/orders"},
+			{nil, acl.Subscribe, "/topic/orders.bob.17"},
+			{nil, acl.Subscribe, "/topic/orders.**"},
+			{nil, acl.Subscribe, "/queue/orders"},
+			{nil, acl.Send, "/topic/orders.anna.17"},
+			{claims{"scope": "openid"}, acl.Send, "/queue/orders"},
 		},
 		refused: []claims{{"iss": "other"}, {"exp": nil}, {"sub": nil}, {"exp": 1}},
 	}
@@ -215,7 +216,7 @@ func (e example) test(t *testing.T, file string) {
 // exampleAccess is the access control of an example.
 type exampleAccess struct {
 	authenticator *auth.Authenticator
-	*auth.ACL
+	*acl.List
 }
 
 // loadExample builds the access control of a file.
@@ -225,7 +226,7 @@ func loadExample(t *testing.T, file string) (*config.Config, exampleAccess) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	acl, err := setup.ACL(c)
+	list, err := setup.ACL(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +235,7 @@ func loadExample(t *testing.T, file string) (*config.Config, exampleAccess) {
 		t.Fatal(err)
 	}
 	t.Cleanup(a.Close)
-	return c, exampleAccess{a, acl}
+	return c, exampleAccess{a, list}
 }
 
 // sign returns a token with everybody's claims and more. It expires in an hour.
@@ -271,7 +272,7 @@ func TestExampleUser(t *testing.T) {
 		t.Fatal(told("refused", err))
 	}
 	p := a.For(id)
-	if !p.Decide(auth.Subscribe, "/queue/orders").Allowed || p.Decide(auth.Subscribe, "/user/queue/x").Allowed {
+	if !p.Decide(acl.Subscribe, "/queue/orders").Allowed || p.Decide(acl.Subscribe, "/user/queue/x").Allowed {
 		t.Errorf("billing may do other things than meant: %+v", p.List())
 	}
 	if id, err := a.authenticator.Authenticate(auth.Request{Login: "billing", Passcode: "correct horsE"}); err == nil {

@@ -42,9 +42,14 @@ var table = []rule{
 			"go-stomp's Frame and Header are data types, which frames uses for decoded frames",
 	},
 	{
-		pkg: "auth", own: []string{"destination", "internal/mask"}, third: []string{"github.com/go-jose/go-jose/v4", "golang.org/x/crypto"},
-		reason: "authentication and authorisation as pure decisions; the session calls it through its own interface",
+		pkg: "auth", own: []string{"internal/mask"}, third: []string{"github.com/go-jose/go-jose/v4", "golang.org/x/crypto"},
+		reason: "authentication: tokens and static users; rights are the business of auth/acl",
 	},
+	{
+		pkg: "auth/acl", own: []string{"auth", "destination"},
+		reason: "authorization as a pure decision: rules are compiled once, and asked by sessions and the admin API",
+	},
+
 	{
 		pkg: "config", own: []string{"destination"}, third: []string{
 			"github.com/spf13/viper", "github.com/spf13/pflag", "github.com/go-viper/mapstructure/v2",
@@ -54,7 +59,7 @@ var table = []rule{
 		reason: "internal/setup copies values into each package's Options, so viper stays here; the YAML and TOML readers find the lines of keys",
 	},
 	{
-		pkg: "session", own: []string{"destination", "frames", "broker", "auth", "internal/mask", "internal/memory", "internal/timers"}, third: []string{stompFrame}, without: []string{"net"},
+		pkg: "session", own: []string{"destination", "frames", "broker", "auth", "auth/acl", "internal/mask", "internal/memory", "internal/timers"}, third: []string{stompFrame}, without: []string{"net"},
 		reason: "the state machine of one connection over an interface, so a new transport needs no change here; " +
 			"go-stomp's Frame and Header are data types, which frames uses for decoded frames",
 	},
@@ -67,7 +72,7 @@ var table = []rule{
 		reason: "a broker.Store that another engine could replace, so only internal/setup and cmd import it",
 	},
 	{
-		pkg: "admin", own: []string{"destination", "broker", "session", "auth", "internal/mask"},
+		pkg: "admin", own: []string{"destination", "broker", "session", "auth", "auth/acl", "internal/mask"},
 		reason: "inspects the layers below, which do not depend on it",
 	},
 	{
@@ -80,12 +85,12 @@ var table = []rule{
 			"the root may import are passed as values",
 	},
 	{
-		pkg: "internal/setup", own: []string{"auth", "broker", "config", "destination", "session", "store/pebble", "transport"},
+		pkg: "internal/setup", own: []string{"auth", "auth/acl", "broker", "config", "destination", "session", "store/pebble", "transport"},
 		reason: "copies the configuration into each package's Options, for the server and for commands that need one part of it",
 	},
 	{
 		pkg: ".", own: []string{
-			"admin", "admin/console", "admin/metrics", "auth", "broker", "config", "examples/browser", "session", "transport",
+			"admin", "admin/console", "admin/metrics", "auth", "auth/acl", "broker", "config", "examples/browser", "session", "transport",
 			"internal/logs", "internal/memory", "internal/setup", "internal/timers", "internal/tlsfiles", "internal/tracing",
 		},
 		third:  []string{proxyproto},
@@ -94,7 +99,7 @@ var table = []rule{
 	{
 		pkg: "cmd/hoofbeat", own: []string{
 			".", "config", "internal/setup", "internal/client", "internal/load", "internal/logs",
-			"admin", "auth", "broker", "destination", "store/pebble",
+			"admin", "auth", "auth/acl", "broker", "destination", "store/pebble",
 		},
 		third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", stompClient, "golang.org/x/sys", systemdLib, md2manLib},
 		reason: "the program: flags, output, signals and settings of the Go runtime; the root package is the broker. " +

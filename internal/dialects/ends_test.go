@@ -9,7 +9,7 @@ import (
 
 	"github.com/coder/websocket"
 
-	"hoofbeat/auth"
+	"hoofbeat/auth/acl"
 	"hoofbeat/session"
 )
 
@@ -129,13 +129,13 @@ func TestDeniedSubscription(t *testing.T) {
 }
 
 // newsOnly allows everybody the news and the queues only.
-func newsOnly(t testing.TB) *auth.ACL {
+func newsOnly(t testing.TB) *acl.List {
 	t.Helper()
-	acl, err := auth.CompileACL([]auth.Rule{{
-		Name: "news", Allow: []auth.Action{auth.Send, auth.Subscribe}, Destinations: []string{"/topic/news"},
+	list, err := acl.Compile([]acl.Rule{{
+		Name: "news", Allow: []acl.Action{acl.Send, acl.Subscribe}, Destinations: []string{"/topic/news"},
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return acl
+	return list
 }

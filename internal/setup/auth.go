@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"hoofbeat/auth"
+	"hoofbeat/auth/acl"
 	"hoofbeat/config"
 )
 
@@ -48,16 +49,16 @@ func readable(name string) string {
 
 // ACL compiles the access rules. A configuration without rules and without a way
 // to authenticate allows everything.
-func ACL(c *config.Config) (*auth.ACL, error) {
+func ACL(c *config.Config) (*acl.List, error) {
 	if len(c.ACL) == 0 && !c.Auth.CanAuthenticate() {
-		return auth.AllowAll(), nil
+		return acl.AllowAll(), nil
 	}
-	rules := make([]auth.Rule, 0, len(c.ACL))
+	rules := make([]acl.Rule, 0, len(c.ACL))
 	var faults []error
 	for _, r := range c.ACL {
-		rule := auth.Rule{Name: r.Name, Roles: r.Roles, Users: r.Users, Destinations: r.Destinations}
+		rule := acl.Rule{Name: r.Name, Roles: r.Roles, Users: r.Users, Destinations: r.Destinations}
 		for _, m := range r.Claims {
-			rule.Claims = append(rule.Claims, auth.ClaimMatch(m))
+			rule.Claims = append(rule.Claims, acl.ClaimMatch(m))
 		}
 		var err1, err2 error
 		rule.Allow, err1 = actions(r.Allow)
@@ -68,17 +69,17 @@ func ACL(c *config.Config) (*auth.ACL, error) {
 	if err := errors.Join(faults...); err != nil {
 		return nil, fmt.Errorf("acl: %w", err)
 	}
-	acl, err := auth.CompileACL(rules)
+	list, err := acl.Compile(rules)
 	if err != nil {
 		return nil, fmt.Errorf("acl: %w", err)
 	}
-	return acl, nil
+	return list, nil
 }
 
-func actions(names []string) ([]auth.Action, error) {
-	var all []auth.Action
+func actions(names []string) ([]acl.Action, error) {
+	var all []acl.Action
 	for _, n := range names {
-		a, err := auth.ParseAction(n)
+		a, err := acl.ParseAction(n)
 		if err != nil {
 			return nil, err
 		}

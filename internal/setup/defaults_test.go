@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"hoofbeat/auth"
+	"hoofbeat/auth/acl"
 	"hoofbeat/broker"
 	"hoofbeat/config"
 	"hoofbeat/session"
@@ -62,7 +63,7 @@ type outcome struct {
 	auth      auth.Options
 	policies  broker.Policies
 	quotas    broker.Quotas
-	acl       *auth.ACL
+	list      *acl.List
 }
 
 func outcomeOf(t *testing.T, b *broker.Broker, c *config.Config) outcome {
@@ -71,11 +72,11 @@ func outcomeOf(t *testing.T, b *broker.Broker, c *config.Config) outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	acl, err := ACL(c)
+	list, err := ACL(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := outcome{Transport(c, b, "v1", nil), AuthOptions(c, nil), policies, Quotas(c), acl}
+	o := outcome{Transport(c, b, "v1", nil), AuthOptions(c, nil), policies, Quotas(c), list}
 	o.transport.Session.Timers, o.transport.Session.Counters = nil, nil // new ones for each configuration
 	return o
 }

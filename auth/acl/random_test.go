@@ -1,4 +1,4 @@
-package auth
+package acl
 
 import (
 	"fmt"
@@ -7,12 +7,13 @@ import (
 	"strings"
 	"testing"
 
+	"hoofbeat/auth"
 	"hoofbeat/destination"
 )
 
 // modelDecide decides as the documentation of Rule says, rule by rule: it
 // returns whether it is allowed, and the first rule that decides, or -1.
-func modelDecide(rules []Rule, id *Identity, action Action, segments []string) (allowed bool, rule int) {
+func modelDecide(rules []Rule, id *auth.Identity, action Action, segments []string) (allowed bool, rule int) {
 	pattern := append([]string{"t"}, segments...)
 	for _, denying := range []bool{true, false} {
 		for i, r := range rules {
@@ -28,7 +29,7 @@ func modelDecide(rules []Rule, id *Identity, action Action, segments []string) (
 	return false, -1
 }
 
-func modelConcerns(r Rule, id *Identity) bool {
+func modelConcerns(r Rule, id *auth.Identity) bool {
 	any := func(want, have []string) bool {
 		return len(want) == 0 || slices.ContainsFunc(want, func(w string) bool { return slices.Contains(have, w) })
 	}
@@ -41,7 +42,7 @@ func modelConcerns(r Rule, id *Identity) bool {
 }
 
 // modelTexts are the values of a variable.
-func modelTexts(id *Identity, name string) (texts []string, whole bool) {
+func modelTexts(id *auth.Identity, name string) (texts []string, whole bool) {
 	if name == destination.UserVariable {
 		return []string{id.User}, id.User != ""
 	}
@@ -65,7 +66,7 @@ func modelTexts(id *Identity, name string) (texts []string, whole bool) {
 	return texts, whole
 }
 
-func modelApplies(r Rule, id *Identity, pattern []string, denying bool) bool {
+func modelApplies(r Rule, id *auth.Identity, pattern []string, denying bool) bool {
 	for _, d := range r.Destinations {
 		for _, filled := range modelFill(strings.Split(d[1:], "/"), id, denying) {
 			if denying && modelOverlap(filled, pattern) || !denying && modelCover(filled, pattern) {
@@ -80,7 +81,7 @@ func modelApplies(r Rule, id *Identity, pattern []string, denying bool) bool {
 func modelVariables() []string { return []string{destination.UserVariable, "claim:c", "claim:d.e"} }
 
 // modelFill fills the templates of a rule's destination in all possible ways.
-func modelFill(segments []string, id *Identity, denying bool) [][]string {
+func modelFill(segments []string, id *auth.Identity, denying bool) [][]string {
 	ways := [][]string{segments}
 	for _, name := range modelVariables() {
 		braced := "{" + name + "}"
@@ -185,7 +186,7 @@ func randomRule(rng *rand.Rand) Rule {
 	return r
 }
 
-func randomIdentity(rng *rand.Rand) *Identity {
+func randomIdentity(rng *rand.Rand) *auth.Identity {
 	claims := map[string]any{}
 	values := []any{"x", "y", "", "*", "**", "a.b", "a/**", true, nil, []any{}, []any{"x", "y"}, []any{"x", map[string]any{}}, []any{"*", "", "b"}, "a\x00", "\n"}
 	for _, name := range []string{"c", "d.e"} {
@@ -193,7 +194,7 @@ func randomIdentity(rng *rand.Rand) *Identity {
 			claims[name] = values[rng.IntN(len(values))]
 		}
 	}
-	return &Identity{User: pick(rng, "u", "x", "a", "a.b", "*", "**", ""), Roles: some(rng, "r", "s"), Claims: claims}
+	return &auth.Identity{User: pick(rng, "u", "x", "a", "a.b", "*", "**", ""), Roles: some(rng, "r", "s"), Claims: claims}
 }
 
 // TestDecideAgainstModel compares decisions under random rules with the model.
@@ -228,7 +229,7 @@ func TestDecideAgainstModel(t *testing.T) {
 	}
 }
 
-func compareWithModel(t *testing.T, rng *rand.Rand, p *Permissions, rules []Rule, id *Identity) Decision {
+func compareWithModel(t *testing.T, rng *rand.Rand, p *Permissions, rules []Rule, id *auth.Identity) Decision {
 	t.Helper()
 	action := Send
 	alphabet := []string{"a", "b", "x", "y", "u", "x-u", "true", "xu"}

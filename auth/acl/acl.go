@@ -1,10 +1,22 @@
-package auth
+// Package acl decides about the rights of identities: may a user SEND to a
+// destination, SUBSCRIBE to a pattern, or use the admin API?
+//
+// [Compile] turns rules into a [List]. [List.For] gives the [Permissions] of one
+// [auth.Identity]. [Permissions.Decide] answers for a destination, with the rule
+// that decided and the reason.
+//
+// Actions that no rule allows are denied, and a rule that denies wins over all
+// that allow. A pattern is allowed only if a single allowed pattern covers all
+// that it can match.
+package acl
 
 import (
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"hoofbeat/auth"
 )
 
 // An Action is what somebody wants to do with a destination.
@@ -87,16 +99,16 @@ type Rule struct {
 // A ClaimMatch is fulfilled by a token in which a claim has one of some values.
 type ClaimMatch struct {
 	// Name is the claim's own name (https://example.com/roles), or else a path
-	// to it with dots (realm_access.roles); see [LookupClaim].
+	// to it with dots (realm_access.roles); see [auth.LookupClaim].
 	Name string
 	// Values are compared with the claim's text, or with that of each element
 	// if it is a list. The text of a number or boolean is that in the token.
 	Values []string
 }
 
-// An ACL decides who may do what. It does not change, and may be used by any
-// number of goroutines. A nil ACL allows nothing.
-type ACL struct {
+// An List decides who may do what. It does not change, and may be used by any
+// number of goroutines. A nil List allows nothing.
+type List struct {
 	rules     []compiledRule
 	variables variables
 	trees     [actions]struct{ allow, deny ruleTree }
@@ -119,14 +131,14 @@ type ruleTree struct {
 
 // AllowAll returns an ACL that allows everything to everybody. It is for
 // brokers that have not been told who their users are.
-func AllowAll() *ACL { return &ACL{all: true} }
+func AllowAll() *List { return &List{all: true} }
 
-// CompileACL makes an ACL of rules. Whatever no rule allows is denied, so none
+// Compile makes an ACL of rules. Whatever no rule allows is denied, so none
 // at all deny everything. The rules must not be changed afterwards. The error
 // joins all faults, each with the index of its rule, counted from 0, and what
 // is expected.
-func CompileACL(rules []Rule) (*ACL, error) {
-	a := &ACL{rules: make([]compiledRule, len(rules))}
+func Compile(rules []Rule) (*List, error) {
+	a := &List{rules: make([]compiledRule, len(rules))}
 	names := make(map[string]int)
 	for _, r := range rules {
 		names[r.Name]++
@@ -219,7 +231,7 @@ func (c *compiledRule) checkSubjects() []error {
 }
 
 // plant makes the trees.
-func (a *ACL) plant() {
+func (a *List) plant() {
 	for i := range a.trees {
 		a.trees[i].allow.root = newRuleNode()
 		a.trees[i].deny.root = newRuleNode()
@@ -244,12 +256,12 @@ func (a *ACL) plant() {
 // For returns what an identity may do. It is cheap enough to be called anew for
 // every session when the rules change. The identity, nil for nobody, must not
 // change afterwards.
-func (a *ACL) For(id *Identity) *Permissions {
+func (a *List) For(id *auth.Identity) *Permissions {
 	if a == nil {
-		a = &ACL{}
+		a = &List{}
 	}
 	if id == nil {
-		id = &Identity{}
+		id = &auth.Identity{}
 	}
 	return &Permissions{acl: a, id: id, concerns: a.selector.concerns(id)}
 }

@@ -1,10 +1,12 @@
-package auth
+package acl
 
 import (
 	"encoding/json"
 	"math"
 	"slices"
 	"strconv"
+
+	"hoofbeat/auth"
 )
 
 // A ruleSet is a set of rules, as bits.
@@ -99,7 +101,7 @@ func (f facet) pick(values ...string) ruleSet {
 }
 
 // concerns returns the rules that concern an identity.
-func (s *selector) concerns(id *Identity) ruleSet {
+func (s *selector) concerns(id *auth.Identity) ruleSet {
 	out := s.roles.pick(id.Roles...)
 	if len(s.users.by) > 0 {
 		out.and(s.users.pick(id.User))
@@ -138,7 +140,7 @@ func fulfils(claims map[string]any, all []ClaimMatch) bool {
 // claimTexts returns the texts of a claim, or of its elements if it is a list.
 // It is not whole if the claim is missing, or if something in it has no text.
 func claimTexts(claims map[string]any, name string) (texts []string, whole bool) {
-	value, _ := LookupClaim(claims, name)
+	value, _ := auth.LookupClaim(claims, name)
 	switch value := value.(type) {
 	case []any:
 		whole = true

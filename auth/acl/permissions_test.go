@@ -1,4 +1,4 @@
-package auth
+package acl
 
 import (
 	"encoding/json"
@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"hoofbeat/auth"
 	"hoofbeat/destination"
 )
 
@@ -27,7 +28,7 @@ func TestHostileValues(t *testing.T) {
 		allow(Send, "/topic/inbox.{user}", "/topic/teams.{claim:team}.x", "/topic/box-{user}"))
 	for _, v := range hostileValues() {
 		for _, claim := range []any{v, []any{v}} {
-			p := acl.For(&Identity{User: v, Claims: map[string]any{"team": claim}})
+			p := acl.For(&auth.Identity{User: v, Claims: map[string]any{"team": claim}})
 			checkHostile(t, p, v)
 		}
 	}
@@ -76,7 +77,7 @@ func TestUnfilledTemplates(t *testing.T) {
 		{`{"team":["red",""]}`, true, false, false, false, false},
 		{`{"team":7}`, false, true, true, true, true},
 	} {
-		p := acl.For(&Identity{User: "ann", Claims: aclClaims(t, c.claims)})
+		p := acl.For(&auth.Identity{User: "ann", Claims: aclClaims(t, c.claims)})
 		for destination, want := range map[string]bool{
 			"/topic/teams.red":        c.teams,
 			"/topic/open.red.secret":  c.mine,
@@ -95,13 +96,13 @@ func TestUnfilledTemplates(t *testing.T) {
 // TestDenyOfValueWithSeparators: what a publisher makes of a user's name with
 // dots is denied, too.
 func TestDenyOfValueWithSeparators(t *testing.T) {
-	p := compiled(t, allow(Send, "/**"), deny(Send, "/topic/of.{user}.x")).For(&Identity{User: "a.*"})
+	p := compiled(t, allow(Send, "/**"), deny(Send, "/topic/of.{user}.x")).For(&auth.Identity{User: "a.*"})
 	for destination, want := range map[string]bool{"/topic/of.a.x": true, "/topic/of.b.x": true, "/topic/of.a.b.x": true} {
 		if got := p.Decide(Send, destination); got.Allowed != want {
 			t.Errorf("%s: %+v, want %v", destination, got, want)
 		}
 	}
-	p = compiled(t, allow(Send, "/**"), deny(Send, "/topic/of.{user}.x")).For(&Identity{User: "a@b.com"})
+	p = compiled(t, allow(Send, "/**"), deny(Send, "/topic/of.{user}.x")).For(&auth.Identity{User: "a@b.com"})
 	for destination, want := range map[string]bool{"/topic/of.a@b.com.x": false, "/topic/of/a@b/com/x": false, "/topic/of.a@b.x": true} {
 		if got := p.Decide(Send, destination); got.Allowed != want {
 			t.Errorf("%s: %+v, want %v", destination, got, want)
@@ -126,7 +127,7 @@ func TestValuesOfOtherTypes(t *testing.T) {
 		{[]string{"a", "b"}, "/queue/b", true},
 		{42, "/queue/42", false},
 	} {
-		p := acl.For(&Identity{Claims: map[string]any{"v": c.value}})
+		p := acl.For(&auth.Identity{Claims: map[string]any{"v": c.value}})
 		if got := p.Decide(Send, c.destination); got.Allowed != c.want {
 			t.Errorf("%T %v: %s: %+v, want %v", c.value, c.value, c.destination, got, c.want)
 		}
@@ -136,7 +137,7 @@ func TestValuesOfOtherTypes(t *testing.T) {
 // TestListsHoldStill: one element of a list stands at all places of a template.
 func TestListsHoldStill(t *testing.T) {
 	acl := compiled(t, allow(Send, "/queue/{claim:t}.{claim:t}", "/topic/{claim:t}.{claim:s}"))
-	p := acl.For(&Identity{Claims: aclClaims(t, `{"t":["a","b"],"s":["a","b"]}`)})
+	p := acl.For(&auth.Identity{Claims: aclClaims(t, `{"t":["a","b"],"s":["a","b"]}`)})
 	for destination, want := range map[string]bool{"/queue/a.a": true, "/queue/a.b": false, "/topic/a.b": true, "/topic/a.c": false} {
 		if got := p.Decide(Send, destination); got.Allowed != want {
 			t.Errorf("%s: %+v, want %v", destination, got, want)
@@ -150,7 +151,7 @@ func TestTooManyValues(t *testing.T) {
 	for i := range list {
 		list[i] = fmt.Sprint(i)
 	}
-	id := &Identity{Claims: map[string]any{"a": list, "b": list, "c": list}}
+	id := &auth.Identity{Claims: map[string]any{"a": list, "b": list, "c": list}}
 	const templates = "/topic/{claim:a}.{claim:b}.{claim:c}.x"
 	p := compiled(t, allow(Subscribe, templates)).For(id)
 	if got := p.Decide(Subscribe, "/topic/*.*.*.y"); got.Allowed {
@@ -191,7 +192,7 @@ func TestMemoryOfDecisionsIsBounded(t *testing.T) {
 }
 
 func TestWarmDecisionsDoNotAllocate(t *testing.T) {
-	p := compiled(t, designRules()...).For(&Identity{User: "ann"})
+	p := compiled(t, designRules()...).For(&auth.Identity{User: "ann"})
 	destination := "/queue/inbox.ann"
 	if n := testing.AllocsPerRun(100, func() { p.Decide(Send, destination) }); n > 0 {
 		t.Errorf("%v allocations", n)
@@ -201,7 +202,7 @@ func TestWarmDecisionsDoNotAllocate(t *testing.T) {
 // TestManySessionsShareAnACL is for the race detector.
 func TestManySessionsShareAnACL(t *testing.T) {
 	acl := compiled(t, designRules()...)
-	id := &Identity{User: "ann", Roles: []string{"staff"}, Claims: aclClaims(t, `{"team":["red","blue"]}`)}
+	id := &auth.Identity{User: "ann", Roles: []string{"staff"}, Claims: aclClaims(t, `{"team":["red","blue"]}`)}
 	var sessions sync.WaitGroup
 	for range 8 {
 		sessions.Go(func() {
@@ -219,7 +220,7 @@ func TestManySessionsShareAnACL(t *testing.T) {
 func TestList(t *testing.T) {
 	acl := compiled(t, append(designRules(),
 		Rule{Allow: []Action{Send}, Deny: []Action{AdminRead}, Destinations: []string{"/topic/{claim:none}/x", "/user/{user}/queue/x-{claim:team}"}})...)
-	p := acl.For(&Identity{User: "a.b", Roles: []string{"staff"}, Claims: aclClaims(t, `{"team":["red","*"]}`)})
+	p := acl.For(&auth.Identity{User: "a.b", Roles: []string{"staff"}, Claims: aclClaims(t, `{"team":["red","*"]}`)})
 	var b strings.Builder
 	for _, g := range p.List() {
 		fmt.Fprintf(&b, "%v %v %s (%s) %s\n", g.Allowed, g.Action, g.Pattern, g.Rule, g.Note)
@@ -249,7 +250,7 @@ func TestListIsBounded(t *testing.T) {
 	for i := range list {
 		list[i] = fmt.Sprint(i)
 	}
-	p := compiled(t, allow(Send, "/topic/{claim:a}.{claim:b}")).For(&Identity{Claims: map[string]any{"a": list, "b": list}})
+	p := compiled(t, allow(Send, "/topic/{claim:a}.{claim:b}")).For(&auth.Identity{Claims: map[string]any{"a": list, "b": list}})
 	l := p.List()
 	if len(l) != maxFilled || l[0].Note != "there are more values than are listed" {
 		t.Errorf("%d grants, the first %+v", len(l), l[0])
@@ -258,7 +259,7 @@ func TestListIsBounded(t *testing.T) {
 
 func TestExplain(t *testing.T) {
 	acl := compiled(t, designRules()...)
-	p := acl.For(&Identity{User: "ann", Roles: []string{"staff", "auditor"}, Claims: aclClaims(t, `{"team":"red"}`)})
+	p := acl.For(&auth.Identity{User: "ann", Roles: []string{"staff", "auditor"}, Claims: aclClaims(t, `{"team":"red"}`)})
 	for _, c := range []struct {
 		action      Action
 		destination string
@@ -285,5 +286,39 @@ func TestExplain(t *testing.T) {
 		if got := p.Explain(c.action, c.destination); got != c.want {
 			t.Errorf("got\n%s\nwant\n%s", got, c.want)
 		}
+	}
+}
+
+// Admin rights are about the whole broker.
+func TestAdminister(t *testing.T) {
+	read, write, both := []Action{AdminRead}, []Action{AdminWrite}, []Action{AdminRead, AdminWrite}
+	for name, tt := range map[string]struct {
+		rules       []Rule
+		read, write bool
+	}{
+		"no rules":              {nil, false, false},
+		"read":                  {[]Rule{{Allow: read}}, true, false},
+		"write":                 {[]Rule{{Allow: write}}, true, true},
+		"everything":            {[]Rule{{Allow: []Action{Send, AdminWrite}, Destinations: []string{"/**"}}}, true, true},
+		"some destinations":     {[]Rule{{Allow: both, Destinations: []string{"/queue/**", "/topic/**"}}}, false, false},
+		"write denied":          {[]Rule{{Allow: both}, {Deny: write}}, true, false},
+		"read denied":           {[]Rule{{Allow: both}, {Deny: read}}, false, true},
+		"some denied":           {[]Rule{{Allow: both}, {Deny: both, Destinations: []string{"/queue/a"}}}, false, false},
+		"others denied":         {[]Rule{{Allow: both}, {Deny: both, Roles: []string{"x"}}}, true, true},
+		"to others":             {[]Rule{{Allow: both, Roles: []string{"x"}}}, false, false},
+		"send is not for admin": {[]Rule{{Allow: []Action{Send, Subscribe}, Destinations: []string{"/**"}}}, false, false},
+	} {
+		acl, err := Compile(tt.rules)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		p := acl.For(&auth.Identity{User: "anna"})
+		if p.Administer(AdminRead).Allowed != tt.read || p.Administer(AdminWrite).Allowed != tt.write {
+			t.Errorf("%s: %+v, %+v", name, p.Administer(AdminRead), p.Administer(AdminWrite))
+		}
+	}
+	if _, err := Compile([]Rule{{Allow: []Action{AdminRead, Send}}}); err == nil || !strings.Contains(err.Error(), "destinations: expected at least one") {
+		t.Errorf("got %v", err)
 	}
 }

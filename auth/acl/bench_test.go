@@ -1,9 +1,11 @@
-package auth
+package acl
 
 import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"hoofbeat/auth"
 )
 
 // manyKindsOfRules are a thousand rules as a large installation may have them,
@@ -33,8 +35,8 @@ func alikeRules() []Rule {
 	return rules
 }
 
-func benchIdentity(tb testing.TB, i int) *Identity {
-	return &Identity{User: fmt.Sprint("user", i), Roles: []string{fmt.Sprint("role", i%200), "role1"}, Claims: aclClaims(tb, fmt.Sprintf(`{"tenant":"tenant%d"}`, i%200))}
+func benchIdentity(tb testing.TB, i int) *auth.Identity {
+	return &auth.Identity{User: fmt.Sprint("user", i), Roles: []string{fmt.Sprint("role", i%200), "role1"}, Claims: aclClaims(tb, fmt.Sprintf(`{"tenant":"tenant%d"}`, i%200))}
 }
 
 // coldDestinations are allowed and denied ones, for user 7.
@@ -45,7 +47,7 @@ func coldDestinations() []string {
 	}
 }
 
-func benchRules(b *testing.B, run func(b *testing.B, acl *ACL)) {
+func benchRules(b *testing.B, run func(b *testing.B, acl *List)) {
 	b.Helper()
 	for name, rules := range map[string][]Rule{"kinds": manyKindsOfRules(), "alike": alikeRules()} {
 		b.Run(name, func(b *testing.B) {
@@ -56,7 +58,7 @@ func benchRules(b *testing.B, run func(b *testing.B, acl *ACL)) {
 }
 
 func BenchmarkSendWarm(b *testing.B) {
-	benchRules(b, func(b *testing.B, acl *ACL) {
+	benchRules(b, func(b *testing.B, acl *List) {
 		p, destinations := acl.For(benchIdentity(b, 7)), coldDestinations()
 		i := 0
 		for b.Loop() {
@@ -69,7 +71,7 @@ func BenchmarkSendWarm(b *testing.B) {
 }
 
 func BenchmarkSendCold(b *testing.B) {
-	benchRules(b, func(b *testing.B, acl *ACL) {
+	benchRules(b, func(b *testing.B, acl *List) {
 		p, destinations := acl.For(benchIdentity(b, 7)), coldDestinations()
 		i := 0
 		for b.Loop() {
@@ -99,7 +101,7 @@ func BenchmarkSendEverNew(b *testing.B) {
 func BenchmarkSubscribeCold(b *testing.B) {
 	for _, destination := range []string{"/topic/app7.orders", "/topic/app7.**", "/topic/*.orders", "/topic/**", "/**.x.**.y.**", "/topic/" + strings.Repeat("**.a.", 15) + "**"} {
 		b.Run(fmt.Sprintf("%.15s", destination), func(b *testing.B) {
-			benchRules(b, func(b *testing.B, acl *ACL) {
+			benchRules(b, func(b *testing.B, acl *List) {
 				p := acl.For(benchIdentity(b, 7))
 				for b.Loop() {
 					p.decide(Subscribe, destination)
@@ -110,7 +112,7 @@ func BenchmarkSubscribeCold(b *testing.B) {
 }
 
 func BenchmarkFor(b *testing.B) {
-	benchRules(b, func(b *testing.B, acl *ACL) {
+	benchRules(b, func(b *testing.B, acl *List) {
 		id := benchIdentity(b, 7)
 		for b.Loop() {
 			acl.For(id)
@@ -128,7 +130,7 @@ func BenchmarkCompileACL(b *testing.B) {
 // BenchmarkReload is what a reload costs with 10,000 sessions that have five
 // subscriptions each.
 func BenchmarkReload(b *testing.B) {
-	ids := make([]*Identity, 10_000)
+	ids := make([]*auth.Identity, 10_000)
 	for i := range ids {
 		ids[i] = benchIdentity(b, i)
 	}
@@ -137,7 +139,7 @@ func BenchmarkReload(b *testing.B) {
 		"wide":  {"/topic/**", "/topic/*.%d", "/topic/**.%d", "/**", "/topic/*.*.%d.**"},
 	} {
 		b.Run(name, func(b *testing.B) {
-			benchRules(b, func(b *testing.B, acl *ACL) {
+			benchRules(b, func(b *testing.B, acl *List) {
 				for b.Loop() {
 					reload(acl, ids, patterns)
 				}
@@ -146,7 +148,7 @@ func BenchmarkReload(b *testing.B) {
 	}
 }
 
-func reload(acl *ACL, ids []*Identity, patterns []string) {
+func reload(acl *List, ids []*auth.Identity, patterns []string) {
 	for i, id := range ids {
 		p := acl.For(id)
 		for _, pattern := range patterns {

@@ -1,4 +1,4 @@
-package auth
+package acl
 
 import (
 	"encoding/json"
@@ -6,12 +6,13 @@ import (
 	"strings"
 	"testing"
 
+	"hoofbeat/auth"
 	"hoofbeat/destination"
 )
 
-func compiled(t testing.TB, rules ...Rule) *ACL {
+func compiled(t testing.TB, rules ...Rule) *List {
 	t.Helper()
-	acl, err := CompileACL(rules)
+	acl, err := Compile(rules)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,10 +53,10 @@ func designRules() []Rule {
 
 func TestDesignExample(t *testing.T) {
 	acl := compiled(t, designRules()...)
-	staff := &Identity{User: "ann", Roles: []string{"staff"}, Claims: aclClaims(t, `{"team":"red"}`)}
-	auditor := &Identity{User: "bob", Roles: []string{"auditor"}, Claims: aclClaims(t, `{"team":["red","blue"]}`)}
+	staff := &auth.Identity{User: "ann", Roles: []string{"staff"}, Claims: aclClaims(t, `{"team":"red"}`)}
+	auditor := &auth.Identity{User: "bob", Roles: []string{"auditor"}, Claims: aclClaims(t, `{"team":["red","blue"]}`)}
 	for _, c := range []struct {
-		id          *Identity
+		id          *auth.Identity
 		action      Action
 		destination string
 		rule        string
@@ -144,7 +145,7 @@ func TestCoverageIsByASingleRule(t *testing.T) {
 }
 
 func TestSubjects(t *testing.T) {
-	ids := map[string]*Identity{
+	ids := map[string]*auth.Identity{
 		"ann":    {User: "ann", Roles: []string{"staff", "admin"}, Claims: aclClaims(t, `{"tenant":"a","n":1.50,"ok":true,"realm":{"roles":["x","y"]}}`)},
 		"bob":    {User: "bob", Roles: []string{"staff"}, Claims: aclClaims(t, `{"tenant":["b","a"],"n":15,"ok":"true","realm.roles":["z"],"realm":{"roles":["x"]}}`)},
 		"Ann":    {User: "Ann", Roles: []string{"Staff"}, Claims: aclClaims(t, `{"Tenant":"a","n":1.5,"ok":null,"realm":"x"}`)},
@@ -232,7 +233,7 @@ func TestUserDestinations(t *testing.T) {
 		{denies("/user/*/queue/x"), "ann", Send, "/user/b.c/queue/x", false},
 		{denies("/user/**"), "ann", Subscribe, "/user/topic/x", false},
 	} {
-		d := compiled(t, c.rules...).For(&Identity{User: c.user}).Decide(c.action, c.destination)
+		d := compiled(t, c.rules...).For(&auth.Identity{User: c.user}).Decide(c.action, c.destination)
 		if d.Allowed != c.want {
 			t.Errorf("%+v: %+v", c, d)
 		}
@@ -268,8 +269,8 @@ func TestTemporaryDestinations(t *testing.T) {
 }
 
 func TestWithoutRules(t *testing.T) {
-	var missing *ACL
-	for _, acl := range []*ACL{missing, compiled(t)} {
+	var missing *List
+	for _, acl := range []*List{missing, compiled(t)} {
 		p := acl.For(nil)
 		if d := p.Decide(Send, "/topic/a"); d.Allowed || d.Rule != "" {
 			t.Errorf("no rules: %+v", d)
@@ -291,7 +292,7 @@ func TestWithoutRules(t *testing.T) {
 }
 
 func TestFaultsOfRules(t *testing.T) {
-	_, err := CompileACL([]Rule{
+	_, err := Compile([]Rule{
 		{Name: "fine", Allow: []Action{Send}, Destinations: []string{"/queue/a"}},
 		{Name: "empty"},
 		{Allow: []Action{Send, 7}, Deny: []Action{Send}, Roles: []string{""}, Users: []string{""},
@@ -343,7 +344,7 @@ func TestLabels(t *testing.T) {
 	nameless := allow(Send, "/queue/b")
 	acl := compiled(t, twin, other, nameless)
 	for user, want := range map[string]string{"ann": "twin (#0)", "bob": "twin (#1)"} {
-		if d := acl.For(&Identity{User: user}).Decide(Send, "/queue/a"); d.Rule != want {
+		if d := acl.For(&auth.Identity{User: user}).Decide(Send, "/queue/a"); d.Rule != want {
 			t.Errorf("%s: %+v, want %s", user, d, want)
 		}
 	}

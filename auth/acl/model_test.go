@@ -1,4 +1,4 @@
-package auth
+package acl
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"hoofbeat/auth"
 	"hoofbeat/destination"
 )
 
@@ -285,8 +286,8 @@ func TestLongestPatterns(t *testing.T) {
 	}
 }
 
-func ExampleACL() {
-	acl, err := CompileACL([]Rule{
+func ExampleList() {
+	acl, err := Compile([]Rule{
 		{Name: "staff read the news", Roles: []string{"staff"}, Allow: []Action{Subscribe}, Destinations: []string{"/topic/news.**"}},
 		{Name: "no drafts", Deny: []Action{Subscribe}, Destinations: []string{"/topic/**.draft"}},
 	})
@@ -294,7 +295,7 @@ func ExampleACL() {
 		fmt.Println(err)
 		return
 	}
-	p := acl.For(&Identity{User: "ann", Roles: []string{"staff"}})
+	p := acl.For(&auth.Identity{User: "ann", Roles: []string{"staff"}})
 	for _, d := range []string{"/topic/news/sport", "/topic/news.*.draft", "/topic/**"} {
 		fmt.Printf("%s: %+v\n", d, p.Decide(Subscribe, d))
 	}

@@ -1,9 +1,10 @@
-package auth
+package acl
 
 import (
 	"strings"
 	"testing"
 
+	"hoofbeat/auth"
 	"hoofbeat/destination"
 )
 
@@ -14,18 +15,18 @@ func FuzzPattern(f *testing.F) {
 		f.Add("/topic/**.*", s)
 	}
 	f.Fuzz(func(t *testing.T, rule, text string) {
-		acl, err := CompileACL([]Rule{{Allow: []Action{Subscribe, AdminWrite}, Destinations: []string{rule}}})
+		acl, err := Compile([]Rule{{Allow: []Action{Subscribe, AdminWrite}, Destinations: []string{rule}}})
 		if err != nil {
 			if strings.Contains(err.Error(), "\n") {
 				t.Errorf("%q: more than one line: %v", rule, err)
 			}
 			return
 		}
-		denying, err := CompileACL([]Rule{allow(AdminWrite, "/**"), {Deny: []Action{AdminWrite}, Destinations: []string{rule}}})
+		denying, err := Compile([]Rule{allow(AdminWrite, "/**"), {Deny: []Action{AdminWrite}, Destinations: []string{rule}}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		id := &Identity{User: "u", Claims: map[string]any{"a": []any{"x", "a.b"}}}
+		id := &auth.Identity{User: "u", Claims: map[string]any{"a": []any{"x", "a.b"}}}
 		p, d := acl.For(id), denying.For(id)
 		if !strings.Contains(rule, "{") {
 			if got := p.Decide(AdminWrite, rule); !got.Allowed && got.Reason != tooLong.String() {
@@ -79,7 +80,7 @@ func FuzzDecide(f *testing.F) {
 		f.Add(v, "a", "/queue/inbox."+v)
 		f.Add("ann", v, "/queue/of."+v+".x")
 	}
-	acl, err := CompileACL([]Rule{
+	acl, err := Compile([]Rule{
 		allow(Send, "/queue/inbox.{user}", "/queue/of.{claim:c}.x"),
 		allow(Subscribe, "/queue/inbox.{user}", "/queue/of.{claim:c}.x"),
 	})
@@ -87,7 +88,7 @@ func FuzzDecide(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, user, claim, destination string) {
-		p := acl.For(&Identity{User: user, Claims: map[string]any{"c": claim}})
+		p := acl.For(&auth.Identity{User: user, Claims: map[string]any{"c": claim}})
 		segments := strings.Split(strings.ReplaceAll(destination, "/", "."), ".")
 		want := false
 		switch {

@@ -1,17 +1,18 @@
-package auth
+package acl
 
 import (
 	"slices"
 	"strings"
 
+	"hoofbeat/auth"
 	"hoofbeat/destination"
 )
 
 // Permissions say what one identity may do. They belong to one goroutine at a
 // time, as they remember what they decided.
 type Permissions struct {
-	acl      *ACL
-	id       *Identity
+	acl      *List
+	id       *auth.Identity
 	concerns ruleSet // the rules that concern the identity
 	// filled are the values of the variables, by index, looked up when they
 	// are needed.
