@@ -459,11 +459,9 @@ func TestConsumerIsReadWhenMemoryIsShort(t *testing.T) {
 			acks = append(acks, c.Want("MESSAGE", "subscription:1").Get("ack"))
 		}
 		synctest.Wait()
-		if d := w.depth("/queue/a"); d.Unacked > 16 { // about 85 % of 1 MiB
-			t.Errorf("%d messages are with the consumer", d.Unacked)
-		}
-		if !w.options.Memory.Stats().Near {
-			t.Error("memory is not short")
+		// Bodies that were written leave memory, so there may be more than fit in it.
+		if s := w.options.Memory.Stats(); !s.Near || s.Used > 1<<20 {
+			t.Errorf("%d messages are with the consumer: %+v", w.depth("/queue/a").Unacked, s)
 		}
 		c.Send("SEND", "destination:/topic/b", "receipt:r") // it may have to send to go on
 		c.AwaitReceipt("r")
