@@ -280,3 +280,34 @@ func (s *damagedStore) Read(r Range, f func(Page)) {
 		f(p)
 	})
 }
+
+// The receipt of an outcome whose messages go to several dead letter queues waits
+// for all of them, also if the last one is in memory only.
+func TestOutcomeWaitsForAllDeadLetterQueues(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &lazyStore{}
+		x := newTesterWith(t, Options{Store: store, Policies: rules(t, map[string]Policy{
+			"/queue/q": {Durable: true, TTL: time.Minute, DeadLetter: toDead(t)}, "/queue/loose": {}})})
+		p := x.subscribe("/queue/q", AckClient, 9)
+		x.send("/queue/q", "1 2")
+		p.arrived("1 2")
+		loose := readDestination(t, "/queue/loose", alice)
+		q := p.sub.consumer.q
+		store.release(true)
+		var done counter
+		q.mu.Lock()
+		p.sub.consumer.settleLocked(1, rejected)
+		reloaded := *q.policy
+		reloaded.DeadLetter = loose
+		q.policy = &reloaded
+		p.sub.consumer.settleLocked(2, rejected)
+		q.bury(q.settleUp(), done.done)
+		synctest.Wait()
+		done.want(t, 0, nil)
+		store.release(false)
+		synctest.Wait()
+		done.want(t, 1, nil)
+		x.wantDepth("/queue/dead", 1, 0)
+		x.wantDepth("/queue/loose", 1, 0)
+	})
+}

@@ -3,6 +3,7 @@ package pebble
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -134,6 +135,28 @@ func TestDropReleasesSharedMessages(t *testing.T) {
 	}
 	mustClose(t, s)
 	mustCheck(t, dir, fs)
+}
+
+// A dropped queue whose records are damaged is released all the same: what can be
+// read gives back its references, and the store goes on.
+func TestDropOfDamagedReferences(t *testing.T) {
+	dir, fs := inMemory(t)
+	var log strings.Builder
+	s := mustOpen(t, dir, Options{FS: fs, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	spread(t, s, 2, 5, "x")
+	b := s.db.NewBatch()
+	if err := errors.Join(b.Set(appendMessageKey(nil, 1, storetest.Seq(3)), []byte{1 << 7, 0}, nil), b.Commit(cockroach.Sync)); err != nil {
+		t.Fatal(err)
+	}
+	storetest.Apply(t, s, broker.Op{Kind: broker.Drop, Queue: 1})
+	waitReleased(t, s)
+	storetest.Apply(t, s, broker.Op{Kind: broker.Drop, Queue: 2})
+	waitReleased(t, s)
+	wantBodies(t, s, 1) // that of the damaged one
+	if n := strings.Count(log.String(), "references=1"); n != 1 {
+		t.Errorf("it was logged %d times:\n%s", n, log.String())
+	}
+	mustClose(t, s)
 }
 
 // waitReleased lets batches pass until dropped queues are released: a piece

@@ -56,29 +56,45 @@ func (c *committer) release() (bool, error) {
 	return true, nil
 }
 
-// someReferences gives the next references of a queue, and the key up to which
-// they reach; nil: to the end.
+// someReferences returns the next references of a dropped queue, and the key up to
+// which they reach; nil: to the end. Damaged ones are skipped, as such a queue has
+// nothing to lose: the bodies that they refer to stay, and store check finds them.
 func (s *Store) someReferences(queue broker.QueueID) (ids []uint64, last []byte, err error) {
 	from, to := queueSpan(queue)
 	it, err := s.db.NewIter(&cockroach.IterOptions{LowerBound: from, UpperBound: to})
 	if err != nil {
 		return nil, nil, err
 	}
-	n := 0
+	n, damaged := 0, 0
 	for more := it.First(); more; more = it.Next() {
 		if n++; n > dropPiece {
+			s.skipped(queue, damaged)
 			return ids, last, it.Close()
 		}
-		_, id, err := reference(it)
-		if err != nil {
+		switch _, id, err := reference(it); {
+		case errors.Is(err, broker.ErrRecord):
+			damaged++
+		case err != nil:
 			return nil, nil, errors.Join(err, it.Close())
-		}
-		if id != 0 {
+		case id != 0:
 			ids = append(ids, id)
 		}
 		last = append(last[:0], it.Key()...)
 	}
-	return ids, nil, firstError(it.Error(), it.Close())
+	err = firstError(it.Error(), it.Close())
+	if cockroach.IsCorruptionError(err) { // what is behind cannot be read, ever
+		s.options.Log.Error("The files of a dropped queue are damaged; messages that it shared with others may stay on the disk.", "queue", queue, "error", err)
+		err = nil
+	}
+	s.skipped(queue, damaged)
+	return ids, nil, err
+}
+
+// skipped logs damaged references.
+func (s *Store) skipped(queue broker.QueueID, damaged int) {
+	if damaged > 0 {
+		s.options.Log.Error("References of a dropped queue are damaged; the messages that they are to stay on the disk.", "queue", queue, "references", damaged)
+	}
 }
 
 // loadDropped finds the queues that are to be released.
