@@ -13,8 +13,8 @@ import (
 	"hoofbeat/internal/mask"
 )
 
-// An Identity is whom a session acts for. It is not changed once it was
-// handed out: a refreshed token makes another one.
+// An Identity is an authenticated client. It is immutable: a refreshed token
+// makes another one.
 type Identity struct {
 	// User is the name under which the session is known: in /user/
 	// destinations, in logs, and in CONNECTED.
@@ -37,16 +37,15 @@ type Identity struct {
 	basis basis
 }
 
-// How a client proved who it is.
+// The methods of authentication.
 const (
 	MethodAnonymous = "anonymous" // not at all
 	MethodPassword  = "password"  // login and passcode of a static user
 	MethodToken     = "token"     // a signed token
 )
 
-// A Request is what a client offers as proof of who it is. None of it may be
-// logged but Login and Remote. What the transport is not configured to look
-// for is empty.
+// A Request has the credentials of a client. Only Login and Remote may be
+// logged. Fields that the transport is not configured to look for are empty.
 type Request struct {
 	Login    string // of CONNECT
 	Passcode string // of CONNECT
@@ -61,7 +60,7 @@ type Request struct {
 	Peer
 }
 
-// A Reading is what a login and a passcode may mean.
+// A Reading is one interpretation of a login and a passcode.
 type Reading struct{ Login, Passcode string }
 
 // A Refusal is the error of credentials that were not accepted. Its text is
@@ -73,18 +72,19 @@ type Refusal struct {
 	// Detail is for logs and operators: which claim of a genuine token is wrong
 	// and how. Often empty.
 	Detail string
-	// User is whom the credentials are about: of a token whose signature was
-	// right, or the login as the client wrote it. Often empty.
+	// User is the user of the credentials: that of a token with a correct
+	// signature, or the login in the client's spelling. It is often empty.
 	User string
-	// Busy says that nobody could look at the credentials, as too many others
-	// were being looked at or the keys of tokens cannot be had: no failure of
-	// the client's, who may try again later.
+	// Busy means that the credentials could not be checked, as too many
+	// others were being checked or the keys of tokens are unavailable. It is
+	// no failure of the client, which may try again later.
 	Busy bool
 	// Limited says that nobody looked at the credentials, as too many have
 	// failed before; see [Throttle].
 	Limited bool
 
-	// genuine says that the credentials are a token whose signature is right.
+	// genuine means that the credentials are a token with a correct
+	// signature.
 	genuine bool
 }
 
@@ -99,8 +99,8 @@ func (r *Refusal) Why() string {
 	return r.Reason + ": " + r.Detail
 }
 
-// Told is what its client may be told of the reason: that of a genuine token,
-// which nobody can have made up. Else it is empty.
+// Told is the part of the reason that the client may learn: that of a genuine
+// token, which nobody can have made up. For others it is empty.
 func (r *Refusal) Told() string {
 	if !r.genuine {
 		return ""
@@ -121,8 +121,8 @@ func refuse(reason string) error { return &Refusal{Reason: reason} }
 // AnonymousUser is the name of a client that gave none.
 const AnonymousUser = "anonymous"
 
-// Anonymous accepts every client as whoever it says it is. It proves nothing,
-// and is for brokers that trust all who can reach them.
+// Anonymous accepts every client under the name that it gives. It proves
+// nothing, and is for brokers that trust all their clients.
 type Anonymous struct{}
 
 // Authenticate never fails: the user is the login, or [AnonymousUser] if there

@@ -12,8 +12,8 @@ import (
 	"hoofbeat/internal/mask"
 )
 
-// An Authenticator says who clients are. Its methods may be called at the same
-// time from anywhere.
+// An Authenticator authenticates clients. Its methods may be called
+// concurrently.
 type Authenticator struct {
 	state    atomic.Pointer[state]
 	gate     gate
@@ -25,8 +25,8 @@ type Authenticator struct {
 	closed bool       // guarded by mu
 }
 
-// A state is what one set of options makes. It is not changed after it was
-// made, but its remote keys are refreshed.
+// A state is built from one set of options. It is immutable, except that its
+// remote keys are refreshed.
 type state struct {
 	options Options
 	tokens  *verifier // nil: no tokens
@@ -50,10 +50,10 @@ func New(ctx context.Context, o Options) (*Authenticator, error) {
 	return a, nil
 }
 
-// Reload puts other options in force, or the same ones with what is in their
-// files now. Keys of a URL are fetched only if the URL or one of its settings
-// is another. The Throttle stays that of New. After an error everything is as
-// before. Sessions keep what they were given: ask Revoked about each of them.
+// Reload applies other options, or reads the files of the same options again.
+// It fetches keys of a URL only if the URL or one of its settings has
+// changed. The Throttle stays that of New. After an error nothing has
+// changed. Sessions keep their identities: ask Revoked about each of them.
 func (a *Authenticator) Reload(ctx context.Context, o Options) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -83,8 +83,8 @@ func (a *Authenticator) Close() {
 	}
 }
 
-// build makes a state. It takes over the remote keys in use if they are what
-// the options want. Nothing is left running after an error.
+// build makes a state. It takes over the remote keys in use if the options
+// ask for the same ones. After an error nothing is left running.
 func (a *Authenticator) build(ctx context.Context, o Options, inUse *remote) (*state, error) {
 	o = o.withDefaults()
 	s := &state{options: o}
@@ -121,10 +121,11 @@ func (s *state) remote() *remote {
 	return s.tokens.remote
 }
 
-// Authenticate returns whom the credentials prove, or a [Refusal]. A token
-// decides if there is one, else login and passcode, else the client is
-// anonymous if that is allowed. It may take a fraction of a second, and some
-// seconds while keys are fetched, many clients log in, or after failures.
+// Authenticate returns the identity of a client, or a [Refusal]. A token
+// decides if there is one, then login and passcode; otherwise the client is
+// anonymous if that is allowed. It may take a fraction of a second, or some
+// seconds while keys are fetched, while many clients log in, or after
+// failures.
 func (a *Authenticator) Authenticate(r Request) (*Identity, error) {
 	s := a.state.Load()
 	return s.unrevoked(a.authenticate(s, r))
@@ -169,8 +170,9 @@ func (a *Authenticator) authenticate(s *state, r Request) (*Identity, error) {
 	}
 }
 
-// anonymous is whoever proves nothing. Where names can be proven, nobody may
-// choose one. A token that nobody has asked for is no name: names are shown.
+// anonymous is the identity of a client without credentials. Where names can
+// be authenticated, such a client cannot choose one. A token in the login is
+// no name, as names are shown.
 func (s *state) anonymous(login string) (*Identity, error) {
 	id := &Identity{User: AnonymousUser, Roles: s.options.AnonymousRoles, Method: MethodAnonymous}
 	if s.tokens == nil && !s.users.configured && login != "" && !mask.Holds(login) {
@@ -184,11 +186,12 @@ func (s *state) anonymous(login string) (*Identity, error) {
 
 const reasonName = "the login is no proper name"
 
-// Verify returns whom a token proves, or a [Refusal], for whoever may look into
-// any token: nothing is counted as a failure. It takes as long as Authenticate.
+// Verify returns the identity of a token, or a [Refusal], for callers that
+// may look into any token: nothing counts as a failure. It takes as long as
+// Authenticate.
 func (a *Authenticator) Verify(token string) (*Identity, error) { return a.verify(token, nil) }
 
-// VerifyFrom is Verify for a client or an operator who wants to be let in.
+// VerifyFrom is Verify for a client or an operator that logs in.
 func (a *Authenticator) VerifyFrom(token string, from Peer) (*Identity, error) {
 	return a.verify(token, a.throttle.token(from))
 }
@@ -201,7 +204,7 @@ func (a *Authenticator) verify(token string, u *turn) (*Identity, error) {
 	return s.unrevoked(s.token(token, u))
 }
 
-// token returns whom a token proves, if there are tokens.
+// token returns the identity of a token, if tokens are configured.
 func (s *state) token(token string, u *turn) (*Identity, error) {
 	id, err := s.tokens.verifyFrom(token, u)
 	if err == nil && s.isStatic(id) {

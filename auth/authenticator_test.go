@@ -257,8 +257,8 @@ func TestReload(t *testing.T) {
 	login("three", false)
 }
 
-// With the race detector: who comes while options change is let in by the old
-// ones or the new.
+// With the race detector: clients that connect while options change are
+// admitted by the old ones or the new.
 func TestReloadDuringAuthenticate(t *testing.T) {
 	i := newIssuer(t)
 	both := i.options()

@@ -5,9 +5,9 @@ import (
 	"crypto/x509"
 )
 
-// A basis is what an identity stands on: the key that signed its token and the
-// algorithm, or the hash of its passcode. When it is withdrawn, the identity
-// ends. The zero basis is that of anonymous clients.
+// A basis is the foundation of an identity: the key that signed its token and
+// the algorithm, or the hash of its passcode. When it is withdrawn, the
+// identity ends. The zero basis is that of anonymous clients.
 type basis struct {
 	print     fingerprint
 	algorithm string // of a token
@@ -55,9 +55,9 @@ func (s keyset) lacks(other keyset) bool {
 	return false
 }
 
-// supports tells whether what a token stands on is still trusted. Keys of a URL
-// that could not be fetched again stay, however old they are: that the issuer
-// is out of reach ends no session.
+// supports reports whether the basis of a token is still trusted. Keys of a
+// URL that could not be fetched again stay, however old they are: an issuer
+// that cannot be reached ends no session.
 func (v *verifier) supports(b basis) bool {
 	if _, accepted := v.algorithms[b.algorithm]; !accepted {
 		return false

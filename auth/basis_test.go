@@ -19,8 +19,7 @@ func standing(t *testing.T) func(id *Identity, err error) *Identity {
 	}
 }
 
-// What an identity stands on may be withdrawn by a reload, and only that ends
-// it.
+// A reload may withdraw the basis of an identity, and only that ends it.
 func TestReloadWithdraws(t *testing.T) {
 	const sesame, again = "$2a$04$DENGnxhW7tB0tl29bs3fkOBBeLi9h2mK7TAtnSEd3GOMGy8ULB2Ka", "$2a$04$wFSF1lnqC4aNxixLEWY0uy14G..yvUIXYD0ft9bZ31qJoWvCPKcOa"
 	rsaSet := func(kid string) map[string]any { return rsaJWK(kid, &testRSA().PublicKey) }
@@ -84,8 +83,8 @@ func TestReloadWithdraws(t *testing.T) {
 	}
 }
 
-// Whoever stands on a key of a URL ends when it is withdrawn, and not because
-// others come or the issuer is out of reach.
+// An identity that depends on a key of a URL ends when the key is withdrawn,
+// and not because other keys come or the issuer cannot be reached.
 func TestRefreshWithdraws(t *testing.T) {
 	i := newIssuer(t)
 	var told atomic.Int64

@@ -31,7 +31,7 @@ func LookupClaim(claims map[string]any, path string) (any, bool) {
 	return nil, false
 }
 
-// Reasons of tokens whose signature is right.
+// Reasons for tokens with a correct signature.
 const (
 	reasonExpired  = "the token has expired"
 	reasonNotYet   = "the token is not valid yet"
@@ -147,8 +147,8 @@ func checkDates(claims map[string]any, now time.Time, leeway time.Duration) (tim
 	return exp, nil
 }
 
-// checkParties checks iss and aud (RFC 7519, 4.1) against what is expected,
-// which may be empty.
+// checkParties checks iss and aud (RFC 7519, 4.1) against the expected
+// values, which may be empty.
 func checkParties(claims map[string]any, issuer string, audience []string) error {
 	iss, err := stringClaim(claims, "iss")
 	if err != nil {
@@ -250,7 +250,7 @@ func rolesOf(claims map[string]any, path string) ([]string, error) {
 	return kept, nil
 }
 
-// distinct removes what occurs again, and refuses what is no name.
+// distinct removes duplicates, and refuses invalid names.
 func distinct(roles []string) ([]string, error) {
 	seen := make(map[string]bool, len(roles))
 	kept := roles[:0:0]

@@ -32,7 +32,7 @@ func (c *counter) age(now time.Time) {
 	c.at = now
 }
 
-// rounding is what a sum of floats may be off by.
+// rounding is the tolerance for a sum of floats.
 const rounding = 1e-6
 
 // room tells whether one more attempt may begin. Each attempt under way counts

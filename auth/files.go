@@ -41,8 +41,8 @@ func readAll(r io.Reader, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// lines yields what is written in a list, with line numbers from 1: no empty
-// lines, no lines that begin with #, no space around them.
+// lines yields the entries of a list, with line numbers from 1. It skips
+// empty lines and lines that begin with #, and trims space.
 func lines(data []byte) iter.Seq2[int, string] {
 	return func(yield func(int, string) bool) {
 		text := strings.TrimPrefix(string(data), "\ufeff")
@@ -63,8 +63,8 @@ func lines(data []byte) iter.Seq2[int, string] {
 // maxNameBytes is the length of the longest user or role.
 const maxNameBytes = 256
 
-// checkName tells what is wrong with the name of a user or a role. What could
-// break a line of a log, or be mistaken for another name, is refused.
+// checkName returns an error for an invalid name of a user or a role: one
+// that could break a line of a log, or be mistaken for another name.
 func checkName(name string) error {
 	switch {
 	case name == "":

@@ -41,8 +41,8 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// FuzzPayload signs whatever JSON there is: what is accepted has a proper user
-// and roles.
+// FuzzPayload signs arbitrary JSON: accepted tokens have a proper user and
+// roles.
 func FuzzPayload(f *testing.F) {
 	o := tokenOptions(f)
 	a := start(f, Options{JWT: o})

@@ -18,8 +18,8 @@ const (
 	Argon2id = "argon2id"
 )
 
-// What new hashes cost: about 0.2 s with bcrypt, and the parameters that OWASP
-// gives first for argon2id, 19 MiB and two passes.
+// The cost of new hashes: about 0.2 s with bcrypt, and the parameters that
+// OWASP gives first for argon2id, 19 MiB and two passes.
 const (
 	newBcryptCost   = 12
 	newArgonMemory  = 19 * 1024 // KiB
@@ -29,8 +29,8 @@ const (
 	argonKeyBytes   = 32
 )
 
-// What a hash in a file may cost at most: a login holds a processor for
-// seconds with more.
+// The highest cost of a hash in a file: with more, a login would occupy a
+// processor for seconds.
 const (
 	maxBcryptCost   = 16
 	maxArgonMemory  = 1 << 20 // KiB: 1 GiB
@@ -72,7 +72,7 @@ func randomBytes(n int) []byte {
 	return b
 }
 
-// A passwordHash is what is kept of a password.
+// A passwordHash is a stored hash of a password.
 type passwordHash interface {
 	// matches takes as long for every password.
 	matches(password string) bool

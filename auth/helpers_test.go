@@ -78,7 +78,7 @@ func (c *handClock) await(n int) {
 	}
 }
 
-// advance turns the clock, and wakes whom that concerns.
+// advance moves the clock forward, and wakes its waiters.
 func (c *handClock) advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

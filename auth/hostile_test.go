@@ -79,7 +79,7 @@ func unsignedTokens() []hostile {
 		hostile{"EdDSA unsigned", forge(`{"alg":"EdDSA","kid":"d1"}`, with(), unsigned), reasonSignature})
 }
 
-// confusedTokens use a key for what it is not.
+// confusedTokens use a key for another purpose than its own.
 func confusedTokens() []hostile {
 	public := publicPEM(&testRSA().PublicKey)
 	return []hostile{
@@ -118,7 +118,7 @@ func namedKeys() []hostile {
 		hostile{"kid very long", forge(`{"alg":"RS256","kid":"`+long+`"}`, with(), rs256(testRSA())), reasonKeyID})
 }
 
-// embeddedKeys say themselves what they are to be checked with.
+// embeddedKeys carry the keys that they ask to be checked with.
 func embeddedKeys(trap string) []hostile {
 	jwk := string(must(json.Marshal(rsaJWK("own", &otherRSA().PublicKey))))
 	secret := `{"kty":"oct","k":"` + b64(testSecret) + `"}`

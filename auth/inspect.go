@@ -10,15 +10,15 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// An Inspection is what a token says of itself. Nothing of it is verified:
-// anybody can write anything into a token.
+// An Inspection is the unverified content of a token: anybody can write
+// anything into a token.
 type Inspection struct {
 	Header map[string]any
 	Claims map[string]any // numbers as [Identity] has them
 }
 
-// Inspect takes a token apart without verifying anything. It is for people who
-// want to look into one; [Authenticator.Verify] decides.
+// Inspect parses a token without verifying it, to show it to people.
+// [Authenticator.Verify] decides.
 func Inspect(token string) (*Inspection, error) {
 	if strings.Count(token, ".") == 4 {
 		return nil, errors.New(reasonEncrypted)
@@ -45,9 +45,9 @@ func (i *Inspection) Date(claim string) (time.Time, bool) {
 	return at, err == nil && !at.IsZero()
 }
 
-// UnverifiedIdentity is who a token with these claims (one JSON object) would
-// be, if its signature, dates, issuer and audience were right: none of them is
-// looked at. It is to try rules with, never to let somebody in.
+// UnverifiedIdentity is the identity of a token with these claims (one JSON
+// object), if its signature, dates, issuer and audience were right: it checks
+// none of them. Use it to try rules, never to admit a client.
 func UnverifiedIdentity(claims []byte, o TokenOptions) (*Identity, error) {
 	o = o.withDefaults()
 	object, err := decodeObject(claims)
@@ -79,7 +79,7 @@ func (a *Authenticator) UserRoles(name string) (roles []string, known bool) {
 	return account.roles, known
 }
 
-// A Proof says what a token was verified by.
+// A Proof names the key that verified a token.
 type Proof struct {
 	Identity  *Identity
 	Algorithm string
@@ -87,8 +87,8 @@ type Proof struct {
 	Setting   string // where the key is from, such as auth.jwt.secret
 }
 
-// Prove is [Authenticator.Verify] that says what verified the token. Static keys
-// are read from their files once more for that.
+// Prove is [Authenticator.Verify] with the key that verified the token. It
+// reads static keys from their files once more.
 func (a *Authenticator) Prove(token string) (*Proof, error) {
 	id, err := a.Verify(token)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// maxUnknown is the most key ids that are remembered as unknown: a bound on
-// what hostile tokens can fill, 256 KiB with the longest ids.
+// maxUnknown bounds the key ids that are remembered as unknown: hostile
+// tokens can fill 256 KiB with the longest ids.
 const maxUnknown = 1024
 
 // A remote keeps the keys of a URL. One goroutine makes all requests; stop
@@ -213,10 +213,10 @@ func (r *remote) pause(failed int) time.Duration {
 	return min(r.options.Refresh, r.options.UnknownInterval<<min(failed-1, 6))
 }
 
-// refreshOnce fetches, and lets go of those who wait for it.
+// refreshOnce fetches, and releases the waiters.
 func (r *remote) refreshOnce() bool {
 	r.mu.Lock()
-	waiting := r.pending // who asks from now on, while nobody had asked before, gets a fetch that begins later
+	waiting := r.pending // later callers, if nobody is waiting, get a fetch that begins later
 	if waiting != nil {
 		select {
 		case <-r.wake:
@@ -240,7 +240,7 @@ func (r *remote) refreshOnce() bool {
 	return err == nil
 }
 
-// report warns of what an operator has to look after.
+// report warns of problems that an operator has to solve.
 func (r *remote) report(keys keyset, err error) {
 	at := r.current.Load().at
 	age := r.clock.Now().Sub(at)
@@ -309,8 +309,9 @@ func (r *remote) ask(id string) <-chan struct{} {
 	return r.pending
 }
 
-// remember notes that there is no such key. When too many are noted, what has
-// run out is forgotten, or else all: the interval still holds.
+// remember notes that there is no such key. When there are too many notes,
+// those that have expired are dropped, or else all: the interval still
+// applies.
 func (r *remote) remember(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

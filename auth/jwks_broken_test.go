@@ -109,8 +109,8 @@ func TestUnreachableAtStart(t *testing.T) {
 	}
 }
 
-// Who may start without keys gets them later; until then no token is good, and
-// none is bad. A reload still refuses what cannot be fetched.
+// An Authenticator that may start without keys gets them later; until then no
+// token is good, and none is bad. A reload still fails if it cannot fetch.
 func TestStartWithoutKeys(t *testing.T) {
 	i := newIssuer(t)
 	i.fail()

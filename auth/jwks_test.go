@@ -41,7 +41,7 @@ func newIssuer(t *testing.T) *issuer {
 	return i
 }
 
-// behave changes what the issuer answers from now on.
+// behave changes the issuer's answers from now on.
 func (i *issuer) behave(answer http.HandlerFunc) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -213,7 +213,7 @@ func TestUnknownKeysAreForgotten(t *testing.T) {
 	}
 }
 
-// Who comes while a fetch is under way gets its result.
+// Callers that come while a fetch is under way get its result.
 func TestOneFetchForMany(t *testing.T) {
 	i := newIssuer(t)
 	a := i.start()

@@ -71,7 +71,7 @@ func TestSecretFile(t *testing.T) {
 	wantFault(t, Options{JWT: o}, "auth.jwt.secret_file: /", "the secret is too short: 20 bytes")
 }
 
-// What one key of a set is, does not touch the others.
+// A bad key of a set does not affect the others.
 func TestKeySets(t *testing.T) {
 	good := rsaJWK("good", &testRSA().PublicKey)
 	change := func(pairs ...any) map[string]any {

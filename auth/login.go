@@ -1,8 +1,8 @@
 package auth
 
-// Login returns whom a name and a passcode prove, or a [Refusal]. Unlike
-// [Authenticator.Authenticate] it takes the passcode for nothing else, and lets
-// nobody in who proves nothing. It takes as long.
+// Login returns the identity of a name and a passcode, or a [Refusal]. Unlike
+// [Authenticator.Authenticate] it never reads the passcode as a token, and
+// never admits anonymous clients. It takes as long.
 func (a *Authenticator) Login(name, passcode string, from Peer) (*Identity, error) {
 	s := a.state.Load()
 	if !s.users.configured {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Options say how clients prove who they are. Files are read by [New] and
-// again by each [Authenticator.Reload].
+// Options configure authentication. [New] reads the files, and each
+// [Authenticator.Reload] reads them again.
 type Options struct {
 	// Anonymous accepts clients that offer no credentials, as the user
 	// [AnonymousUser] with AnonymousRoles. Wrong credentials are refused all
@@ -24,8 +24,8 @@ type Options struct {
 	UsersFile string
 	// RevokedFile lists tokens and users that are refused; empty: none.
 	RevokedFile string
-	// Throttle slows down those who fail; nil: nobody. [New] looks at it,
-	// Reload does not.
+	// Throttle slows down clients that fail; nil: none. [New] uses it, Reload
+	// does not.
 	Throttle *Throttle
 	// Withdrawn is called when a key of the JWKS URL is no longer there: ask
 	// Revoked about each session. It is called by a goroutine of the
@@ -37,7 +37,8 @@ type Options struct {
 	clock clock // nil: the time of day
 }
 
-// TokenOptions say which tokens are accepted, and what is read from them.
+// TokenOptions select the tokens that are accepted, and the claims that are
+// read.
 type TokenOptions struct {
 	// Algorithms are those a token may be signed with, at least one of HS256,
 	// HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384,
@@ -67,8 +68,8 @@ type TokenOptions struct {
 	// UserClaim and RolesClaim are looked up as [LookupClaim] does. Default:
 	// sub, roles.
 	UserClaim, RolesClaim string
-	// StaticNames accepts tokens whose user is the name of a static user. Without
-	// it an issuer cannot make anybody one of them.
+	// StaticNames accepts tokens whose user has the name of a static user.
+	// Without it, an issuer cannot make a token for a static user.
 	StaticNames bool
 	MaxBytes    int // longest token; default 16 KiB
 	Sources     Sources

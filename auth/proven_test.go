@@ -17,7 +17,7 @@ func (h callHash) matches(password string) bool {
 	return password == "right"
 }
 
-// counted makes accounts with one user, whose passcode is right.
+// counted makes accounts with one user, and counts the hashes.
 func counted(t *testing.T) (accounts, *atomic.Int64) {
 	t.Helper()
 	a, err := newAccounts(Options{}, randomBytes(32))
@@ -55,7 +55,8 @@ func TestRightLoginIsRemembered(t *testing.T) {
 	}
 }
 
-// TestCrowdLogsIn: those who wait for their turn profit from whoever was first.
+// TestCrowdLogsIn: waiting clients benefit from the first check of the same
+// passcode.
 func TestCrowdLogsIn(t *testing.T) {
 	a, calls := counted(t)
 	g := make(gate, 1)

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// revocations are what is refused although it can be proven. The zero value
-// refuses nothing.
+// revocations are valid tokens and users that are refused all the same. The
+// zero value refuses nothing.
 type revocations struct {
 	tokens, users map[string]bool
 }

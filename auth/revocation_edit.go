@@ -24,10 +24,10 @@ const (
 	RevokedUser  = "user" // a user, by name
 )
 
-// maxTokenID bounds what is taken for a jti, in bytes.
+// maxTokenID bounds a jti, in bytes.
 const maxTokenID = 1024
 
-// Check tells what is wrong with a revocation that somebody wants to make.
+// Check returns an error for an invalid revocation.
 func (r Revocation) Check() error {
 	if r.Kind != RevokedToken && r.Kind != RevokedUser {
 		return fmt.Errorf("expected kind to be %s or %s", RevokedToken, RevokedUser)
@@ -67,11 +67,11 @@ func (a *Authenticator) Revocations() iter.Seq[Revocation] {
 	}
 }
 
-// Revoke adds a revocation to the file, or takes it out if on is false, and
-// puts what the file has then in force. It reports whether that changed the
-// file. Comments stay, and a crash leaves the old file or the new one. Sessions
-// keep what they were given: ask Revoked about each. Errors are
-// ErrNoRevokedFile, that of Check, and those of the file.
+// Revoke adds a revocation to the file, or removes it if on is false, and
+// applies the content of the file. It reports whether that changed the file.
+// Comments stay, and a crash leaves the old file or the new one. Sessions
+// keep their identities: ask Revoked about each. Errors are ErrNoRevokedFile,
+// that of Check, and those of the file.
 func (a *Authenticator) Revoke(r Revocation, on bool) (changed bool, err error) {
 	if err := r.Check(); err != nil {
 		return false, err
@@ -136,8 +136,8 @@ func is(line []byte, r Revocation) bool {
 	return false
 }
 
-// replaceFile writes a file as one step: who reads it, now or after a crash,
-// finds the old content or the new. A symbolic link stays one.
+// replaceFile writes a file in one step: readers, also after a crash, find
+// the old content or the new. A symbolic link stays one.
 func replaceFile(path string, data []byte) (err error) {
 	if path, err = filepath.EvalSymlinks(path); err != nil {
 		return err

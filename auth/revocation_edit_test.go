@@ -55,7 +55,7 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
-// What is wrong changes nothing, and what somebody else has written stays.
+// Invalid revocations change nothing, and lines of others stay.
 func TestRevokeFaults(t *testing.T) {
 	path := write(t, "revoked", "user:eve\n")
 	a := must(New(t.Context(), Options{Anonymous: true, RevokedFile: path}))

@@ -20,7 +20,7 @@ import (
 // of the key.
 type SigningKey struct {
 	material any // []byte, or a private key
-	public   key // what verifies its signatures
+	public   key // verifies its signatures
 }
 
 // String names the kind of the key.

@@ -22,7 +22,7 @@ func pkcs8(k any) []byte { return must(x509.MarshalPKCS8PrivateKey(k)) }
 
 const signedClaims = `{"sub":"anna","iss":"https://issuer.example/","aud":"hoofbeat","jti":"t1","n":12345678901234567890}`
 
-// What is signed is accepted, by whichever algorithm and form of key.
+// Signed tokens are accepted, with any algorithm and form of key.
 func TestSignedIsVerified(t *testing.T) {
 	a := start(t, Options{JWT: tokenOptions(t)})
 	ec := must(x509.MarshalECPrivateKey(testEC()))

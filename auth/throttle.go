@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// A Throttle slows down whoever guesses credentials, and lets in everybody
-// else. A failure counts from the moment its attempt begins, and is taken back
-// if the attempt succeeds: attempts made at the same time get no more guesses
-// than attempts made one after the other.
+// A Throttle slows down clients that guess credentials, and admits all
+// others. A failure counts from the moment its attempt begins, and is taken
+// back if the attempt succeeds: concurrent attempts get no more guesses than
+// consecutive ones.
 //
-// Passcodes are counted by user and address together, ten times looser by
-// address, and by user, where failures from everywhere only cause a delay:
-// nobody locks a user out by failing in its name. A user who succeeded from an
-// address lately is held to the first count alone, so that those who share the
-// address with a guesser stay in.
+// Passcodes are counted by user and address together, with a limit ten times
+// as high by address, and by user alone, where failures from everywhere only
+// cause a delay: nobody can lock a user out by failing in its name. For a
+// user that succeeded from an address lately, only the first count matters,
+// so that users who share the address with a guesser stay in.
 //
-// Tokens are verified whatever failed before, as good ones cannot be guessed:
-// those of an address with many failures one at a time.
+// Tokens are always verified, as good ones cannot be guessed: those of an
+// address with many failures one at a time.
 //
-// A Throttle may be used by any goroutine. A nil one holds up nobody.
+// A Throttle may be used by any goroutine. A nil Throttle delays nobody.
 type Throttle struct {
 	free float64 // failures that cost nothing
 	per  time.Duration
@@ -33,8 +33,8 @@ type Throttle struct {
 }
 
 const (
-	// longestWait is what an attempt may wait before it is made or refused.
-	// Clients wait from 5 s up for CONNECTED.
+	// longestWait is the longest delay of an attempt before it is made or
+	// refused. Clients wait for CONNECTED for at least 5 s.
 	longestWait = 4 * time.Second
 	// looser is how many more failures an address has than one user there.
 	looser = 10
@@ -298,7 +298,7 @@ const reasonLimited = "too many failures"
 
 func refuseLimited() error { return &Refusal{Reason: reasonLimited, Limited: true} }
 
-// sleep waits. The error is a [Refusal] for who has gone meanwhile.
+// sleep waits. It returns a [Refusal] if the client has left meanwhile.
 func sleep(d time.Duration, from Peer) error { return wake(d, nil, from) }
 
 // wake is sleep that ends early when look has a value.
@@ -320,7 +320,7 @@ func wake(d time.Duration, look <-chan struct{}, from Peer) error {
 const reasonGone = "the client has gone"
 
 // addressOf is the address without its port; of IPv6 the first 64 bits, as
-// whoever has one of these addresses has all of them (RFC 6177).
+// the owner of one of these addresses owns all of them (RFC 6177).
 func addressOf(remote string) string {
 	if ap, err := netip.ParseAddrPort(remote); err == nil {
 		ip := ap.Addr().Unmap().WithZone("")

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// try makes an attempt with a passcode that is wrong, and tells what came of it.
+// try makes an attempt with a wrong passcode, and returns its result.
 func try(t *testing.T, th *Throttle, remote, user string) (waited time.Duration, err error) {
 	t.Helper()
 	start := time.Now()
@@ -69,7 +69,7 @@ func TestThrottleByAddress(t *testing.T) {
 	})
 }
 
-// Users who have succeeded from an address stay in whatever others do there.
+// Users who have succeeded from an address stay in, whatever others do there.
 func TestThrottleKnowsWhoSucceeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := NewThrottle(3, time.Hour)
@@ -118,7 +118,7 @@ func TestThrottleLetsCrowdsIn(t *testing.T) {
 	})
 }
 
-// Who has gone does not wait.
+// A client that has left does not wait.
 func TestThrottleForgetsWhoHasGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := NewThrottle(1, 3*time.Second)
@@ -221,7 +221,7 @@ func checkGuesses(t *testing.T, begun map[string][]time.Time) {
 		free := float64(guessFree)
 		if !strings.Contains(who, " ") {
 			free *= looser
-			free += guessFree // of the user who is known there
+			free += guessFree // of the user that is known there
 		}
 		for i := range times {
 			for j := i; j < len(times); j++ {
@@ -234,8 +234,8 @@ func checkGuesses(t *testing.T, begun map[string][]time.Time) {
 	}
 }
 
-// Whatever names clients send, what is remembered is bounded, and the least
-// guilty are forgotten first.
+// Memory is bounded for any names that clients send, and the lowest counts
+// are forgotten first.
 func TestThrottleIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := NewThrottle(3, time.Minute)
@@ -254,7 +254,7 @@ func TestThrottleIsBounded(t *testing.T) {
 	})
 }
 
-// Whoever has one address of an IPv6 network has all of them.
+// All addresses of an IPv6 network of 64 bits count as one.
 func TestThrottleTakesNetworksForOne(t *testing.T) {
 	for a, b := range map[string]string{"[2001:db8:1:2::1]:1": "[2001:db8:1:2:ff::9]:2", "10.0.0.1:1": "10.0.0.1:2", "[::ffff:10.0.0.1]:1": "10.0.0.1:5"} {
 		if addressOf(a) != addressOf(b) {

@@ -142,8 +142,8 @@ func (v *verifier) verifyFrom(token string, u *turn) (*Identity, error) {
 	return id, err
 }
 
-// verify returns whom the token proves, or a [Refusal]. It may wait for keys to
-// be fetched, and for its turn.
+// verify returns the identity of the token, or a [Refusal]. It may wait for
+// keys to be fetched, and for its turn.
 func (v *verifier) verify(token string, u *turn) (*Identity, error) {
 	header, err := v.readHeader(token)
 	if err != nil {
@@ -169,9 +169,9 @@ func (v *verifier) verify(token string, u *turn) (*Identity, error) {
 	return id, nil
 }
 
-// A header is what matters of the protected header (RFC 7515, 4.1). Its
-// members jwk, jku, x5u and x5c are never used: whoever made the token would
-// say how to check it.
+// A header has the relevant members of the protected header (RFC 7515, 4.1).
+// It ignores jwk, jku, x5u and x5c: otherwise the maker of a token would
+// choose the key that checks it.
 type header struct {
 	algorithm algorithm
 	keyID     string
@@ -291,7 +291,7 @@ func (v *verifier) tryKeys(signed *jose.JSONWebSignature, h header) ([]byte, fin
 	return nil, fingerprint{}, refuse(reasonSignature)
 }
 
-// identify reads the claims of a token whose signature is right.
+// identify reads the claims of a token with a correct signature.
 func (v *verifier) identify(claims map[string]any) (*Identity, error) {
 	now := v.clock.Now()
 	user, err := userOf(claims, v.options.UserClaim)

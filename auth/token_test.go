@@ -27,8 +27,8 @@ func joseTokens(t testing.TB) []joseToken {
 	return all
 }
 
-// optionsFor accept what jose signed, with a key set and, if there is one, a
-// PEM file.
+// optionsFor accepts tokens that jose signed, with a key set and, if there is
+// one, a PEM file.
 func (j joseToken) optionsFor(t testing.TB, asPEM bool) *TokenOptions {
 	o := &TokenOptions{Algorithms: []string{j.Alg}, Sources: everywhere}
 	if asPEM {
@@ -154,8 +154,8 @@ func TestTooManyKeysForOneToken(t *testing.T) {
 	}
 }
 
-// A Refusal after the signature was checked says whom it is about; before, it
-// would be a forger's word.
+// A Refusal after the signature was checked names the user; before, it would
+// repeat the word of a forger.
 func TestRefusalNamesUser(t *testing.T) {
 	a := start(t, Options{JWT: tokenOptions(t)})
 	expired := with("exp", noon.Add(-time.Hour).Unix())

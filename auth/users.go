@@ -54,11 +54,11 @@ func parseUser(line string) (User, error) {
 	return u, err
 }
 
-// An account is a user who can log in.
+// An account is a user that can log in.
 type account struct {
 	hash  passwordHash
 	roles []string
-	basis basis // of who logs in as this user
+	basis basis // of a client that logs in as this user
 }
 
 func newAccount(u User) (account, error) {

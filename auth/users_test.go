@@ -109,7 +109,7 @@ func TestHashPassword(t *testing.T) {
 			t.Errorf("%s of %d bytes: %q, %v", tt[0], len(tt[1]), hash, err)
 		}
 	}
-	// Bcrypt would not look at what is behind.
+	// Bcrypt ignores the bytes behind the limit.
 	h := must(parseHash(cheapBcrypt(long[:72])))
 	if h.matches(long) || !h.matches(long[:72]) {
 		t.Error("a longer password matches")
@@ -213,8 +213,8 @@ func TestOneHashForEachLogin(t *testing.T) {
 	}
 }
 
-// No more hashes are made at a time than the gate has room for, and whoever
-// comes in time gets in.
+// At most as many hashes run at a time as the gate has room for, and waiting
+// clients are admitted in time.
 func TestGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := make(gate, 2)

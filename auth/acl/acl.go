@@ -19,7 +19,7 @@ import (
 	"hoofbeat/auth"
 )
 
-// An Action is what somebody wants to do with a destination.
+// An Action is something that a user wants to do with a destination.
 type Action uint8
 
 // The actions.
@@ -50,11 +50,11 @@ func (a Action) String() string {
 // known tells whether there is such an action.
 func (a Action) known() bool { return a >= Send && a <= AdminWrite }
 
-// admin tells whether it is an action of the admin API, where who asks is not
-// whom a destination under /user/ belongs to.
+// admin reports whether the action belongs to the admin API. There, a
+// destination under /user/ need not be the caller's own.
 func (a Action) admin() bool { return a == AdminRead || a == AdminWrite }
 
-// ParseAction reads what [Action.String] writes.
+// ParseAction reads the text of [Action.String].
 func ParseAction(s string) (Action, error) {
 	for a := Send; a <= AdminWrite; a++ {
 		if s == a.String() {
@@ -64,28 +64,27 @@ func ParseAction(s string) (Action, error) {
 	return 0, fmt.Errorf("unknown action %q, expected send, subscribe, admin:read or admin:write", s)
 }
 
-// A Rule allows or denies something to somebody.
+// A Rule allows or denies actions to users.
 //
-// Roles, Users and Claims say to whom. A rule that has several of the three
-// concerns those who fit all of them: one of the roles, one of the users, and
-// every one of the claims. A rule that has none concerns everybody. All names
-// are compared exactly.
+// Roles, Users and Claims select the users. A rule with several of the three
+// applies to users that fit all of them: one of the roles, one of the users,
+// and every one of the claims. A rule with none applies to everybody. All
+// names are compared exactly.
 //
-// Destinations are patterns: * is one segment, ** (or # or >) none or more, and
-// . and / separate alike. {user} and {claim:NAME} stand for the user's name and
-// for what the token says; a claim that is a list stands for each of its
-// elements in turn. What is filled in is plain text within its segment: a value
-// with a separator or a wildcard in it never makes a rule allow more. Two
-// templates within one segment should have something between them that occurs
-// in neither, as "a" and "bc" give the same text as "ab" and "c".
+// Destinations are patterns: * is one segment, ** (or # or >) none or more,
+// and . and / separate alike. {user} and {claim:NAME} stand for the user's
+// name and a claim of the token; a claim that is a list stands for each of
+// its elements in turn. Values are filled in as plain text of one segment: a
+// separator or wildcard in a value never makes a rule allow more. Separate
+// two templates within one segment by a text that occurs in neither, as "a"
+// and "bc" give the same text as "ab" and "c".
 //
-// A rule of nothing but admin:read and admin:write may leave the destinations
-// out: it is about the whole broker, which /** says as well. See
-// [Permissions.Administer].
+// A rule with only admin:read and admin:write needs no destinations: it
+// covers the whole broker, as /** does. See [Permissions.Administer].
 //
-// Where a value is missing, is empty, or is no text, number or boolean, a
-// template matches nothing in a rule that allows, and any one segment in a rule
-// that denies: that is the least which holds all that the rule could have meant.
+// If a value is missing, empty, or no text, number or boolean, a template
+// matches nothing in a rule that allows, and any one segment in a rule that
+// denies. That is the smallest pattern that covers every possible meaning.
 type Rule struct {
 	Name         string // for logs and messages; need not be unique
 	Roles        []string
@@ -106,8 +105,8 @@ type ClaimMatch struct {
 	Values []string
 }
 
-// An List decides who may do what. It does not change, and may be used by any
-// number of goroutines. A nil List allows nothing.
+// A List is a compiled access control list. It is immutable, and any number
+// of goroutines may use it. A nil List allows nothing.
 type List struct {
 	rules     []compiledRule
 	variables variables
@@ -129,14 +128,14 @@ type ruleTree struct {
 	nodes int
 }
 
-// AllowAll returns an ACL that allows everything to everybody. It is for
-// brokers that have not been told who their users are.
+// AllowAll returns a List that allows everything to everybody, for brokers
+// without authentication.
 func AllowAll() *List { return &List{all: true} }
 
-// Compile makes an ACL of rules. Whatever no rule allows is denied, so none
-// at all deny everything. The rules must not be changed afterwards. The error
-// joins all faults, each with the index of its rule, counted from 0, and what
-// is expected.
+// Compile makes a List of rules. Actions that no rule allows are denied, so
+// an empty list denies everything. The rules must not be changed afterwards.
+// The error joins all faults, each with the index of its rule, counted from
+// 0, and the expected value.
 func Compile(rules []Rule) (*List, error) {
 	a := &List{rules: make([]compiledRule, len(rules))}
 	names := make(map[string]int)
@@ -209,8 +208,8 @@ func (c *compiledRule) checkActions() []error {
 	return faults
 }
 
-// checkSubjects refuses empty names. They would match nobody, or those whose
-// name is missing.
+// checkSubjects refuses empty names. They would match nobody, or users
+// without a name.
 func (c *compiledRule) checkSubjects() []error {
 	var faults []error
 	if slices.Contains(c.Roles, "") {
@@ -253,9 +252,9 @@ func (a *List) plant() {
 	}
 }
 
-// For returns what an identity may do. It is cheap enough to be called anew for
-// every session when the rules change. The identity, nil for nobody, must not
-// change afterwards.
+// For returns the permissions of an identity. It is cheap enough to be called
+// for every session when the rules change. The identity, nil for nobody, must
+// not change afterwards.
 func (a *List) For(id *auth.Identity) *Permissions {
 	if a == nil {
 		a = &List{}

@@ -83,8 +83,8 @@ func BenchmarkSendCold(b *testing.B) {
 	})
 }
 
-// BenchmarkSendEverNew is what a client costs that never sends twice to the
-// same destination.
+// BenchmarkSendEverNew measures a client that never sends to the same
+// destination twice.
 func BenchmarkSendEverNew(b *testing.B) {
 	acl := compiled(b, manyKindsOfRules()...)
 	p, destinations := acl.For(benchIdentity(b, 7)), make([]string, 100_000)
@@ -127,7 +127,7 @@ func BenchmarkCompileACL(b *testing.B) {
 	}
 }
 
-// BenchmarkReload is what a reload costs with 10,000 sessions that have five
+// BenchmarkReload measures a reload with 10,000 sessions of five
 // subscriptions each.
 func BenchmarkReload(b *testing.B) {
 	ids := make([]*auth.Identity, 10_000)

@@ -13,23 +13,25 @@ import (
 // A Grant is one thing that a rule allows or denies to an identity.
 type Grant struct {
 	Action Action
-	// Pattern is the destination with its templates filled. A segment whose
-	// value looks like something else (a wildcard, two segments) is quoted.
+	// Pattern is the destination with its templates filled. A segment is
+	// quoted if its value looks like something else (a wildcard, two
+	// segments).
 	Pattern string
 	Allowed bool // or else denied
 	Rule    string
-	// Note says why a template could not be filled, and what it does instead.
+	// Note gives the reason why a template could not be filled, and its
+	// effect.
 	Note string
 }
 
-// maxFilled bounds how many patterns List makes of one destination whose
-// templates stand for lists.
+// maxFilled bounds the patterns that List makes of one destination with
+// templates that stand for lists.
 const maxFilled = 1000
 
-// List returns what the rules allow and deny to the identity: by action, and
-// within one in the order of the rules. What is allowed without a rule (a
-// connection's own temporary queues) is not in it; of an ACL that allows
-// everything it is one Grant for each action.
+// List returns the grants and denials of the identity by action, and within
+// an action in the order of the rules. It leaves out rights that need no rule
+// (a connection's own temporary queues). For a list that allows everything it
+// returns one Grant for each action.
 func (p *Permissions) List() []Grant {
 	var out []Grant
 	for action := Send; action.known(); action++ {
@@ -116,7 +118,7 @@ func (f *filler) template(segments []segment, text string) {
 	f.parts(segments, 0, "", text)
 }
 
-// parts fills the template from part i on; value is what comes before.
+// parts fills the template from part i on; value is the text before it.
 func (f *filler) parts(segments []segment, i int, value, text string) {
 	parts := segments[0].Parts
 	if i == len(parts) {
@@ -184,8 +186,8 @@ func (p *Permissions) Explain(action Action, destination string) string {
 	return b.String()
 }
 
-// explain writes a line for each ending that a walk finds, but for some, and
-// returns what it found.
+// explain writes a line for each end that a walk finds, up to a limit, and
+// returns the rules that it found.
 func (p *Permissions) explain(b *strings.Builder, what string, k walk, t *ruleTree, words []destination.Word, but []ending) []ending {
 	var found []ending
 	k.p, k.found = p, &found

@@ -45,12 +45,12 @@ func modelOverlap(p, q []string) bool {
 // fresh is a segment that no pattern of these tests names.
 const fresh = "fresh"
 
-// modelCover tells whether q matches all that p matches, by trying those names
-// of p that matter. Those are the ones with a fresh segment for each wildcard:
-// whatever matches it matches any other segment. And with up to len(q)+1 for
-// each **: what q can have matched of itself before a run of fresh segments
-// changes with each of them until only its ** are left at which it can stay,
-// and after len(q) of them no more.
+// modelCover reports whether q matches every name that p matches. It tries
+// only some names of p: those with a fresh segment for each wildcard, as a
+// pattern that matches a fresh segment matches any other; and those with up
+// to len(q)+1 fresh segments for each **. Each further fresh segment changes
+// the reachable places of q until only its ** are left, and after len(q)
+// segments nothing changes any more.
 func modelCover(q, p []string) bool {
 	return modelCoverFrom(q, p, nil)
 }
@@ -260,7 +260,8 @@ func mutated(rng *rand.Rand, p []string) []string {
 	return out
 }
 
-// TestLongestPatterns walks what a hostile client might send.
+// TestLongestPatterns walks the longest patterns that a hostile client can
+// send.
 func TestLongestPatterns(t *testing.T) {
 	repeat := func(n int, segments ...string) (out []string) {
 		for range n {

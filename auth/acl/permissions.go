@@ -8,8 +8,8 @@ import (
 	"hoofbeat/destination"
 )
 
-// Permissions say what one identity may do. They belong to one goroutine at a
-// time, as they remember what they decided.
+// Permissions are the rights of one identity. Only one goroutine at a time
+// may use them, as they cache decisions.
 type Permissions struct {
 	acl      *List
 	id       *auth.Identity
@@ -19,7 +19,7 @@ type Permissions struct {
 	filled []filling
 	// recent are decisions by action and destination.
 	recent [actions]map[string]verdict
-	// kept and keptBytes count what is in recent.
+	// kept and keptBytes count the entries of recent.
 	kept, keptBytes int
 }
 
@@ -42,7 +42,7 @@ type Decision struct {
 	Reason string
 }
 
-// A filling is what a template stands for.
+// A filling has the values of a template.
 type filling struct {
 	known  bool
 	values []string // none of them empty
@@ -139,18 +139,18 @@ func (r reason) String() string {
 	return "there is no such action"
 }
 
-// Decide tells whether the identity may do something with a destination, which
-// is given as the client wrote it. In SUBSCRIBE and for the admin actions it may
-// have wildcards; then all that they match must be allowed by a single rule, and
-// nothing of it denied.
+// Decide reports whether the identity may do something with a destination,
+// given in the client's spelling. SUBSCRIBE and the admin actions may have
+// wildcards; then a single rule must allow all that they match, and no rule
+// may deny any of it.
 //
-// A connection's own /temp-queue/ destinations are allowed, and SEND to
-// /reply-queue/, as those are told only to whom may answer; unless a rule
-// denies it. What is under /user/ is denied by rules with and without the
-// user's name in it: /user/queue/x and /user/bob/queue/x.
+// Without a rule that denies it, a connection's own /temp-queue/ destinations
+// are allowed, and so is SEND to /reply-queue/, as only clients that may
+// answer learn those names. Rules with and without the user's name deny
+// destinations under /user/: /user/queue/x and /user/bob/queue/x.
 //
-// Before the first call for a destination returns, rules are searched (about a
-// microsecond); then the answer is remembered for a while.
+// The first call for a destination searches the rules, which takes about a
+// microsecond; the answer is cached.
 func (p *Permissions) Decide(action Action, destination string) Decision {
 	if p.acl.all {
 		return Decision{Allowed: true, Reason: everything.String()}
@@ -166,13 +166,14 @@ func (p *Permissions) Decide(action Action, destination string) Decision {
 	return p.decision(v)
 }
 
-// wholeBroker is what admin actions are about.
+// wholeBroker is the destination of admin actions.
 const wholeBroker = "/**"
 
-// Administer tells whether the identity may do something through the admin
-// API, which is about the whole broker: a rule that allows it for some
-// destinations only allows nothing here, and one that denies it for any denies
-// it. Who may change may look, unless a rule denies that.
+// Administer reports whether the identity may do something through the admin
+// API, which covers the whole broker: a rule that allows it for some
+// destinations allows nothing here, and a rule that denies it for any
+// destination denies it. The right to change includes the right to look,
+// unless a rule denies that.
 func (p *Permissions) Administer(action Action) Decision {
 	d := p.Decide(action, wholeBroker)
 	if d.Allowed || action != AdminRead || d.Rule != "" {

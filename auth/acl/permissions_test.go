@@ -11,7 +11,8 @@ import (
 	"hoofbeat/destination"
 )
 
-// hostileValues are what a user's name or a claim may be, to no avail.
+// hostileValues are values of a user's name or a claim that try to widen a
+// pattern.
 func hostileValues() []string {
 	return []string{
 		"*", "**", "#", ">", ".", "/", "..", "a.b", "a/b", "a.*", "*.a", "a.**", "**.a", "/**", "/topic/**", "a*", "*a",
@@ -20,8 +21,8 @@ func hostileValues() []string {
 	}
 }
 
-// TestHostileValues asks under each value for what the value might be hoped to
-// open. Only the very segment that it is may be opened.
+// TestHostileValues asks, for each value, for the destinations that an
+// attacker would hope to open. A value may open only its own segment.
 func TestHostileValues(t *testing.T) {
 	acl := compiled(t,
 		allow(Subscribe, "/topic/inbox.{user}", "/topic/teams.{claim:team}.x", "/topic/box-{user}"),
@@ -55,8 +56,8 @@ func checkHostile(t *testing.T, p *Permissions, v string) {
 	}
 }
 
-// TestUnfilledTemplates: a template without a value allows nothing, and denies
-// what it might have meant.
+// TestUnfilledTemplates: a template without a value allows nothing, and
+// denies all its possible meanings.
 func TestUnfilledTemplates(t *testing.T) {
 	acl := compiled(t,
 		allow(Send, "/topic/open.**", "/topic/teams.{claim:team}"),
@@ -93,8 +94,8 @@ func TestUnfilledTemplates(t *testing.T) {
 	}
 }
 
-// TestDenyOfValueWithSeparators: what a publisher makes of a user's name with
-// dots is denied, too.
+// TestDenyOfValueWithSeparators: a rule for a user's name with dots also
+// denies the destination that a publisher makes of that name.
 func TestDenyOfValueWithSeparators(t *testing.T) {
 	p := compiled(t, allow(Send, "/**"), deny(Send, "/topic/of.{user}.x")).For(&auth.Identity{User: "a.*"})
 	for destination, want := range map[string]bool{"/topic/of.a.x": true, "/topic/of.b.x": true, "/topic/of.a.b.x": true} {

@@ -6,9 +6,9 @@ import (
 	"hoofbeat/destination"
 )
 
-// A reading is a destination taken apart. What is under /user/ has two names:
-// first the one with the user's name, as in SEND, then the one without, as in
-// SUBSCRIBE. All else has one.
+// A reading is a parsed destination. A destination under /user/ has two
+// names: first the one with the user's name, as in SEND, then the one
+// without, as in SUBSCRIBE. All others have one.
 type reading struct {
 	words [2]destination.Word
 }

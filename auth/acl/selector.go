@@ -17,7 +17,7 @@ func newRuleSet(rules int) ruleSet { return make(ruleSet, (rules+63)/64) }
 func (s ruleSet) add(rule int32)      { s[rule/64] |= 1 << (rule % 64) }
 func (s ruleSet) has(rule int32) bool { return s[rule/64]>>(rule%64)&1 != 0 }
 
-// and leaves only what is in t, too, which is of the same length.
+// and keeps only the members of t, which has the same length.
 func (s ruleSet) and(t ruleSet) {
 	for i := range s {
 		s[i] &= t[i]
@@ -47,7 +47,7 @@ type selector struct {
 // A facet is one thing that rules ask of an identity.
 type facet struct {
 	free ruleSet            // the rules that do not ask
-	by   map[string][]int32 // the others, by what they ask for
+	by   map[string][]int32 // the others, by the subjects that they select
 }
 
 func newSelector(rules []compiledRule) selector {

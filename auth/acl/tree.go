@@ -8,11 +8,11 @@ import (
 	"hoofbeat/destination"
 )
 
-// A ruleNode is a place in a tree of rules: what begins with the segments on
-// the way to it. There is a tree for each action, of what is allowed and of
-// what is denied. Trees do not change once they are made, and all sessions
-// share them: whom a rule concerns and what fills its templates is looked up on
-// the way.
+// A ruleNode is a place in a tree of rules: its rules begin with the segments
+// on the way to it. Each action has two trees, one of allowed and one of
+// denied destinations. All sessions share the trees, which are immutable: a
+// walk looks up on its way whether a rule applies to the user, and fills its
+// templates.
 type ruleNode struct {
 	lowest    int32 // of the rules that end at and below this node
 	literal   map[string]*ruleNode
@@ -94,8 +94,8 @@ func orNew(n **ruleNode) *ruleNode {
 // one of them concerns the user before going there.
 const manyRules = 16
 
-// finish fills in what is known when all rules are there: it returns the rules
-// at and below the node, and counts the nodes.
+// finish computes the fields that need all rules: it returns the rules at and
+// below the node, and counts the nodes.
 func (n *ruleNode) finish(nodes *int) []int32 {
 	*nodes++
 	var rules []int32
@@ -122,9 +122,9 @@ func (n *ruleNode) finish(nodes *int) []int32 {
 }
 
 // A walk looks for the rules of a tree that match a destination. It goes down
-// the tree with the places of the destination that are reached so far, so that
-// it sees each node once, but for what comes behind a claim that is a list:
-// that is seen once for each element that fits.
+// the tree with the set of places of the destination that are reached so far,
+// so that it visits each node once. Nodes behind a claim that is a list are
+// visited once for each element that fits.
 type walk struct {
 	p    *Permissions
 	w    *destination.Word
@@ -226,7 +226,7 @@ func (k *walk) template(e edge, s destination.Places) {
 	k.parts(e, 0, "", s)
 }
 
-// parts fills the template from part i on; text is what comes before.
+// parts fills the template from part i on; text is the text before it.
 func (k *walk) parts(e edge, i int, text string, s destination.Places) {
 	if i == len(e.segment.Parts) {
 		k.filled(e.node, text, s)
@@ -254,9 +254,9 @@ func (k *walk) parts(e edge, i int, text string, s destination.Places) {
 	k.bound[v] = ""
 }
 
-// filled follows a template that is filled: it is a literal, whatever is in it.
-// To deny, it also is the segments that it would be in a destination: who makes
-// one of a user's name does not look for dots in it.
+// filled follows a filled template. It is a literal, whatever characters it
+// has. A rule that denies also matches it as several segments, as a publisher
+// that makes a destination of a user's name does not look for dots in it.
 func (k *walk) filled(n *ruleNode, text string, s destination.Places) {
 	k.visit(n, k.w.OverLiteral(s, text, k.cover))
 	if !k.denying || !strings.ContainsAny(text, "./") {
