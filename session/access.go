@@ -17,8 +17,8 @@ import (
 // end of the one that it connected with.
 const TokenDestination = "/hoofbeat/token"
 
-// authenticate finds out who the client is. A client that failed before may
-// have to wait.
+// authenticate identifies the client. A client that failed before may have to
+// wait.
 func (s *Session) authenticate(h *frame.Header) (*auth.Identity, error) {
 	id, err := s.options.Authenticator.Authenticate(auth.Request{
 		Login: h.Get(frame.Login), Passcode: h.Get(frame.Passcode), Unescaped: readEscaped(h), Authorization: authorization(h),
@@ -96,8 +96,8 @@ func (s *Session) audit(what string, a ...any) {
 func (s *Session) enter(id *auth.Identity) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Before it is asked whether id is revoked: whoever revokes it later finds
-	// it here.
+	// This comes before the check for revocation, so that a later revocation
+	// finds the session here.
 	s.identity.Store(id)
 	s.publisher.ActFor(id.User)
 	if s.senderAccount == nil {
@@ -118,7 +118,8 @@ func (s *Session) isRevoked(id *auth.Identity) bool {
 	return s.options.Revoked != nil && s.options.Revoked(id)
 }
 
-// may refuses what the client may not do. The goroutine of Run calls it.
+// may refuses actions that the client has no right to. The goroutine of Run
+// calls it.
 func (s *Session) may(action acl.Action, destination string) error {
 	p := s.permissions.Load()
 	if p == nil {
@@ -131,7 +132,7 @@ func (s *Session) may(action acl.Action, destination string) error {
 	return s.denied(action, destination, d)
 }
 
-// decide asks the rules. It is called by whoever p belongs to.
+// decide asks the rules. Only the owner of p may call it.
 func (s *Session) decide(p *acl.Permissions, action acl.Action, destination string) acl.Decision {
 	d := p.Decide(action, destination)
 	s.counts.decided(action, d.Allowed)
@@ -199,14 +200,14 @@ func (s *Session) refresh(f frames.Inbound) error {
 	return nil
 }
 
-// Reauthorize applies what has changed: revocations, users and rules. It may
-// be called from any goroutine.
+// Reauthorize applies changes of revocations, users and rules. It may be
+// called from any goroutine.
 func (s *Session) Reauthorize() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := s.identity.Load()
 	if id == nil {
-		return // it will see what is new when it connects
+		return // it gets the new rules when it connects
 	}
 	if s.isRevoked(id) {
 		s.audit("session revoked", "user", id.User)

@@ -56,9 +56,9 @@ func (s *Session) ackID(f frames.Inbound) (string, error) {
 	return "", missing(names[0], f.Command)
 }
 
-// delivery finds what a message id names. The error is ErrLateDelivery if the
-// subscription is another session's or has ended, and ErrUnknownDelivery if no
-// broker has made the id.
+// delivery finds the delivery of a message id. The error is ErrLateDelivery
+// if the subscription belongs to another session or has ended, and
+// ErrUnknownDelivery if no broker has made the id.
 func (s *Session) delivery(f frames.Inbound, id string) (sub *subscription, tag uint64, err error) {
 	session, number, tag, ok := s.parseMessageID(id)
 	switch {
@@ -115,7 +115,7 @@ func (s *Session) deliveryOf(id string) (sub *subscription, tag uint64, err erro
 	return nil, 0, broker.ErrLateDelivery
 }
 
-// settle does what an ACK or NACK outside of transactions asks for.
+// settle handles an ACK or NACK outside of transactions.
 func (s *Session) settle(f frames.Inbound, sub *subscription, tag uint64, requeue bool) (err error) {
 	done, receipt := s.ackDone, 0
 	if f.Header.Get(frame.Receipt) != "" {
@@ -143,8 +143,9 @@ func (s *Session) late(f frames.Inbound) {
 	}
 }
 
-// whenAcked returns what is called, from whatever goroutine, when the broker is
-// done with an ACK or NACK; the receipt, as on the wire, may be empty.
+// whenAcked returns a callback, which any goroutine may call, for the moment
+// when the broker has finished an ACK or NACK. The receipt, in its form on
+// the wire, may be empty.
 func (s *Session) whenAcked(receipt string) func(error) {
 	return func(err error) {
 		if err != nil {
@@ -173,7 +174,7 @@ func requeues(f frames.Inbound) (bool, error) {
 
 const requeueHeader = "requeue"
 
-// ackFault is what the client is told of an ACK or NACK that failed.
+// ackFault is the ERROR for an ACK or NACK that failed.
 func ackFault(err error, command string) error {
 	if !errors.Is(err, broker.ErrUnknownDelivery) {
 		return err

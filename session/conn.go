@@ -6,11 +6,11 @@ import (
 	"hoofbeat/frames"
 )
 
-// A Conn is what a session needs of a transport.
+// A Conn is a transport, as a session uses it.
 type Conn interface {
-	// ReadFrame returns the next frame, waiting for it. The error is a
-	// *frames.Error if what came is no frame that may come, and any other if
-	// the connection has ended. It is called by one goroutine only.
+	// ReadFrame waits for the next frame and returns it. The error is a
+	// *frames.Error for an invalid frame, and any other if the connection has
+	// ended. Only one goroutine calls it.
 	ReadFrame() (frames.Inbound, error)
 
 	// Negotiated says which version's rules hold for frames read from now on.
@@ -23,7 +23,7 @@ type Conn interface {
 	// Flush are called by one goroutine at a time.
 	WriteFrame(p []byte, text bool) error
 
-	// Flush sends what is kept back.
+	// Flush sends all frames that WriteFrame has kept back.
 	Flush() error
 
 	// SetWriteDeadline bounds the writes that are under way and all later
@@ -35,17 +35,17 @@ type Conn interface {
 	LastRead() time.Time
 
 	// Close ends the connection in an orderly way: it tells the peer the
-	// reason where the transport can, and gives it a moment to read what was
-	// flushed. ReadFrame then fails, at the latest when Close returns. It may
-	// be called from any goroutine, and repeatedly.
+	// reason where the transport can, and gives it a moment to read the
+	// frames that were flushed. ReadFrame then fails, at the latest when
+	// Close returns. Close may be called from any goroutine, and repeatedly.
 	Close(code CloseCode, reason string)
 
 	// Info describes the connection.
 	Info() Info
 }
 
-// Partly is what a Conn implements that can tell of a frame which has begun and
-// not come to its end. It may be called by any goroutine.
+// Partly is implemented by a Conn that can describe a frame that has begun
+// and not ended. It may be called by any goroutine.
 type Partly interface {
 	Partial() (p frames.Partial, ok bool)
 }
@@ -58,8 +58,8 @@ type Info struct {
 	// Mute says that the transport's Close cannot tell the reason.
 	Mute bool
 
-	// What the HTTP request that became the connection had as credentials,
-	// where the transport is configured to look for them. Never logged.
+	// The credentials of the HTTP request that became the connection, from
+	// the places that the transport is configured to look at. Never logged.
 	HTTPAuthorization, QueryToken, CookieToken string
 }
 

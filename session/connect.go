@@ -78,7 +78,7 @@ func (s *Session) connectedFrame() []byte {
 	return append(dst, '\n', 0)
 }
 
-// plain writes what could break a CONNECTED as %XX, as in a URL.
+// plain writes characters that could break a CONNECTED as %XX, as in a URL.
 func plain(s string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder

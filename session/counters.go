@@ -12,14 +12,14 @@ import (
 	"hoofbeat/frames"
 )
 
-// Counters count what the clients of a server do, for metrics. All its sessions
-// and its transports share one. The zero value is ready; it may be used by any
-// goroutine.
+// Counters count the traffic of a server's clients, for metrics. All its
+// sessions and transports share one. The zero value is ready; any goroutine
+// may use it.
 //
-// Where nothing is under way, they add up:
+// When nothing is under way, they add up:
 //
-//	opened = connects that were refused + sessions that have ended + connections that are open
-//	what the broker published = Written + Slow + Lost, of topics' messages
+//	opened = refused connects + sessions that have ended + open connections
+//	topics' messages that the broker published = Written + Slow + Lost
 type Counters struct {
 	shards [shards]shard
 	next   atomic.Uint32 // the shard of the next connection
@@ -48,19 +48,19 @@ type Peer struct {
 // so that processors do not wait for each other.
 const shards = 16
 
-// A shard is what some of the connections count in.
+// A shard has the counters of some of the connections.
 type shard struct {
 	in  [len(clientCommands)]traffic
 	out [len(serverCommands)]traffic
-	// What became of messages of topics, but for those that go through a queue
-	// because they are acknowledged.
+	// Messages of topics, except those that go through a queue because they
+	// are acknowledged.
 	written, dropped, lost atomic.Int64
 	_                      [64]byte // another shard's are not in the same cache line
 }
 
 type traffic struct{ frames, bytes atomic.Int64 }
 
-// HeartBeatCommand is what a heart-beat is called among commands.
+// HeartBeatCommand is the name of a heart-beat among commands.
 const HeartBeatCommand = "heart-beat"
 
 // The commands that are counted, the most frequent ones first, but for CONNECT.
@@ -68,23 +68,24 @@ var (
 	clientCommands = [...]string{
 		frame.CONNECT, frame.SEND, frame.ACK, frame.NACK, frame.SUBSCRIBE, frame.UNSUBSCRIBE, frame.BEGIN, frame.COMMIT, frame.ABORT, frame.DISCONNECT,
 	}
-	// lateCommands are those that may name what has ended.
+	// lateCommands are those that may name a subscription or delivery that
+	// has ended.
 	lateCommands   = [...]string{frame.ACK, frame.NACK, frame.UNSUBSCRIBE}
 	serverCommands = [...]string{frame.MESSAGE, frame.RECEIPT, frame.CONNECTED, frame.ERROR, HeartBeatCommand}
 )
 
 func (c *Counters) shard() *shard { return &c.shards[c.next.Add(1)%shards] }
 
-// Meters gives what the frames of one connection are counted with: those that
-// come, and those that go.
+// Meters returns the meters for the frames of one connection: received and
+// sent.
 func (c *Counters) Meters() (in, out Meter) {
 	s := c.shard()
 	return Meter{into: s.in[:]}, Meter{into: s.out[:]}
 }
 
-// A Meter counts the frames of one direction of a connection. It keeps to
-// itself what it counts until Flush, as adding to what others add to as well
-// costs more than a small frame does. It is used by one goroutine at a time.
+// A Meter counts the frames of one direction of a connection. It keeps its
+// counts to itself until Flush, as adding to shared counters costs more than
+// a small frame. Only one goroutine at a time uses it.
 type Meter struct {
 	into          []traffic // by command; nil: nothing is counted
 	at            int       // the command of those that were not flushed
@@ -137,7 +138,7 @@ func serverCommand(first byte) int {
 	return len(serverCommands) - 1 // a heart-beat
 }
 
-// Flush lets everybody see what was counted.
+// Flush adds the counts to the shared counters.
 func (m *Meter) Flush() {
 	if m.frames > 0 && m.into != nil {
 		m.into[m.at].frames.Add(m.frames)
@@ -163,8 +164,8 @@ func (c *Counters) accept(p Peer) {
 	c.open.add(p, 1)
 }
 
-// end counts the end of a session, and why: of one whose CONNECT was accepted,
-// or not.
+// end counts the end of a session and its reason, apart for sessions before
+// and after CONNECT was accepted.
 func (c *Counters) end(p Peer, reason string) {
 	c.open.add(p, -1)
 	if p.Version == "" {
@@ -174,7 +175,7 @@ func (c *Counters) end(p Peer, reason string) {
 	c.closed.add(reason, 1)
 }
 
-// decided counts a decision about what a client may do.
+// decided counts a decision about a client's rights.
 func (c *Counters) decided(action acl.Action, allowed bool) {
 	c.decisions[index(action == acl.Subscribe)][index(allowed)].Add(1)
 }
@@ -193,8 +194,8 @@ func index(is bool) int {
 	return 0
 }
 
-// maxWords bounds how many keys a tally has: they are words out of the program
-// and not the clients', but nobody can tell what will be added.
+// maxWords bounds the keys of a tally. They are words of the program, not of
+// clients, but their number may grow with the program.
 const maxWords = 128
 
 // A tally counts by key. The zero value is ready.
@@ -242,12 +243,12 @@ func (t *tally[K]) read() map[K]int64 {
 
 // Totals are the counters at one moment. Maps have no more than a few keys.
 type Totals struct {
-	// Received and Sent are the frames and their bytes by command, without what
-	// WebSocket and TLS put around them.
+	// Received and Sent are the frames and their bytes by command, without
+	// the bytes of WebSocket and TLS.
 	Received, Sent map[string]Traffic
-	// What became of topics' messages for clients that do not acknowledge them:
-	// they were written, dropped by limits.slow_consumer, or lost with a
-	// connection or subscription that ended before.
+	// Topics' messages for clients that do not acknowledge them: written,
+	// dropped by limits.slow_consumer, or lost with a connection or
+	// subscription that ended before.
 	Written, Slow, Lost int64
 
 	Open     map[Peer]int64   // connections

@@ -10,17 +10,18 @@ import (
 	"hoofbeat/destination"
 )
 
-// What operators see of a session, and do with it. All of it may be called
-// from any goroutine that holds no lock, at any time.
+// This file is the view of operators on a session. All of it may be called at
+// any time, from any goroutine that holds no lock.
 
-// A Description is what operators see of a session.
+// A Description describes a session to operators.
 type Description struct {
 	ID        string
 	Remote    string
 	Transport string
 	Version   string // empty before CONNECT was accepted
 	ClientID  string // as the client said; often empty
-	// Identity is who it is, nil before CONNECT was accepted. Read only.
+	// Identity is the client's identity, nil before CONNECT was accepted.
+	// Read only.
 	Identity      *auth.Identity
 	Started       time.Time
 	Subscriptions int
@@ -41,7 +42,7 @@ const (
 	Closing    State = "closing"
 )
 
-// A SubscriptionInfo is what operators see of a subscription.
+// A SubscriptionInfo describes a subscription to operators.
 type SubscriptionInfo struct {
 	Number      uint64 // tells it from all others of the session, and grows
 	ID          string // the client's; empty where 1.0 has none
@@ -52,7 +53,7 @@ type SubscriptionInfo struct {
 	Durable     bool // attached to a durable subscription
 }
 
-// ID is what the session is called in logs and in CONNECTED.
+// ID is the name of the session in logs and in CONNECTED.
 func (s *Session) ID() string { return s.id }
 
 // Remote is the client's address.
@@ -61,8 +62,8 @@ func (s *Session) Remote() string { return s.info.Remote }
 // Transport is how the client is connected; see [Info].
 func (s *Session) Transport() string { return s.info.Transport }
 
-// Identity is who the client is, nil before CONNECT was accepted. It is not to
-// be changed.
+// Identity is the client's identity, nil before CONNECT was accepted. It must
+// not be changed.
 func (s *Session) Identity() *auth.Identity { return s.identity.Load() }
 
 // Describe tells all of the session but its subscriptions.
@@ -109,8 +110,8 @@ func (s *Session) state() State {
 	return Connecting
 }
 
-// Subscriptions describes those whose destination is wanted, in the order in
-// which they began.
+// Subscriptions describes the subscriptions to wanted destinations, in the
+// order in which they began.
 func (s *Session) Subscriptions(wanted func(destination string) bool) []SubscriptionInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()

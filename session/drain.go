@@ -9,11 +9,10 @@ import (
 	"hoofbeat/frames"
 )
 
-// Drain prepares the session for its end because the server stops: its queues
-// give it nothing more, so that its client can finish what it has. retryAfter
-// is when the client will be told to come back, in whole seconds; 0: nothing
-// is told of it. Drain may be called from any goroutine, before
-// [Session.Dismiss].
+// Drain prepares the session for the stop of the server: its queues deliver
+// nothing more, so that the client can finish its messages. retryAfter is the
+// advice to the client when to reconnect, in whole seconds; 0: none. Drain
+// may be called from any goroutine, before [Session.Dismiss].
 func (s *Session) Drain(retryAfter time.Duration) {
 	s.retryAfter.Store(int64(retryAfter / time.Second))
 	s.out.pause()
@@ -28,7 +27,7 @@ func (s *Session) Dismiss() {
 }
 
 // leaveIfFree ends a dismissed session whose client has nothing to finish.
-// What it has sent before is answered first.
+// Earlier frames are answered first.
 func (s *Session) leaveIfFree() {
 	if !s.connected.Load() {
 		s.Shutdown(s.options.CloseTimeout)
@@ -39,8 +38,8 @@ func (s *Session) leaveIfFree() {
 	}
 }
 
-// pending is how many messages of queues the client has not acknowledged. What
-// is acknowledged when it is written needs no client for that.
+// pending counts the messages of queues that the client has to acknowledge.
+// Messages in mode auto need no client for that.
 func (s *Session) pending() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,8 +52,8 @@ func (s *Session) pending() int {
 	return n
 }
 
-// Shutdown ends the session because the server stops. What is queued is
-// written before, within the timeout. It may be called from any goroutine.
+// Shutdown ends the session because the server stops. Queued frames are
+// written first, within the timeout. It may be called from any goroutine.
 func (s *Session) Shutdown(timeout time.Duration) {
 	f := goingAway()
 	s.ended.CompareAndSwap(nil, f)

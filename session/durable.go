@@ -47,8 +47,8 @@ func checkDurableName(name, header, command string) error {
 	return nil
 }
 
-// durableName reads under what name a SUBSCRIBE or UNSUBSCRIBE means a durable
-// subscription; empty: it means none.
+// durableName reads the name of a durable subscription from a SUBSCRIBE or
+// UNSUBSCRIBE; empty: the frame names none.
 func durableName(f frames.Inbound) (string, error) {
 	byID, err := durableWithID(f)
 	if err != nil {
@@ -272,8 +272,9 @@ func (s *Session) detach(f frames.Inbound, d destination.Destination) error {
 	return nil
 }
 
-// whenDeleted returns what is called, from whatever goroutine, when a durable
-// subscription is deleted; the receipt, as on the wire, may be empty.
+// whenDeleted returns a callback, which any goroutine may call, for the
+// moment when a durable subscription is deleted. The receipt, in its form on
+// the wire, may be empty.
 func (s *Session) whenDeleted(receipt string) func(error) {
 	return func(err error) {
 		if err != nil {

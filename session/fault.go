@@ -49,7 +49,7 @@ const (
 	ClosedByOperator      = "closed-by-operator"
 )
 
-// A Fault is why a session ends: what the client is told.
+// A Fault is the reason for the end of a session, as the client is told.
 type Fault struct {
 	Word    string // the ERROR's message header
 	Text    string // its body
@@ -68,7 +68,7 @@ func fault(word, format string, a ...any) *Fault {
 	return &Fault{Word: word, Text: fmt.Sprintf(format, a...)}
 }
 
-// internalError is what a client is told of what is not its fault.
+// internalError is the fault for errors that are not the client's.
 func internalError() *Fault {
 	return fault(InternalError, "The broker failed to handle the frame; its log says why.")
 }

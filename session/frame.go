@@ -7,8 +7,8 @@ import (
 	"hoofbeat/internal/mask"
 )
 
-// errorFrame encodes an ERROR (STOMP 1.2, ERROR). The version is what was
-// negotiated, or all that there are.
+// errorFrame encodes an ERROR (STOMP 1.2, ERROR). The version is the
+// negotiated one; 0 stands for all of them.
 func errorFrame(f *Fault, v frames.Version) []byte {
 	version := v.String()
 	if v == 0 {

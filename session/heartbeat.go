@@ -11,16 +11,17 @@ import (
 	"hoofbeat/frames"
 )
 
-// heartBeat is what was negotiated, 0 for none (STOMP 1.2, Heart-beating).
+// heartBeat has the negotiated intervals, 0 for none (STOMP 1.2,
+// Heart-beating).
 type heartBeat struct {
 	send    time.Duration // at least this often, something is written
 	receive time.Duration // at least this often, something is expected
 
-	offered, wanted time.Duration // as CONNECTED says: what send and receive come from
+	offered, wanted time.Duration // the intervals of CONNECTED, from which send and receive follow
 }
 
-// negotiate reads the heart-beat header of a CONNECT. What a client asks for
-// is granted within the bounds. 1.0 has no heart-beats.
+// negotiate reads the heart-beat header of a CONNECT, and grants the client's
+// wish within the bounds. 1.0 has no heart-beats.
 func (b HeartBeat) negotiate(h *frame.Header, v frames.Version) (heartBeat, error) {
 	header, ok := h.Contains(frame.HeartBeat)
 	if !ok || v == frames.V10 {
@@ -113,9 +114,9 @@ func (s *Session) tick(now time.Time) time.Time {
 	read := s.lastHeard(now)
 	if h := s.beat; h.receive > 0 && now.Sub(read) >= tolerance*h.receive {
 		if s.silentSince != read || now.Sub(s.lookAt) > secondLook {
-			// If this process was held up itself, what the client sent
-			// meanwhile is still to be read. A look that comes late says that
-			// it was held up again.
+			// If this process itself was held up, frames that the client sent
+			// meanwhile are still unread. A late timer means that it was held
+			// up again.
 			s.silentSince, s.lookAt = read, now.Add(min(secondLook, h.receive/4))
 			return s.lookAt
 		}

@@ -33,8 +33,8 @@ func (s *Session) endFull() {
 	s.End(f)
 }
 
-// afford tells whether the connection may hold n bytes more of what it cannot
-// wait for to become less.
+// afford refuses n bytes more of memory for things that do not go away by
+// waiting.
 func (s *Session) afford(n int) error {
 	if !s.account.Over(n) {
 		return nil
@@ -60,8 +60,8 @@ func (s *Session) awaitMemory() {
 	}
 }
 
-// lookAgain is how long a client waits before it is looked again whether it
-// still has to: what it holds may have become less.
+// lookAgain is the time after which a waiting client checks again whether it
+// still has to wait: its memory may have shrunk.
 const lookAgain = time.Second
 
 // waitAwhile waits for c, but not for long.
@@ -95,16 +95,17 @@ func (s *Session) Partial(n int) {
 // goroutine, and leaves nothing behind when the connection is closed.
 func (s *Session) Hold(n int) { s.account.Add(n) }
 
-// A flight is what the broker was given and has not done yet: SENDs, ACKs and
-// COMMITs that wait for the disk. They are done in about the order in which
-// they were given, so that how much is left follows from how many are left.
-// They are counted in segments, and charged to the account by segment.
+// A flight has the frames that the broker has not finished: SENDs, ACKs and
+// COMMITs that wait for the disk. They finish in about the order in which
+// they came, so their number tells how many bytes are left. They are counted
+// in segments, and charged to the account by segment.
 type flight struct {
 	account *memory.Account
 	segs    []segment // the oldest first
 	last    segment   // the newest, not charged yet
 	sum     segment   // of segs
-	// charged is what the account was told; written by any goroutine.
+	// charged is the number of bytes on the account; any goroutine may write
+	// it.
 	charged atomic.Int64
 }
 
@@ -127,7 +128,7 @@ func (f *flight) add(size int) {
 	f.last = segment{}
 }
 
-// trim forgets what is done, where so many are left.
+// trim forgets finished frames; left is the number of the others.
 func (f *flight) trim(left int) {
 	done, bytes := 0, 0
 	for done < len(f.segs) && f.sum.count+f.last.count-f.segs[done].count >= left {
@@ -148,7 +149,7 @@ func (f *flight) trim(left int) {
 	}
 }
 
-// release takes off the account what is done, unless land has.
+// release takes finished bytes off the account, unless land has done so.
 func (f *flight) release(n int64) {
 	for {
 		charged := f.charged.Load()
@@ -160,9 +161,10 @@ func (f *flight) release(n int64) {
 	}
 }
 
-// land takes everything off the account, as nothing is under way any more. It may
-// be called by any goroutine: the reader may have nothing to read for long. If it
-// goes on at this moment, what it adds may be off by a segment.
+// land takes all bytes off the account when nothing is under way any more.
+// Any goroutine may call it, as the reader may have nothing to read for long.
+// If the reader adds bytes at that moment, the account may be off by a
+// segment.
 func (f *flight) land() {
 	if f.charged.Load() > 0 {
 		f.account.Add(-int(f.charged.Swap(0)))
@@ -184,11 +186,11 @@ func (f *flight) newest(bytes int) int {
 // disk.
 const flightPart = 4
 
-// frameOverhead is what a frame counts as that waits for the disk, beside its
+// frameOverhead is the cost of a frame that waits for the disk, beside its
 // message and its receipt.
 const frameOverhead = 64
 
-// receiptSize is what the receipt that a frame asks for takes until then.
+// receiptSize is the memory of a requested receipt until it is sent.
 func receiptSize(receipt string) int {
 	if receipt == "" {
 		return 0
@@ -226,7 +228,8 @@ func (s *Session) mayFly() int {
 	return limit
 }
 
-// awaitLanding waits until half of what may wait for the disk does.
+// awaitLanding waits until the frames that wait for the disk take half of the
+// allowed bytes.
 func (s *Session) awaitLanding() {
 	if s.landed == nil {
 		s.landed = make(chan struct{}, 1)
@@ -245,7 +248,7 @@ func (s *Session) awaitLanding() {
 	s.flight.trim(s.underWay())
 }
 
-// endMemory gives back what is left on the account when the session has ended.
+// endMemory clears the account when the session has ended.
 func (s *Session) endMemory() {
 	s.Partial(0)
 	s.flight.trim(0)

@@ -77,9 +77,9 @@ func (sub *subscription) written(tag uint64) {
 	}
 }
 
-// makeHead encodes what all MESSAGEs of the subscription begin with. The
-// client reads its own spelling of the destination; where that is a pattern,
-// the one that the message was sent to.
+// makeHead encodes the common beginning of all MESSAGEs of the subscription.
+// The client reads its own spelling of the destination; for a pattern, that
+// of the SEND.
 func (sub *subscription) makeHead() {
 	dst := []byte(frame.MESSAGE + "\n")
 	if sub.hasID {
@@ -93,9 +93,9 @@ func (sub *subscription) makeHead() {
 	sub.head = append(dst, sub.session.messageID(sub.number)...)
 }
 
-// makeNumbered makes what message-ids of a queue's messages have in common, where
-// they are the same at each delivery: in STOMP 1.2, which acknowledges by another
-// header. They begin so that no ACK can take one for its own.
+// makeNumbered makes the common beginning of message-ids that stay the same
+// at each delivery of a queue's message: in STOMP 1.2, which acknowledges by
+// another header. No ACK can take such an id for its own.
 func (sub *subscription) makeNumbered() {
 	queue := sub.handle.QueueID()
 	if queue == 0 || sub.session.version != frames.V12 {
@@ -122,7 +122,7 @@ func (sub *subscription) appendMessageID(dst []byte, it *item) []byte {
 	return strconv.AppendUint(dst, it.seq, 36)
 }
 
-// appendDelivery appends what a delivery is acknowledged by.
+// appendDelivery appends the header that acknowledges a delivery.
 func (sub *subscription) appendDelivery(dst []byte, it *item) []byte {
 	dst = append(dst, sub.head[sub.idAt:]...)
 	if it.tag != 0 {

@@ -13,28 +13,28 @@ import (
 	"hoofbeat/internal/timers"
 )
 
-// An Authenticator says who a client is. An error refuses it; the client is
-// told only that it was refused.
+// An Authenticator identifies clients. An error refuses the client, which
+// learns only that it was refused.
 type Authenticator interface {
 	Authenticate(r auth.Request) (*auth.Identity, error)
 }
 
-// An Authorizer says what an identity may do. For is called at CONNECT, and
-// again when the token or the rules have changed; by any goroutine.
+// An Authorizer knows the rights of identities. For is called at CONNECT, and
+// again when the token or the rules have changed, by any goroutine.
 type Authorizer interface {
 	For(id *auth.Identity) *acl.Permissions
 }
 
-// Options are what all sessions of a server have in common. [DefaultOptions]
-// fills in everything but the broker.
+// Options are common to all sessions of a server. [DefaultOptions] fills in
+// everything but the broker.
 type Options struct {
 	Broker        *broker.Broker
 	Namespace     destination.Namespace
 	Authenticator Authenticator
-	// Authorizer says what a client may do; nil: everything.
+	// Authorizer decides about clients' rights; nil: everything is allowed.
 	Authorizer Authorizer
-	// Verify says whose a token is that a client sends to go on with; nil:
-	// there are no tokens.
+	// Verify identifies the owner of a token that a client sends to replace
+	// its own; nil: there are no tokens.
 	Verify func(token string, from auth.Peer) (*auth.Identity, error)
 	// Revoked tells whether a session of that identity must end; nil: never.
 	Revoked func(*auth.Identity) bool
@@ -52,22 +52,24 @@ type Options struct {
 
 	// Tracer makes spans of messages; nil: there are none.
 	Tracer Tracer
-	// Memory is what all sessions may make the process hold; nil: anything.
+	// Memory bounds the memory that all sessions make the process hold; nil:
+	// no bound.
 	Memory *memory.Budget
-	// Counters count what the sessions do; nil: each counts for itself.
+	// Counters count the frames of sessions; nil: each session has its own.
 	Counters *Counters
 
 	ConnectTimeout time.Duration // from the start until CONNECT was accepted
 	CloseTimeout   time.Duration // for the last frames of a session, such as ERROR
-	// CloseGrace is how long a client that was told something last, such as a
-	// RECEIPT or an ERROR, has to close the connection itself, before that is
-	// done for it: some lose what comes together with the end.
+	// CloseGrace is the time in which a client may close the connection
+	// itself after a last frame, such as a RECEIPT or an ERROR. Then the
+	// session closes it: some clients lose frames that come together with the
+	// end.
 	CloseGrace time.Duration
 	Limits     Limits
 	HeartBeat  HeartBeat
 }
 
-// Limits bound what one session may cost.
+// Limits bound the cost of one session.
 type Limits struct {
 	Subscriptions     int        // at a time
 	Transactions      int        // open ones
@@ -75,7 +77,7 @@ type Limits struct {
 	TransactionBytes  int        // in all open ones together
 	Outbound          int        // bytes that wait to be written
 	Memory            int        // bytes that all of its things take together; 0: no limit
-	SlowConsumer      SlowPolicy // what happens to topic messages beyond it
+	SlowConsumer      SlowPolicy // the policy for topic messages beyond it
 	Prefetch          int        // of a queue subscription that asks for none
 	SendRate          int        // SEND frames in SendRatePer; 0: no limit
 	SendRatePer       time.Duration
@@ -120,8 +122,8 @@ func DefaultOptions(b *broker.Broker) Options {
 	}
 }
 
-// UserOf is whom a token proves, for transports that meet one again after
-// CONNECT. gone is closed when nobody waits for the answer any more.
+// UserOf identifies the owner of a token, for transports that see one again
+// after CONNECT. gone is closed when nobody waits for the answer any more.
 func (o *Options) UserOf(token, remote string, gone <-chan struct{}) (user string, ok bool) {
 	if o.Verify == nil {
 		return "", false

@@ -9,8 +9,8 @@ import (
 	"hoofbeat/internal/memory"
 )
 
-// An outbox is the bounded queue of what a session has to write, and the
-// goroutine that writes it, which exists only while there is something.
+// An outbox is the bounded queue of frames that a session has to write, and
+// the goroutine that writes them, which exists only while there are some.
 type outbox struct {
 	conn  Conn
 	limit int // bytes, queued and being written
@@ -20,11 +20,11 @@ type outbox struct {
 	// encode turns an item into a frame behind dst, and says whether it is
 	// text; an empty frame is not written. It is called by the writer.
 	encode func(dst []byte, it *item) (frame []byte, text bool)
-	counts *shard // what becomes of messages of topics
+	counts *shard // counters of topics' messages
 	tracer Tracer // may be nil
 	// onSlow is called, once, when the slow-consumer policy ends the session.
 	onSlow func(*Fault)
-	// account is charged for what waits.
+	// account is charged for waiting frames.
 	account *memory.Account
 
 	// busy holds a value while a batch is written and settled.
@@ -33,21 +33,22 @@ type outbox struct {
 	// session's reader.
 	waitedFor int64
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
 	items []item
 	bytes int
-	// large is how much more than limit may wait, because of a message that
-	// takes more than half of it: it is let in, and what follows it is no fault
-	// of the client's. aside is a batch with such a message that is being
-	// written: it does not count, as the client may have read all of it, and
-	// answered, before the writer is back.
+	// large is the number of bytes beyond limit that may wait, because of a
+	// message of more than half of it: such a message is admitted, and the
+	// frames behind it are no fault of the client. aside has the bytes of a
+	// batch with such a message that is being written: they do not count, as
+	// the client may have read and answered all of it before the writer is
+	// back.
 	large, aside int
-	// charged is what the account is to be charged with, and told what it knows
-	// of that: it is told when it comes to much.
+	// charged is the number of bytes for the account, and told the part that
+	// the account knows. It is told when they differ by outboxGrain.
 	charged, told int
 	state         outboxState
-	// held keeps the writer from taking more, so that what is put in next
-	// follows in one piece with what was put in last.
+	// held keeps the writer from taking more, so that the next items follow
+	// the last ones in one piece.
 	held    bool
 	writing bool // the writer exists
 	paused  bool // queues find no room, and are not told when there is
@@ -55,7 +56,7 @@ type outbox struct {
 	code    CloseCode
 	reason  string
 	lastOut time.Time // when something was last written
-	batches int64     // counts what the writer has taken
+	batches int64     // number of batches that the writer has taken
 	dropped int64     // messages of topics for which there was no room
 	stats   written
 
@@ -71,7 +72,7 @@ type outboxState uint8
 
 const (
 	open     outboxState = iota
-	draining             // nothing more is taken; what is there is written
+	draining             // nothing more is accepted; queued items are written
 	finished
 )
 
@@ -86,14 +87,14 @@ type item struct {
 	seq     uint64 // see broker.NumberedSink; 0: a topic's
 }
 
-// written counts what went out; topics are those of messages without a tag,
-// and lost those of them whose subscription had ended.
+// written counts sent frames. topics are messages without a tag, and lost
+// those of them whose subscription had ended.
 type written struct {
 	frames, messages, bytes int64
 	topics, lost            int64
 }
 
-// controlOverhead is what a control frame counts as beyond its bytes.
+// controlOverhead is the cost of a control frame beyond its bytes.
 const controlOverhead = 64
 
 func newOutbox(conn Conn, l Limits) *outbox {
@@ -148,7 +149,7 @@ func (o *outbox) lose(it item) bool {
 	return it.tag == 0
 }
 
-// loseAll counts what will not be written.
+// loseAll counts items that will not be written.
 func (o *outbox) loseAll(items []item) {
 	n := int64(0)
 	for i := range items {
@@ -177,7 +178,7 @@ func (o *outbox) control(frame []byte) bool {
 	return true
 }
 
-// charge counts what the account is charged with. The lock is held.
+// charge counts bytes for the account. The lock is held.
 func (o *outbox) charge(n int) {
 	o.charged += n
 	if d := o.charged - o.told; d >= outboxGrain || d <= -outboxGrain {
@@ -229,7 +230,7 @@ func (o *outbox) pause() {
 	o.paused = true
 }
 
-// hold keeps what is put in from being written until release.
+// hold keeps new items from being written until release.
 func (o *outbox) hold() {
 	o.mu.Lock()
 	o.held = true
@@ -246,8 +247,8 @@ func (o *outbox) release() {
 	o.startAndUnlock()
 }
 
-// close writes what is queued, then last, and then ends the connection, all
-// within the timeout. With discard, what is queued is not written. Only the
+// close writes the queued items, then last, and then ends the connection, all
+// within the timeout. With discard, queued items are not written. Only the
 // first call counts.
 func (o *outbox) close(last []byte, code CloseCode, reason string, timeout time.Duration, discard bool) {
 	o.mu.Lock()
@@ -305,9 +306,9 @@ func (o *outbox) write() {
 	giveBuffer(buf)
 }
 
-// writeAndSettle writes a batch and acknowledges what is acknowledged by that.
-// To others it is one step: who has read a message and leaves at once must
-// not find it in its queue again.
+// writeAndSettle writes a batch and acknowledges its messages in mode auto.
+// To others it is one step: a client that has read a message and leaves at
+// once must not find it in its queue again.
 func (o *outbox) writeAndSettle(buf *[]byte, batch []item) (done load, ok bool) {
 	o.busy <- struct{}{}
 	defer func() { <-o.busy }()
@@ -321,10 +322,11 @@ func (o *outbox) writeAndSettle(buf *[]byte, batch []item) (done load, ok bool) 
 	return done, true
 }
 
-// settled waits until what was written is acknowledged, at most so long. The
-// socket may have to take it first, so only those wait here who act for the
-// client, and once for each batch: a client that reads nothing is listened to
-// again. What it has not taken is delivered again, as redelivered.
+// settled waits, at most for limit, until written messages are acknowledged.
+// The socket may have to take them first, so only callers that act for the
+// client wait here, and only once for each batch: the broker then reads from
+// a client again that reads nothing. Messages that it has not taken are
+// delivered again, as redelivered.
 func (o *outbox) settled(limit time.Duration) {
 	select {
 	case o.busy <- struct{}{}:
@@ -354,13 +356,13 @@ func (o *outbox) batch() (number int64, writing bool) {
 	return o.batches, o.writing
 }
 
-// A load is what a batch takes: bytes of the outbox's limit, and its share of
-// what the account is charged with.
+// A load is the size of a batch: bytes of the outbox's limit, and its share
+// of the account.
 type load struct{ bytes, share int }
 
-// next gives the next batch, in exchange for the last one, whose bytes are
-// not queued any more. It returns false, and the writer is none any more, if
-// there is nothing to do.
+// next returns the next batch, in exchange for the last one, whose bytes are
+// no longer queued. If there is nothing to do it returns false, and the
+// writer must end.
 func (o *outbox) next(last []item, done load) ([]item, bool) {
 	clear(last)
 	o.mu.Lock()
@@ -415,8 +417,8 @@ func (o *outbox) resumeUnlocked() {
 	o.mu.Lock()
 }
 
-// writeBatch encodes and writes a batch and flushes it. It returns what the
-// batch had taken.
+// writeBatch encodes, writes and flushes a batch. It returns the size of the
+// batch.
 func (o *outbox) writeBatch(buf *[]byte, batch []item) (size load, err error) {
 	var w written
 	for i := range batch {
@@ -477,7 +479,8 @@ func (o *outbox) count(w written) {
 	o.stats.bytes += w.bytes
 }
 
-// settle acknowledges what was written to subscriptions in mode auto.
+// settle acknowledges messages that were written to subscriptions in mode
+// auto.
 func settle(batch []item) {
 	for i := range batch {
 		it := &batch[i]

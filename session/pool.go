@@ -2,7 +2,7 @@ package session
 
 import "sync"
 
-// What writers work with is pooled, so that an idle session holds none of it.
+// Buffers of writers are pooled, so that an idle session holds none.
 var (
 	itemPool   = sync.Pool{New: func() any { return new([]item) }}
 	bufferPool = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}

@@ -28,12 +28,12 @@ const (
 // is a mistake, and none before it overflows when something is added.
 const latest = 253402300799999
 
-// properties are what a SEND's headers ask of the broker.
+// properties are the headers of a SEND that instruct the broker.
 type properties struct {
 	broker.Properties
 	delayedBy string // the header that makes it wait; empty: none
-	// destinationType is what the sender takes the destination for; empty: it
-	// does not say.
+	// destinationType is the type that the sender expects of the destination;
+	// empty: none.
 	destinationType string
 	seen            uint8 // a bit for each header that came
 	now             int64 // in ms since the epoch, once it was needed
@@ -165,8 +165,8 @@ func (p *properties) checkDelay(to destination.Destination) error {
 	return fault(NotSupported, "The header %q of SEND is supported for queues only; %q is none, and delivers at once.", p.delayedBy, to)
 }
 
-// checkType refuses Artemis' routing type where the destination is of the other
-// kind: who asks for one consumer must not reach all.
+// checkType refuses Artemis' routing type if the destination is of the other
+// kind: a message for one consumer must not reach all.
 func checkType(header, command, value string, d destination.Destination) error {
 	isQueue := d.Kind == destination.Queue || d.Kind == destination.TempQueue
 	switch {
@@ -178,8 +178,8 @@ func checkType(header, command, value string, d destination.Destination) error {
 	return invalidHeader(header, command, "ANYCAST or MULTICAST")
 }
 
-// notSupported refuses a header that would otherwise be ignored, against what
-// its sender expects.
+// notSupported refuses a header that the broker would otherwise ignore,
+// against the sender's expectation.
 func notSupported(header, command string) *Fault {
 	return fault(NotSupported, "The header %q of %s is not supported by this version.", header, command)
 }

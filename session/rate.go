@@ -7,7 +7,7 @@ import "time"
 type bucket struct {
 	n      float64
 	period time.Duration
-	level  float64 // what may happen at once
+	level  float64 // the size of a burst
 	at     time.Time
 }
 

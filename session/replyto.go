@@ -41,7 +41,7 @@ func (r replyTos) equal(o replyTos) bool {
 // stringSize is that of a string without its bytes.
 const stringSize = 16
 
-// size is about what a clone takes.
+// size is about the memory of a clone.
 func (r replyTos) size() int {
 	n := len(r.first)
 	for _, text := range r.others {
@@ -81,9 +81,9 @@ func (r *replyTos) addLike(name, value string) {
 	r.others = append(r.others, value)
 }
 
-// addHidden looks behind what some readers take for the end of a line: Java's
-// readLine and .NET's do so with a CR, which stands in a MESSAGE of STOMP 1.1
-// as it is, in names and in values.
+// addHidden adds headers behind a CR, which some readers take for the end of
+// a line: Java's readLine and .NET's do so, and a MESSAGE of STOMP 1.1 has a
+// CR unescaped, in names and in values.
 func (r *replyTos) addHidden(h *frame.Header) {
 	for i := range h.Len() {
 		name, value := h.GetAt(i)
@@ -105,11 +105,12 @@ func (r *replyTos) addHidden(h *frame.Header) {
 	}
 }
 
-// blank is what readers trim. No destination begins or ends with it.
+// blank has the characters that readers trim. No destination begins or ends
+// with one.
 func blank(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == '\ufeff' }
 
-// replyTo checks the reply-to headers of a SEND, and gives what one of
-// /temp-queue/NAME becomes; empty if the header is to stay as it is.
+// replyTo checks the reply-to headers of a SEND. It returns the public form
+// of /temp-queue/NAME, or "" if the header is to stay as it is.
 func (s *Session) replyTo(r replyTos) (string, error) {
 	if err := s.mayReplyTos(r); err != nil || !strings.HasPrefix(r.first, destination.TempPrefix) {
 		return "", err
@@ -142,8 +143,8 @@ func (s *Session) mayReplyTo(text string) error {
 	if strings.IndexByte(text, '\\') < 0 {
 		return nil
 	}
-	// Readers of 1.0 that unescape all the same, and those that do not escape
-	// what they send.
+	// Readers of 1.0 that unescape all the same, and senders that do not
+	// escape.
 	plain, ok := unescaped(text)
 	if !ok {
 		return fault(InvalidDestination, "The reply-to header of SEND holds a backslash that clients may take for an escape.")
@@ -151,7 +152,7 @@ func (s *Session) mayReplyTo(text string) error {
 	return s.mayReplyTo(plain)
 }
 
-// unescaped is what readers of STOMP 1.2 make of a value on the wire.
+// unescaped is a value on the wire as readers of STOMP 1.2 read it.
 func unescaped(text string) (string, bool) {
 	h, ok := frames.ParseHeader(replyToHeader + ":" + text + "\n")
 	if !ok {

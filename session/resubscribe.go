@@ -5,8 +5,8 @@ import (
 	"hoofbeat/frames"
 )
 
-// givesBack tells whether a SUBSCRIBE changes a subscription in such a way that
-// what was not written goes back to its queue.
+// givesBack reports whether a SUBSCRIBE changes a subscription such that
+// messages that were not written go back to their queue.
 func (s *Session) givesBack(sub *subscription) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -23,10 +23,10 @@ func (sub *subscription) isLike(other *subscription) bool {
 	return sub.ack == other.ack && sub.asked == other.asked
 }
 
-// change makes a subscription that there is what a SUBSCRIBE with its id and
-// destination asks for. It is refused while messages are unacknowledged: their
-// ACKs, which may be under way, would come to mean something else. The lock is
-// held, and so is the outbox.
+// change applies a SUBSCRIBE with the id and destination of an existing
+// subscription. It is refused while messages are unacknowledged: their ACKs,
+// which may be under way, would change their meaning. The lock is held, and
+// so is the outbox.
 func (s *Session) change(old, sub *subscription, f frames.Inbound) error {
 	switch {
 	case old.isLike(sub):
@@ -49,8 +49,8 @@ func unchangeable(old *subscription) error {
 		"acknowledged %d messages of it. Acknowledge them first, or UNSUBSCRIBE.", old.unacked())
 }
 
-// replace starts a subscription in the place of another. What waits to be
-// written of a topic's messages is still written; a queue's goes back first.
+// replace starts a subscription in the place of another. Waiting messages of
+// a topic are still written; those of a queue go back first.
 func (s *Session) replace(old, sub *subscription) error {
 	if old.isFanOut() {
 		sub.before = old

@@ -124,8 +124,8 @@ func (s *Session) sendAs(f frames.Inbound, trace Trace) error {
 	return s.publish(m, &h, receipt, done)
 }
 
-// publish gives a message to the broker; receipt is what its receipt takes
-// meanwhile. If its queue makes senders wait, so does this.
+// publish gives a message to the broker; receipt is the memory of its receipt
+// meanwhile. If the queue makes senders wait, publish waits.
 func (s *Session) publish(m *broker.Message, h *sendHeaders, receipt int, done func(error)) error {
 	s.begun(m.Size() + receipt)
 	for wait := s.publisher.Send(m, done); wait != nil; wait = s.publisher.Send(m, done) {
@@ -154,8 +154,9 @@ func (s *Session) stillMay(h *sendHeaders) error {
 	return s.mayReplyTos(h.replyTos)
 }
 
-// whenSent returns what is called, from whatever goroutine, when the broker is
-// done with a SEND; the receipt, as on the wire, may be empty.
+// whenSent returns a callback, which any goroutine may call, for the moment
+// when the broker has finished a SEND. The receipt, in its form on the wire,
+// may be empty.
 func (s *Session) whenSent(to destination.Destination, receipt string) func(error) {
 	text, isQueue := to.String(), to.Kind == destination.Queue
 	return func(err error) {

@@ -35,7 +35,8 @@ type Session struct {
 	started time.Time
 	out     *outbox         // locks for itself
 	account *memory.Account // locks for itself
-	// senderAccount is that of the user, for what queues keep in memory.
+	// senderAccount is that of the user, for messages of its queues in
+	// memory.
 	senderAccount *memory.Account
 	counts        *Counters
 
@@ -65,9 +66,9 @@ type Session struct {
 	identity    atomic.Pointer[auth.Identity]   // written with mu held
 	permissions atomic.Pointer[acl.Permissions] // nil: everything is allowed; written with mu held, used by Run
 
-	// mu guards subs and byNumber: what a change of rights ends is ended by
-	// another goroutine than Run's. Deciding about a SUBSCRIBE and entering it
-	// there is one step.
+	// mu guards subs and byNumber, as a change of rights ends subscriptions
+	// on another goroutine than Run's. Deciding about a SUBSCRIBE and adding
+	// it is one step.
 	mu sync.Mutex
 
 	// connected is set when CONNECT was accepted; read by the timer, too.
@@ -79,9 +80,9 @@ type Session struct {
 	// the session until it lets go: on DISCONNECT, or when one of them failed.
 	unfinished atomic.Int64
 	letGo      atomic.Bool
-	// flight is what unfinished counts; partial is how many bytes of a frame
-	// the transport has. The reader waits for landed until at most wakeAt
-	// frames are unfinished; 0: it does not wait.
+	// flight has the frames that unfinished counts; partial is the number of
+	// bytes of a frame that the transport has. The reader waits for landed
+	// until at most wakeAt frames are unfinished; 0: it does not wait.
 	flight  flight
 	partial int
 	landed  chan struct{}
@@ -94,7 +95,8 @@ type Session struct {
 	// anybody.
 	ended atomic.Pointer[Fault]
 
-	// retryAfter is what Drain was told, in seconds; dismissed is set by Dismiss.
+	// retryAfter is the advice of Drain, in seconds; dismissed is set by
+	// Dismiss.
 	retryAfter atomic.Int64
 	dismissed  atomic.Bool
 	open       atomic.Int64 // how many txs there are, for Dismiss
@@ -110,7 +112,7 @@ type Session struct {
 	txBytes   int
 	sendTo    sendCache
 	ackDone   func(error) // of an ACK or NACK that wants no receipt
-	clientID  string      // whose durable subscriptions it has, beside the user
+	clientID  string      // selects its durable subscriptions, with the user
 }
 
 // New makes the session of a connection. id names it in logs, in CONNECTED and
@@ -140,9 +142,9 @@ func New(conn Conn, o *Options, id string) *Session {
 	return s
 }
 
-// Run serves the connection until it has ended and is closed. What the session
-// had in the broker is gone then: unacknowledged messages are back in their
-// queues, open transactions are aborted.
+// Run serves the connection until it has ended and is closed. Nothing of the
+// session is left in the broker then: unacknowledged messages are back in
+// their queues, open transactions are aborted.
 func (s *Session) Run() {
 	s.timer = s.options.Timers.Add(s.started.Add(s.options.ConnectTimeout), s.tick)
 	s.counts.begin(s.info.Transport)
@@ -164,8 +166,8 @@ func (s *Session) Run() {
 	s.logClosed()
 }
 
-// serve handles frames until one ends the session. The error is what the
-// client is told; nil if it has gone, or is on its way.
+// serve handles frames until one ends the session. The error is for the
+// client; it is nil if the client has gone, or has been told already.
 func (s *Session) serve() error {
 	for {
 		f, err := s.conn.ReadFrame()
@@ -191,8 +193,8 @@ func (s *Session) serve() error {
 	}
 }
 
-// awaitEnd reads and forgets what still comes, until the client or the outbox
-// has closed the connection, or what comes is no frame.
+// awaitEnd reads and discards frames until the client or the outbox has
+// closed the connection, or a frame is invalid.
 func (s *Session) awaitEnd() {
 	for !s.deadRead {
 		_, err := s.conn.ReadFrame()
@@ -209,7 +211,7 @@ func (s *Session) readFailed(err error) error {
 	switch {
 	case errors.As(err, &e):
 		if s.out.closing() || s.failure.Load() != nil {
-			return nil // what is on its way to the client still goes there
+			return nil // frames on their way to the client still go there
 		}
 		return err
 	case errors.Is(err, io.EOF):
@@ -224,8 +226,8 @@ func (s *Session) readFailed(err error) error {
 	return nil
 }
 
-// unfinishedFrame says, behind a blank, what has come of a frame that is not complete;
-// empty if there is none.
+// unfinishedFrame describes, behind a blank, the part that has come of an
+// incomplete frame; empty if there is none.
 func (s *Session) unfinishedFrame() string {
 	if c, ok := s.conn.(Partly); ok {
 		if p, ok := c.Partial(); ok {
@@ -235,9 +237,9 @@ func (s *Session) unfinishedFrame() string {
 	return ""
 }
 
-// farewellTimeout is how long a client that has closed its side, and waits for
-// no answer, may take to read what is on its way to it. Most have gone
-// altogether.
+// farewellTimeout is the time in which a client that has closed its side, and
+// waits for no answer, may read the frames on their way to it. Most such
+// clients have gone altogether.
 const farewellTimeout = time.Second
 
 // hearOut ends the session of a client that has closed its side. It says nothing
@@ -357,16 +359,16 @@ func (s *Session) finish() {
 	s.out.close(s.farewell, CloseNormal, "", s.options.CloseTimeout, false)
 }
 
-// done answers a frame whose wish is fulfilled, if it asked for a receipt.
+// done sends the RECEIPT of a frame that has succeeded, if it asked for one.
 func (s *Session) done(receipt string) {
 	if receipt != "" {
 		s.out.control(receiptFrame(receipt))
 	}
 }
 
-// fail ends the session because the broker could not do what a frame wanted.
-// Nothing more is read; what was sent before is answered first, so that the
-// client knows what it has to send again. It may be called from any goroutine.
+// fail ends the session because the broker could not carry out a frame.
+// Nothing more is read. Earlier frames are answered first, so that the client
+// knows which to send again. It may be called from any goroutine.
 func (s *Session) fail(f *Fault, receipt string, err error) {
 	f.Receipt = receipt
 	if !s.failure.CompareAndSwap(nil, f) {
@@ -379,7 +381,7 @@ func (s *Session) fail(f *Fault, receipt string, err error) {
 	s.release()
 }
 
-// blame makes of an error what the client is told.
+// blame turns an error into the fault that the client is told.
 func (s *Session) blame(err error) *Fault {
 	f, ok := asFault(err)
 	if !ok {
@@ -405,14 +407,14 @@ func (s *Session) wasLost() bool {
 		TakenOver, SubscriptionInUse:
 		return false
 	case UnknownAck, UnknownSubscription, UnknownTransaction:
-		return false // what the client names is of another time, not of the message that it works on
+		return false // the client names something of another time, not the message that it works on
 	}
 	return true
 }
 
-// End ends the session with an ERROR for the client. What was queued for it,
-// and is of no subscription that has ended, is written before. It may be
-// called from any goroutine.
+// End ends the session with an ERROR for the client. Queued frames are
+// written first, except for subscriptions that have ended. It may be called
+// from any goroutine.
 func (s *Session) End(f *Fault) {
 	if f.Word == GoingAway {
 		s.Shutdown(s.options.CloseTimeout)
@@ -435,7 +437,8 @@ func (s *Session) leave(lost bool) {
 	for _, sub := range s.byNumber {
 		sub.silence() // all, before one's messages could go to another
 	}
-	// What transactions hold goes back before anything younger is delivered.
+	// Messages held by transactions go back before anything younger is
+	// delivered.
 	for id, tx := range s.txs {
 		tx.abort()
 		delete(s.txs, id)
@@ -456,14 +459,15 @@ func (s *Session) leave(lost bool) {
 	s.temporary = temporaries{}
 }
 
-// receipt answers a frame that asked for one: what it wanted is done.
+// receipt sends the RECEIPT of a frame that has succeeded, if it asked for
+// one.
 func (s *Session) receipt(f frames.Inbound) {
 	if id := f.Wire(frame.Receipt); id != "" {
 		s.out.control(receiptFrame(id))
 	}
 }
 
-// owner is on whose behalf destinations are read.
+// owner is the owner of the session's own destinations.
 func (s *Session) owner() destination.Owner {
 	return destination.Owner{User: s.user(), Connection: s.secret}
 }
@@ -476,8 +480,8 @@ func (s *Session) ownerOf(name string) destination.Owner {
 	return s.owner()
 }
 
-// newSecret makes what nobody can guess who was not told: it is part of the
-// reply destinations that clients hand out.
+// newSecret makes an unguessable text: it is part of the reply destinations
+// that clients hand out.
 func newSecret() string {
 	var b [15]byte
 	rand.Read(b[:]) // never fails, see its documentation

@@ -2,10 +2,10 @@ package session
 
 import "time"
 
-// A SlowPolicy is what happens when more waits to be written to a client than
-// Limits.Outbound allows. It concerns the messages of topics: queues keep
-// theirs until there is room. A client that does not even take RECEIPTs is
-// always disconnected.
+// A SlowPolicy decides about messages of topics when more waits to be written
+// to a client than Limits.Outbound allows. Queues keep their messages until
+// there is room. A client that does not even take RECEIPTs is always
+// disconnected.
 type SlowPolicy uint8
 
 // The policies there are.
@@ -15,8 +15,9 @@ const (
 	DropOldest                   // those that have waited longest
 )
 
-// topicLimit is what messages of topics may fill. Where they are dropped, they
-// leave room for RECEIPTs: a client that is only slow goes on.
+// topicLimit is the part of the outbox for messages of topics. If they are
+// dropped, they leave room for RECEIPTs, so that a client that is only slow
+// goes on.
 func (o *outbox) topicLimit() int {
 	if o.slow == Disconnect {
 		return o.limit
@@ -59,10 +60,10 @@ func (o *outbox) drop(n int64) {
 	o.counts.dropped.Add(n)
 }
 
-// dropOldest drops messages of topics, the oldest first, and tells whether
-// there is room then. It frees a quarter of the limit at a time: doing it
-// message by message would move the whole queue for each, on the time of
-// whoever publishes. What the writer has taken already cannot be dropped.
+// dropOldest drops messages of topics, the oldest first, and reports whether
+// there is room then. It frees a quarter of the limit at a time: one message
+// at a time would move the whole queue for each, on the publisher's time. It
+// cannot drop messages that the writer has taken.
 func (o *outbox) dropOldest(size int) bool {
 	target := o.topicLimit() - o.limit/4
 	kept, dropped := o.items[:0], int64(0)
@@ -85,7 +86,7 @@ func (o *outbox) dropOldest(size int) bool {
 	return true
 }
 
-// slowFault is what a client is told that does not read.
+// slowFault is the fault for a client that does not read.
 func (o *outbox) slowFault() *Fault {
 	return fault(SlowConsumer, "More than %d bytes wait to be written to this connection (limits.outbound_bytes_per_connection; see limits.slow_consumer). "+
 		"Read faster, subscribe to less, or use a queue with prefetch-count.", o.limit)

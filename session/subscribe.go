@@ -13,8 +13,8 @@ import (
 	"hoofbeat/frames"
 )
 
-// A subscription is one SUBSCRIBE of a client, and the broker.Sink of what it
-// receives. Run owns its fields, but for those of the outbox; after start they
+// A subscription is one SUBSCRIBE of a client, and the broker.Sink of its
+// messages. Run owns its fields, except those of the outbox; after start they
 // do not change.
 type subscription struct {
 	session         *Session
@@ -38,12 +38,12 @@ type subscription struct {
 	before *subscription
 
 	handle *broker.Subscription
-	// head is what each MESSAGE begins with, up to the number of the delivery;
-	// idAt is where in it the message's id begins.
+	// head is the beginning of each MESSAGE, up to the number of the
+	// delivery; the message's id begins at idAt.
 	head []byte
 	idAt int
-	// numbered is what message-ids have in common that are the same at each
-	// delivery, empty if they are not; shared says that they outlive the session.
+	// numbered is the common part of message-ids that are the same at each
+	// delivery, empty if they are not; shared: they outlive the session.
 	numbered []byte
 	shared   bool
 
@@ -59,7 +59,7 @@ const (
 	// autoPrefetch is how many messages of a queue may be on their way to a
 	// client that acknowledges none: written ones count no longer.
 	autoPrefetch = 1000
-	// maxPrefetch bounds what a client may ask for, as RabbitMQ does.
+	// maxPrefetch bounds the prefetch of a client, as in RabbitMQ.
 	maxPrefetch = 65535
 )
 
@@ -151,8 +151,8 @@ func (s *Session) readSubscribe(f frames.Inbound) (*subscription, error) {
 	return sub, err
 }
 
-// subscriptionKey is under what name a subscription is known to the client:
-// its id, or, as STOMP 1.0 allows, its destination.
+// subscriptionKey is the name of a subscription for the client: its id, or,
+// as STOMP 1.0 allows, its destination.
 func (s *Session) subscriptionKey(f frames.Inbound) (key string, hasID bool, err error) {
 	if id := f.Header.Get(frame.Id); id != "" {
 		return strings.Clone(id), true, nil
@@ -167,9 +167,9 @@ func (s *Session) subscriptionKey(f frames.Inbound) (key string, hasID bool, err
 	return "\x00" + d, false, nil
 }
 
-// askedPrefetch reads how many messages may be unacknowledged, by RabbitMQ's
-// header or ActiveMQ's; 0: the client does not say. Its own 0 means what it may
-// have at most.
+// askedPrefetch reads the limit of unacknowledged messages from RabbitMQ's
+// header or ActiveMQ's; 0: the client sets none. The client's own 0 means the
+// highest limit.
 func askedPrefetch(h *frame.Header) (int, error) {
 	for _, name := range [...]string{"prefetch-count", "activemq.prefetchSize"} {
 		v := h.Get(name)
@@ -188,8 +188,8 @@ func askedPrefetch(h *frame.Header) (int, error) {
 	return 0, nil
 }
 
-// prefetch is how many messages may be unacknowledged: what the client asks for,
-// or else what the destination's policy says.
+// prefetch is the limit of unacknowledged messages: the client's, or else
+// that of the destination's policy.
 func (s *Session) prefetch(sub *subscription) int {
 	switch {
 	case sub.asked > 0:
@@ -219,7 +219,7 @@ func (s *Session) checkStart(sub *subscription) error {
 	return s.afford(sub.bytes())
 }
 
-// bytes is about what the subscription takes as long as it is there.
+// bytes is about the memory of the subscription.
 func (sub *subscription) bytes() int {
 	const overhead = 1 << 10
 	return overhead + 2*(len(sub.wireID)+len(sub.wireDestination)) + len(sub.key) + len(sub.text) + len(sub.dest.Key())
@@ -312,8 +312,8 @@ func (sub *subscription) silence() {
 	}
 }
 
-// end stops deliveries, and gives back what was not acknowledged; lost says
-// that the client was.
+// end stops deliveries, and gives back unacknowledged messages; lost means
+// that the client was lost.
 func (sub *subscription) end(lost bool) {
 	sub.silence()
 	switch {

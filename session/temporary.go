@@ -137,8 +137,8 @@ func (s *Session) isIdle(t *temporary) bool {
 	return d == (broker.Depth{})
 }
 
-// replyKey is what the subscription that a reply-to makes is known by, which no
-// client's can be.
+// replyKey is the key of the subscription that a reply-to makes. No client's
+// subscription can have it.
 func replyKey(destination string) string { return "\x00reply " + destination }
 
 // giveBack ends the subscription and the queue that a reply-to has made, by the

@@ -8,15 +8,15 @@ import (
 	"hoofbeat/frames"
 )
 
-// A Tracer makes spans of what becomes of messages. Its methods, and those of
-// its Traces, are called from any goroutine, with nothing locked that they
-// could want; nobody waits for what is done with the spans.
+// A Tracer makes spans of messages. Its methods, and those of its Traces, are
+// called from any goroutine, with no lock held that they could need; nobody
+// waits for the spans.
 type Tracer interface {
-	// Begin is called when a SEND has come, before anything is checked; nil
-	// says that its message is not traced. What it is given is not to be kept.
+	// Begin is called when a SEND has come, before any check; nil means that
+	// its message is not traced. Begin must not keep its arguments.
 	Begin(s Sending) Trace
-	// Restored is called when a message was written to a client that a Store
-	// has kept, and whose own Trace is lost; nil says that it has none.
+	// Restored is called when a message was written to a client after a Store
+	// had kept it, and its own Trace is lost; nil means that it has none.
 	Restored(m *broker.Message) Trace
 }
 
@@ -100,7 +100,7 @@ func leaveWaiting(m *broker.Message) {
 	}
 }
 
-// abort drops the transaction, and ends the traces of what was sent in it.
+// abort drops the transaction, and ends the traces of its SENDs.
 func (tx *transaction) abort() {
 	tx.Abort()
 	if len(tx.traces) > 0 {
@@ -122,8 +122,8 @@ func (tx *transaction) traced(f *Fault) {
 	}
 }
 
-// trace tells of what was written of a batch. What belongs to a subscription
-// that has ended meanwhile is left out: it may not have been.
+// trace reports the written messages of a batch. It leaves out those of a
+// subscription that has ended meanwhile, as they may not have been written.
 func (o *outbox) trace(batch []item) {
 	for i := range batch {
 		it := &batch[i]

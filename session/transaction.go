@@ -26,14 +26,14 @@ type transaction struct {
 	more         bool
 	traces       []Trace // of the messages in it that are traced
 
-	// permissions allowed what is in it so far. COMMIT compares: if they have
-	// changed, rights is decided about again.
+	// permissions allowed the frames in it so far. COMMIT compares: if they
+	// have changed, it checks the rights again.
 	permissions *acl.Permissions
 	rights      []right
 }
 
-// A right is what a SEND in a transaction needs: its destination, and where it
-// lets others answer.
+// A right is the right that a SEND in a transaction needs: to its
+// destination, and to that of replies.
 type right struct {
 	to      string
 	replies replyTos
@@ -93,8 +93,8 @@ func (s *Session) commit(f frames.Inbound) error {
 	return nil
 }
 
-// mayCommit decides about all SENDs of a transaction again, if the rights of
-// the client have changed since BEGIN: what it may not send now does not happen.
+// mayCommit checks all SENDs of a transaction again if the client's rights
+// have changed since BEGIN. A SEND that is no longer allowed does not happen.
 func (s *Session) mayCommit(tx *transaction) error {
 	p := s.permissions.Load()
 	if p == tx.permissions {
@@ -112,8 +112,9 @@ func (s *Session) mayCommit(tx *transaction) error {
 	return nil
 }
 
-// whenCommitted returns what is called, from whatever goroutine, when the
-// broker is done with a COMMIT; the receipt, as on the wire, may be empty.
+// whenCommitted returns a callback, which any goroutine may call, for the
+// moment when the broker has finished a COMMIT. The receipt, in its form on
+// the wire, may be empty.
 func (s *Session) whenCommitted(tx *transaction, receipt string) func(error) {
 	return func(err error) {
 		if err != nil {
@@ -220,8 +221,8 @@ func (s *Session) sendInTransaction(m *broker.Message, to destination.Destinatio
 	return nil
 }
 
-// needs keeps what a SEND needs the right for; the texts stay in memory with
-// its message. Most transactions send to few destinations, often in a row.
+// needs keeps the right that a SEND needs; its texts stay in memory with the
+// message. Most transactions send to few destinations, often in a row.
 func (tx *transaction) needs(to string, replies replyTos) {
 	n := len(tx.rights)
 	if n > 0 && tx.rights[n-1].to == to && tx.rights[n-1].replies.equal(replies) {
@@ -245,7 +246,7 @@ func (tx *transaction) sendsTo(destination string) {
 // was not found, if it was not. A late one counts as one of its frames, and has
 // its RECEIPT when those of the others come.
 func (s *Session) ackInTransaction(tx *transaction, f frames.Inbound, sub *subscription, tag uint64, requeue bool, err error) error {
-	// What it holds on to beside the message, which the queue counts.
+	// The memory that it takes beside the message, which the queue counts.
 	const claimSize = 128
 	if err := s.grow(tx, claimSize+receiptSize(f.Wire(frame.Receipt))); err != nil {
 		return err

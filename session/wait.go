@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// An alarm rings once, for all who wait for it and who will. The zero value is
+// An alarm rings once, for all present and future waiters. The zero value is
 // ready.
 type alarm struct {
 	mu   sync.Mutex // a leaf
@@ -22,8 +22,8 @@ func (a *alarm) ring() {
 	a.rung = true
 }
 
-// channel is closed when the alarm rings. It is made for the first who waits,
-// which in most sessions nobody does.
+// channel is closed when the alarm rings. It is made for the first waiter;
+// most sessions have none.
 func (a *alarm) channel() <-chan struct{} {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -42,7 +42,7 @@ func (a *alarm) hasRung() bool {
 	return a.rung
 }
 
-// ringOnce leaves word for the one who waits for c, unless it is there already.
+// ringOnce sends to c, unless a value waits there already.
 func ringOnce(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -63,16 +63,16 @@ func (s *Session) waitFor(c <-chan struct{}) bool {
 	return !s.out.ending.hasRung()
 }
 
-// awaitSettled waits until what was written is acknowledged, which is as long
-// as the client takes to read it, and at most so long. The goroutine of Run
-// calls it, with nothing locked.
+// awaitSettled waits, at most for limit, until written messages are
+// acknowledged, which takes as long as the client needs to read them. The
+// goroutine of Run calls it, with nothing locked.
 func (s *Session) awaitSettled(limit time.Duration) {
 	s.whileDeaf(func() { s.out.settled(limit) })
 }
 
-// deafLimit is how long a client that is not listened to may read nothing of
-// what is written to it. Heart-beats cannot tell whether it lives; one that has
-// something to read for so long, and waits for room meanwhile, does not.
+// deafLimit is how long a client may read nothing while the broker does not
+// read from it. Heart-beats cannot prove that such a client lives. A client
+// that has frames to read for so long, and waits for room meanwhile, is lost.
 const deafLimit = 5 * time.Minute
 
 // isLost tells whether the client has read nothing for too long while it was

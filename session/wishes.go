@@ -7,10 +7,10 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 )
 
-// Headers that ask for what this version cannot do are refused, as ignoring
-// them would give clients what they did not ask for. Client libraries also write
-// such headers with values that ask for nothing, or for what is so anyway; those
-// are accepted.
+// The broker refuses headers that it cannot honour, as ignoring them would
+// give clients something else than they asked for. Client libraries also
+// write such headers with values that ask for nothing, or for the default;
+// those are accepted.
 
 // readBool reads a boolean as ActiveMQ and RabbitMQ do; an empty one is false.
 func readBool(v string) (is, ok bool) {
@@ -23,7 +23,7 @@ func readBool(v string) (is, ok bool) {
 	return false, false
 }
 
-// booleans is what a value must be that readBool does not know.
+// booleans lists the valid values for an ERROR of readBool.
 const booleans = "true or false"
 
 // These tell whether a header's value asks for nothing.
@@ -48,7 +48,7 @@ type wish struct {
 	nothing func(value string) bool
 }
 
-// unsupportedInSubscribe change what a subscription means.
+// unsupportedInSubscribe would change the meaning of a subscription.
 var unsupportedInSubscribe = [...]wish{
 	{"selector", isEmpty}, {"browser", isNo}, {"browser-end", isNo}, {"no-local", isNo}, {"activemq.noLocal", isNo},
 	{"exclusive", isNo}, {"activemq.exclusive", isNo}, {"activemq.retroactive", isNo}, {"from-seq", isEmpty}, {"include-seq", isEmpty},
@@ -57,8 +57,9 @@ var unsupportedInSubscribe = [...]wish{
 	{"activemq.subcriptionName", isEmpty}, // as ActiveMQ 4 spelt it: ignored, the subscription would not be durable
 }
 
-// policyHeaders are what RabbitMQ and ActiveMQ let a client ask of a queue. Here that is
-// the operator's to say, so that no client changes it for the others.
+// policyHeaders are the headers by which RabbitMQ and ActiveMQ let a client
+// configure a queue. Here that is up to the operator, so that no client
+// changes a queue for the others.
 var policyHeaders = [...]wish{
 	{"x-dead-letter-exchange", isEmpty}, {"x-dead-letter-routing-key", isEmpty}, {"x-expires", isEmpty}, {"x-message-ttl", isEmpty},
 	{"x-max-length", isEmpty}, {"x-max-length-bytes", isEmpty}, {"x-overflow", isEmpty}, {"x-max-priority", isEmpty},
@@ -68,7 +69,7 @@ var policyHeaders = [...]wish{
 	{"activemq.maximumRedeliveryDelay", isEmpty}, {"activemq.backOffMultiplier", isEmpty}, {"activemq.useExponentialBackOff", isNo},
 }
 
-// refuseWishes refuses a SUBSCRIBE that asks for what there is not.
+// refuseWishes refuses a SUBSCRIBE that asks for a missing feature.
 func refuseWishes(h *frame.Header) error {
 	for _, w := range unsupportedInSubscribe {
 		if !w.nothing(h.Get(w.header)) {
