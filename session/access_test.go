@@ -15,8 +15,8 @@ import (
 	"hoofbeat/session"
 )
 
-// A doorman lets in whom a test names, and holds the rules. A token here is
-// "user" or "user/seconds" until it expires.
+// A doorman admits the users that a test names, and holds the rules. A token
+// here is "user" or "user/seconds" until it expires.
 type doorman struct {
 	list    atomic.Pointer[acl.List]
 	revoked atomic.Pointer[string] // a user
@@ -68,7 +68,7 @@ func deny(destinations ...string) acl.Rule {
 	return acl.Rule{Deny: []acl.Action{acl.Send, acl.Subscribe}, Destinations: destinations}
 }
 
-// guarded is converse with a doorman that allows what the test begins with.
+// guarded is converse with a doorman that has the test's first rules.
 func guarded(t *testing.T, f func(t *testing.T, w *world, g *doorman), edit ...func(*session.Options)) {
 	t.Helper()
 	g := &doorman{}
@@ -140,7 +140,7 @@ func TestTokenExpires(t *testing.T) {
 			t.Errorf("it came after %v", after)
 		}
 		c.WantClosed()
-		w.wantDepth("/queue/a", 1, 0) // what was not acknowledged is back
+		w.wantDepth("/queue/a", 1, 0) // unacknowledged messages are back
 	})
 }
 
@@ -206,7 +206,7 @@ func TestRulesChange(t *testing.T) {
 	})
 }
 
-// With receipt-error, what is refused is told, and the connection stays.
+// With receipt-error, a refusal is told, and the connection stays.
 func TestKeepAfterDenied(t *testing.T) {
 	guarded(t, func(t *testing.T, w *world, g *doorman) {
 		c := w.connect("Authorization:Bearer bob")
@@ -267,7 +267,7 @@ func TestNothingAfterExpiry(t *testing.T) {
 		}
 		c.WantClosed()
 		synctest.Wait()
-		// What was encoded before was on its way, some 64 KiB; nothing was
+		// Messages encoded before were on their way, some 64 KiB; nothing was
 		// added, and nothing is lost.
 		if d := w.depth("/queue/a"); d.Ready < sent-n || d.Ready > sent || n > 100 {
 			t.Errorf("%d messages were delivered, %+v are left", n, d)
@@ -303,7 +303,7 @@ func (p peers) Authenticate(r auth.Request) (*auth.Identity, error) {
 	return nil, &auth.Refusal{Reason: "gone"}
 }
 
-// Whoever checks credentials learns where they come from, and whether anybody
+// The Authenticator learns where credentials come from, and whether a client
 // still waits for the answer.
 func TestCredentialsOfWhoHasGone(t *testing.T) {
 	p := make(peers)
@@ -319,7 +319,7 @@ func TestCredentialsOfWhoHasGone(t *testing.T) {
 	}, func(o *session.Options) { o.Authenticator = p })
 }
 
-// The audit log has what happened, and no secret.
+// The audit log has the events, and no secret.
 func TestAudit(t *testing.T) {
 	var book logbook
 	guarded(t, func(t *testing.T, w *world, g *doorman) {

@@ -11,7 +11,7 @@ import (
 	"hoofbeat/session"
 )
 
-// badInput is what a client may not say.
+// badInput is a list of invalid inputs.
 type badInput struct {
 	name    string
 	before  bool     // it is said before CONNECT
@@ -159,8 +159,8 @@ func badInputs() []badInput {
 	return all
 }
 
-// Each of these is answered with an ERROR that says what is wrong, and with
-// the end of the connection. Nobody else notices anything, and no message is
+// Each of these is answered with an ERROR that names the fault, and with the
+// end of the connection. Other clients notice nothing, and no message is
 // lost.
 func TestBadInput(t *testing.T) {
 	for _, tc := range badInputs() {
@@ -191,8 +191,8 @@ func connectTo(c *stomptest.Client, version string) {
 	c.Connect(version)
 }
 
-// A bystander has nothing to do with what others do wrong: it has two of three
-// messages of a queue, and reads a topic.
+// A bystander must not be affected by the faults of others: it has two of
+// three messages of a queue, and reads a topic.
 type bystander struct {
 	w            *world
 	c            *stomptest.Client

@@ -217,7 +217,7 @@ func TestConnectTimeoutWhileAuthenticating(t *testing.T) {
 	}
 }
 
-// Whoever checks credentials may fail in the worst way; that ends one session.
+// A panic of the Authenticator ends one session.
 func TestAuthenticatorPanics(t *testing.T) {
 	converse(t, func(t *testing.T, w *world) {
 		other := w.connect()

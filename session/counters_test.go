@@ -21,8 +21,8 @@ func sum[K comparable](counts map[K]int64) (total int64) {
 	return total
 }
 
-// checkBooks checks that what a server has counted adds up when all sessions
-// have ended. Every test's are checked at its end.
+// checkBooks checks that a server's counters add up when all sessions have
+// ended. It runs at the end of every test.
 func (w *world) checkBooks() {
 	w.t.Helper()
 	t := w.server.Counters().Totals()
@@ -142,7 +142,7 @@ func wantCounts(t *testing.T, what string, got, want map[string]int64) {
 	}
 }
 
-// TestCountedDecisions: what the rules are asked, and what becomes of tokens.
+// TestCountedDecisions covers decisions of the rules, and the fate of tokens.
 func TestCountedDecisions(t *testing.T) {
 	guarded(t, func(t *testing.T, w *world, _ *doorman) {
 		c, idle := w.connect("Authorization:Bearer bob/60"), w.connect("Authorization:Bearer alice/10")
@@ -175,8 +175,8 @@ func TestCountedDecisions(t *testing.T) {
 	})
 }
 
-// TestTallyIsBounded: reasons and transports are words of the program's, but
-// whoever adds one that is not cannot fill the memory.
+// TestTallyIsBounded: reasons and transports are words of the program, but a
+// future key that is not cannot fill the memory.
 func TestTallyIsBounded(t *testing.T) {
 	var c session.Counters
 	const n = 100_000
@@ -188,8 +188,8 @@ func TestTallyIsBounded(t *testing.T) {
 	}
 }
 
-// What a topic has for a client whose token has just expired is lost, though
-// its connection may stay for a moment.
+// A topic's messages for a client whose token has just expired are lost,
+// though its connection may stay for a moment.
 func TestLostAfterExpiry(t *testing.T) {
 	guarded(t, func(t *testing.T, w *world, _ *doorman) {
 		w.socket = 100

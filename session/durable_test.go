@@ -44,8 +44,9 @@ var durableWays = map[string][]string{
 	"durable-subscriber-name":   {"id:9", "durable-subscriber-name:news", "durable:true"},
 }
 
-// What is published while the subscriber is away is there when it returns, in
-// whatever way it says so, also after a restart; until it unsubscribes for good.
+// Messages published while the subscriber is away are there when it returns,
+// with any of the headers, also after a restart, until it unsubscribes for
+// good.
 func TestDurableSubscription(t *testing.T) {
 	for way, headers := range durableWays {
 		for _, ack := range []string{"auto", "client", "client-individual"} {
@@ -271,8 +272,8 @@ func TestDurableEndsWhileItIsMade(t *testing.T) {
 	})
 }
 
-// Whoever may not read the topic makes nothing, and who may no longer is
-// detached; the subscription goes on.
+// A user without the right to read the topic creates nothing, and one that
+// loses it is detached; the subscription goes on.
 func TestDurableRights(t *testing.T) {
 	g := &doorman{}
 	allowed := []string{"/topic/**", "/queue/**", "/user/stomptest/queue/**"}

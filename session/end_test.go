@@ -118,7 +118,7 @@ func stuff(w *world, c *stomptest.Client, bytes int) {
 	synctest.Wait()
 }
 
-// What ends a session first is what its log says.
+// The log has the first reason for the end of a session.
 func TestLogOfEnd(t *testing.T) {
 	for name, tc := range map[string]struct {
 		say    func(c *stomptest.Client)

@@ -15,12 +15,12 @@ import (
 	"hoofbeat/session"
 )
 
-// A fakeConn is a session.Conn whose client is a script: what it says is put
-// in with say, and writes to it wait while it is shut.
+// A fakeConn is a session.Conn with a scripted client: say gives it input,
+// and writes to it wait while it is shut.
 type fakeConn struct {
 	decoder *frames.Decoder // used by the session's reader only
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	change   sync.Cond
 	in       []byte
 	gone     bool // the client has closed
@@ -192,7 +192,7 @@ func (s *stage) end(t *testing.T) {
 	s.world.end()
 }
 
-// skip forgets what was written; it was so many frames.
+// skip forgets written frames; n is their number.
 func (s *stage) skip(t *testing.T, n int) {
 	t.Helper()
 	synctest.Wait()
@@ -214,7 +214,7 @@ func (s *stage) subscribe(t *testing.T, id, to string, headers ...string) {
 }
 
 // send sends n messages of about a hundred bytes, numbered from first. If the
-// client does not read, the first is what the writer waits with.
+// client does not read, the writer waits with the first.
 func (s *stage) send(to string, first, n int) (size int) {
 	for i := range n {
 		m := message(to, body(first+i))
@@ -245,7 +245,7 @@ func (s *stage) bodies(id string) []string {
 	return all
 }
 
-// wantBodies compares them with a range of what send sent.
+// wantBodies compares the written bodies with a range of those of send.
 func (s *stage) wantBodies(t *testing.T, id string, first, n int) {
 	t.Helper()
 	got := s.bodies(id)

@@ -34,7 +34,8 @@ func limited(n int, overflow broker.FullPolicy) []broker.PolicyRule {
 
 var policyKeys = []string{"max_messages", "max_bytes", "destinations"}
 
-// The sender is told, with or without a receipt, and what the queue held stays.
+// The sender is told, with or without a receipt, and the queue's messages
+// stay.
 func TestQueueFull(t *testing.T) {
 	for name, tc := range map[string]struct {
 		send    func(c *client)
@@ -82,8 +83,8 @@ func TestQueueFull(t *testing.T) {
 	}
 }
 
-// What was sent before is answered before the ERROR, so that the sender knows
-// what it has to send again.
+// Earlier frames are answered before the ERROR, so that the sender knows
+// which to send again.
 func TestQueueFullComesInTurn(t *testing.T) {
 	stored(t, func(t *testing.T, w *world, s *slowStore) {
 		w.broker.SetPolicies(broker.Policies{Default: broker.Policy{Durable: true, MaxMessages: 2}})
@@ -101,7 +102,7 @@ func TestQueueFullComesInTurn(t *testing.T) {
 	})
 }
 
-// What comes behind the frame that failed does not count, whatever it is.
+// Frames behind the one that failed do not count, whatever they are.
 func TestRubbishBehindQueueFull(t *testing.T) {
 	stored(t, func(t *testing.T, w *world, s *slowStore) {
 		w.broker.SetPolicies(broker.Policies{Default: broker.Policy{Durable: true, MaxMessages: 1}})
@@ -171,7 +172,7 @@ func TestDropHead(t *testing.T) {
 	})
 }
 
-// blocked gives a client whose third SEND to /queue/a waits for room.
+// blocked returns a client whose third SEND to /queue/a waits for room.
 func blocked(t *testing.T, w *world, headers ...string) *client {
 	t.Helper()
 	c := w.connect(headers...)
@@ -194,7 +195,7 @@ func TestBlockedSender(t *testing.T) {
 		other := w.connect()
 		other.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client-individual")
 		all := take(t, other, "0", "1")
-		wantSilence(t, c) // what is delivered still counts
+		wantSilence(t, c) // delivered messages still count
 		other.Send("ACK", "id:"+all[0].Get("ack"))
 		c.WantReceipt("2")
 		c.WantReceipt("next")
@@ -295,7 +296,7 @@ func TestBlockedSenderEnds(t *testing.T) {
 	}
 }
 
-// A client that goes away while it waits is noticed by what is written to it.
+// The end of a client that waits is noticed at the next write to it.
 func TestBlockedSenderGoes(t *testing.T) {
 	durably(t, limited(2, broker.BlockSender), func(t *testing.T, w *world) {
 		c := blocked(t, w, "heart-beat:0,1000")
@@ -313,7 +314,7 @@ func TestBlockedSenderGoes(t *testing.T) {
 		next.Send("SEND", "destination:/queue/a", "receipt:1", "", "next")
 		wantSilence(t, next)
 		reader.Send("SUBSCRIBE", "id:1", "destination:/queue/a")
-		take(t, reader, "0", "1", "next") // whoever goes holds up nobody
+		take(t, reader, "0", "1", "next") // a client that leaves holds up nobody
 		next.WantReceipt("1")
 	})
 }
@@ -367,8 +368,8 @@ func TestBlockedCommit(t *testing.T) {
 	})
 }
 
-// wantWait wants that there is something to wait for: whoever is to try again
-// at once does so for ever, and in a bubble nothing else would happen.
+// wantWait expects a reason to wait: a client that is to try again at once
+// would do so for ever, and in a bubble nothing else would happen.
 func wantWait(t *testing.T, wait <-chan struct{}) {
 	t.Helper()
 	select {
@@ -431,8 +432,8 @@ func TestManyBlockedSenders(t *testing.T) {
 	})
 }
 
-// A COMMIT that waits when the session ends has not happened, and what it had
-// acknowledged goes back.
+// A COMMIT that waits when the session ends has not happened, and its
+// acknowledged messages go back.
 func TestBlockedCommitEnds(t *testing.T) {
 	durably(t, limited(2, broker.BlockSender), func(t *testing.T, w *world) {
 		c := w.connect()
@@ -468,7 +469,7 @@ func TestCommitThatNeverFits(t *testing.T) {
 	})
 }
 
-// A durable subscription whose queue is full holds up those who publish.
+// A durable subscription with a full queue holds up publishers.
 func TestBlockedByDurableSubscription(t *testing.T) {
 	durably(t, limited(2, broker.BlockSender), func(t *testing.T, w *world) {
 		d := w.connect()

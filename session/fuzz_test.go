@@ -14,11 +14,12 @@ import (
 	"hoofbeat/session"
 )
 
-// FuzzSession lets two clients say what the input makes of a grammar of valid
-// and invalid frames, and raw bytes of it, to a broker on which a third goes
-// about its business. Whatever they do, nothing panics, no goroutine stays,
-// the third is not held up and loses nothing, and the broker has forgotten
-// them in the end but for the messages that they left in queues.
+// FuzzSession lets two clients send frames to a broker that a third client
+// uses normally. The input chooses the frames from a grammar of valid and
+// invalid ones, and raw bytes. Whatever they send, nothing panics, no
+// goroutine stays, the third client is not held up and loses nothing, and in
+// the end the broker has forgotten the two, except for the messages that they
+// left in queues.
 func FuzzSession(f *testing.F) {
 	for _, seed := range []string{
 		"", "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f",
@@ -66,8 +67,8 @@ func plausible(r *rand.Rand) []byte {
 	return all
 }
 
-// fillIn chooses what fills the blanks of a template, and tells whether that
-// is right with what is open.
+// fillIn chooses the contents for the blanks of a template, and reports
+// whether they are right for the current state.
 func fillIn(r *rand.Rand, template string, open map[string]bool) (fill []byte, ok bool) {
 	ok = true
 	command, rest, _ := strings.Cut(template, "\n")
@@ -116,7 +117,7 @@ func playFuzz(t *testing.T, input []byte) {
 		c.Close()
 	}
 	synctest.Wait()
-	time.Sleep(time.Minute) // for those whose writers wait
+	time.Sleep(time.Minute) // for the clients with waiting writers
 	shutDown(w)             // for those that wait for room
 	g.wantEmptied(t)
 }
@@ -138,8 +139,8 @@ func fuzzBroker(input []byte) broker.Options {
 	}}
 }
 
-// templates are frames with blanks: D a destination, I an id, A what a MESSAGE
-// gave to acknowledge, T a transaction, M an ack mode, H any header, B a body.
+// templates are frames with blanks: D a destination, I an id, A the ack id of
+// a MESSAGE, T a transaction, M an ack mode, H any header, B a body.
 var templates = []string{
 	"SEND\ndestination:D\n\nB", "SEND\ndestination:D\nH\nH\n\nB", "SEND\ndestination:D\ntransaction:T\nH\n\nB", "SEND\ndestination:D\nreceipt:I\n\nB",
 	"SUBSCRIBE\nid:I\ndestination:D\nack:M\n\n", "SUBSCRIBE\nid:I\ndestination:D\nack:M\nreceipt:I\nprefetch-count:2\n\n", "SUBSCRIBE\nid:I\ndestination:D\nH\n\n",
@@ -217,7 +218,7 @@ func (g *grammar) step() {
 	}
 }
 
-// say writes, and forgets a client whose connection has ended.
+// say writes, and forgets a client if its connection has ended.
 func (g *grammar) say(who int, raw string) {
 	if g.clients[who].TryWrite(raw) != nil {
 		g.clients[who] = nil
@@ -247,7 +248,7 @@ func (g *grammar) frame(who int, template string) string {
 	return strings.Join(lines, "\n")
 }
 
-// ack gives what some MESSAGE gave to acknowledge, most often only once.
+// ack returns the ack id of some MESSAGE, most often only once.
 func (g *grammar) ack(who int) string {
 	i, acks := g.next(), g.acks[who]
 	if len(acks) == 0 {
@@ -260,7 +261,7 @@ func (g *grammar) ack(who int) string {
 	return id
 }
 
-// read takes what has come, until nothing comes.
+// read takes all frames that have come.
 func (g *grammar) read(who int) {
 	c := g.clients[who]
 	c.Limit = time.Millisecond

@@ -7,8 +7,8 @@ import (
 	"hoofbeat/session"
 )
 
-// Who was told something last may close the connection; else that is done
-// after a moment.
+// After a last frame the client may close the connection; otherwise the
+// session does, after a moment.
 func TestCloseGrace(t *testing.T) {
 	const grace = 200 * time.Millisecond
 	giveGrace := func(o *session.Options) { o.CloseGrace = grace }
@@ -22,7 +22,8 @@ func TestCloseGrace(t *testing.T) {
 		"nothing": {[]string{"DISCONNECT"}, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// leave does and wants what is in tt, and tells when that was.
+			// leave performs and expects the steps of tt, and returns the
+			// time of the end.
 			leave := func(w *world) (*client, time.Time) {
 				c := w.connect()
 				start := time.Now()

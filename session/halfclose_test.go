@@ -21,7 +21,7 @@ func TestHalfCloseBehindSend(t *testing.T) {
 	})
 }
 
-// What is on its way to it is written as well, and is acknowledged by that.
+// Messages on their way to it are written as well, and count as acknowledged.
 func TestHalfCloseBehindSubscribe(t *testing.T) {
 	stored(t, func(t *testing.T, w *world, s *slowStore) {
 		c, p := w.connect(), w.connect()

@@ -60,7 +60,7 @@ func TestServerBeats(t *testing.T) {
 	}
 }
 
-// What is written in between counts, and moves the next beat.
+// Other writes count, and move the next beat.
 func TestNoBeatAmongFrames(t *testing.T) {
 	converse(t, func(t *testing.T, w *world) {
 		c, p := w.connect("heart-beat:0,5000"), w.connect()
@@ -248,7 +248,7 @@ func TestHeartBeatBounds(t *testing.T) {
 	})
 }
 
-// An ERROR for silence says what of a frame has come.
+// An ERROR for silence describes an incomplete frame.
 func TestSilenceWithinFrame(t *testing.T) {
 	for name, tc := range map[string]struct{ connect, say, word, want string }{
 		"content-length": {"heart-beat:1000,0", "SEND\ndestination:/queue/a\ncontent-length:100\n\nshort\x00", "heart-beat-timeout", "SEND has content-length:100, and only 6 bytes"},

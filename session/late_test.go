@@ -94,7 +94,8 @@ func index(is bool) int {
 	return 0
 }
 
-// In mode client, an ACK of what a cumulative one has covered is late.
+// In mode client, an ACK of a message that a cumulative one has covered is
+// late.
 func TestLateAckOfWhatIsCovered(t *testing.T) {
 	for version, ackID := range ackIDs {
 		t.Run(version, func(t *testing.T) {
@@ -136,7 +137,7 @@ func TestLateAckInTransactionIsBounded(t *testing.T) {
 	}, smallLimits)
 }
 
-// An UNSUBSCRIBE of what is not there asks for what is so.
+// An UNSUBSCRIBE of a missing subscription succeeds, as it is late.
 func TestLateUnsubscribe(t *testing.T) {
 	converse(t, func(t *testing.T, w *world) {
 		c := w.connect()
@@ -155,8 +156,8 @@ func TestLateUnsubscribe(t *testing.T) {
 	})
 }
 
-// An ERROR for what a client names that is not there says nothing against the
-// message that the client has: it does not count towards max_deliveries.
+// An ERROR for an unknown id does not count against the message that the
+// client has: max_deliveries is not affected.
 func TestUnknownNamesBlameNoMessage(t *testing.T) {
 	for name, say := range map[string][]string{
 		"ACK":            {"ACK", "id:never-given"},
@@ -186,9 +187,9 @@ func TestUnknownNamesBlameNoMessage(t *testing.T) {
 	}
 }
 
-// A worker's jobs take longer than its first connection lasts. It comes back by
-// itself, as stomp.js does, and acknowledges on the new connection what the old
-// one gave it: each job gets done, and none is dead.
+// A worker's jobs take longer than its first connection lasts. It reconnects
+// by itself, as stomp.js does, and acknowledges messages of the old
+// connection on the new one: each job gets done, and none is dead.
 func TestLateAcksAfterReconnecting(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		t.Run(fmt.Sprint(restart), func(t *testing.T) {

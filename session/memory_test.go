@@ -65,7 +65,7 @@ func (d *disk) stick() {
 	d.stuck = true
 }
 
-// move lets it do what it was given, and not be stuck any more.
+// move lets it go on with its input, if it is not stuck.
 func (d *disk) move() {
 	d.mu.Lock()
 	calls := d.calls
@@ -149,7 +149,7 @@ func TestSlowDisk(t *testing.T) {
 	}
 }
 
-// What has come to the disk is charged to nobody, though its client says nothing
+// Messages on disk are charged to nobody, though their client sends nothing
 // more.
 func TestIdleSenderIsChargedNothing(t *testing.T) {
 	onDisk(t, func(t *testing.T, w *world, d *disk) {
@@ -321,9 +321,9 @@ func TestPartialFrame(t *testing.T) {
 	}, func(o *session.Options) { o.Memory = memory.New(0) })
 }
 
-// A consumer may collect several times as much as its connection may have in memory
-// before its first ACK: what was written to it is left to the store, and what it
-// does not acknowledge comes again.
+// A consumer may collect several times its connection's memory before its
+// first ACK: written messages are left to the store, and unacknowledged ones
+// come again.
 func TestUnackedBytes(t *testing.T) {
 	const messages, size, most = 120, 60 << 10, 1 << 20
 	for _, subs := range []int{1, 4} {
@@ -367,9 +367,9 @@ func TestUnackedBytes(t *testing.T) {
 	}
 }
 
-// What a user has in queues that are in memory only ends where half of the
-// budget is used, whoever of its connections sends, with an ERROR that names it;
-// what is consumed makes room.
+// A user's messages in queues that are in memory only end at half of the
+// budget, on any of its connections, with an ERROR that names the user;
+// consuming them makes room.
 func TestMemoryOfUser(t *testing.T) {
 	for name, tc := range map[string][]string{"not durable": nil, "transaction": {"transaction:t"}} {
 		t.Run(name, func(t *testing.T) {
@@ -395,9 +395,9 @@ func TestMemoryOfUser(t *testing.T) {
 	}
 }
 
-// Near the budget of the process, whoever holds more than its share is not read,
-// and after 10 s the largest is ended, until there is memory again; who holds
-// little, and who has something to acknowledge, goes on.
+// Near the budget of the process, sessions with more than their share are not
+// read, and after 10 s the largest is ended, until there is memory again.
+// Sessions that hold little, or have messages to acknowledge, go on.
 func TestMemoryOfProcess(t *testing.T) {
 	durably(t, nil, func(t *testing.T, w *world) {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -439,8 +439,8 @@ func TestMemoryOfProcess(t *testing.T) {
 	}, func(o *session.Options) { o.Memory = memory.New(10 << 20) })
 }
 
-// A consumer that holds much is read while memory is short: what it acknowledges
-// frees it, and then it has more.
+// A consumer that holds much is read while memory is short: its ACKs free
+// memory, and then it gets more.
 func TestConsumerIsReadWhenMemoryIsShort(t *testing.T) {
 	durably(t, nil, func(t *testing.T, w *world) {
 		ctx, cancel := context.WithCancel(context.Background())

@@ -12,9 +12,10 @@ import (
 	"hoofbeat/internal/stomptest"
 )
 
-// In STOMP 1.2 a message of a queue has one message-id, whoever is given it, how
-// often, and after a restart; no other message has it. The ack header is new for
-// each delivery; an ACK by message-id means the delivery that is pending.
+// In STOMP 1.2 a message of a queue has one message-id, for all consumers and
+// deliveries, and after a restart; no other message has it. The ack header is
+// new for each delivery; an ACK by message-id means the delivery that is
+// pending.
 func TestMessageIDIsTheSameAtRedelivery(t *testing.T) {
 	for _, to := range []string{"/queue/a", "durable"} {
 		t.Run(to, func(t *testing.T) {
@@ -136,8 +137,8 @@ func TestAckByMessageIDOfManyDeliveries(t *testing.T) {
 	}
 }
 
-// What an ACK names by a message-id of before a restart is no message of the queue
-// that has begun anew since, or of another connection's.
+// A message-id of before a restart names no message of a queue that has begun
+// anew since, or of another connection's queue.
 func TestAckByMessageIDOfAnotherTime(t *testing.T) {
 	for _, to := range []string{"/queue/a", "/temp-queue/a"} {
 		t.Run(strings.ReplaceAll(to, "/", "_"), func(t *testing.T) {

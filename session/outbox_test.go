@@ -12,7 +12,7 @@ import (
 	"hoofbeat/session"
 )
 
-// bounded sets the limit for what waits to be written.
+// bounded sets the limit of the outbox.
 func bounded(bytes int, policy session.SlowPolicy) func(*session.Options) {
 	return func(o *session.Options) { o.Limits.Outbound, o.Limits.SlowConsumer = bytes, policy }
 }
@@ -33,7 +33,7 @@ func TestSlowConsumerIsDisconnected(t *testing.T) {
 		time.Sleep(1900 * time.Millisecond)
 		s.conn.read(true)
 		s.wantEnd(t, "slow-consumer", session.ClosePolicy)
-		s.wantBodies(t, "t", 0, 1) // what was being written
+		s.wantBodies(t, "t", 0, 1) // the batch being written
 	}, bounded(10_000, session.Disconnect))
 }
 
@@ -167,7 +167,7 @@ func TestQueueLeavesRoom(t *testing.T) {
 	}, bounded(10_000, session.Disconnect))
 }
 
-// What one consumer has no room for, another gets.
+// Messages that one consumer has no room for go to another.
 func TestHeldBackGoesToOthers(t *testing.T) {
 	onStage(t, func(t *testing.T, s *stage) {
 		s.subscribe(t, "q", "/queue/a", "prefetch-count:60000")
@@ -250,7 +250,8 @@ func TestWriteErrorGivesBack(t *testing.T) {
 	}
 }
 
-// Who asks for RECEIPTs and never reads them costs no more than the limit.
+// A client that asks for RECEIPTs and never reads them costs no more than the
+// limit.
 func TestReceiptsThatNobodyReads(t *testing.T) {
 	for _, policy := range []session.SlowPolicy{session.Disconnect, session.DropNewest, session.DropOldest} {
 		t.Run(fmt.Sprint(policy), func(t *testing.T) {
@@ -330,7 +331,7 @@ func TestEndWhileWriting(t *testing.T) {
 	}
 }
 
-// What was queued is written before the last frame.
+// Queued frames are written before the last frame.
 func TestEndFlushes(t *testing.T) {
 	for name, tc := range map[string]struct {
 		end  func(s *stage)

@@ -11,8 +11,8 @@ import (
 	"hoofbeat/session"
 )
 
-// What is refused comes again after its delay, and holds up nobody meanwhile;
-// after max_deliveries it is a dead letter.
+// A refused message comes again after its delay, and holds up nobody
+// meanwhile; after max_deliveries it is a dead letter.
 func TestPoison(t *testing.T) {
 	p := broker.Policy{MaxDeliveries: 3, RedeliveryDelay: broker.Backoff{Initial: time.Second, Multiplier: 2}, DeadLetter: queueD()}
 	durably(t, []broker.PolicyRule{rule("/queue/a", p)}, func(t *testing.T, w *world) {
@@ -66,7 +66,7 @@ func TestRejected(t *testing.T) {
 	})
 }
 
-// Without a dead letter queue, what is dead is gone.
+// Without a dead letter queue, dead messages are dropped.
 func TestRejectedAway(t *testing.T) {
 	durably(t, nil, func(t *testing.T, w *world) {
 		c := w.connect()
@@ -78,7 +78,7 @@ func TestRejectedAway(t *testing.T) {
 	})
 }
 
-// Whoever misspells requeue is told, and the message is not lost.
+// A client that misspells requeue is told, and the message is not lost.
 func TestBadRequeue(t *testing.T) {
 	for _, v := range []string{"no", "f", "00", "false "} {
 		for _, in := range []string{"x:y", "transaction:t"} {
@@ -210,8 +210,7 @@ func TestPrefetchByPolicy(t *testing.T) {
 	}
 }
 
-// What was refused is refused as often, and comes again as late, after a
-// restart.
+// Failures and delays of refused messages survive a restart.
 func TestRedeliveryAfterRestart(t *testing.T) {
 	p := broker.Policy{MaxDeliveries: 3, RedeliveryDelay: broker.Backoff{Initial: 10 * time.Second, Multiplier: 2}, DeadLetter: queueD()}
 	durably(t, []broker.PolicyRule{rule("/queue/a", p)}, func(t *testing.T, w *world) {

@@ -88,8 +88,8 @@ func TestPriority(t *testing.T) {
 	})
 }
 
-// A message that need not survive the process does not, and all others do, with
-// what they ask of the queue.
+// A message that need not survive the process does not, and all others do,
+// with their instructions for the queue.
 func TestPersistent(t *testing.T) {
 	durably(t, nil, func(t *testing.T, w *world) {
 		c := w.connect()

@@ -9,8 +9,8 @@ import (
 	"hoofbeat/destination"
 )
 
-// A quota is told by its key, and what is refused by its name. What was there
-// goes on.
+// The ERROR has the quota's key and the name that was refused. Existing
+// queues go on.
 func TestQuotaExceeded(t *testing.T) {
 	for name, tc := range map[string]struct {
 		send    func(c *client)
@@ -53,8 +53,8 @@ func TestQuotaExceeded(t *testing.T) {
 	}
 }
 
-// What an owner has on disk is bounded, whoever sends. The topic of a durable
-// subscription goes on.
+// The bytes of an owner on disk are bounded, for all senders. The topic of a
+// durable subscription goes on.
 func TestStoredBytesExceeded(t *testing.T) {
 	for name, tc := range map[string]struct {
 		frames [][]string

@@ -39,7 +39,7 @@ func TestRequestAndReply(t *testing.T) {
 	})
 }
 
-// Nobody else may read it, not even who was told its name.
+// Nobody else may read it, not even a client that knows its name.
 func TestReplyQueueIsPrivate(t *testing.T) {
 	converse(t, func(t *testing.T, w *world) {
 		c, server, eve := w.connect(), w.connect(), w.connect()
@@ -105,7 +105,7 @@ func TestReplyToKeepsOtherSubscriptions(t *testing.T) {
 		c.Send("SEND", "destination:/queue/a", "reply-to:/temp-queue/x")
 		c.Send("UNSUBSCRIBE", "id:/temp-queue/x")
 		c.Send("SEND", "destination:/queue/b")
-		c.WantNothing() // or what was unsubscribed goes on, with no name to end it by
+		c.WantNothing() // or an unsubscribed one goes on, with no name to end it by
 	})
 }
 

@@ -118,7 +118,7 @@ func TestReplyToReadings(t *testing.T) {
 	})
 }
 
-// laxly gives what readers make of the reply-to of a frame: with and without
+// laxly returns the readings of a frame's reply-to: with and without
 // trimming, and with and without undoing escapes.
 func laxly(raw string, v frames.Version) (all []string) {
 	head, _, _ := strings.Cut(raw, "\n\n")
@@ -128,7 +128,7 @@ func laxly(raw string, v frames.Version) (all []string) {
 			continue
 		}
 		undo := strings.NewReplacer(`\c`, ":", `\n`, "\n", `\r`, "\r", `\\`, `\`)
-		if v != frames.V10 { // who sends what it reads has it read again
+		if v != frames.V10 { // a reader that sends it on has it read again
 			wire = undo.Replace(wire)
 		}
 		for _, s := range []string{wire, undo.Replace(wire)} {

@@ -87,8 +87,8 @@ func TestSubscribeAgainChangesPrefetch(t *testing.T) {
 	})
 }
 
-// While something is unacknowledged, another mode is an ERROR; the same one is
-// what is so.
+// While messages are unacknowledged, another mode is an ERROR; the same mode
+// is accepted.
 func TestSubscribeAgainWhileUnacknowledged(t *testing.T) {
 	for _, to := range []string{"/queue/a", "/topic/a"} {
 		for _, again := range []string{"ack:auto", "ack:client-individual", "prefetch-count:7"} {
@@ -109,8 +109,8 @@ func TestSubscribeAgainWhileUnacknowledged(t *testing.T) {
 	}
 }
 
-// What a topic's subscriber was sent before it changed its mode is still written,
-// however much of it waits.
+// Messages sent to a topic's subscriber before it changed its mode are still
+// written, however many wait.
 func TestSubscribeAgainLosesNothing(t *testing.T) {
 	converse(t, func(t *testing.T, w *world) {
 		c, p := w.connect(), w.connect()

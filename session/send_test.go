@@ -40,7 +40,7 @@ func TestCustomHeaders(t *testing.T) {
 	})
 }
 
-// What a MESSAGE has from the server no sender can put there.
+// No sender can set the server's headers of a MESSAGE.
 func TestForgery(t *testing.T) {
 	forged := []string{
 		"message-id:forged", "subscription:forged", "ack:forged", "redelivered:true", "delivery-count:9", "user:forged",
@@ -112,7 +112,7 @@ func TestFirstDestinationCountsThoughEmpty(t *testing.T) {
 	})
 }
 
-// Each version reads what each other wrote.
+// Each version reads the frames of each other.
 func TestHeadersBetweenVersions(t *testing.T) {
 	for name, tc := range map[string]struct{ from, to, sent, want string }{
 		"1.2 to 1.1":            {"1.2", "1.1", `k:a\cb\\c\nd`, `k:a\cb\\c\nd`},
@@ -314,8 +314,8 @@ func TestStoreFails(t *testing.T) {
 	}
 }
 
-// What a client says of its trace travels as any header does: to topics and
-// queues, with every version.
+// A client's trace headers travel like any other: to topics and queues, with
+// every version.
 func TestTraceContextTravels(t *testing.T) {
 	converse(t, func(t *testing.T, w *world) {
 		parent, state := "traceparent:00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "tracestate:rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"

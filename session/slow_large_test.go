@@ -10,9 +10,9 @@ import (
 	"hoofbeat/session"
 )
 
-// A message may be longer than what may wait: what follows it, such as the
-// RECEIPT of its own SEND, makes nobody a slow consumer, and neither do some
-// more messages.
+// A message may be longer than the outbox: the frames behind it, such as the
+// RECEIPT of its own SEND, and some more messages, make nobody a slow
+// consumer.
 func TestLargeMessageIsNoFault(t *testing.T) {
 	for name, policy := range map[string]session.SlowPolicy{"disconnect": session.Disconnect, "drop-newest": session.DropNewest, "drop-oldest": session.DropOldest} {
 		t.Run(name, func(t *testing.T) {

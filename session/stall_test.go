@@ -12,7 +12,8 @@ import (
 	"hoofbeat/session"
 )
 
-// A subscriber that never reads holds up neither who sends to it nor others.
+// A subscriber that never reads holds up neither senders nor other
+// subscribers.
 func TestStalledSubscriberStallsNobody(t *testing.T) {
 	for _, policy := range []session.SlowPolicy{session.Disconnect, session.DropNewest, session.DropOldest} {
 		for _, to := range []string{"/topic/a", "/queue/a"} {

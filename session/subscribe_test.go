@@ -66,7 +66,8 @@ func TestHeaders10(t *testing.T) {
 	})
 }
 
-// Half of the clients do not unescape, so what is echoed is what they wrote.
+// Half of the clients do not unescape, so values are echoed as they were
+// written.
 func TestEchoIsRaw(t *testing.T) {
 	for _, id := range []string{"a:b", `a\cb`, `a\\b\n`, " a ", "ä", "sub-0"} {
 		t.Run(id, func(t *testing.T) {
@@ -210,7 +211,7 @@ func TestReceiptBeforeFirstMessage(t *testing.T) {
 
 // A publisher sends as fast as messages arrive, until it is stopped.
 type publisher struct {
-	arrived         atomic.Int64 // of what was delivered
+	arrived         atomic.Int64 // of the delivered message
 	stopped, ending chan struct{}
 }
 

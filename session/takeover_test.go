@@ -50,7 +50,8 @@ func TestTakeoverOfHalfOpenConnection(t *testing.T) {
 	}
 }
 
-// The old connection is told, and its end is no failure of what it had.
+// The old connection is told, and its end does not count as a failure of its
+// messages.
 func TestTakeoverIsTold(t *testing.T) {
 	durably(t, []broker.PolicyRule{rule("/topic/**", broker.Policy{MaxDeliveries: 1})}, func(t *testing.T, w *world) {
 		w.durables = append(w.durables, destination.DurableSubscription("bob", "phone", "x"))

@@ -51,8 +51,8 @@ func TestReplyQueueForEachRequest(t *testing.T) {
 	}
 }
 
-// A reply queue is given back by the id that its MESSAGEs show, in STOMP 1.0
-// without one by its destination; what is sent to it later is dropped.
+// A reply queue is given back by the id in its MESSAGEs, in STOMP 1.0 without
+// one by its destination; later messages for it are dropped.
 func TestReplyQueueIsGivenBack(t *testing.T) {
 	for version, header := range map[string]string{"1.0": "destination:/temp-queue/x", "1.1": "id:/temp-queue/x", "1.2": "id:/temp-queue/x"} {
 		t.Run(version, func(t *testing.T) {

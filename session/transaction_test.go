@@ -97,8 +97,8 @@ func TestAckInTransactions(t *testing.T) {
 	})
 }
 
-// What an open transaction has acknowledged is neither delivered again nor
-// acknowledged twice; the end of the connection aborts it.
+// Messages acknowledged in an open transaction are neither delivered again
+// nor acknowledged twice; the end of the connection aborts it.
 func TestTransactionHoldsItsMessages(t *testing.T) {
 	converse(t, func(t *testing.T, w *world) {
 		c, other := w.connect(), w.connect()
@@ -148,7 +148,7 @@ func TestTransactionLimits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			converse(t, func(t *testing.T, w *world) {
 				c := w.connect()
-				for _, tx := range []string{"a", "b"} { // what is over does not count
+				for _, tx := range []string{"a", "b"} { // finished transactions do not count
 					c.Send("BEGIN", "transaction:"+tx)
 					c.Send("SEND", "destination:/queue/a", "transaction:"+tx, "", string(make([]byte, 0)))
 					c.Send("ABORT", "transaction:"+tx)
@@ -185,7 +185,7 @@ func TestEmptyTransactionHeader(t *testing.T) {
 	})
 }
 
-// COMMIT decides about what it sends again, if rights have changed since.
+// COMMIT checks its SENDs again if rights have changed since.
 func TestCommitAfterChangeOfRights(t *testing.T) {
 	for name, tc := range map[string]struct {
 		headers []string

@@ -2,8 +2,9 @@ package session_test
 
 import "testing"
 
-// Every header that would change what a queue or a subscription is for, as
-// RabbitMQ, ActiveMQ, Artemis and Apollo spell it: it is refused by its name.
+// Every header that would change the meaning of a queue or a subscription, in
+// the spelling of RabbitMQ, ActiveMQ, Artemis and Apollo, is refused by its
+// name.
 var unsupported = map[string][]string{
 	"SEND": {
 		"JMSXGroupID", "JMSXGroupSeq", "_AMQ_GROUP_ID", "_AMQ_GROUP_SEQUENCE", "message_group", // message groups
@@ -14,9 +15,9 @@ var unsupported = map[string][]string{
 	},
 	"SUBSCRIBE": {
 		"selector", "no-local", "activemq.noLocal",
-		"exclusive", "activemq.exclusive", "x-priority", "activemq.priority", // who of many consumers is given messages
+		"exclusive", "activemq.exclusive", "x-priority", "activemq.priority", // the choice among many consumers
 		"browser", "browser-end",
-		"activemq.retroactive", "from-seq", "include-seq", // what was sent before
+		"activemq.retroactive", "from-seq", "include-seq", // earlier messages
 		"x-queue-name", "x-stream-offset", "x-stream-filter", "x-stream-match-unfiltered",
 		"x-dead-letter-exchange", "x-dead-letter-routing-key", "x-expires", "x-message-ttl", "x-max-length", "x-max-length-bytes",
 		"x-overflow", "x-max-priority", "x-queue-type", "x-max-age", "x-single-active-consumer", "x-stream-max-segment-size-bytes", "x-stream-filter-size-bytes",

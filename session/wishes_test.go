@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Values of the headers that are refused which ask for nothing, or for what is
-// so anyway; the empty one does in all of them.
+// Values of refused headers that ask for nothing, or for the default; the
+// empty value does in all of them.
 var nothings = map[string]map[string][]string{
 	"SEND": {
 		"AMQ_SCHEDULED_PERIOD": {"0"}, "AMQ_SCHEDULED_REPEAT": {"0"}, "AMQ_SCHEDULED_DELAY": {"0"}, "AMQ_SCHEDULED_TIME": {"0"},
@@ -50,8 +50,8 @@ func TestHeadersThatAskForNothing(t *testing.T) {
 	}
 }
 
-// A queue keeps its messages, so that a durable subscription to one is what there
-// is anyway. UNSUBSCRIBE with the same headers ends it.
+// A queue keeps its messages, so a durable subscription to one asks for the
+// default. UNSUBSCRIBE with the same headers ends it.
 func TestDurableSubscriptionToQueue(t *testing.T) {
 	for _, header := range []string{"durable:true", "persistent:true", "durable:True", "persistent:1"} {
 		t.Run(header, func(t *testing.T) {

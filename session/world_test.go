@@ -33,7 +33,7 @@ type world struct {
 	server  *transport.Server
 	log     logbook
 	clients []*stomptest.Client
-	socket  int // what the buffers between client and server hold
+	socket  int // the size of the buffers between client and server
 	// durables are the subscriptions that a test leaves behind.
 	durables []destination.Destination
 }
@@ -110,7 +110,7 @@ func (w *world) stop() {
 	}
 }
 
-// restart is what follows when the process has ended: a new broker on the same
+// restart continues after the end of the process: a new broker on the same
 // store.
 func (w *world) restart() {
 	w.t.Helper()
@@ -121,7 +121,7 @@ func (w *world) restart() {
 	w.durables = durables
 }
 
-// end stops, and looks at what is left.
+// end stops the world, and checks that nothing is left.
 func (w *world) end() {
 	w.t.Helper()
 	w.stop()
@@ -143,7 +143,7 @@ func (w *world) end() {
 	}
 }
 
-// drain takes what the queues hold that tests use.
+// drain empties the queues that tests use.
 func (w *world) drain() {
 	for _, name := range []string{"a", "b", "c", "d"} {
 		k := &sink{}
