@@ -97,7 +97,7 @@ func (c *consumer) wrote(tag uint64) {
 	c.bill.settle()
 }
 
-// await enters an item whose body is to be read. The lock is held.
+// await enters an item with a body that has to be read. The lock is held.
 func (q *queue) await(it *item) {
 	if q.stubs == nil {
 		q.stubs = make(map[uint64]*item)
@@ -220,8 +220,8 @@ func (q *queue) lose(d *deadLetter) {
 	q.set.stats.drop(why, 1)
 }
 
-// delay puts refused messages, whose bodies were read, into the schedule. Nothing
-// is locked.
+// delay puts refused messages into the schedule once their bodies were read.
+// Nothing is locked.
 func (q *queue) delay(some []deadLetter, done func(error)) {
 	q.mu.Lock()
 	q.taken -= len(some)

@@ -15,7 +15,7 @@ type Options struct {
 	Store Store
 	// Policies say how queues treat their messages.
 	Policies Policies
-	// Clock is what time it is; nil: time.Now.
+	// Clock gives the time; nil: time.Now.
 	Clock func() time.Time
 	Log   *slog.Logger // nil: nothing is logged
 
@@ -33,7 +33,7 @@ type Broker struct {
 	stats  Stats
 }
 
-// New returns a Broker that holds what its store kept. The error is the
+// New returns a Broker with the queues of its store. The error is the
 // store's.
 func New(o Options) (*Broker, error) {
 	b := &Broker{topics: newTopics()}
@@ -72,11 +72,11 @@ func (b *Broker) resume(q *queue) {
 	q.unlock()
 }
 
-// Close stops what the broker does by the clock. Nothing may be sent any more.
+// Close stops the broker's timers. Nothing may be sent any more.
 func (b *Broker) Close() { b.queues.timers.Close() }
 
-// SetPolicies makes all queues follow other policies from now on. What they
-// hold beyond new limits stays.
+// SetPolicies applies other policies to all queues. Messages beyond new
+// limits stay.
 func (b *Broker) SetPolicies(p Policies) { b.queues.setPolicies(&p) }
 
 // Prefetch is how many messages a subscription to d that asks for no number
@@ -88,8 +88,8 @@ func (b *Broker) Prefetch(d destination.Destination) int {
 // Stats returns the broker's counters.
 func (b *Broker) Stats() *Stats { return &b.stats }
 
-// A Publisher is what one goroutine sends through: it remembers where the
-// messages to the last destinations go. It is not safe for concurrent use.
+// A Publisher sends messages for one goroutine: it remembers the routes of
+// the last destinations. It is not safe for concurrent use.
 type Publisher struct {
 	broker *Broker
 	tally  *tally
@@ -97,7 +97,7 @@ type Publisher struct {
 	route  route
 	queue  *queue  // the last one that was sent to; it may have vanished
 	waits  *waiter // its place in a line of senders; nil: it does not wait
-	user   string  // on whose account queues are made
+	user   string  // owner of queues that are made
 	// account is charged for messages that no Store keeps.
 	account *memory.Account
 }
@@ -111,23 +111,25 @@ func (b *Broker) NewPublisher() *Publisher {
 // Without it they count for nobody's.
 func (p *Publisher) ActFor(user string) { p.user = user }
 
-// ChargeTo says whose account is charged for the messages that queues keep in
-// memory only. Without it nobody's is.
+// ChargeTo sets the account for messages that queues keep in memory only.
+// Without it they are charged to nobody.
 func (p *Publisher) ChargeTo(user *memory.Account) { p.account = user }
 
-// Send routes a message. To a topic it goes to all who subscribe at this
-// moment; to a queue, it is kept until a consumer has acknowledged it. Then
-// done, if it is not nil, is called once: with nil when the message is as safe
-// as its destination promises, else with the reason. That may be before Send
-// returns, or later from another goroutine; done may take such locks as a Sink.
+// Send routes a message: to the current subscribers of a topic, or to a
+// queue, which keeps it until a consumer has acknowledged it. Then done, if
+// it is not nil, is called once: with nil when the message is as safe as its
+// destination promises, else with the reason. That may be before Send
+// returns, or later from another goroutine; done may take the locks that a
+// Sink may take.
 //
-// If wait is not nil, the message was not taken, for its queue is full, and
-// done will not be called: the sender is to send it again when wait is closed.
+// If wait is not nil, the message was not taken, as its queue is full, and
+// done will not be called: the sender must send it again when wait is closed.
 //
 // A message is sent once: only one that was not taken may be sent again.
 //
-// A Publisher waits in one line at a time. Its place is lost if something else is
-// sent, and must be given up with [Publisher.Close] if nothing is sent any more.
+// A Publisher waits in one line at a time. It loses its place if it sends
+// something else, and must give it up with [Publisher.Close] if it sends
+// nothing any more.
 func (p *Publisher) Send(m *Message, done func(error)) (wait <-chan struct{}) {
 	m.owner = p.account
 	if full := p.send(m, done); full != nil {
@@ -170,8 +172,8 @@ func (p *Publisher) enqueue(m *Message, done func(error)) (full *queue) {
 	}
 }
 
-// Close gives up p's place in a line of senders. It is called last, by whoever
-// calls Send.
+// Close gives up p's place in a line of senders. It must be the last call, on
+// the goroutine that calls Send.
 func (p *Publisher) Close() { p.stopWaiting() }
 
 // refuse counts and reports a message that nobody takes.
@@ -217,7 +219,7 @@ func (p *Publisher) deliver(r *route, m *Message) {
 }
 
 // reply puts m into a connection's queue if it still exists. If it does not,
-// who asked has gone, which is no fault of who answers.
+// the requester has disconnected; the reply is dropped without an error.
 func (b *Broker) reply(m *Message) {
 	if q := b.queues.lookup(m.to.Key()); q == nil || !q.push(m) {
 		b.stats.Unroutable.Add(1)

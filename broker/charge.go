@@ -6,8 +6,8 @@ import (
 	"hoofbeat/internal/memory"
 )
 
-// This file is who is charged for a message that a queue has in memory. What a
-// Store keeps is in memory while it is delivered, and charged to its consumer.
+// This file charges messages that a queue has in memory. Messages of a Store
+// are in memory while they are delivered, and charged to their consumer.
 
 // came counts a message that has come into the queue. The lock is held.
 func (q *queue) came(e *entry) {
@@ -25,9 +25,10 @@ func (q *queue) went(e *entry) {
 	}
 }
 
-// charge charges a message once, or takes that off again: of a private queue to
-// its connection, and else to the user who has sent it, unless it is stored.
-// Then the queue's owner is charged, for the disk.
+// charge charges a message once, or takes the charge off again: to the
+// connection of a private queue, and else to the user that has sent it,
+// unless it is stored. A stored message is charged to the queue's owner, for
+// the disk.
 func (q *queue) charge(e *entry, times int) {
 	switch {
 	case q.private:
@@ -42,8 +43,8 @@ func (q *queue) charge(e *entry, times int) {
 	}
 }
 
-// A bill is what an account is to be charged with next, so that one that many
-// share is not told of each message. The zero value is ready.
+// A bill collects charges for an account that many share, so that the account
+// is not told of each message. The zero value is ready.
 type bill struct {
 	account *memory.Account
 	n       int
@@ -71,7 +72,8 @@ func (b *bill) settle() {
 	b.n = 0
 }
 
-// uncharge takes off what waits in the queue when it ends. The lock is held.
+// uncharge takes off the charges of waiting messages when the queue ends. The
+// lock is held.
 func (q *queue) uncharge() {
 	for _, l := range q.lanes {
 		for i := range l.loose.len() {
@@ -97,8 +99,8 @@ func (q *queue) unchargePile(p *pile) {
 // user take as much memory as they may.
 var ErrNoMemory = errors.New("the messages of the user take too much memory")
 
-// affords tells whether the sender's account has room for what comes into the
-// queue and no Store keeps.
+// affords reports whether the sender's account has room for messages that
+// come into the queue and that no Store keeps.
 func (q *queue) affords(a *application) bool {
 	return q.private || a.p == nil || a.loose <= 0 || a.p.account.Affords(a.loose)
 }
@@ -142,15 +144,15 @@ func (c *consumer) starves(e *entry) bool {
 	return true
 }
 
-// hungry tells whether the consumer waits for memory. With nothing in its hands it
-// does not: those who hold the memory may wait for it.
+// hungry reports whether the consumer waits for memory. A consumer that holds
+// no messages does not: the holders of the memory may wait for it.
 func (c *consumer) hungry() bool { return c.starving && c.outstanding > 0 }
 
 // sated tells whether the consumer has as much as it may have at a time.
 func (c *consumer) sated() bool { return c.outstanding >= c.prefetch }
 
-// Share is what the message counts as for each of those who have it in memory:
-// the subscribers of a topic share it.
+// Share is the charge for each holder of the message in memory: the
+// subscribers of a topic share it.
 func (m *Message) Share() int {
 	if m.share > 0 {
 		return m.share

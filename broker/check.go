@@ -2,8 +2,8 @@ package broker
 
 import "fmt"
 
-// This file is what holds between the fields of a queue whenever nobody has its
-// lock.
+// This file has the invariants of a queue's fields, which hold whenever
+// nobody has its lock.
 
 // check compares the queue's counters with its lists. It takes a time of its
 // lanes, not of its messages. The lock is held.
@@ -26,10 +26,10 @@ func (q *queue) check() error {
 	return nil
 }
 
-// fail ends a queue that the Store has refused a batch of: what is in memory is
-// not what a restart will find. Its consumers get no more messages and can
-// acknowledge none, nothing comes in, and nothing dies or moves: the Store would
-// refuse that, and then fail the queue for the dead as well.
+// fail ends a queue after the Store has refused a batch: a restart will not
+// find the queue as it is in memory. Its consumers get no more messages and
+// can acknowledge none, nothing comes in, and nothing dies or moves: the
+// Store would refuse that, and then fail the dead letter queue as well.
 func (qs *queues) fail(id QueueID, why error) {
 	for _, q := range qs.all() {
 		if q.id != id {

@@ -31,7 +31,7 @@ const (
 	messageParts = 1<<iota - 1
 )
 
-// ErrRecord is wrapped by what ParseMessage and ParseQueueMeta return of a
+// ErrRecord is wrapped by the errors of ParseMessage and ParseQueueMeta for a
 // record that no version up to this one has written.
 var ErrRecord = errors.New("damaged record")
 
@@ -74,8 +74,8 @@ func AppendMessage(dst []byte, m *Message, s State, queue destination.Destinatio
 	return append(dst, m.tail...)
 }
 
-// ParseMessage is the inverse of AppendMessage. What it returns shares no
-// memory with b.
+// ParseMessage is the inverse of AppendMessage. Its result shares no memory
+// with b.
 func ParseMessage(b []byte, queue destination.Destination) (*Message, State, error) {
 	r := reader{rest: b}
 	parts := r.byte()
@@ -143,7 +143,8 @@ func ParseReference(b []byte) (shared uint64, s State, err error) {
 	return shared, s, nil
 }
 
-// ParseShared makes a shared message of what AppendMessage wrote for no queue.
+// ParseShared makes a shared message of a record that AppendMessage wrote for
+// no queue.
 func ParseShared(b []byte, shared uint64) (*Message, error) {
 	m, _, err := ParseMessage(b, destination.Destination{})
 	if err != nil {
@@ -164,8 +165,8 @@ func (m *Message) readHeader() error {
 	return nil
 }
 
-// AppendState appends what Note keeps. Shift, which is mostly 0, is written above
-// Attempts.
+// AppendState appends the state of a Note. Shift, which is mostly 0, is
+// written above Attempts.
 func AppendState(dst []byte, s State) []byte {
 	return binary.AppendUvarint(binary.AppendUvarint(dst, uint64(s.Attempts)|uint64(s.Shift)<<16), uint64(s.Failures))
 }

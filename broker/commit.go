@@ -17,8 +17,8 @@ type commitment struct {
 	locked  []*queue          // in their order
 	err     error             // why a message has no queue to go to
 	missed  []*queue          // durable subscriptions, once for each message that they go without
-	// dying has what to call when the dead of a queue have moved that are not part
-	// of the batch.
+	// dying has the callbacks for the moment when those dead messages of a
+	// queue have moved that are not part of the batch.
 	dying map[*queue]func(error)
 }
 
@@ -130,7 +130,7 @@ func (c *commitment) tooLarge() error {
 		body := m.Size()
 		for _, q := range c.targets[i] {
 			if q.keeps(m) {
-				size += body + 2*opSize + describing(q) // and perhaps what makes room for it
+				size += body + 2*opSize + describing(q) // and perhaps the drops that make room for it
 				if m.shared != 0 {
 					body = 0 // it is kept once
 				}
@@ -146,7 +146,7 @@ func (c *commitment) tooLarge() error {
 	return nil
 }
 
-// describing is what the first message of a queue costs beside itself.
+// describing is the extra cost of a queue's first message.
 func describing(q *queue) int {
 	if q.described {
 		return 0
@@ -169,7 +169,7 @@ func (c *consumer) claimCost(cl claim) (n int) {
 	return n
 }
 
-// wants is what comes into each queue that messages are for, less what the
+// wants gives the bytes that come into each queue, less those that the
 // transaction acknowledges there.
 func (c *commitment) wants() map[*queue]*application {
 	wants := make(map[*queue]*application)
@@ -209,7 +209,7 @@ func (c *commitment) apply(done func(error)) {
 	for _, q := range c.missed {
 		q.passOver(1)
 	}
-	// What was to be done for one queue before comes first.
+	// Earlier steps for the same queue come first.
 	for _, q := range c.locked {
 		q.flush(nil)
 	}
@@ -218,7 +218,8 @@ func (c *commitment) apply(done func(error)) {
 	for _, q := range c.locked {
 		q.out = batch
 	}
-	// First what makes room, or messages would be given up for nothing.
+	// ACKs that make room come first, or messages would be given up for
+	// nothing.
 	for _, cl := range c.t.claims {
 		cl.consumer.commit(cl)
 	}
@@ -261,9 +262,10 @@ func (c *commitment) awaitDead(done func(error)) func(error) {
 	return done
 }
 
-// inter moves what died of the claims. Others are buried by unlock: where a
-// reload came between find and lock, the queue for the dead is not locked; and
-// what makes room for the messages may be more than fits into the batch.
+// inter moves claimed messages that have died. Others are buried by unlock:
+// if a reload came between find and lock, the dead letter queue is not
+// locked; and the drops that make room for the messages may not fit into the
+// batch.
 func (c *commitment) inter(batch *gathering) {
 	for q, grave := range c.graves {
 		var here, elsewhere []deadLetter

@@ -38,9 +38,9 @@ type consumer struct {
 	// passed is a tag up to which no delivery is pending, as cumulative
 	// acknowledgements have passed it: they do not walk over claimed ones again.
 	passed uint64
-	// outstanding counts the pending ones: what a transaction has
-	// acknowledged makes room for more at once, or a transaction longer than
-	// prefetch could never be committed.
+	// outstanding counts the pending ones: acknowledgements in a transaction
+	// make room at once, or a transaction longer than prefetch could never be
+	// committed.
 	outstanding int
 	claimed     int
 
@@ -67,7 +67,7 @@ const (
 	settled
 )
 
-// An outcome is what becomes of a delivery.
+// An outcome is the end of a delivery.
 type outcome uint8
 
 const (
@@ -78,7 +78,7 @@ const (
 	lost                 // its consumer was lost, and may have failed because of it
 )
 
-// open registers the consumer and lets it have what waits.
+// open registers the consumer and delivers waiting messages to it.
 func (c *consumer) open() bool {
 	q := c.q
 	q.mu.Lock()
@@ -161,9 +161,9 @@ func (c *consumer) resume() {
 	c.q.pump()
 }
 
-// close ends the consumer; what is pending goes back. If the consumer was lost
-// while it was to acknowledge, the oldest of it may be why: clients work in
-// order, and what they have not begun with is not to blame.
+// close ends the consumer; pending messages go back. If a consumer that
+// acknowledges was lost, the oldest of them may be the cause: clients work in
+// order, and messages that they have not begun with are not to blame.
 func (c *consumer) close(gone bool) {
 	q := c.q
 	q.mu.Lock()
@@ -179,7 +179,7 @@ func (c *consumer) close(gone bool) {
 	q.pump()
 }
 
-// leave is close with the lock held; how is what becomes of the oldest pending
+// leave is close with the lock held; how is the outcome of the oldest pending
 // delivery.
 func (c *consumer) leave(how outcome) {
 	q := c.q
@@ -278,7 +278,7 @@ func (c *consumer) find(tag uint64) (first, last int) {
 	return i, i + 1
 }
 
-// search finds the first held delivery whose tag is not below tag.
+// search finds the first held delivery with a tag of at least tag.
 func (c *consumer) search(tag uint64) int {
 	n := c.held.len()
 	if n == 0 {

@@ -63,10 +63,10 @@ func (q *queue) discard(e entry, why DropReason) {
 	q.remove(&e)
 }
 
-// bury moves dead messages, whose number is counted by moving, to their dead
-// letter queues: mostly one, but a reload may have changed it meanwhile. Each
-// gets one batch. Nothing is locked. done is called when all of that is as safe
-// as it gets; bodies that only the Store has are read first.
+// bury moves dead messages, whose number moving counts, to their dead letter
+// queues: mostly to one, but a reload may have changed it meanwhile. Each
+// queue gets one batch. Nothing is locked. done is called when all of that is
+// as safe as it gets; bodies that only the Store has are read first.
 func (q *queue) bury(dead []deadLetter, done func(error)) {
 	dead, later := split(dead)
 	groups := byTarget(dead)
@@ -180,7 +180,7 @@ func (e *entry) deathSize() int {
 }
 
 // inter puts dead messages into their new queue, whose lock is held, as part
-// of its batch. Limits do not count: they are for senders.
+// of its batch. Limits do not apply: they are for senders.
 func (q *queue) inter(dead []deadLetter, grave *queue) {
 	for i := range dead {
 		e := &dead[i]
@@ -191,9 +191,9 @@ func (q *queue) inter(dead []deadLetter, grave *queue) {
 	q.set.stats.DeadLettered.Add(int64(len(dead)))
 }
 
-// moveIn puts a message at the end that was e in another queue. The Store gets that
-// as one step: what makes room for the message must not come between, or a crash
-// would find it in neither queue.
+// moveIn puts a message at the end; it was e in another queue. For the Store
+// that is one step: drops that make room for the message must not come
+// between, or a crash would find it in neither queue.
 func (q *queue) moveIn(m *Message, e *entry, from QueueID) {
 	if !e.stored() {
 		q.append(m, State{})
@@ -207,8 +207,8 @@ func (q *queue) moveIn(m *Message, e *entry, from QueueID) {
 	out.whole = whole
 }
 
-// dead is the message as a dead letter queue has it: what it was, without an
-// expiry and a delay, and where it comes from, and why.
+// dead returns the message for a dead letter queue: without expiry and delay,
+// and with its original destination and the reason.
 func (m *Message) dead(to, from destination.Destination, why reason) *Message {
 	h := m.Header()
 	deaths, err := strconv.ParseUint(h.Get(deathCount), 10, 31)

@@ -7,8 +7,8 @@ import (
 	"hoofbeat/destination"
 )
 
-// A durable subscription is a queue of Kind Durable that stands in a topic and
-// takes what is published, whether somebody reads it or not. Its subscribers
+// A durable subscription is a queue of Kind Durable that subscribes to a
+// topic and stores its messages, with or without consumers. Its subscribers
 // attach to it as consumers. It exists until it is deleted.
 
 var (
@@ -49,7 +49,7 @@ func (q *queue) confirm(done func(error)) bool {
 		return false
 	}
 	if q.described {
-		q.redescribe() // so that done comes after what described it first
+		q.redescribe() // so that done comes after the queue's description
 	}
 	q.flush(done)
 	return true
@@ -101,8 +101,8 @@ func (b *Broker) durable(d, topic destination.Destination) (*queue, error) {
 	return q, nil
 }
 
-// bind lets a durable subscription's queue, which nobody else knows yet, take
-// what is published.
+// bind subscribes a durable subscription's queue, which nobody else knows
+// yet, to its topic.
 func (b *Broker) bind(q *queue) {
 	q.broker = b
 	q.binding = &Subscription{broker: b, dest: q.topic, durable: q}
@@ -187,9 +187,10 @@ func (q *queue) abandon(at int64) {
 	}
 }
 
-// publishDurably publishes a message that durable subscriptions keep. If one of
-// them cannot, nobody gets it: its sender is told, and tries again. One whose
-// owner has too much stored goes without it instead.
+// publishDurably publishes a message that durable subscriptions keep. If one
+// of them cannot, nobody gets it: the sender is told, and tries again. A
+// subscription whose owner is at the quota of stored bytes goes without it
+// instead.
 func (p *Publisher) publishDurably(r *route, m *Message, done func(error)) (full *queue) {
 	m.arrived = p.broker.queues.now()
 	var v verdict

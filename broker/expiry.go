@@ -2,8 +2,8 @@ package broker
 
 import "time"
 
-// This file is what a queue does because time has passed. All of it is called
-// with the queue's lock held, but for tick.
+// This file has the work that a queue does because time has passed. All of it
+// runs with the queue's lock held, except tick.
 
 // readAgainAfter is how long a queue waits after a page could not be read.
 const readAgainAfter = time.Second
@@ -50,8 +50,8 @@ func (q *queue) mayExpire() bool {
 	return q.count > 0 && (q.expiring || q.hasTTL()) && q.failed == nil
 }
 
-// hasTTL tells whether its policy lets messages expire. Like limits, that is for
-// what clients share.
+// hasTTL reports whether the queue's policy lets messages expire. Like
+// limits, that is for queues that clients share.
 func (q *queue) hasTTL() bool { return q.policy.TTL > 0 && !q.private }
 
 // nextExpiry is when the first of those expires that are at a head, or in a
@@ -159,9 +159,9 @@ func (q *queue) expireHeads() {
 	}
 }
 
-// promote makes those visible whose time has come. It reports false if what is
-// next cannot be told: there is more of them than is done at a time, or only
-// the Store knows.
+// promote makes messages visible whose time has come. It returns false if the
+// next message is unknown: more messages are due than one call handles, or
+// only the Store knows.
 func (q *queue) promote() bool {
 	s := &q.delayed
 	if it := s.soon.first(); it != nil {
@@ -208,7 +208,7 @@ func (q *queue) ripen(e entry) {
 	q.put(&e)
 }
 
-// due is how much of what is due the Store keeps.
+// due returns the number of due messages that only the Store has.
 func (q *queue) due() (x Extent) {
 	for _, l := range q.lanes {
 		kept := l.due.kept()
@@ -266,7 +266,7 @@ func (q *queue) setWake() {
 	}
 }
 
-// tick does what is due.
+// tick does all work that is due.
 func (q *queue) tick() {
 	q.mu.Lock()
 	q.wakesAt, q.hurry = 0, false
@@ -295,7 +295,7 @@ func (q *queue) tick() {
 	q.rest()
 }
 
-// tryAgain asks once more for what could not be read.
+// tryAgain asks once more for pages that could not be read.
 func (q *queue) tryAgain() {
 	for _, l := range q.lanes {
 		l.failed = false

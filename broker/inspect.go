@@ -9,8 +9,8 @@ import (
 	"hoofbeat/destination"
 )
 
-// What operators see and do. Everything here may be called from any goroutine
-// that holds no lock; what takes a context waits for the Store.
+// This file is for operators. Everything here may be called from any
+// goroutine that holds no lock; functions with a context wait for the Store.
 
 // ErrUnknownQueue: there is no such queue.
 var ErrUnknownQueue = errors.New("there is no such queue")
@@ -90,13 +90,13 @@ type Browsed struct {
 	Visible int64  // from when, in ms since the epoch; 0: now
 }
 
-// maxBrowsed bounds what Browse gives, in bytes.
+// maxBrowsed bounds the result of Browse, in bytes.
 const maxBrowsed = 32 << 20
 
-// Browse gives messages that wait, in the order in which they will be
-// delivered as far as that is known, the delayed ones last. They are at most
-// limit, and fewer if they are large; at least one if there is one. It changes
-// nothing and does not show what consumers have. The error is ErrUnknownQueue, the
+// Browse returns waiting messages in their order of delivery, as far as that
+// is known, the delayed ones last. It returns at most limit, and fewer if
+// they are large; at least one if there is one. It changes nothing and leaves
+// out messages that consumers hold. The error is ErrUnknownQueue, the
 // context's, or the Store's.
 func (b *Broker) Browse(ctx context.Context, d destination.Destination, skip, limit int) ([]Browsed, error) {
 	q := b.queues.lookup(d.Key())
@@ -117,14 +117,14 @@ func (b *Broker) Browse(ctx context.Context, d destination.Destination, skip, li
 	return w.found, nil
 }
 
-// A part is some of what waits: what is in memory, and then what is not, if
-// disk names a queue.
+// A part is some of the waiting messages: first those in memory, and then the
+// others, if disk names a queue.
 type part struct {
 	memory []entry
 	disk   Range
 }
 
-// parts are what waits in the queue.
+// parts returns the waiting messages of the queue.
 func (q *queue) parts() []part {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -155,7 +155,7 @@ func (q *queue) parts() []part {
 	return append(all, p)
 }
 
-// A browser gathers what was asked for.
+// A browser gathers the messages for a call of Browse.
 type browser struct {
 	q           *queue
 	skip, limit int
@@ -193,7 +193,7 @@ func (w *browser) addWhole(ctx context.Context, e entry) error {
 	return nil
 }
 
-// read adds what the Store has.
+// read adds the messages that only the Store has.
 func (w *browser) read(ctx context.Context, r Range) error {
 	if r.Queue == 0 {
 		return nil
@@ -228,9 +228,9 @@ func (w *browser) page(ctx context.Context, r Range) (Page, error) {
 	}
 }
 
-// Purge drops all messages of a queue that wait, the delayed ones included,
-// and returns their number when they will not come back. What consumers have
-// stays. Errors are ErrUnknownQueue, the context's, and the Store's.
+// Purge drops all waiting messages of a queue, the delayed ones included, and
+// returns their number when they will not come back. Messages that consumers
+// hold stay. Errors are ErrUnknownQueue, the context's, and the Store's.
 func (b *Broker) Purge(ctx context.Context, d destination.Destination) (n int, err error) {
 	q := b.queues.lookup(d.Key())
 	if q == nil {
@@ -254,7 +254,7 @@ func await(ctx context.Context, done <-chan error) error {
 	}
 }
 
-// purge drops what waits. The lock is held.
+// purge drops the waiting messages. The lock is held.
 func (q *queue) purge() int {
 	before := q.count
 	for _, l := range q.lanes {
@@ -277,7 +277,7 @@ func (q *queue) purge() int {
 	return before - q.count
 }
 
-// clearBehind drops what only the Store has.
+// clearBehind drops the messages that only the Store has.
 func (q *queue) clearBehind(behind *Extent, after Position) {
 	x := *behind
 	if x.Count == 0 {
@@ -308,11 +308,12 @@ func (b *Broker) DeleteQueue(ctx context.Context, d destination.Destination) (n 
 	return n, await(ctx, done)
 }
 
-// Move moves messages that wait from one queue to the end of another, at most
-// limit (0: all that are there now), and returns how many. Each is in one of
-// the two at any time. They keep their headers; deliveries are counted anew.
-// Errors are ErrUnknownQueue, ErrQueueFull of the other queue, the context's
-// and the Store's; what was moved before stays moved.
+// Move moves waiting messages from one queue to the end of another, at most
+// limit (0: all that are there now), and returns their number. Each is in one
+// of the two at any time. They keep their headers; deliveries are counted
+// anew. Errors are ErrUnknownQueue, ErrQueueFull of the other queue, the
+// context's and the Store's; messages that were moved before the error stay
+// moved.
 func (b *Broker) Move(ctx context.Context, from, to destination.Destination, limit int) (n int, err error) {
 	q := b.queues.lookup(from.Key())
 	if q == nil || to.Kind != destination.Queue || from.Key() == to.Key() {
@@ -339,7 +340,7 @@ func (b *Broker) Move(ctx context.Context, from, to destination.Destination, lim
 	return n, err
 }
 
-// moveSome moves what is in memory of a queue, or waits until something is.
+// moveSome moves the messages in memory, or waits until there are some.
 func (b *Broker) moveSome(ctx context.Context, q *queue, to destination.Destination, limit int) (int, error) {
 	some, err := q.take(ctx, min(limit, windowMessages))
 	if len(some) == 0 {
@@ -397,8 +398,8 @@ func (q *queue) reads() bool {
 	return q.delayed.reading || q.reread.reading || slices.ContainsFunc(q.lanes, func(l *lane) bool { return l.reading })
 }
 
-// transfer puts what was taken into another queue, and what does not fit there
-// back. The error says why nothing fits; else done is called.
+// transfer puts taken messages into another queue, and those that do not fit
+// there back. If none fits, the error is the reason; else done is called.
 func (q *queue) transfer(some []entry, qs *queues, to destination.Destination, done func(error)) (n int, err error) {
 	var other *queue
 	for {
@@ -422,12 +423,12 @@ func (q *queue) transfer(some []entry, qs *queues, to destination.Destination, d
 	}
 	qs.stats.Moved.Add(int64(n))
 	q.untake(some, n)
-	qs.vanish(other) // if it was made for what it refuses
+	qs.vanish(other) // if it was made for the messages that it refuses
 	return n, err
 }
 
-// untake ends what take began: the first n have moved, the others come back, or
-// are dropped with a queue that was deleted meanwhile.
+// untake ends the work of take: the first n have moved, the others come back,
+// or are dropped if the queue was deleted meanwhile.
 func (q *queue) untake(some []entry, n int) {
 	q.mu.Lock()
 	defer q.unlock()

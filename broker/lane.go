@@ -3,12 +3,12 @@ package broker
 // A lane holds the messages of one priority that wait in a queue. The queue's
 // lock guards it.
 //
-// They are in order of arrival, but in four parts: those whose time has come
-// (due), those that were given back (back), those that no Store keeps (loose),
-// and those that the Store keeps, of which a window around the head is in
-// memory. Stored messages up to after are in the first two parts or in the
-// window, or have left the lane; those behind it are counted by behind. So a
-// lane without behind is all in memory.
+// They are in order of arrival, but in four parts: due (delayed messages
+// whose time has come), back (messages that were given back), loose (messages
+// that no Store keeps), and those that the Store keeps, of which a window
+// around the head is in memory. Stored messages up to after are in the first
+// two parts or in the window, or have left the lane; those behind it are
+// counted by behind. So a lane without behind is all in memory.
 type lane struct {
 	priority  uint8
 	window    deque[entry]
@@ -32,7 +32,7 @@ const (
 	smallWindow    = windowBytes / 8 // with so many
 )
 
-// A pageReader is what a lane knows of the page that it waits for.
+// A pageReader is the state of a lane that waits for a page.
 type pageReader struct {
 	reading bool
 	failed  bool   // the last page could not be read; it is tried again by the clock
@@ -45,8 +45,8 @@ func (r *pageReader) stop() {
 	r.round++
 }
 
-// idle tells whether nothing waits in the lane that the Store keeps, but for
-// what was given back.
+// idle reports whether no stored message waits in the lane, except those that
+// were given back.
 func (l *lane) idle() bool { return l.window.len() == 0 && l.behind.Count == 0 }
 
 // empty tells whether nothing waits in the lane.
@@ -81,7 +81,7 @@ func (l *lane) hold(e entry) {
 type source uint8
 
 const (
-	nowhere source = iota // the lane is empty, or what it has cannot be read at present
+	nowhere source = iota // the lane is empty, or its messages cannot be read at present
 	unread                // only the Store has it
 	inDue
 	inBack
@@ -148,8 +148,8 @@ func (l *lane) arrival() (at int64) {
 	return at
 }
 
-// load takes over a page, which was asked for when expected messages were
-// behind, and returns what is missing from the Store against that count.
+// load takes over a page, which was requested when expected messages were
+// behind, and returns the number that the Store lacks.
 func (l *lane) load(p Page, expected Extent) (missing Extent) {
 	for _, s := range p.Messages {
 		l.hold(storedEntry(&s))
@@ -180,8 +180,8 @@ func (l *lane) insert(e entry) bool {
 	return true
 }
 
-// forget leaves to the Store what it keeps in order of arrival, to be read
-// again from the start. Nothing of the lane is with a consumer.
+// forget leaves stored messages that are in order of arrival to the Store, to
+// be read again from the start. No message of the lane is with a consumer.
 func (l *lane) forget() {
 	l.stop()
 	for i := range l.window.len() {

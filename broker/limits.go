@@ -2,8 +2,8 @@ package broker
 
 import "fmt"
 
-// makeRoom reports whether m may be put into a private queue, whose backlog is
-// bounded, and whose connection must not be over its account. The lock is held.
+// makeRoom reports whether m may be put into a private queue. Its backlog is
+// bounded, and its connection must not be over its account. The lock is held.
 func (q *queue) makeRoom(m *Message) bool {
 	for q.backlog > 0 && q.size > 0 && q.size+m.Size() > q.backlog || q.account.Full() {
 		if c := q.owner; c == nil || c.closed || c.sub.sink.Overrun() != DropOldest {
@@ -26,7 +26,7 @@ func (q *queue) turnAway() {
 	q.set.stats.drop(DropNoRoom, 1)
 }
 
-// An application is what wants to come into a queue.
+// An application asks for room in a queue.
 type application struct {
 	Extent
 	keep bool // the Store is to keep some of it
@@ -34,9 +34,9 @@ type application struct {
 	loose int
 	// largest is the size of the largest message that is to be kept.
 	largest int
-	p       *Publisher // who sends it, and may have a place in the line; nil: nobody who waits
-	// outOfTurn says that it need not wait until those who came before have got
-	// in, as it makes room itself.
+	p       *Publisher // the sender, which may have a place in the line; nil: it does not wait
+	// outOfTurn means that it need not wait for those before it in the line,
+	// as it makes room itself.
 	outOfTurn bool
 }
 
@@ -95,24 +95,25 @@ func (p *Policy) over(count, size int) bool {
 	return p.MaxMessages > 0 && count > p.MaxMessages || p.MaxBytes > 0 && size > p.MaxBytes
 }
 
-// over tells whether the queue would be beyond its limits with so much. Limits
-// are for what clients share: a private queue has its backlog.
+// over reports whether the queue would be beyond its limits with these
+// additions. Limits are for queues that clients share: a private queue has
+// its backlog.
 func (q *queue) over(count, size int) bool { return !q.private && q.policy.over(count, size) }
 
 // dropsHead tells whether the queue is to be kept within limits by giving up
 // its oldest messages.
 func (q *queue) dropsHead() bool { return !q.private && q.policy.Overflow == DropHead }
 
-// dropHead gives up the oldest messages of the lowest priority until so much
-// more fits, but not more of them than come in: what a new policy finds in a
-// queue stays there. What is with consumers stays as well, and what is on its
-// way from the disk is given up when it is there.
+// dropHead gives up the oldest messages of the lowest priority until the new
+// ones fit, but not more than come in: messages beyond a new policy's limits
+// stay. Messages of consumers stay as well, and messages on their way from
+// the disk are given up when they arrive.
 func (q *queue) dropHead(count, size int) {
 	q.giveUp(q.popLast, Extent{count, size}, Extent{count, size})
 }
 
-// yields tells whether a message that comes is the one that is given up, as all
-// that wait, but for what is delayed, are of higher priorities.
+// yields reports whether the new message itself is given up, as all waiting
+// messages, except delayed ones, have higher priorities.
 func (q *queue) yields(m *Message) bool {
 	if !q.dropsHead() || !q.over(q.count+1, q.size+m.Size()) || m.rarely().due > q.set.now() {
 		return false
@@ -133,7 +134,7 @@ func (q *queue) giveUp(pop func(owed Extent) (entry, bool), more, most Extent) {
 	}
 }
 
-// settleDebt gives up what dropHead could not.
+// settleDebt gives up the messages that dropHead could not.
 func (q *queue) settleDebt() {
 	now, later := q.debt, q.debtLater
 	q.debt, q.debtLater = Extent{}, Extent{}
@@ -163,7 +164,7 @@ func (q *queue) popLast(owed Extent) (entry, bool) {
 	return e, true
 }
 
-// popDelayed takes the message whose time comes next.
+// popDelayed takes the delayed message that is due next.
 func (q *queue) popDelayed(owed Extent) (entry, bool) {
 	if it := q.delayed.soon.first(); it != nil {
 		q.delayed.count--

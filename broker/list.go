@@ -6,9 +6,9 @@ import (
 	"hoofbeat/destination"
 )
 
-// Lists for operators. What is listed was there at one moment; it is described
-// later, when somebody looks at it. All of it may be called from any goroutine
-// that holds no lock.
+// This file has the lists for operators. A list is a snapshot; its items are
+// described lazily. All of it may be called from any goroutine that holds no
+// lock.
 
 // QueueNames gives the destinations of all queues and durable subscriptions,
 // in no order.
@@ -52,9 +52,9 @@ func (q *queue) sketch(head bool) QueueSketch {
 	return s
 }
 
-// TopicNames gives what is subscribed to at present, patterns with wildcards
-// included, in no order. Those of Kind User belong to the user that
-// [Destination.Owner] names.
+// TopicNames returns the topics and patterns that have subscribers, in no
+// order. Those of Kind User belong to the user that [Destination.Owner]
+// names.
 func (b *Broker) TopicNames() iter.Seq[destination.Destination] {
 	return func(yield func(destination.Destination) bool) {
 		for _, t := range b.topics.all() {

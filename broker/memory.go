@@ -11,11 +11,11 @@ import (
 // longer than a Broker does: in tests, it is the disk. The zero value is
 // ready.
 type Memory struct {
-	// Fail, if it is set before the first use, is asked by Ready and by every
-	// Apply. What it returns, if not nil, is reported by either, and nothing
-	// is kept. It may be called with locks of the broker held.
+	// Fail, if it is set before the first use, is called by Ready and by
+	// every Apply. If its result is not nil, they report it, and nothing is
+	// kept. It may be called with locks of the broker held.
 	Fail func() error
-	// Limit is what MaxBatch returns, if it is set before the first use.
+	// Limit is the result of MaxBatch, if it is set before the first use.
 	Limit int
 
 	// refusal is called for queues that a batch was refused of.
@@ -24,10 +24,10 @@ type Memory struct {
 	mu     sync.Mutex
 	queues map[QueueID]*memoryQueue
 	last   QueueID // the highest one ever described, or given to a shared message
-	// refused are the queues whose batches are refused, and why.
+	// refused has the queues whose batches are refused, with the reasons.
 	refused map[QueueID]error
-	// calls are what is to be called back, by one goroutine that exists while
-	// calling is set.
+	// calls are the pending callbacks. One goroutine makes them; it exists
+	// while calling is set.
 	calls   []func()
 	calling bool
 }
@@ -151,8 +151,7 @@ func (s *Memory) poison(b Batch, why error) {
 	}
 }
 
-// step does an Op. What concerns a queue that is not known is forgotten
-// already.
+// step does an Op. Ops on an unknown queue do nothing.
 func (s *Memory) step(op *Op) {
 	q := s.queues[op.Queue]
 	switch {

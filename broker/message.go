@@ -11,18 +11,18 @@ import (
 	"hoofbeat/internal/memory"
 )
 
-// A Message is what a SEND left behind. It does not change after [NewMessage],
+// A Message has the content of a SEND. It does not change after [NewMessage],
 // and all subscribers share it.
 type Message struct {
 	to destination.Destination
 
-	// tail is what every MESSAGE of it ends with, from the first of the
-	// sender's headers to the NUL, as STOMP 1.2 writes it.
+	// tail is the common end of its MESSAGEs, from the first of the sender's
+	// headers to the NUL, in the form of STOMP 1.2.
 	tail []byte
 	// bodyLen tells where in tail the body is.
 	bodyLen int
 	size    int // see Size
-	// rare is what few messages have; nil: nothing of it.
+	// rare has fields that few messages need; nil: all are zero.
 	rare *rarities
 	// arrived is when a queue took it that others can look at, in ms since the
 	// epoch, which is set before others see it; 0: none did.
@@ -37,13 +37,13 @@ type Message struct {
 	utf8      bool
 	priority  uint8
 	transient bool
-	restored  bool // ParseMessage has made it, or what it was made of
+	restored  bool // ParseMessage has made it, or its source
 }
 
-// rarities are what few messages have.
+// rarities are the fields that few messages need.
 type rarities struct {
-	// header is kept if other versions write it differently than 1.2 does, and
-	// headerSize is about what it takes.
+	// header is kept if other versions write it differently than 1.2 does,
+	// and headerSize is about the memory that it takes.
 	header     *frame.Header
 	headerSize int
 	// expires and due are the sender's, in ms since the epoch; 0: none.
@@ -51,7 +51,7 @@ type rarities struct {
 	trace        any // that of Properties; no Store keeps it
 }
 
-// rarely gives what few messages have.
+// rarely returns the optional fields, zero if there are none.
 func (m *Message) rarely() rarities {
 	if m.rare == nil {
 		return rarities{}
@@ -67,14 +67,14 @@ func (m *Message) setTimes(expires, due int64) {
 	}
 }
 
-// setTrace sets what Trace gives.
+// setTrace sets the value of Trace.
 func (m *Message) setTrace(trace any) {
 	if trace != nil {
 		m.change().trace = trace
 	}
 }
 
-// change gives what few messages have, to set some of it.
+// change returns the optional fields, to set some of them.
 func (m *Message) change() *rarities {
 	if m.rare == nil {
 		m.rare = &rarities{}
@@ -93,8 +93,9 @@ type Properties struct {
 	Expires, Due int64
 	// Transient says that the message need not survive the process.
 	Transient bool
-	// Trace is what the sender wants to find again with each delivery, as long
-	// as the message is in memory; nil: nothing. To the broker it means nothing.
+	// Trace is a value that the sender attaches to the message, to find it
+	// again at each delivery, as long as the message is in memory; nil: none.
+	// It means nothing to the broker.
 	Trace any
 }
 
@@ -218,8 +219,8 @@ func (m *Message) AppendTail(dst []byte, v frames.Version) []byte {
 // Body is the message's body; it is not to be changed.
 func (m *Message) Body() []byte { return m.tail[len(m.tail)-1-m.bodyLen : len(m.tail)-1] }
 
-// Destination is where the message was sent, in the sender's spelling, but
-// for names under /user/, which only tell what the user's own name for it is.
+// Destination is that of the SEND, in the sender's spelling. For names under
+// /user/ it is the user's own name of the destination.
 func (m *Message) Destination() string {
 	if m.to.Kind == destination.User {
 		_, own, _ := strings.Cut(m.to.Space(), "\x00/")
@@ -265,8 +266,8 @@ func (m *Message) Arrived() int64 { return m.arrived }
 // Text tells whether the message is valid UTF-8 and may travel as text.
 func (m *Message) Text() bool { return m.utf8 }
 
-// Size is what the message counts as, in bytes, wherever bytes are limited:
-// what it takes on the wire, and about what it takes in memory.
+// Size is the size of the message in bytes for all limits: its size on the
+// wire, and about its size in memory.
 func (m *Message) Size() int { return m.size }
 
 // measure sets the size of a message whose tail and header are complete.

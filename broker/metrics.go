@@ -8,7 +8,7 @@ import (
 	"hoofbeat/destination"
 )
 
-// A Survey is what the queues hold at about one moment, for metrics.
+// A Survey has the contents of the queues at about one moment, for metrics.
 type Survey struct {
 	Groups []Group // in no order
 	Topics int     // patterns that somebody has subscribed to
@@ -23,15 +23,14 @@ type Group struct {
 	Depth
 	Bytes     int64 // of all messages, by Message.Size
 	Consumers int
-	// Unattended are the queues with messages that wait, and nobody who takes
-	// any.
+	// Unattended are the queues with waiting messages and without consumers.
 	Unattended int
 	// Age is how long the message at the head of a queue has waited, the
 	// longest there is; 0: none waits.
 	Age time.Duration
 }
 
-// A group is what tells Groups apart.
+// A group is the key of a Group.
 type group struct {
 	policy *Policy
 	kind   destination.Kind
@@ -47,19 +46,18 @@ const maxLearning = 1024
 
 // A surveyor does surveys, one at a time.
 type surveyor struct {
-	mu       sync.Mutex   // held while it is done, before all other locks; guards what follows
+	mu       sync.Mutex   // held during a survey, before all other locks; guards the fields below
 	number   uint64       // of the survey
 	budget   int          // how many heads it may still ask for
 	learning atomic.Int32 // how many are asked for and not answered
 }
 
-// Survey looks at every queue, one after the other: each is locked by itself and
-// for as long as it takes to copy a few numbers. Queues that come and go
-// meanwhile may be missed. It may be called from any goroutine that holds no
-// lock.
+// Survey looks at every queue, one after the other: it locks each by itself,
+// just long enough to copy a few numbers. It may miss queues that come and go
+// meanwhile. It may be called from any goroutine that holds no lock.
 //
-// Where only the Store knows the head of a queue, it is asked for a few, whose
-// age the next survey has.
+// If only the Store knows the head of a queue, Survey asks for the heads of
+// some queues, and the next survey has their age.
 func (b *Broker) Survey() Survey {
 	qs := b.queues
 	qs.survey.mu.Lock()
@@ -75,10 +73,10 @@ func (b *Broker) Survey() Survey {
 	return Survey{Groups: qs.named(groups), Topics: b.topics.len()}
 }
 
-// each calls f for every queue that is registered throughout, once; the
+// each calls f once for every queue that is registered throughout; the
 // surveyor's lock is held, and no other. It goes from the end of the list to
-// its beginning: what takes the place of a queue that goes comes from behind,
-// where it was seen, or from in front, where it will be.
+// its beginning: the queue that takes the place of a removed one comes from
+// behind, where it was seen, or from in front, where it will be.
 func (qs *queues) each(f func(*queue)) {
 	var some [chunk]*queue
 	for at := qs.len(); at > 0; {
@@ -173,7 +171,8 @@ func (q *queue) learnHeads() {
 			q.mu.Lock()
 			defer q.mu.Unlock()
 			l.learning = false
-			// What was read is the head only if it was not asked for elsewhere.
+			// The page starts with the head only if it was not asked for
+			// elsewhere.
 			if len(p.Messages) > 0 && l.round == round && l.after == after && l.window.len() == 0 && l.oldest == 0 {
 				l.oldest = p.Messages[0].Message.arrived
 			}
@@ -181,8 +180,8 @@ func (q *queue) learnHeads() {
 	}
 }
 
-// named gives groups the names of their policies. Those whose policy was
-// replaced meanwhile are put to the default.
+// named gives groups the names of their policies. Groups whose policy was
+// replaced meanwhile count for the default.
 func (qs *queues) named(groups map[group]*Group) []Group {
 	p := qs.policies.Load()
 	names := make(map[*Policy]string, len(p.Rules))

@@ -15,7 +15,7 @@ type item struct {
 	expiry  int // in queue.expiries; -1: not there
 }
 
-// An order is what a ranking goes by.
+// An order is the sort order of a ranking.
 type order uint8
 
 const (
@@ -76,7 +76,7 @@ func (r *ranking) Pop() any {
 	x := r.items[last]
 	r.items[last] = nil
 	if r.items = r.items[:last]; last == 0 {
-		r.items = nil // what was long once is not kept for ever
+		r.items = nil // a slice that was long once is not kept for ever
 	}
 	return x
 }
@@ -88,11 +88,11 @@ func (r *ranking) first() *item {
 	return r.items[0]
 }
 
-// A pile holds entries that are not in a lane's order of arrival: those that
-// were given back, those that wait for their time, and those whose time has
-// come. What the Store keeps is apart from what it does not, so that leaving it
-// to the Store costs nothing for the others. nil is an empty pile. The queue's
-// lock guards it.
+// A pile holds entries that are not in a lane's order of arrival: messages
+// that were given back, that wait for their time, or whose time has come.
+// Stored entries are apart from the others, so that leaving them to the Store
+// costs nothing for the others. nil is an empty pile. The queue's lock guards
+// it.
 type pile struct {
 	q             *queue
 	stored, loose ranking
@@ -117,7 +117,7 @@ func (p *pile) kept() Extent {
 	return Extent{len(p.stored.items), p.stored.size}
 }
 
-// first is the item whose turn it is, nil if there is none.
+// first is the next item, nil if there is none.
 func (p *pile) first() *item {
 	if p == nil {
 		return nil
@@ -199,7 +199,8 @@ func (p *pile) sorted() []entry {
 	return all
 }
 
-// compare is what sort functions want of two entries that are never equal.
+// compare is a comparison for sort functions, of two entries that are never
+// equal.
 func compare(less bool) int {
 	if less {
 		return -1

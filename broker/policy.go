@@ -22,19 +22,19 @@ type Policy struct {
 	// DeadLetter is the queue that dead messages move to; none (Kind 0): they
 	// are dropped.
 	DeadLetter destination.Destination
-	// TTL is after what time in the queue a message expires, if its sender did
-	// not set less. 0: never.
+	// TTL is the time in the queue after which a message expires, unless its
+	// sender has set less. 0: never.
 	TTL time.Duration
-	// MaxMessages and MaxBytes bound what the queue holds, delivered messages
-	// included; bytes are those of Message.Size. 0: no bound.
+	// MaxMessages and MaxBytes bound the queue, delivered messages included;
+	// bytes are those of Message.Size. 0: no bound.
 	MaxMessages, MaxBytes int
-	// Overflow is what happens to a message beyond the bounds.
+	// Overflow decides about messages beyond the bounds.
 	Overflow FullPolicy
 	// Prefetch is how many messages a subscription that asks for no number may
 	// have unacknowledged. 0: as the session's options say.
 	Prefetch int
-	// SubscriptionExpiry is after what time without a subscriber a durable
-	// subscription is deleted. 0: never.
+	// SubscriptionExpiry is the time without a subscriber after which a
+	// durable subscription is deleted. 0: never.
 	SubscriptionExpiry time.Duration
 	// DurableSharing lets several subscribers share a durable subscription; else
 	// a new one may take it over, see SubscribeOptions.TakenOver.
@@ -84,7 +84,7 @@ func (p *Policy) redeliveryDelay(failures int) time.Duration {
 	return 0
 }
 
-// FullPolicy is what a full queue does with one more message.
+// FullPolicy is the reaction of a full queue to one more message.
 type FullPolicy uint8
 
 // The ways there are.

@@ -9,12 +9,12 @@ import (
 	"hoofbeat/internal/timers"
 )
 
-// A queue is a plain machine under a lock: it is told what happens and gives
-// its messages to consumers that have credit, those of higher priority first
-// and else in order of arrival, the consumers in turn.
+// A queue is a plain machine under a lock: callers report events, and it
+// gives its messages to consumers that have credit, those of higher priority
+// first and else in order of arrival, to the consumers in turn.
 //
-// It does not assume that all of its messages are in it: what a Store keeps is
-// read when it is needed, see lane and schedule.
+// It does not assume that all of its messages are in memory: messages of a
+// Store are read when they are needed, see lane and schedule.
 type queue struct {
 	id      QueueID // its name in the Store, and the order in which transactions lock queues
 	dest    destination.Destination
@@ -22,11 +22,11 @@ type queue struct {
 	set     *queues
 	private bool // belongs to one subscription or connection; neither registered nor stored
 	backlog int  // bound on the bytes of a private one, 0: none
-	// account is charged for what a private one has.
+	// account is charged for the messages of a private queue.
 	account *memory.Account
 	bill    bill // guarded by mu
-	// binding is, for a durable subscription, what stands in its topic, and
-	// broker whose that is.
+	// binding is, for a durable subscription, its subscription in the topic,
+	// and broker the broker of that.
 	binding *Subscription
 	broker  *Broker
 	maker   string // the user who owns it: made it first, or subscribes durably; "": nobody
@@ -35,7 +35,7 @@ type queue struct {
 	// the surveyor's lock.
 	surveyed uint64
 
-	mu sync.Mutex // guards what follows, and the fields of its consumers
+	mu sync.Mutex // guards the fields below, and those of its consumers
 
 	policy    *Policy
 	described bool  // the Store knows it
@@ -53,24 +53,24 @@ type queue struct {
 	flow     Flow
 	lanes    []*lane // the highest priority first; those that were ever needed
 	delayed  schedule
-	expiries ranking // what is in piles and expires
+	expiries ranking // bytes in piles that expire
 
-	// line holds the consumers with credit, whose turn is in this order.
+	// line holds the consumers with credit, in the order of their turns.
 	line      deque[*consumer]
 	left      int                    // closed ones that still stand in line
 	consumers int                    // open ones, and closed ones with messages in a transaction
 	members   map[*consumer]struct{} // the open ones of a durable subscription
-	owner     *consumer              // the newest one; asked what to do if backlog is full
+	owner     *consumer              // the newest one; it decides if backlog is full
 	gone      bool
 
-	takers int           // who takes messages without being a consumer
+	takers int           // takers of messages that are no consumers
 	paged  chan struct{} // closed when a page has come, if somebody waits for it
-	asked  []question    // what is to be read once out was applied
-	out    *gathering    // what is to be applied before the lock is let go; nil: nothing
-	dead   []deadLetter  // what is to be moved once it is
+	asked  []question    // to be read once out was applied
+	out    *gathering    // to be applied before the lock is released; nil: nothing
+	dead   []deadLetter  // to be moved after that
 	moving int           // of those that are dead, not yet in their new queue
-	// stubs are the items of piles whose bodies only the Store has, by number;
-	// reread is what is known of the page that brings some.
+	// stubs are the items of piles with bodies that only the Store has, by
+	// number; reread is the state of the page that brings some.
 	stubs  map[uint64]*item
 	reread pageReader
 	taken  int   // of count: in no list, as a Move has them
@@ -78,8 +78,8 @@ type queue struct {
 	failed error // the Store refuses changes; see fail
 	// waiting are the senders that wait for room; nil: none does.
 	waiting *waitingLine
-	debt    Extent // what DropHead could not give up yet
-	// debtLater is the same of what waits for its time.
+	debt    Extent // messages that DropHead could not give up yet
+	// debtLater is the same for delayed messages.
 	debtLater Extent
 
 	// look says that the head is wanted in memory to see whether it has
@@ -90,9 +90,9 @@ type queue struct {
 	earliest       int64
 	wake           *timers.Timer
 	wakesAt        int64 // in ms since the epoch; 0: not set
-	// toil is what has expired or become due since the lock was taken; when it
-	// is enough (tired), the rest is left to the next tick, which is to come at
-	// once (hurry).
+	// toil counts the messages that have expired or become due since the lock
+	// was taken; when it is enough (tired), the rest is left to the next
+	// tick, which must come at once (hurry).
 	toil  Extent
 	hurry bool
 }
@@ -108,10 +108,10 @@ var ErrTooLarge = errors.New("it is larger than the store writes as one")
 // ErrQueueFailed wraps why a queue takes part in nothing any more.
 var ErrQueueFailed = errors.New("the store has refused a change of the queue, which ends until the broker is started again")
 
-// A verdict is what a queue says to a message.
+// A verdict is the queue's answer to a message.
 type verdict struct {
 	err error // it is refused
-	// full is the queue in whose line its sender is to wait for room for want.
+	// full is the queue in whose line the sender must wait for room for want.
 	full *queue
 	want Extent
 }
@@ -185,14 +185,15 @@ func finished(done func(error), err error) {
 	}
 }
 
-// unlock lets go of the lock, and then does what could not be done with it.
+// unlock releases the lock, and then does the work that needs it released.
 func (q *queue) unlock() {
 	if dead := q.settleUp(); len(dead) > 0 {
 		q.bury(dead, nil)
 	}
 }
 
-// settleUp lets go of the lock after all that needs it, and gives what has died.
+// settleUp releases the lock after all work that needs it, and returns the
+// dead messages.
 func (q *queue) settleUp() []deadLetter {
 	q.flush(nil)
 	q.ask()
@@ -363,7 +364,7 @@ func (q *queue) giveBack(e entry) {
 	l.back.push(e)
 }
 
-// ripe is the pile of those whose time has come, which is made if there is
+// ripe is the pile of messages whose time has come. It is made if there is
 // none.
 func (l *lane) ripe(q *queue) *pile {
 	if l.due == nil {

@@ -2,10 +2,10 @@ package broker
 
 import "hoofbeat/destination"
 
-// This file is what a queue has to do with its Store. All of it is called with
-// the queue's lock held, but for the pages that come back.
+// This file is the queue's side of its Store. All of it runs with the queue's
+// lock held, except the callbacks with pages.
 
-// A gathering is what will be applied as one.
+// A gathering has the steps that will be applied as one batch.
 type gathering struct {
 	batch Batch
 	size  int  // of batch
@@ -29,16 +29,16 @@ func (q *queue) do(op Op) {
 	q.out.add(op)
 }
 
-// fit is called before steps of about so many bytes that belong together, which
-// the Store can take as one. If they would make the batch too large, what was
-// gathered before is applied by itself.
+// fit is called before steps of about so many bytes that belong together and
+// that the Store can take as one. If they would make the batch too large, it
+// applies the steps gathered before by themselves.
 func (q *queue) fit(size int) {
 	if q.out != nil && !q.out.whole && q.out.size+size > q.set.split {
 		q.flush(nil)
 	}
 }
 
-// flush applies what there is to apply, and calls done when that is done.
+// flush applies the gathered steps, and calls done when they are applied.
 func (q *queue) flush(done func(error)) {
 	b := q.out
 	if b == nil {
@@ -138,8 +138,8 @@ func (q *queue) fill(l *lane) {
 	}})
 }
 
-// pageFor is how many messages are read at a time: of what is only looked at,
-// one, until it turns out that some have expired.
+// pageFor is the number of messages to read at a time: one if the queue only
+// looks at them, until some turn out to have expired.
 func (q *queue) pageFor(messages int) int {
 	if q.look && !q.sweeping {
 		return 1
@@ -164,8 +164,8 @@ func (q *queue) fillSchedule() {
 	}})
 }
 
-// A question is for a page. It waits until what was done before is applied, or
-// the page could lack it.
+// A question asks for a page. It waits until the steps before it are applied,
+// or the page could lack them.
 type question struct {
 	Range
 	answer func(Page)
@@ -179,7 +179,7 @@ func (q *queue) ask() {
 	q.asked = nil
 }
 
-// page takes over what was read, and goes on with it.
+// page takes over a page that was read, and goes on with it.
 func (q *queue) page(r *pageReader, round uint64, p Page, load func() (missing Extent)) {
 	q.mu.Lock()
 	defer q.set.vanish(q)
@@ -207,8 +207,9 @@ func (q *queue) page(r *pageReader, round uint64, p Page, load func() (missing E
 	q.rest()
 }
 
-// miss counts what the Store was thought to have and has not. A queue that
-// counts none now may vanish, but not from the Store if that counts any.
+// miss counts messages that the Store was thought to have and does not have.
+// A queue that counts none now may vanish, but not from the Store if that
+// counts any.
 func (q *queue) miss(x Extent) {
 	q.count -= x.Count
 	q.size -= x.Size
@@ -229,7 +230,7 @@ func (q *queue) rest() {
 	q.forget()
 }
 
-// forget leaves what is stored to the Store. Nothing is with a consumer.
+// forget leaves stored messages to the Store. No message is with a consumer.
 func (q *queue) forget() {
 	q.earliest = q.nextExpiry()
 	if q.anyFailed() {

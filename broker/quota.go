@@ -6,9 +6,10 @@ import (
 	"hoofbeat/destination"
 )
 
-// Quotas bound how many queues clients can make the broker keep, in all and
-// for each user, and what the Store keeps in those of one user. 0: no bound. Queues above a quota stay; new ones are refused.
-// Queues that the broker or an operator makes count in all and are not refused.
+// Quotas bound the queues that clients can create, in all and for each user,
+// and the bytes that the Store keeps for one user. 0: no bound. Queues above
+// a quota stay; new ones are refused. Queues that the broker or an operator
+// makes count in all and are not refused.
 type Quotas struct {
 	Queues, QueuesPerUser               int
 	Subscriptions, SubscriptionsPerUser int // durable ones
@@ -62,7 +63,7 @@ func (h *headcount) of(k destination.Kind) *int {
 type quotaBook struct {
 	quotas Quotas
 	all    headcount
-	users  map[string]*holdings // those who own at least one
+	users  map[string]*holdings // users that own at least one
 }
 
 // admit tells whether a user may have one more queue of a kind.
@@ -77,8 +78,8 @@ func (b *quotaBook) admit(k destination.Kind, user string) error {
 	return nil
 }
 
-// add counts a queue of a user, who is "" for queues that nobody owns; n is 1
-// or -1. It gives what the user has; nil: nobody owns the queue.
+// add counts a queue of a user, which is "" for queues that nobody owns; n is
+// 1 or -1. It returns the user's holdings; nil: nobody owns the queue.
 func (b *quotaBook) add(k destination.Kind, user string, n int) *holdings {
 	*b.all.of(k) += n
 	if user == "" {

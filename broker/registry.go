@@ -12,8 +12,8 @@ import (
 )
 
 // queues is the registry of the queues that clients share or that a
-// connection owns, and what all queues have in common. A shared one exists
-// while it holds a message or has a consumer.
+// connection owns, with the fields that all queues have in common. A shared
+// queue exists while it holds a message or has a consumer.
 type queues struct {
 	store    Store // nil: nothing is kept
 	stats    *Stats
@@ -31,8 +31,8 @@ type queues struct {
 	// storedPerUser is that of book.quotas, which every SEND reads.
 	storedPerUser atomic.Int64
 
-	// mu guards what follows. A queue whose connection owns it (private) is
-	// made and dropped by that connection and does not vanish by itself.
+	// mu guards the fields below. A connection makes and drops its own queues
+	// (private); they do not vanish by themselves.
 	mu    sync.RWMutex
 	byKey map[string]*queue
 	list  []*queue // the same, each at its place
@@ -59,7 +59,7 @@ func newQueues(o Options, stats *Stats) *queues {
 // now is the time in ms since the epoch.
 func (qs *queues) now() int64 { return qs.clock().UnixMilli() }
 
-// window is how much of what is stored a lane may have in memory.
+// window bounds the stored messages that a lane has in memory.
 func (qs *queues) window() Extent {
 	w := Extent{Count: windowMessages, Size: windowBytes}
 	if qs.limit > 0 {
@@ -123,8 +123,8 @@ func (qs *queues) lookup(key string) *queue {
 	return qs.byKey[key]
 }
 
-// make makes a queue. What it is called in the Store is a new number each
-// time, so that nothing of an older one of the same name can come up.
+// make makes a queue. Its name in the Store is a new number each time, so
+// that nothing of an older queue of the same name can reappear.
 func (qs *queues) make(d destination.Destination) *queue {
 	return &queue{id: QueueID(qs.ids.Add(1)), dest: d, set: qs, policy: qs.policies.Load().For(d), private: d.Kind != destination.Queue && d.Kind != destination.Durable, expiries: ranking{by: byExpiry}}
 }
@@ -165,7 +165,7 @@ func (qs *queues) vanish(q *queue) {
 
 // remove takes a queue out, with all that it holds. Both locks are held.
 func (qs *queues) remove(q *queue, done func(error)) {
-	q.sound() // what is deleted on purpose goes, but a fault is told
+	q.sound() // a queue deleted on purpose goes, but a fault is reported
 	qs.take(q)
 	if q.described {
 		q.do(Op{Kind: Drop, Queue: q.id})
@@ -182,9 +182,9 @@ func (qs *queues) take(q *queue) {
 	qs.book.add(q.dest.Kind, q.maker, -1)
 }
 
-// end drops what waits in the queue, which takes nothing any more. What
-// consumers hold is settled by them, and a Move finishes with what it has
-// taken. The queue's lock is held.
+// end drops the waiting messages of the queue, which accepts nothing any
+// more. Consumers settle the messages that they hold, and a Move finishes
+// with those that it has taken. The queue's lock is held.
 func (q *queue) end() {
 	q.gone = true
 	stays := q.held + q.taken
@@ -247,7 +247,7 @@ func (qs *queues) makeTemporary(d destination.Destination, user string, backlog 
 	return err
 }
 
-// bytes is about what a temporary queue takes that is empty.
+// bytes is about the memory of an empty temporary queue.
 func (q *queue) bytes() int { return queueOverhead + 2*len(q.dest.Key()) }
 
 const queueOverhead = 1 << 10

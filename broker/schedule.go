@@ -2,9 +2,9 @@ package broker
 
 import "slices"
 
-// A schedule holds the messages of a queue that wait for their time: the next
-// ones in memory, and behind them those that only the Store has. What no Store
-// keeps is all in memory. The queue's lock guards it.
+// A schedule holds the delayed messages of a queue: the next ones in memory,
+// and behind them those that only the Store has. Messages that no Store keeps
+// are all in memory. The queue's lock guards it.
 //
 // Stored messages up to horizon are in soon or have left the schedule; those
 // behind it are counted by behind.
@@ -53,9 +53,8 @@ func (q *queue) soon() *pile {
 	return q.delayed.soon
 }
 
-// shorten leaves the later ones of what is stored to the Store. As half of
-// them go, and no more are in memory than twice the window, it costs little
-// for each that comes.
+// shorten leaves the later stored messages to the Store. Half of them go, and
+// at most twice the window is in memory, so it costs little for each message.
 func (s *schedule) shorten(w Extent) {
 	s.stop()
 	s.fresh = nil
@@ -88,13 +87,14 @@ func (s *schedule) leave(e *entry) {
 	}
 }
 
-// wants tells whether the next messages must be read to know what is due.
+// wants reports whether the next messages must be read to know which is due.
 func (s *schedule) wants(w Extent) bool {
 	kept := s.soon.kept()
 	return s.behind.Count > 0 && kept.Count <= w.Count/2 && kept.Size <= w.Size/2 && !s.reading && !s.failed
 }
 
-// unread tells whether only the Store knows what is due next of what it keeps.
+// unread reports whether only the Store knows which stored message is due
+// next.
 func (s *schedule) unread() bool { return s.behind.Count > 0 && s.soon.kept().Count == 0 }
 
 // load takes over a page, as lane.load does.
@@ -137,7 +137,7 @@ func (q *queue) refresh(p Page) {
 	s.fresh = nil
 }
 
-// forget leaves what is stored to the Store.
+// forget leaves stored messages to the Store.
 func (s *schedule) forget() {
 	s.stop()
 	s.fresh = nil

@@ -7,16 +7,16 @@ import (
 
 // Stats counts since the start. Each counter may be read at any time.
 //
-// Where nothing is under way, they add up. What queues were given went
-// somewhere:
+// When nothing is under way, they add up. All messages that queues were given
+// went somewhere:
 //
-//	Restored + Enqueued = Acked + DeadLettered + Moved + Dropped + what queues hold
-//	Delivered = Acked + Rejected + Requeued + what consumers hold
+//	Restored + Enqueued = Acked + DeadLettered + Moved + Dropped + messages in queues
+//	Delivered = Acked + Rejected + Requeued + messages with consumers
 type Stats struct {
 	tallies [tallies]tally
 	turn    atomic.Uint32 // the tally of the next Publisher
 
-	Refused atomic.Int64 // of what was sent, what nobody took: a queue was full, or its store failed
+	Refused atomic.Int64 // messages that were refused: a queue was full, or its store failed
 	// Unstorable are those of Refused that the store could not have kept.
 	Unstorable atomic.Int64
 
@@ -45,8 +45,8 @@ type Stats struct {
 // A DropReason is why a message is gone that nobody has consumed.
 type DropReason uint8
 
-// The reasons there are. The first four are those of dead messages whose queue
-// has no dead letter queue.
+// The reasons for drops. The first four are those of dead messages without a
+// dead letter queue.
 const (
 	DropRejected DropReason = iota
 	DropMaxDeliveries
@@ -57,7 +57,7 @@ const (
 	DropDeleted // with their queue or durable subscription
 	DropEnded   // with the connection or subscription that owned their queue
 	DropMissing // from the store
-	DropQuota   // for a durable subscription whose owner has too much stored
+	DropQuota   // for a durable subscription of a user at the quota of stored bytes
 )
 
 var dropReasons = [...]string{

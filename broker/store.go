@@ -7,14 +7,15 @@ import (
 )
 
 // A Store keeps the messages of durable queues. All of its methods may be
-// called with locks of the broker held, and none waits for the disk, but for
-// Load. What it calls back, it calls from a goroutine of its own, after the
-// method has returned, with no lock of its own held.
+// called with locks of the broker held, and none waits for the disk, except
+// Load. Callbacks run on the store's own goroutine, after the method has
+// returned, with no lock of the store held.
 type Store interface {
-	// Load calls f for every queue that is kept, until f returns an error,
-	// which it returns. It reads no messages. It is called once, before
-	// anything else, as it does not wait for what was applied; next is a QueueID that has never been used, nor any
-	// above it. No Message had such a number as its Shared, either.
+	// Load calls f for every stored queue, until f returns an error, which it
+	// returns. It reads no messages. It is called once, before anything else,
+	// as it does not wait for earlier batches; next is a QueueID such that
+	// neither it nor any above it has ever been used. No Message had such a
+	// number as its Shared, either.
 	Load(f func(StoredQueue) error) (next QueueID, err error)
 
 	// MaxBatch is how large a batch may be, by Batch.Size: one within it is
@@ -22,40 +23,41 @@ type Store interface {
 	MaxBatch() int
 
 	// OnRefusal is called once, before Load. The Store calls f for each queue
-	// of a batch that it has refused, as being too large or against the rules
-	// below. Whoever applied it may have gone on as if it was done, so later
-	// batches for these queues are refused as well, but for Drops, until
-	// the Store is opened again: nothing is confirmed that it would not have.
-	// A Store that fails as a whole refuses everything, and does not call f.
+	// of a batch that it has refused, as too large or against the rules
+	// below. The caller may have gone on as if the batch was applied, so the
+	// Store refuses later batches for these queues as well, except Drops,
+	// until it is opened again: it confirms nothing that it would not have. A
+	// Store that fails as a whole refuses everything, and does not call f.
 	OnRefusal(f func(q QueueID, why error))
 
 	// Apply makes the whole batch permanent or nothing of it, and then calls
-	// done, if it is not nil, once: with nil as soon as the batch will survive
-	// a crash of the machine (or as little as the Store was told to promise),
-	// or with the reason why it may not. Batches take effect, and are done, in
-	// the order in which they were applied. The batch is the caller's again
-	// when Apply returns; what it points to is not changed any more. Ops on a
-	// queue that is not known, such as one that was dropped, do nothing.
+	// done, if it is not nil, once: with nil as soon as the batch will
+	// survive a crash of the machine (or as little as the Store was told to
+	// promise), or with the reason why it may not. Batches take effect, and
+	// are done, in the order in which they were applied. The batch is the
+	// caller's again when Apply returns; the objects that it points to no
+	// longer change. Ops on an unknown queue, such as one that was dropped,
+	// do nothing.
 	Apply(b Batch, done func(error))
 
-	// Read gives f what a range holds, once. It sees all batches that were
-	// applied before it, and perhaps later ones.
+	// Read calls f once with the messages of a range. It sees all batches
+	// that were applied before it, and perhaps later ones.
 	Read(r Range, f func(Page))
 
-	// Ready is nil if a Put can be kept at present, else it says what hinders
-	// it, such as a disk that is nearly full. A Batch that only forgets may be
-	// applied all the same.
+	// Ready returns nil if the Store can keep a Put at present, else the
+	// obstacle, such as a disk that is nearly full. A Batch that only forgets
+	// may be applied all the same.
 	Ready() error
 }
 
 // A QueueID names a queue in a Store. No two queues ever have the same one.
 type QueueID uint64
 
-// A Batch is what a Store does as one.
+// A Batch is a list of steps that a Store makes as one.
 type Batch []Op
 
-// Size is what a batch counts as, in bytes, against Store.MaxBatch: at least
-// what it takes in a Store.
+// Size is the size of a batch in bytes, for Store.MaxBatch: at least its size
+// in a Store.
 func (b Batch) Size() (n int) {
 	var s sizer
 	for i := range b {
@@ -79,7 +81,8 @@ func (s *sizer) sizeOf(o *Op) int {
 	return n
 }
 
-// opSize is more than a step takes beside what it points to.
+// opSize is more than the size of a step beside the message that it points
+// to.
 const opSize = 128
 
 func (o *Op) size() int {
@@ -115,8 +118,9 @@ type Op struct {
 	// Size is the message's Size (Put, Delete), or the sum of all that a Clear
 	// forgets.
 	Size int
-	// Shared is the message's Shared (Put, Delete). What is not 0 is kept once,
-	// as long as one of its Puts, to whatever queues, was not undone.
+	// Shared is the message's Shared (Put, Delete). If it is not 0, the
+	// message is kept once, as long as one of its Puts, to any queue, was not
+	// undone.
 	Shared uint64
 	// Count is how many messages a Clear forgets.
 	Count int
@@ -126,7 +130,7 @@ type Op struct {
 	Meta *QueueMeta
 }
 
-// OpKind is what an Op does.
+// OpKind is the kind of an Op.
 type OpKind uint8
 
 // The kinds of Op.
@@ -152,9 +156,9 @@ const (
 	Vanish
 )
 
-// A Position is a message's place in its queue: a queue consists of lanes, and
-// a lane is ordered by At and then by Seq. A position may be used again after
-// what it held was deleted.
+// A Position is a message's place in its queue: a queue consists of lanes,
+// and a lane is ordered by At and then by Seq. A position may be used again
+// after its message was deleted.
 type Position struct {
 	Lane Lane
 	At   int64 // when it becomes visible, in ms since the epoch; 0 but in lane Delayed
@@ -180,7 +184,7 @@ const (
 // LaneOf is the lane of a priority: the most urgent one is the first.
 func LaneOf(priority uint8) Lane { return MaxPriority - Lane(priority) }
 
-// A State is what a queue remembers of a message beside its content.
+// A State is a queue's record of a message beside its content.
 type State struct {
 	Attempts uint16 // deliveries so far
 	Failures uint16 // those of them that count towards max_deliveries
@@ -192,7 +196,7 @@ type State struct {
 // A QueueMeta describes a queue.
 type QueueMeta struct {
 	Destination destination.Destination
-	// Topic is what a durable subscription (Kind Durable) is subscribed to.
+	// Topic is the topic of a durable subscription (Kind Durable).
 	Topic destination.Destination
 	// Abandoned is since when a durable subscription has no subscriber, in ms
 	// since the epoch; 0: it has one.
@@ -202,7 +206,7 @@ type QueueMeta struct {
 	// Kept says that the queue was made by an operator, and stays while it is
 	// empty.
 	Kept bool
-	// Owner is the user who made the queue first and has it in the user's quota;
+	// Owner is the user that made the queue first and has it in its quota;
 	// "": nobody. Durable subscriptions have it in their Destination.
 	Owner string
 }
@@ -212,7 +216,7 @@ type StoredQueue struct {
 	ID    QueueID
 	Meta  QueueMeta
 	Lanes [Lanes]Extent
-	// LastSeq is at least the highest Seq of what the queue holds.
+	// LastSeq is at least the highest Seq in the queue.
 	LastSeq uint64
 }
 
@@ -228,12 +232,12 @@ type Range struct {
 	// After is the position behind which the range begins, in its lane: numbers
 	// of messages begin with 1.
 	After Position
-	// Messages and Size, of Message.Size, bound what is read; one message is
+	// Messages and Size, of Message.Size, bound the result; one message is
 	// read whatever its size. Both are at least 1.
 	Messages, Size int
 }
 
-// A Page is what a Range holds.
+// A Page is the content of a Range.
 type Page struct {
 	Messages []Stored // in their order
 	// End says that the lane holds nothing behind them. It is exact, but false

@@ -10,28 +10,29 @@ import (
 )
 
 // This file bounds the bytes that the Store keeps for one user, by
-// Quotas.StoredPerUser. They are charged to the owner of the queue that has
-// them, whoever has sent them: so a restart knows them from the sizes of queues,
-// without reading a message.
+// Quotas.StoredPerUser. They are charged to the owner of the queue, not to
+// the sender: so a restart knows them from the sizes of queues, without
+// reading a message.
 //
-// A SEND to a queue is refused that would be above the quota. A durable
-// subscription goes without the message instead, or a subscriber could stop its
-// topic. What makes room, dead letters, and what operators move are never
-// refused.
+// A SEND to a queue is refused if it would exceed the quota. A durable
+// subscription goes without the message instead, or a subscriber could stop
+// its topic. Steps that make room, dead letters, and moves by operators are
+// never refused.
 
-// holdings are what a user owns. The registry's lock guards the headcount. They
-// exist while it counts anything.
+// holdings are the queues of a user. The registry's lock guards the
+// headcount. They exist while it counts anything.
 type holdings struct {
 	headcount
-	stored atomic.Int64 // what the queues have told
+	stored atomic.Int64 // as the queues have reported
 	// missed are the messages that durable subscriptions went without since that
 	// was last logged, which was at logged, in ms since the epoch.
 	missed, logged atomic.Int64
 }
 
-// storedChunk is how much the stored bytes of a queue may differ from what the
-// owner's holdings were told, so that no message has to touch what all queues of
-// a user share. The quota is exact to that, and one message, for each queue.
+// storedChunk is the allowed difference between the stored bytes of a queue
+// and those that it has reported to the owner's holdings, so that no message
+// has to touch a counter that all queues of a user share. The quota is exact
+// to that, and one message, for each queue.
 const storedChunk = 64 << 10
 
 // belong makes a queue one of a user's, which nobody may know yet, or not know
@@ -43,7 +44,8 @@ func (q *queue) belong(h *holdings) {
 	q.settleStored()
 }
 
-// addStored counts what has come into the Store, or left it. The lock is held.
+// addStored counts bytes that have come into the Store, or left it. The lock
+// is held.
 func (q *queue) addStored(n int) {
 	q.stored += n
 	if d := q.stored - q.told; d >= storedChunk || d <= -storedChunk {
@@ -69,8 +71,8 @@ func (q *queue) exceeds(n int) bool {
 // keep. The lock is held.
 func (q *queue) lacks(m *Message) bool { return q.exceeds(m.Size()) && q.keeps(m) }
 
-// A StoredError refuses a message for a queue whose owner has as much stored as
-// Quotas.StoredPerUser allows.
+// A StoredError refuses a message for a queue whose owner is at
+// Quotas.StoredPerUser.
 type StoredError struct {
 	Queue destination.Destination
 	Limit int
@@ -102,8 +104,8 @@ func (q *queue) passOver(n int) {
 		"user", q.maker, "subscription", q.dest.String(), "messages", h.missed.Swap(0))
 }
 
-// within gives those of the durable subscriptions, which are locked, whose owners
-// have room for a message.
+// within returns those of the durable subscriptions, which are locked, whose
+// owners have room for a message.
 func (qs *queues) within(queues []*queue, m *Message) []*queue {
 	if !slices.ContainsFunc(queues, func(q *queue) bool { return q.exceeds(len(queues) * m.Size()) }) {
 		return queues
@@ -130,19 +132,19 @@ func passOthers(queues, takers []*queue) {
 	}
 }
 
-// spending is what a step is going to add to what is stored for users. The queues
-// that it concerns are locked.
+// spending has the bytes that a step is going to add for each user. The
+// queues of the step are locked.
 type spending map[*holdings]int
 
-// add adds what is not asked about.
+// add adds bytes that need no permission.
 func (s spending) add(q *queue, n int) {
 	if q.holdings != nil && !q.gone {
 		s[q.holdings] += n
 	}
 }
 
-// over tells whether it is above the quota of the queue's owner. What frees as
-// much as it adds is not.
+// over reports whether the sum is above the quota of the queue's owner. A
+// step that frees as much as it adds is not.
 func (s spending) over(q *queue) bool {
 	q.settleStored()
 	return s[q.holdings] > 0 && q.exceeds(s[q.holdings])
@@ -158,8 +160,8 @@ func (s spending) affords(q *queue, n int) bool {
 }
 
 // spend asks whether the owners of queues have room for the messages of a
-// transaction. Durable subscriptions whose owners have none are left out of its
-// targets. The error is a StoredError, and nothing has changed then.
+// transaction. It removes durable subscriptions whose owners have none from
+// the targets. The error is a StoredError, and nothing has changed then.
 func (c *commitment) spend() error {
 	most := 0
 	for i, m := range c.t.messages {
@@ -199,7 +201,8 @@ func (c *commitment) kept() map[*queue]int {
 	return kept
 }
 
-// freed is what the transaction takes out of the Store by acknowledging it.
+// freed returns the bytes that the transaction takes out of the Store by
+// acknowledging messages.
 func (c *commitment) freed() spending {
 	s := spending{}
 	for _, cl := range c.t.claims {
@@ -220,7 +223,8 @@ func (c *consumer) claimedStored(cl claim) (n int) {
 	return n
 }
 
-// leaveOut makes a durable subscription miss what the Store would keep.
+// leaveOut makes a durable subscription miss a message that the Store would
+// keep.
 func (c *commitment) leaveOut(q *queue) {
 	for i, m := range c.t.messages {
 		if at := slices.Index(c.targets[i], q); at >= 0 && q.keeps(m) {

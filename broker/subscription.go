@@ -56,8 +56,8 @@ type Sink interface {
 	// gives nothing more to this sink until [Subscription.Resume].
 	Deliver(m *Message, tag uint64, attempt int) bool
 
-	// Overrun says that the subscription's own backlog is full, and asks what
-	// to do with the newest message.
+	// Overrun reports that the subscription's own backlog is full, and asks
+	// for the fate of the newest message.
 	Overrun() Overflow
 }
 
@@ -69,12 +69,12 @@ type NumberedSink interface {
 	DeliverNumbered(m *Message, tag uint64, attempt int, seq uint64) bool
 }
 
-// Overflow is what happens to messages for which there is no room.
+// Overflow decides about messages for which there is no room.
 type Overflow uint8
 
 // The ways there are.
 const (
-	Disconnect Overflow = iota // the sink ends; what its backlog holds is lost
+	Disconnect Overflow = iota // the sink ends; its backlog is lost
 	DropNewest
 	DropOldest
 )
@@ -88,7 +88,7 @@ var (
 	ErrLateDelivery = errors.New("the delivery does not wait for an acknowledgement any more")
 )
 
-// SubscribeOptions say what is subscribed to, and how.
+// SubscribeOptions select the destination and the kind of a subscription.
 type SubscribeOptions struct {
 	Destination destination.Destination
 	Ack         AckMode
@@ -99,20 +99,19 @@ type SubscribeOptions struct {
 	// subscriber attaches, and which is made if there is none; the zero value:
 	// none. Several may attach to one and share its messages.
 	Durable destination.Destination
-	// TakenOver, if it is not nil, makes the subscriber the only one of the durable
-	// subscription, unless its policy allows sharing: all others are ended, and
-	// what they have not acknowledged goes to this one. It is called when another
-	// one does that; like a Sink's methods, with the broker's locks held. The
-	// subscription has ended then.
+	// TakenOver, if it is not nil, makes the subscriber the only one of the
+	// durable subscription, unless its policy allows sharing: all others are
+	// ended, and their unacknowledged messages go to this one. It is called
+	// when another subscriber does that; like a Sink's methods, with the
+	// broker's locks held. The subscription has ended then.
 	TakenOver func()
-	// User is on whose account a queue is made, if there is none; "": nobody's.
+	// User owns the queue if it has to be made; "": nobody does.
 	User string
-	// Backlog bounds, in bytes, what is kept for a subscriber that has a queue
-	// of its own, because it acknowledges what it gets from a topic. 0 means
-	// no bound.
+	// Backlog bounds, in bytes, the private queue of a subscriber that
+	// acknowledges messages of a topic. 0 means no bound.
 	Backlog int
-	// Account is charged for what the broker keeps in memory for the
-	// subscriber; nil: nobody is.
+	// Account is charged for the subscriber's messages in memory; nil: nobody
+	// is.
 	Account *memory.Account
 	Sink    Sink
 }
@@ -128,8 +127,8 @@ type Subscription struct {
 	topic    *topic    // if it is subscribed to a topic; set by topics.add
 	left     bool      // it does not count for topic any more; guarded by the registry's lock
 	consumer *consumer // if it takes from a queue, a private one of a topic included
-	// durable is set in what stands in a topic for a durable subscription: it
-	// has no sink, and messages go to that queue.
+	// durable is set in a durable subscription's entry in a topic: it has no
+	// sink, and messages go to that queue.
 	durable *queue
 }
 
@@ -150,8 +149,8 @@ func (s *Subscription) take(m *Message) bool {
 // without its subscriber. It may be called repeatedly.
 func (s *Subscription) Unsubscribe() { s.end(false) }
 
-// Lose is Unsubscribe for a subscriber that was lost, not one that left: of
-// what it had not acknowledged, the oldest counts as failed.
+// Lose is Unsubscribe for a subscriber that was lost and did not leave: the
+// oldest of its unacknowledged messages counts as failed.
 func (s *Subscription) Lose() { s.end(true) }
 
 func (s *Subscription) end(lost bool) {
@@ -203,8 +202,8 @@ func (s *Subscription) TagOf(seq uint64, arrived int64) (tag uint64, ok bool) {
 	return 0, false
 }
 
-// Pending is how many deliveries wait for an acknowledgement; what an open
-// transaction has acknowledged does not.
+// Pending is the number of deliveries that wait for an acknowledgement; those
+// acknowledged in an open transaction do not count.
 func (s *Subscription) Pending() int {
 	c := s.consumer
 	if c == nil {
@@ -249,7 +248,7 @@ func (s *Subscription) Written(tag uint64) {
 	switch c := s.consumer; {
 	case c == nil:
 	case c.auto:
-		_ = c.settle(tag, acknowledged, nil) // what has gone back since is no fault
+		_ = c.settle(tag, acknowledged, nil) // messages that have gone back since are no fault
 	default:
 		c.wrote(tag)
 	}

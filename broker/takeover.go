@@ -2,10 +2,10 @@ package broker
 
 import "hoofbeat/destination"
 
-// A durable subscription whose client has a name of its own is read by one
-// subscriber at a time, unless its policy allows sharing: a client that comes
-// back on another connection takes it over from the one that the broker still
-// believes in.
+// One subscriber at a time reads the durable subscription of a client with a
+// name of its own, unless its policy allows sharing: a client that comes back
+// on another connection takes it over from the connection that the broker
+// still believes in.
 
 // enroll remembers an open consumer of a durable subscription. The lock is held.
 func (q *queue) enroll(c *consumer) {
@@ -19,8 +19,8 @@ func (q *queue) enroll(c *consumer) {
 }
 
 // takeOver ends all consumers of a durable subscription, unless its policy
-// allows sharing. What they have not acknowledged goes back, and counts as no
-// failure; what open transactions have claimed stays with them. The lock is
+// allows sharing. Their unacknowledged messages go back, and count as no
+// failure; messages claimed by open transactions stay with them. The lock is
 // held, and the caller pumps.
 func (q *queue) takeOver() {
 	if q.policy.DurableSharing {

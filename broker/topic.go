@@ -121,7 +121,7 @@ func (ts *topics) insert(t *topic) {
 	root.Insert(t.dest.Name(), t)
 }
 
-// delete forgets t, whose subscribers are all gone.
+// delete forgets t, which has no subscribers any more.
 func (ts *topics) delete(t *topic) {
 	ts.generation.Add(1)
 	ts.count--

@@ -2,8 +2,9 @@ package broker
 
 import "sync/atomic"
 
-// A Flow is what has gone through a queue since it was made, or since the
-// start if that was later; or through all queues, since the start.
+// A Flow counts the messages that have gone through a queue since it was
+// made, or since the start if that was later; or through all queues, since
+// the start.
 type Flow struct {
 	Enqueued    int64 // messages, or copies of a topic's, that it was given
 	Delivered   int64 // deliveries to consumers
@@ -11,19 +12,19 @@ type Flow struct {
 	Acked       int64
 }
 
-// A TopicFlow is what has gone through a topic, or a pattern of topics, since
-// somebody subscribed to it.
+// A TopicFlow counts the messages of a topic, or of a pattern of topics,
+// since its first subscription.
 type TopicFlow struct {
-	Messages   int64 // that were sent to it, or to what the pattern matches
+	Messages   int64 // that were sent to it, or to a topic that the pattern matches
 	Deliveries int64 // of these, but for those that go through a queue: of durable subscriptions, and with acknowledgement
 }
 
-// tallies is how many parts the counters have that every message counts in, so
-// that processors do not wait for each other: that costs more than the rest of
-// what is done for a message in a queue.
+// tallies is the number of parts of those counters that every message counts
+// in, so that processors do not wait for each other: that costs more than all
+// other work for a message in a queue.
 const tallies = 16
 
-// A tally is what some of the queues and Publishers count in.
+// A tally has the counters of some of the queues and Publishers.
 type tally struct {
 	sent, published                         atomic.Int64 // see Stats
 	enqueued, delivered, redelivered, acked atomic.Int64 // see Flow
@@ -47,7 +48,7 @@ func (s *Stats) Published() (n int64) {
 	return n
 }
 
-// Flow is what has gone through all queues.
+// Flow counts the messages that have gone through all queues.
 func (s *Stats) Flow() (f Flow) {
 	for i := range s.tallies {
 		t := &s.tallies[i]
@@ -59,18 +60,18 @@ func (s *Stats) Flow() (f Flow) {
 	return f
 }
 
-// nextTally gives a Publisher what it counts in.
+// nextTally returns the tally of a new Publisher.
 func (s *Stats) nextTally() *tally { return &s.tallies[s.turn.Add(1)%tallies] }
 
-// countSent is called before anybody hears of the messages: who has a receipt
-// finds them counted. A nil tally counts nothing.
+// countSent is called before anybody sees the messages: a sender with a
+// receipt finds them counted. A nil tally counts nothing.
 func (t *tally) countSent(n int) {
 	if t != nil {
 		t.sent.Add(int64(n))
 	}
 }
 
-// tally is what a queue counts in.
+// tally is the tally of a queue.
 func (q *queue) tally() *tally { return &q.set.stats.tallies[q.id%tallies] }
 
 // countEnqueued and the others count in the queue and in all; its lock is held.

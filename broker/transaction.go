@@ -24,8 +24,8 @@ type claim struct {
 	how      outcome
 }
 
-// Begin starts a transaction, whose messages will be in the order of all that
-// is sent through p.
+// Begin starts a transaction. Its messages keep their order among all
+// messages that are sent through p.
 func (p *Publisher) Begin() *Transaction { return &Transaction{publisher: p} }
 
 // Send adds a message to the transaction.
@@ -62,8 +62,8 @@ func (t *Transaction) claim(s *Subscription, tag uint64, how outcome) error {
 	return nil
 }
 
-// Abort drops the messages; what was acknowledged is pending again, with the
-// consumer that has it.
+// Abort drops the messages; acknowledged ones are pending again, with the
+// same consumer.
 func (t *Transaction) Abort() {
 	slices.SortStableFunc(t.claims, func(a, b claim) int { return cmp.Compare(a.consumer.q.id, b.consumer.q.id) })
 	for rest := t.claims; len(rest) > 0; {
@@ -73,7 +73,8 @@ func (t *Transaction) Abort() {
 			rest[n].consumer.unclaim(rest[n].tags)
 		}
 		rest = rest[n:]
-		// Only now, so that what goes back to a queue leaves it in order.
+		// Only now, so that messages that go back to a queue leave it in
+		// order.
 		q.pump()
 		q.unlock()
 		t.publisher.broker.queues.vanish(q)
@@ -124,7 +125,7 @@ func (t *Transaction) refuse(queues []*queue, why error) {
 	}
 }
 
-// finish does what concerns no queue that was locked.
+// finish does the work that concerns no queue that was locked.
 func (t *Transaction) finish(queues []*queue) {
 	b := t.publisher.broker
 	for _, m := range t.messages {
@@ -198,7 +199,7 @@ func (c *consumer) claimedSize(cl claim) (x Extent, loose int) {
 	return x, loose
 }
 
-// commit settles what a transaction claimed. The lock is held.
+// commit settles the deliveries that a transaction claimed. The lock is held.
 func (c *consumer) commit(cl claim) {
 	for _, tag := range cl.tags {
 		c.finish(c.held.at(c.search(tag)), cl.how)

@@ -2,8 +2,8 @@ package broker
 
 import "container/list"
 
-// A waitingLine is the senders that wait for room in a queue whose policy blocks
-// them, in the order in which they came. The queue's lock guards it and its
+// A waitingLine has the senders that wait for room in a queue with overflow
+// block, in the order in which they came. The queue's lock guards it and its
 // waiters.
 //
 // The first is called when its message fits, and keeps that room until it has
@@ -11,7 +11,7 @@ import "container/list"
 type waitingLine struct {
 	list   list.List // of *waiter, that are not called
 	called int
-	room   Extent // what the called ones want
+	room   Extent // room for the called ones
 }
 
 // A waiter is the place of one Publisher in one line.
@@ -23,9 +23,9 @@ type waiter struct {
 	place  *list.Element // nil once it is called
 }
 
-// mayEnter tells whether p may put so much into a queue that blocks senders:
-// there is room, and it is p's turn. Who is out of turn needs none. The lock is
-// held.
+// mayEnter reports whether p may put so much into a queue that blocks
+// senders: there is room, and it is p's turn. An application out of turn
+// needs none. The lock is held.
 func (q *queue) mayEnter(p *Publisher, want Extent, outOfTurn bool) bool {
 	if q.over(q.count+want.Count, q.size+want.Size) {
 		return false
@@ -34,15 +34,16 @@ func (q *queue) mayEnter(p *Publisher, want Extent, outOfTurn bool) bool {
 	if l == nil || outOfTurn || p.waits != nil && p.waits.q == q && p.waits.called {
 		return true
 	}
-	// All that wait are called, and there is room besides theirs. Whoever had to
-	// stand in line here would be called at once, and perhaps leave the line of
-	// another queue for that, which then calls it at once, and so on.
+	// All waiting senders are called, and there is room besides theirs. A
+	// sender that had to stand in line here would be called at once, and
+	// perhaps leave the line of another queue for that, which then calls it
+	// at once, and so on.
 	return l.list.Len() == 0 && !q.over(q.count+l.room.Count+want.Count, q.size+l.room.Size+want.Size)
 }
 
-// waitFor gives p a place in the queue's line, and returns what is closed when
-// p is to send again. Nothing is locked. A Publisher has one place, so that no
-// two keep room for which the other waits.
+// waitFor gives p a place in the queue's line, and returns a channel that is
+// closed when p must send again. Nothing is locked. A Publisher has one
+// place, so that no two keep room for which the other waits.
 func (p *Publisher) waitFor(q *queue, want Extent) <-chan struct{} {
 	w := p.waits
 	if w != nil && (w.q != q || w.want != want) {
@@ -59,7 +60,7 @@ func (p *Publisher) waitFor(q *queue, want Extent) <-chan struct{} {
 	case w == nil:
 		w = &waiter{q: q, want: want, ready: make(chan struct{})}
 		w.place = l.list.PushBack(w)
-	case w.called: // others took the room who needed no turn
+	case w.called: // others that needed no turn took the room
 		l.uncall(w)
 		w.ready = make(chan struct{})
 		w.place = l.list.PushFront(w)
@@ -100,8 +101,8 @@ func (l *waitingLine) uncall(w *waiter) {
 	l.room.Size -= w.want.Size
 }
 
-// announceRoom calls the senders whose turn it is, or all if there is nothing
-// to wait for any more. The lock is held.
+// announceRoom calls the next senders, or all if there is nothing to wait for
+// any more. The lock is held.
 func (q *queue) announceRoom() {
 	l := q.waiting
 	if l == nil {
