@@ -169,7 +169,7 @@ func (c *sockConn) fill() error {
 	case c.read > maxQuoted*c.messageLimit():
 		c.fault = c.messageTooLong()
 	}
-	return c.after(n, err)
+	return c.after(n, errors.Join(err, c.answerPings()))
 }
 
 func notStrings() error {

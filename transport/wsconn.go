@@ -88,7 +88,7 @@ func (c *wsConn) readMore() error {
 		n += k
 	}
 	c.decoder.Commit(n)
-	return c.after(n, err)
+	return c.after(n, errors.Join(err, c.answerPings())) // before the session makes the client wait
 }
 
 // ready waits until there is something to read, without holding a buffer. The
