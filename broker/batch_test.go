@@ -26,8 +26,8 @@ func fifty(x *tester, to string) {
 	synctest.Wait()
 }
 
-// Whatever concerns many messages at once is stored in batches that the store
-// takes, and is what a restart finds.
+// Steps that concern many messages at once are stored in batches that the
+// store takes, and a restart finds their result.
 func TestBatchesAreSplit(t *testing.T) {
 	backoff := Backoff{Initial: time.Second}
 	const q = "/queue/q"
@@ -156,8 +156,8 @@ func TestMessageTooLarge(t *testing.T) {
 	})
 }
 
-// Where the store refuses a change, its queue confirms nothing any more, and a
-// restart finds what was confirmed.
+// After the store has refused a change, its queue confirms nothing any more,
+// and a restart finds all that was confirmed.
 func TestRefusedBatchEndsQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := Options{Store: &Memory{Limit: 4000}, Policies: durably}

@@ -26,7 +26,7 @@ func (p *peer) stubs() (n int) {
 	return n
 }
 
-// holder returns a tester whose consumers hold next to nothing in memory.
+// holder returns a tester with consumers that hold next to nothing in memory.
 func holder(t *testing.T, s Store, all map[string]Policy) *tester {
 	for match, p := range all {
 		p.Durable = true
@@ -37,8 +37,9 @@ func holder(t *testing.T, s Store, all map[string]Policy) *tester {
 
 func (p *peer) written() { p.sub.Written(uint64(p.count())) }
 
-// A client may collect far more than its account allows before its first ACK: what
-// was written to it leaves memory, and comes back in order when the client is gone.
+// A client may collect far more than its account allows before its first ACK:
+// written messages leave memory, and come back in order when the client is
+// gone.
 func TestHeldBodiesLeaveMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const messages, limit = 100, 1 << 20
@@ -136,7 +137,7 @@ func TestRefusedWithoutBody(t *testing.T) {
 					}
 					synctest.Wait()
 					done.want(t, 0, nil)
-					for range 9 { // a page, a batch, and what follows
+					for range 9 { // a page, a batch, and the next one
 						store.release(true)
 						synctest.Wait()
 					}
@@ -243,7 +244,7 @@ func TestTakeoverWithoutBodies(t *testing.T) {
 	})
 }
 
-// The parts of an outcome are one to whoever waits for it, who learns of the first
+// The parts of an outcome are one to its waiter, which learns of the first
 // error.
 func TestJoin(t *testing.T) {
 	one, two := errors.New("one"), errors.New("two")
@@ -281,8 +282,8 @@ func (s *damagedStore) Read(r Range, f func(Page)) {
 	})
 }
 
-// The receipt of an outcome whose messages go to several dead letter queues waits
-// for all of them, also if the last one is in memory only.
+// The receipt of an outcome with messages for several dead letter queues
+// waits for all of them, also if the last one is in memory only.
 func TestOutcomeWaitsForAllDeadLetterQueues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &lazyStore{}

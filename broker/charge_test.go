@@ -9,7 +9,7 @@ import (
 	"hoofbeat/internal/memory"
 )
 
-// What a user may have in memory counts in a transaction, too, whatever else is in
+// A user's limit of memory also applies in a transaction, whatever else is in
 // it: a message that is stored, or an acknowledgement of one.
 func TestCommitWithinMemory(t *testing.T) {
 	const q = "/queue/q"
@@ -46,7 +46,7 @@ func TestCommitWithinMemory(t *testing.T) {
 			})
 		})
 	}
-	synctest.Test(t, func(t *testing.T) { // what goes makes room
+	synctest.Test(t, func(t *testing.T) { // leaving messages make room
 		x := newTester(t, &Memory{})
 		x.p.ChargeTo(memory.New(1 << 20).EnterUser("alice"))
 		body := strings.Repeat("y", 300_000)
@@ -65,7 +65,7 @@ func TestCommitWithinMemory(t *testing.T) {
 	})
 }
 
-// A user who has a little in each of many queues is charged with it.
+// A user with a little in each of many queues is charged for it.
 func TestManyQueuesWithinMemory(t *testing.T) {
 	b, err := New(Options{})
 	if err != nil {
@@ -92,8 +92,8 @@ func TestManyQueuesWithinMemory(t *testing.T) {
 	}
 }
 
-// A consumer for which there was no memory has one delivery at a time all the same
-// once it has acknowledged what it had: others may hold the memory for ever.
+// A consumer for which there was no memory still gets one delivery at a time
+// once it has acknowledged its messages: others may hold the memory for ever.
 func TestStarvedConsumerGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTester(t, &Memory{})

@@ -34,7 +34,8 @@ func checkQueues(tb testing.TB, b *Broker) {
 	}
 }
 
-// checkLists is check for what takes a walk: sizes and orders. The lock is held.
+// checkLists is the part of check that takes a walk: sizes and orders. The
+// lock is held.
 func (q *queue) checkLists() error {
 	var listed int
 	for _, l := range q.lanes {
@@ -115,7 +116,8 @@ func (l *lane) checkOrder() (size int, err error) {
 	return size, nil
 }
 
-// What comes after a purge is not taken for what was purged, wherever that was.
+// Messages that come after a purge are not taken for purged ones, wherever
+// those were.
 func TestPurgeDelayed(t *testing.T) {
 	bothWays(t, func(t *testing.T, start func(map[string]Policy) *tester) {
 		x := start(map[string]Policy{"/queue/q": {MaxMessages: 20, Overflow: DropHead}})
@@ -228,8 +230,8 @@ func TestDeleteWhileMoving(t *testing.T) {
 	}
 }
 
-// What has become visible is not read again where the clock is set back, and
-// messages come that are due before it.
+// Messages that have become visible are not read again when the clock is set
+// back and messages come that are due before them.
 func TestClockBackDelayed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		offset := time.Duration(0)

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// When the clock is set, or the machine was suspended, what is due by the time
-// of day comes within seconds: messages that wait, that expire, that were
-// refused, and subscriptions that nobody came back to.
+// After a step of the clock, or a suspension of the machine, everything due
+// by the time of day comes within seconds: delayed, expiring and refused
+// messages, and abandoned subscriptions.
 func TestClockIsSet(t *testing.T) {
 	for _, store := range []*Memory{nil, {}} {
 		synctest.Test(t, func(t *testing.T) {

@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// A ledger says of every message what became of it, while many goroutines use
-// a Broker.
+// A ledger knows the fate of every message, while many goroutines use a
+// Broker.
 type ledger struct {
 	mu       sync.Mutex
 	sent     map[string]int // by queue and body; 1 if it is in a queue
 	settled  map[string]int // acknowledged or rejected, by how many
 	attempts map[string]int // deliveries, by queue, body and attempt
-	dying    bool           // what is rejected goes to a dead letter queue
+	dying    bool           // rejected messages go to a dead letter queue
 }
 
 func (l *ledger) count(in map[string]int, key string) {
@@ -35,7 +35,7 @@ type worker struct {
 	sent  int
 	subs  []*workerSub
 	tx    *Transaction
-	stage []func() // what happens to the ledger if tx commits
+	stage []func() // changes of the ledger if tx commits
 }
 
 // A workerSub is a subscription's Sink. It refuses when it has ten that the
@@ -67,7 +67,7 @@ func (s *workerSub) Deliver(m *Message, tag uint64, attempt int) bool {
 
 func (s *workerSub) Overrun() Overflow { return DropNewest }
 
-// look takes what was delivered.
+// look takes the delivered messages.
 func (s *workerSub) look() {
 	s.mu.Lock()
 	s.held = append(s.held, s.inbox...)
@@ -125,7 +125,7 @@ func (w *worker) subscribe() {
 	s.sub = mustSubscribe(w.x.b, SubscribeOptions{Destination: readDestination(w.x, s.queue, alice), Ack: s.ack, Prefetch: 1 + w.r.IntN(20), Sink: s})
 }
 
-// settle takes a part of what is held out of it.
+// settle takes some of the held messages.
 func (w *worker) settle(s *workerSub) {
 	s.look()
 	if len(s.held) == 0 {
@@ -235,7 +235,7 @@ func testConcurrent(t *testing.T, o Options, dying bool) {
 	checkLedger(t, x, l, store)
 }
 
-// countDead enters what is in the dead letter queue.
+// countDead enters the messages of the dead letter queue.
 func countDead(x *tester, l *ledger) int {
 	s := x.b.Stats()
 	if s.Rejected.Load() == 0 || s.Exhausted.Load() == 0 || s.Expired.Load() == 0 || s.Overflowed.Load() == 0 {

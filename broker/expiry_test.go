@@ -77,8 +77,8 @@ func TestExpiryAfterConsumerLeft(t *testing.T) {
 	}
 }
 
-// A ttl that comes with a reload is for what is there, also if nobody reads it
-// and if it was given back.
+// A ttl that comes with a reload applies to existing messages, also without
+// consumers and to those that were given back.
 func TestExpiryByReload(t *testing.T) {
 	bothWays(t, func(t *testing.T, start func(map[string]Policy) *tester) {
 		x := start(map[string]Policy{"/queue/q": {}})
@@ -87,7 +87,7 @@ func TestExpiryByReload(t *testing.T) {
 		x.sendWith("/queue/q", "e", 4, false, 0, time.Hour)
 		synctest.Wait()
 		p.sub.Unsubscribe()
-		p = x.subscribe("/queue/q", AckClientIndividual, 1) // what came back is in memory
+		p = x.subscribe("/queue/q", AckClientIndividual, 1) // the returned message is in memory
 		pass(time.Minute)
 		for _, ttl := range []time.Duration{time.Hour, 3 * time.Minute} {
 			x.b.SetPolicies(rules(t, map[string]Policy{"/queue/q": {TTL: ttl, Durable: x.b.queues.store != nil}}))
@@ -103,7 +103,7 @@ func TestExpiryByReload(t *testing.T) {
 	})
 }
 
-// What came back expires at its time, whatever is in front of it.
+// A returned message expires at its time, whatever is in front of it.
 func TestReturnedExpiresExactly(t *testing.T) {
 	bothWays(t, func(t *testing.T, start func(map[string]Policy) *tester) {
 		x := start(nil)
@@ -125,8 +125,8 @@ func TestReturnedExpiresExactly(t *testing.T) {
 	})
 }
 
-// Temporary queues lose what their senders let expire, with a consumer that
-// takes nothing and without one.
+// Messages of temporary queues expire by their senders' wish, with a consumer
+// that takes nothing and without one.
 func TestTemporaryExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTesterWith(t, Options{})
@@ -146,8 +146,8 @@ func TestTemporaryExpires(t *testing.T) {
 	})
 }
 
-// A page that cannot be read is read later, and what it has expires then, though
-// nobody consumes.
+// A page that cannot be read is read later, and its messages expire then,
+// though nobody consumes.
 func TestExpiryAfterReadError(t *testing.T) {
 	for _, delay := range []time.Duration{0, time.Second} {
 		synctest.Test(t, func(t *testing.T) {
@@ -167,7 +167,7 @@ func TestExpiryAfterReadError(t *testing.T) {
 	}
 }
 
-// An unreadable is a Store whose pages cannot be read for a while.
+// An unreadable is a Store with pages that cannot be read for a while.
 type unreadable struct {
 	*Memory
 	fails atomic.Bool
@@ -261,8 +261,8 @@ func TestBacklogExpiresByPages(t *testing.T) {
 	})
 }
 
-// What expires in memory at one time leaves the lock, and the timers, to others
-// in between.
+// When many messages in memory expire at once, others get the lock and the
+// timers in between.
 func TestExpiryIsBounded(t *testing.T) {
 	x := newTesterWith(t, Options{Clock: func() time.Time { return time.Unix(1000, 0) }})
 	d := readDestination(t, "/queue/q", alice)
@@ -287,7 +287,8 @@ func TestExpiryIsBounded(t *testing.T) {
 	x.wantDepth("/queue/q", -1, 0)
 }
 
-// What the Store keeps once for several queues is told as such wherever it goes.
+// A message that the Store keeps once for several queues is reported as such
+// wherever it goes.
 func TestSharedRipens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &counting{Memory: &Memory{}}
@@ -311,8 +312,8 @@ func TestSharedRipens(t *testing.T) {
 	})
 }
 
-// A counting Store counts the pages that are read, and the messages whose
-// number is not told.
+// A counting Store counts the pages that are read, and the messages without a
+// number.
 type counting struct {
 	*Memory
 	pages, unshared atomic.Int64

@@ -19,9 +19,10 @@ func (x *tester) spoil(text string) {
 	synctest.Wait()
 }
 
-// failing runs a broker until one of its queues has failed, and starts it again.
-// The new broker has no policies, so that it shows the store as it finds it: it
-// would go on with what the old one could not do, such as expiring messages.
+// failing runs a broker until one of its queues has failed, and starts it
+// again. The new broker has no policies, so that it shows the store as it
+// finds it: with them it would go on with the work that the old one could not
+// do, such as expiring messages.
 func failing(t *testing.T, all map[string]Policy, do func(x *tester)) (again *tester) {
 	for name, p := range all {
 		p.Durable = true
@@ -46,8 +47,8 @@ func failing(t *testing.T, all map[string]Policy, do func(x *tester)) (again *te
 	return newTesterWith(t, o)
 }
 
-// A queue that has failed does not make others fail to which its messages would
-// move, nor those whose messages would move to it.
+// A queue that has failed does not make other queues fail: neither those that
+// its messages would move to, nor those with messages that would move to it.
 func TestFailureStays(t *testing.T) {
 	const q, dead = "/queue/q", "/queue/dead"
 	for name, c := range map[string]struct {

@@ -13,7 +13,7 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 )
 
-// A recorder is a Sink that remembers what it was given.
+// A recorder is a Sink that remembers its deliveries.
 type recorder struct {
 	mu       sync.Mutex
 	got      []delivered // since the start
@@ -68,7 +68,7 @@ func (r *recorder) count() int {
 	return len(r.got)
 }
 
-// delivery is the ith delivery, for tests whose senders go on meanwhile.
+// delivery is the ith delivery, for tests with senders that go on meanwhile.
 func (r *recorder) delivery(i int) delivered {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -81,8 +81,8 @@ type discard struct{}
 func (discard) Deliver(*Message, uint64, int) bool { return true }
 func (discard) Overrun() Overflow                  { return DropNewest }
 
-// matches tells whether a pattern matches a name, segment by segment: what a
-// topic's tree does, in the plainest way.
+// matches reports whether a pattern matches a name, segment by segment, in
+// the plainest way. It is the reference for a topic's tree.
 func matches(pattern, name []string) bool {
 	switch {
 	case len(pattern) == 0:
@@ -132,7 +132,7 @@ func newTester(tb testing.TB, s Store) *tester {
 	return newTesterWith(tb, Options{Store: s, Policies: durably})
 }
 
-// durably is what queues are like that a Store keeps.
+// durably is the policy of queues in a Store.
 var durably = Policies{Default: Policy{Durable: true}}
 
 func newTesterWith(tb testing.TB, o Options) *tester {
@@ -162,7 +162,7 @@ func (x *tester) send(text, bodies string) {
 	}
 }
 
-// A peer is one subscription and what it got.
+// A peer is one subscription and its deliveries.
 type peer struct {
 	*recorder
 	x    *tester
@@ -188,7 +188,7 @@ func (x *tester) subscribeWith(r *recorder, o SubscribeOptions) *peer {
 	return &peer{recorder: r, x: x, sub: mustSubscribe(x.b, o)}
 }
 
-// want says what came since the last call.
+// want compares the deliveries since the last call.
 func (p *peer) want(bodies string) {
 	p.x.Helper()
 	p.mu.Lock()

@@ -23,8 +23,8 @@ func TestReloadMakesDurable(t *testing.T) {
 	})
 }
 
-// A durable subscription whose subscriber went with the process is abandoned
-// since then, however often the process is started again.
+// A durable subscription is abandoned since its subscriber went with the
+// process, however often the process is started again.
 func TestAbandonedAcrossRestarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := Options{Store: &Memory{}, Policies: rules(t, map[string]Policy{"/topic/**": {Durable: true, SubscriptionExpiry: 4 * time.Hour}})}

@@ -40,8 +40,8 @@ func TestMessageTail(t *testing.T) {
 	}
 }
 
-// TestMessageKeepsNoFrame: a message costs what its Size says, not what the
-// frame had in headers that are left out.
+// TestMessageKeepsNoFrame: a message takes as much memory as its Size says,
+// without the frame's headers that are left out.
 func TestMessageKeepsNoFrame(t *testing.T) {
 	const n, header = 200, 60 << 10
 	namespace := destination.DefaultNamespace()

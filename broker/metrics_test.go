@@ -259,7 +259,7 @@ func TestRedelivered(t *testing.T) {
 	})
 }
 
-// TestMissing: what the Store has lost is said to be dropped.
+// TestMissing: messages that the Store has lost are counted as dropped.
 func TestMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &Memory{}

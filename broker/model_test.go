@@ -12,15 +12,15 @@ import (
 	"hoofbeat/destination"
 )
 
-// A model is what a Broker should be, written plainly: every step is first
-// taken in the model, then in the Broker, and the model's sinks check each
-// delivery against it at the moment it happens.
+// A model is a Broker in plain code: every step is first taken in the model,
+// then in the Broker, and the model's sinks check each delivery against it at
+// the moment it happens.
 type model struct {
 	t     *testing.T
 	r     *rand.Rand
 	b     *Broker
 	store *Memory
-	// window bounds what the Broker has in memory of what is stored.
+	// window bounds the stored messages that the Broker has in memory.
 	window int
 
 	queues  []*modelQueue // with names, in order of making
@@ -67,7 +67,7 @@ type modelClient struct {
 
 type modelTx struct {
 	tx     *Transaction
-	sends  []func() // what the messages do to the model
+	sends  []func() // effects of the messages on the model
 	claims []modelClaim
 }
 
@@ -153,7 +153,7 @@ func (q *modelQueue) settle(mm *modelMessage, how outcome) {
 	q.settled++
 }
 
-// restart forgets what is not stored.
+// restart forgets messages that are not stored.
 func (q *modelQueue) restart() {
 	q.msgs = slices.DeleteFunc(q.msgs, func(mm *modelMessage) bool {
 		if !mm.stored {
@@ -173,7 +173,7 @@ func (q *modelQueue) head() *modelMessage {
 	return nil
 }
 
-// pending is what s has to acknowledge, in the order of delivery.
+// pending returns the unacknowledged messages of s, in the order of delivery.
 func (s *modelSub) pending() []*modelMessage {
 	var p []*modelMessage
 	for _, mm := range s.q.msgs {
@@ -303,7 +303,7 @@ func (m *model) check(seed uint64) {
 	}
 	surveyed := 0
 	for _, g := range m.b.Survey().Groups {
-		if g.Kind != destination.Topic { // what a transaction claims of one is there after its subscription
+		if g.Kind != destination.Topic { // claims of a transaction outlive the subscription
 			surveyed += g.Ready + g.Unacked + g.Delayed
 		}
 	}
@@ -339,7 +339,7 @@ func (m *model) checkDepth(q *modelQueue) {
 	}
 }
 
-// drain ends all clients and takes what is left out of every queue.
+// drain ends all clients and takes the remaining messages out of every queue.
 func (m *model) drain(seed uint64) {
 	for _, c := range m.clients {
 		m.disconnect(c)

@@ -58,7 +58,7 @@ var (
 	modelPatterns = append([]string{"/topic/a.*", "/topic/**", "/topic/*.c", "/topic/a.#"}, modelTopics...)
 )
 
-// target picks where to send, and tells what that does to the model.
+// target picks a destination, and returns the effect on the model.
 func (m *model) target() (text string, effect func(*Message)) {
 	if m.r.IntN(4) == 0 {
 		text = modelTopics[m.r.IntN(len(modelTopics))]
@@ -75,7 +75,7 @@ func (m *model) target() (text string, effect func(*Message)) {
 	return q.text, q.push
 }
 
-// publish gives a message to all who subscribe at this moment.
+// publish gives a message to all current subscribers.
 func (m *model) publish(text string, msg *Message) {
 	name := strings.Split(strings.TrimPrefix(text, "/topic/"), ".")
 	for _, c := range m.clients {
@@ -195,7 +195,7 @@ func (m *model) pickTag(pending []*modelMessage, last uint64) uint64 {
 	return pending[m.r.IntN(len(pending))].tag
 }
 
-// meant is what an ACK of that tag means.
+// meant returns the messages that an ACK of that tag means.
 func (s *modelSub) meant(pending []*modelMessage, tag uint64) []*modelMessage {
 	i := slices.IndexFunc(pending, func(mm *modelMessage) bool { return mm.tag == tag })
 	switch {
@@ -256,7 +256,8 @@ func (m *model) claim(c *modelClient, s *modelSub, tag uint64, msgs []*modelMess
 	}
 }
 
-// wantedErr is what an ACK or NACK of a tag gives that means these messages.
+// wantedErr is the expected error of an ACK or NACK of a tag that means these
+// messages.
 func (s *modelSub) wantedErr(tag uint64, msgs []*modelMessage) error {
 	switch {
 	case len(msgs) > 0:

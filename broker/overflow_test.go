@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// What was given back waits like the rest, and is older: it is given up first.
+// A message that was given back waits like the rest, and is older: it is
+// given up first.
 func TestDropHeadOfWhatCameBack(t *testing.T) {
 	bothWays(t, func(t *testing.T, start func(map[string]Policy) *tester) {
 		x := start(map[string]Policy{"/queue/q": {MaxMessages: 3, Overflow: DropHead, DeadLetter: toDead(t)}})
@@ -52,8 +53,9 @@ func TestDropHeadByPriority(t *testing.T) {
 	})
 }
 
-// A message never pushes out one of a higher priority: if only such ones wait,
-// it is given up itself. What consumers have does not count.
+// A message never pushes out one of a higher priority: if all waiting
+// messages have one, it is given up itself. Messages of consumers do not
+// count.
 func TestDropHeadYields(t *testing.T) {
 	bothWays(t, func(t *testing.T, start func(map[string]Policy) *tester) {
 		x := start(map[string]Policy{"/queue/q": {MaxMessages: 3, Overflow: DropHead, DeadLetter: toDead(t)}})
@@ -95,7 +97,8 @@ func TestDropHeadOfDelayed(t *testing.T) {
 	})
 }
 
-// What is only on disk after a restart is given up as well, and no more of it.
+// Messages that are only on disk after a restart are given up as well, and no
+// more of them than needed.
 func TestDropHeadAfterRestart(t *testing.T) {
 	for _, delay := range []time.Duration{0, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
@@ -126,7 +129,7 @@ func later(x *tester, text, body string, delay time.Duration) *Message {
 	return m
 }
 
-// A transaction gives up nothing for whose place it acknowledges something.
+// A transaction gives up nothing if its own acknowledgements make the room.
 func TestCommitMakesRoomFirst(t *testing.T) {
 	bothWays(t, func(t *testing.T, start func(map[string]Policy) *tester) {
 		x := start(map[string]Policy{"/queue/q": {MaxMessages: 4, Overflow: DropHead}})
@@ -149,8 +152,8 @@ func TestCommitMakesRoomFirst(t *testing.T) {
 	})
 }
 
-// Whatever happens, a queue that drops its oldest holds no more than its limit
-// and what its consumer may have, and all that it gives up is dead.
+// Under random steps, a queue that drops its oldest holds no more than its
+// limit and the messages of its consumer, and all that it gives up is dead.
 func TestDropHeadRandomly(t *testing.T) {
 	const most, prefetch = 20, 7
 	for seed := range uint64(20) {

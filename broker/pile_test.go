@@ -29,8 +29,8 @@ func (x *tester) wantSteps(text string, n int) {
 	}
 }
 
-// Neither what waits for its time nor what came back costs more than O(log n)
-// for each message, in memory or with a Store, with a ttl or without.
+// Neither delayed nor returned messages cost more than O(log n) each, in
+// memory or with a Store, with a ttl or without.
 func TestManyCostLittle(t *testing.T) {
 	const n = 40_000
 	random := rand.New(rand.NewPCG(1, 2))
@@ -72,7 +72,8 @@ func TestManyCostLittle(t *testing.T) {
 	}
 }
 
-// A cumulative ACK does not walk over what a transaction has claimed.
+// A cumulative ACK does not walk over messages that a transaction has
+// claimed.
 func TestClaimedArePassed(t *testing.T) {
 	x := newTesterWith(t, Options{})
 	p := x.subscribe("/queue/q", AckClient, 1000)
@@ -157,8 +158,8 @@ func TestDueBehindTransient(t *testing.T) {
 	}
 }
 
-// A sorted is what a queue with one consumer, which takes one message at a time,
-// should be: a list.
+// A sorted is the model of a queue with one consumer that takes one message
+// at a time: a list.
 type sorted struct {
 	*tester
 	p    *peer
@@ -180,8 +181,8 @@ func (s *sorted) send(priority uint8, transient bool, delay time.Duration) {
 	s.look()
 }
 
-// first is the message whose turn it is: those whose time has come, by priority
-// and then by when they were sent.
+// first is the next message: of those whose time has come, by priority and
+// then by the order of sending.
 func (s *sorted) first() *sortedMessage {
 	var first *sortedMessage
 	for _, m := range s.all {
@@ -192,7 +193,7 @@ func (s *sorted) first() *sortedMessage {
 	return first
 }
 
-// look compares what has come, if anything has.
+// look compares a delivery, if there is one.
 func (s *sorted) look() {
 	s.Helper()
 	synctest.Wait()
@@ -235,8 +236,8 @@ func (s *sorted) attach() {
 	s.look()
 }
 
-// Against a sorted list: what is visible is delivered by priority, then in the
-// order in which it was sent, wherever it waited.
+// Against a sorted list: visible messages are delivered by priority, then in
+// the order in which they were sent, wherever they waited.
 func TestOrderRandomly(t *testing.T) {
 	for seed := range uint64(40) {
 		bothWays(t, func(t *testing.T, start func(map[string]Policy) *tester) {

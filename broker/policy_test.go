@@ -242,7 +242,8 @@ func TestDeathCount(t *testing.T) {
 	})
 }
 
-// TestLostConsumer: of what a lost consumer had, only the oldest counts.
+// TestLostConsumer: of the messages of a lost consumer, only the oldest
+// counts as failed.
 func TestLostConsumer(t *testing.T) {
 	bothWays(t, func(t *testing.T, start func(map[string]Policy) *tester) {
 		x := start(map[string]Policy{"/queue/q": {MaxDeliveries: 2, DeadLetter: toDead(t)}})
@@ -294,7 +295,7 @@ func TestExpiry(t *testing.T) {
 		pass(time.Second)
 		p.ack("1")
 		p.arrived("3")
-		pass(time.Hour) // what a consumer has does not expire
+		pass(time.Hour) // messages of consumers do not expire
 		p.nack("3", true)
 		p.arrived("")
 		dead.arrived("2 3")
@@ -473,7 +474,8 @@ func TestBlock(t *testing.T) {
 		}
 		synctest.Wait()
 		done.want(t, 2, nil)
-		// What never fits is refused, or its sender would wait for ever.
+		// A message that never fits is refused, or its sender would wait for
+		// ever.
 		tx = x.p.Begin()
 		for range 3 {
 			tx.Send(x.message("/queue/q", "5"))
@@ -486,7 +488,7 @@ func TestBlock(t *testing.T) {
 	})
 }
 
-// TestReload: limits that are lower than what a queue holds lose nothing.
+// TestReload: limits below a queue's content lose nothing.
 func TestReload(t *testing.T) {
 	bothWays(t, func(t *testing.T, start func(map[string]Policy) *tester) {
 		x := start(nil)
@@ -513,7 +515,7 @@ func TestReload(t *testing.T) {
 	})
 }
 
-// TestRestart: what was decided for a message stands after a restart.
+// TestRestart: decisions about a message survive a restart.
 func TestRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &Memory{}
@@ -705,8 +707,8 @@ func TestOperators(t *testing.T) {
 	})
 }
 
-// TestRoomIsEnough: a sender is woken when there is room for what it wants, and
-// when it is not to wait any more.
+// TestRoomIsEnough: a sender is woken when there is room for its message, and
+// when it need not wait any more.
 func TestRoomIsEnough(t *testing.T) {
 	bothWays(t, func(t *testing.T, start func(map[string]Policy) *tester) {
 		policy := Policy{MaxMessages: 2, Overflow: BlockSender}
@@ -731,7 +733,7 @@ func TestRoomIsEnough(t *testing.T) {
 		}
 		p := x.subscribe("/queue/q", AckClientIndividual, 9)
 		p.arrived("1")
-		// What a transaction acknowledges makes room for what it sends.
+		// The acknowledgements of a transaction make room for its messages.
 		x.must(two.Ack(p.sub, p.tag("1")))
 		if two.Commit(done.done) != nil {
 			t.Fatal("the room that it makes does not count")
@@ -760,7 +762,8 @@ func TestRoomIsEnough(t *testing.T) {
 	})
 }
 
-// TestRefusalDropsNothing: what another queue refuses makes no room in this one.
+// TestRefusalDropsNothing: a message that another queue refuses makes no room
+// in this one.
 func TestRefusalDropsNothing(t *testing.T) {
 	bothWays(t, func(t *testing.T, start func(map[string]Policy) *tester) {
 		x := start(map[string]Policy{

@@ -40,7 +40,8 @@ func TestQueueInTurn(t *testing.T) {
 	peers[0].want("1 4 7")
 	peers[1].want("2 5")
 	peers[2].want("3 6")
-	// The first has no credit; the others are served, then whoever gets credit.
+	// The first has no credit; the others are served, then the next one with
+	// credit.
 	x.send("/queue/q", "8 9 10 11")
 	peers[0].want("")
 	peers[1].want("8")
@@ -56,7 +57,7 @@ func TestAckModes(t *testing.T) {
 		mode    AckMode
 		act     func(p *peer)
 		unacked int
-		then    string // what a new consumer gets when the first one left
+		then    string // deliveries to a new consumer after the first one left
 	}{
 		{AckClient, func(p *peer) { p.ack("2") }, 2, "3#2 4#2"},
 		{AckClient, func(p *peer) { p.ack("4") }, 0, ""},

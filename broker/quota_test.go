@@ -21,8 +21,8 @@ func subscribeAs(x *tester, text, user string) (*Subscription, error) {
 	return x.b.Subscribe(SubscribeOptions{Destination: readDestination(x, text, alice), User: user, Sink: discard{}})
 }
 
-// A queue counts for the user who made it, until it is gone; others may still
-// use it, and their own quota is not concerned.
+// A queue counts for the user that made it, until it is gone; others may
+// still use it, and their own quota is not affected.
 func TestQuotaOfQueues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTesterWith(t, Options{Quotas: Quotas{QueuesPerUser: 2, Queues: 4}})
@@ -51,7 +51,7 @@ func TestQuotaOfQueues(t *testing.T) {
 		s, err = subscribeAs(x, "/queue/8", "carol")
 		wantQuota(t, err, QuotaError{Kind: destination.Queue, Limit: 4})
 		s.Unsubscribe()
-		p := x.subscribe("/queue/2", AckAuto, 9) // bob's quota is not asked for what is there
+		p := x.subscribe("/queue/2", AckAuto, 9) // bob's quota does not matter for an existing queue
 		p.arrived("a")
 		p.sub.Written(1)
 		p.sub.Unsubscribe()
@@ -91,7 +91,7 @@ func TestQuotaOfSubscriptions(t *testing.T) {
 	})
 }
 
-// What is above a new quota stays, after a restart and a reload.
+// Queues above a new quota stay, after a restart and a reload.
 func TestQuotaLeavesWhatIsThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &Memory{}

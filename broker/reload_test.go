@@ -105,8 +105,8 @@ func TestCommitWhileReloading(t *testing.T) {
 }
 
 // Limits of a topic's policy are for its durable subscriptions. A subscriber
-// that acknowledges gets everything; what is kept for it is bounded by its
-// backlog, and what that refuses is counted.
+// that acknowledges gets everything; its queue is bounded by its backlog, and
+// messages that the backlog refuses are counted.
 func TestLimitsOfTopicsAreNotForSubscribers(t *testing.T) {
 	for _, overflow := range []FullPolicy{RejectNewest, DropHead, BlockSender} {
 		for _, tx := range []bool{false, true} {

@@ -36,7 +36,8 @@ func (s *slowStore) finish(err error) {
 	s.waiting = nil
 }
 
-// steps are what was applied, as kind:number, without descriptions of queues.
+// steps are the applied steps, as kind:number, without descriptions of
+// queues.
 func (s *slowStore) steps() string {
 	var steps []string
 	for _, w := range s.waiting {

@@ -15,7 +15,7 @@ import (
 	"hoofbeat/destination"
 )
 
-// checkAccounts compares what users are charged with the queues that they own.
+// checkAccounts compares the charges of users with the queues that they own.
 func checkAccounts(tb testing.TB, b *Broker) {
 	tb.Helper()
 	told := make(map[*holdings]int64)
@@ -36,7 +36,7 @@ func checkAccounts(tb testing.TB, b *Broker) {
 	}
 }
 
-// checkStored compares what queues count as stored with the Store. Nothing is
+// checkStored compares the stored bytes of queues with the Store. Nothing is
 // under way.
 func checkStored(tb testing.TB, b *Broker, m *Memory) {
 	tb.Helper()
@@ -62,7 +62,7 @@ func (s *Memory) size(id QueueID) (n int) {
 	return n
 }
 
-// wantStored says what a user is charged with, exactly.
+// wantStored compares the exact charge of a user.
 func (x *tester) wantStored(user string, want int) {
 	x.Helper()
 	for _, q := range x.b.queues.all() {
@@ -122,7 +122,7 @@ func TestStoredQuota(t *testing.T) {
 		m := x.message("/queue/1", body)
 		m.transient = true
 		x.must(x.try(m))
-		x.p.ActFor("bob") // whoever sends, the owner is charged
+		x.p.ActFor("bob") // the owner is charged for any sender
 		x.wantOverQuota(send("/queue/1"), "/queue/1")
 		x.must(send("/queue/bob"))
 		x.p.ActFor("alice")
@@ -135,7 +135,7 @@ func TestStoredQuota(t *testing.T) {
 		x.must(p.sub.Ack(2, nil))
 		x.must(send("/queue/1"))
 		p.sub.Unsubscribe()
-		x.b.SetQuotas(Quotas{StoredPerUser: 1}) // what is above it stays
+		x.b.SetQuotas(Quotas{StoredPerUser: 1}) // messages above it stay
 		x.wantOverQuota(send("/queue/1"), "/queue/1")
 		if n, err := x.b.Move(x.ctx(), readDestination(t, "/queue/bob", alice), readDestination(t, "/queue/1", alice), 0); n != 1 || err != nil {
 			t.Errorf("%d moved, error %v", n, err)
@@ -154,7 +154,7 @@ func TestStoredQuota(t *testing.T) {
 	})
 }
 
-// A restart knows what is stored for whom.
+// A restart knows the stored bytes of each user.
 func TestStoredQuotaRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &Memory{}
@@ -171,7 +171,7 @@ func TestStoredQuotaRestart(t *testing.T) {
 	})
 }
 
-// A transaction is refused as a whole; what it acknowledges makes room.
+// A transaction is refused as a whole; its acknowledgements make room.
 func TestStoredQuotaCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, body, size := storedTester(t, &Memory{}, nil)
@@ -201,7 +201,7 @@ func TestStoredQuotaCommit(t *testing.T) {
 	})
 }
 
-// A durable subscription whose owner is above the quota goes without a message,
+// A durable subscription of an owner above the quota goes without a message,
 // and stops nobody. That is counted and logged.
 func TestStoredQuotaDurable(t *testing.T) {
 	for name, publish := range map[string]func(x *tester, m *Message) error{
@@ -283,7 +283,7 @@ func TestStoredQuotaOneSubscription(t *testing.T) {
 	})
 }
 
-// What is missing from the Store is not charged any more.
+// Messages missing from the Store are not charged any more.
 func TestStoredMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &Memory{}
@@ -381,8 +381,9 @@ func TestStoredAccounts(t *testing.T) {
 	})
 }
 
-// Several goroutines that send for one user stay within what the quota says it is
-// exact to, and the account is that of the queues then.
+// Several goroutines that send for one user stay within the documented
+// precision of the quota, and in the end the account equals the sum of the
+// queues.
 func TestStoredConcurrent(t *testing.T) {
 	const queues, most = 6, 2 << 20
 	x := newTesterWith(t, Options{Store: &Memory{}, Policies: durably, Quotas: Quotas{StoredPerUser: most}})

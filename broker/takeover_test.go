@@ -28,8 +28,8 @@ func (x *tester) claim(name string, ack AckMode, prefetch int) *claimant {
 	return c
 }
 
-// What the old subscriber has not acknowledged goes to the new one, in order,
-// and counts as no failure; the old one gets nothing more, and is told once.
+// Unacknowledged messages of the old subscriber go to the new one, in order,
+// and count as no failure; the old one gets nothing more, and is told once.
 func TestTakeover(t *testing.T) {
 	for _, ack := range []AckMode{AckAuto, AckClient, AckClientIndividual} {
 		t.Run(ack.String(), func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestTakeover(t *testing.T) {
 	}
 }
 
-// What an open transaction has acknowledged stays with it.
+// Messages acknowledged in an open transaction stay with it.
 func TestTakeoverOfClaims(t *testing.T) {
 	x := newTester(t, nil)
 	old := x.claim("s", AckClientIndividual, 9)

@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 )
 
-// A watched is a Memory whose batches are looked at.
+// A watched is a Memory that records its batches.
 type watched struct {
 	*Memory
 	look func(Batch)
@@ -18,9 +18,9 @@ func (s *watched) Apply(b Batch, done func(error)) {
 	s.Memory.Apply(b, done)
 }
 
-// What moves from one queue to another leaves the one in the batch that puts it
-// into the other, whatever else has to be written: a crash between two batches
-// would lose it.
+// A message that moves to another queue leaves the old one in the batch that
+// puts it into the new one, whatever else has to be written: a crash between
+// two batches would lose it.
 func TestMovesAreWhole(t *testing.T) {
 	const q = "/queue/q"
 	for name, do := range map[string]func(x *tester, p *peer){

@@ -33,7 +33,8 @@ func TestTopicOverlap(t *testing.T) {
 	star.want("3")
 	hash.want("3")
 	other.want("4")
-	// The one that acknowledges has a queue, which counts what it delivers.
+	// The subscriber that acknowledges has a queue, which counts its
+	// deliveries.
 	if p, d := x.b.Stats().Published(), x.b.Stats().Flow().Delivered; p != 8+2+1 || d != 2+1 {
 		t.Errorf("%d deliveries counted, and %d from queues", p, d)
 	}
@@ -43,8 +44,8 @@ func TestTopicOverlap(t *testing.T) {
 	x.wantSize(0, 1)
 }
 
-// TestRouteFollows: a Publisher remembers its last destination, and sees who
-// comes and goes there all the same.
+// TestRouteFollows: a Publisher remembers its last destination, and still
+// sees subscribers come and go there.
 func TestRouteFollows(t *testing.T) {
 	x := newTester(t, nil)
 	x.send("/topic/t", "0")
@@ -89,7 +90,7 @@ func TestBacklog(t *testing.T) {
 	tests := []struct {
 		name     string
 		overflow Overflow
-		then     string // after 1, what is delivered once there is credit
+		then     string // after 1, delivered once there is credit
 		overruns int
 		dropped  int64
 	}{
@@ -119,13 +120,14 @@ func TestBacklog(t *testing.T) {
 			if n := x.b.Stats().Dropped.Load(); n != tt.dropped {
 				t.Errorf("%d messages dropped, want %d", n, tt.dropped)
 			}
-			x.send("/topic/t", "7") // what was acknowledged made room
+			x.send("/topic/t", "7") // the acknowledgement made room
 			p.want("7")
 		})
 	}
 }
 
-// TestBacklogAllDelivered: DropOldest does not drop what the subscriber has.
+// TestBacklogAllDelivered: DropOldest does not drop messages that the
+// subscriber holds.
 func TestBacklogAllDelivered(t *testing.T) {
 	x := newTester(t, nil)
 	r := newRecorder()
@@ -168,7 +170,7 @@ func TestTemporaryQueue(t *testing.T) {
 		t.Errorf("%d messages unroutable, want 2", n)
 	}
 	p.ack("2")
-	p.want("") // what it held is gone
+	p.want("") // its messages are gone
 	p.sub.Unsubscribe()
 	x.wantSize(0, 0)
 }
@@ -221,7 +223,8 @@ func TestTopicLeaveTogether(t *testing.T) {
 	x.wantSize(0, 0)
 }
 
-// TestIdlePublisher: who sent to a topic once does not keep its subscribers.
+// TestIdlePublisher: a Publisher that sent to a topic once does not keep its
+// subscribers.
 func TestIdlePublisher(t *testing.T) {
 	x := newTester(t, nil)
 	p := x.subscribe("/topic/t", AckAuto, 0)

@@ -40,7 +40,7 @@ func TestFlowOfQueue(t *testing.T) {
 	})
 }
 
-// What a topic's subscribers get by way of queues is counted there.
+// Deliveries to a topic's subscribers by way of queues are counted there.
 func TestFlowOfTopic(t *testing.T) {
 	x := newTester(t, nil)
 	want := func(text string, want TopicInfo) {
@@ -67,7 +67,8 @@ func TestFlowOfTopic(t *testing.T) {
 	}
 }
 
-// Who hears that a message was taken or refused, or gets it, finds it counted.
+// A client that learns that a message was taken or refused, or gets it, finds
+// it counted.
 func TestCountedBeforeAnybodyHears(t *testing.T) {
 	bothWays(t, func(t *testing.T, start func(map[string]Policy) *tester) {
 		x := start(map[string]Policy{"/queue/q": {}, "/queue/full": {MaxMessages: 1}, "/topic/kept": {MaxMessages: 1}})
@@ -104,7 +105,8 @@ func TestCountedBeforeAnybodyHears(t *testing.T) {
 	})
 }
 
-// heard is a Sink for messages whose bodies are how many were sent by then.
+// heard is a Sink for messages with the number of messages sent so far as
+// their body.
 type heard struct{ x *tester }
 
 func (h heard) Deliver(m *Message, _ uint64, _ int) bool {

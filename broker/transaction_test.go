@@ -56,7 +56,7 @@ func TestAbort(t *testing.T) {
 	tx.Send(x.message("/queue/a", "a1"))
 	tx.Send(x.message("/topic/t", "t1"))
 	x.must(tx.Ack(in.sub, in.tag("1")))
-	in.want("3") // what was acknowledged made room
+	in.want("3") // the acknowledgement made room
 	x.must(tx.Nack(in.sub, in.tag("2"), true))
 	in.want("4")
 	tx.Abort()
@@ -139,8 +139,8 @@ func TestLongTransaction(t *testing.T) {
 	x.wantSize(0, 0)
 }
 
-// TestClaimAmongSettled: what a transaction holds is there when thousands of
-// others have come and gone.
+// TestClaimAmongSettled: claims of a transaction stay while thousands of
+// other deliveries come and go.
 func TestClaimAmongSettled(t *testing.T) {
 	x := newTester(t, nil)
 	p := x.subscribe("/queue/q", AckClientIndividual, 3)
@@ -158,7 +158,7 @@ func TestClaimAmongSettled(t *testing.T) {
 }
 
 // TestAbortKeepsOrder: several acknowledgements of a subscription that ended
-// go back together, not one by one to whoever waits.
+// go back together, not one by one to the next waiting consumer.
 func TestAbortKeepsOrder(t *testing.T) {
 	x := newTester(t, nil)
 	x.send("/queue/q", "1 2 3 4")
@@ -300,8 +300,8 @@ func (p *pairing) Deliver(m *Message, tag uint64, attempt int) bool {
 	return true
 }
 
-// TestCommitIsAtomic: whoever has got a message of a transaction from one
-// queue finds that all of the transaction has happened in the others.
+// TestCommitIsAtomic: a client that has got a message of a transaction from
+// one queue finds that all of the transaction has happened in the others.
 func TestCommitIsAtomic(t *testing.T) {
 	const commits = 300
 	x := newTester(t, nil)

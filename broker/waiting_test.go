@@ -39,8 +39,8 @@ func (x *tester) sender() *sender {
 	return &sender{p: x.b.NewPublisher(), end: make(chan struct{})}
 }
 
-// Senders that wait for different kinds of room try again only when what they
-// want fits.
+// Senders that wait for different amounts of room try again only when their
+// own message fits.
 func TestBlockDoesNotSpin(t *testing.T) {
 	bothWays(t, func(t *testing.T, start func(map[string]Policy) *tester) {
 		x := start(map[string]Policy{"/queue/q": {MaxMessages: 100, MaxBytes: 100_000, Overflow: BlockSender}})
@@ -146,8 +146,8 @@ func TestBlockWithoutTheFirst(t *testing.T) {
 	}
 }
 
-// A transaction that makes room for what it sends does not wait behind senders
-// that wait for that room.
+// A transaction that makes room for its own messages does not wait behind
+// senders that wait for that room.
 func TestBlockNotBehindItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTesterWith(t, Options{Policies: rules(t, map[string]Policy{"/queue/q": {MaxMessages: 2, Overflow: BlockSender}})})

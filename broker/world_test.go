@@ -18,15 +18,15 @@ import (
 
 // A world is a Broker under everything that can happen to it at once. Where
 // the model of model_test.go knows exactly what comes next, a world keeps
-// account: it knows which messages exist where, by looking into the queues and
-// the Store after each step, and every one that comes or goes needs a reason.
+// account: after each step it looks into the queues and the Store, and every
+// message that comes or goes needs a reason.
 type world struct {
 	t     *testing.T
 	r     *rand.Rand
 	seed  uint64
 	b     *Broker
 	store *lazyStore // nil: none
-	// window bounds what the Broker has in memory of what is stored.
+	// window bounds the stored messages that the Broker has in memory.
 	window   int
 	held     int // the bytes that a consumer has in memory
 	policies Policies
@@ -43,7 +43,7 @@ type world struct {
 
 	sent  map[string]*Message // by body; nil: it was refused
 	dests map[string]worldQueue
-	there map[spot]int // what was there after the last step
+	there map[spot]int // messages after the last step
 	// came is when a message came to a queue; it does so once.
 	came      map[spot]int64
 	notBefore map[spot]int64 // it was refused, and waits for its delay
@@ -65,7 +65,7 @@ type worldQueue struct {
 	private bool
 }
 
-// deeds are what a step did, that messages may be gone for.
+// deeds are the events of a step that may explain missing messages.
 type deeds struct {
 	acked    map[spot]int
 	refused  map[spot]bool   // by NACK, or by their consumer's end
@@ -104,7 +104,7 @@ func (s *lazyStore) later(f func()) {
 	f()
 }
 
-// release lets what waits go on, and be lazy again.
+// release lets the waiting calls go on, and delays later ones again.
 func (s *lazyStore) release(lazy bool) {
 	s.mu.Lock()
 	s.lazy = lazy
@@ -143,8 +143,8 @@ func newWorld(t *testing.T, seed uint64) *world {
 	return w
 }
 
-// begin forgets what the last step did, but for reasons why messages may still
-// go that wait for their bodies.
+// begin forgets the last step, but keeps reasons for messages that may still
+// go while they wait for their bodies.
 func (w *world) begin() {
 	last := w.step
 	w.step = deeds{acked: make(map[spot]int), refused: make(map[spot]bool), wiped: make(map[string]bool), policies: []Policies{w.policies}}
@@ -218,7 +218,7 @@ func (w *world) fail(format string, a ...any) {
 	w.t.Fatalf("MODEL_SEED=%d: %s\nlast steps:\n%s", w.seed, fmt.Sprintf(format, a...), strings.Join(w.log, "\n"))
 }
 
-// key names a queue, and remembers what it is.
+// key names a queue, and remembers its kind.
 func (w *world) key(q *queue) string {
 	key := q.dest.Key()
 	if q.passing() {
@@ -236,8 +236,7 @@ func (w *world) all() []*queue {
 	return all
 }
 
-// look finds every message, and compares what queues have in memory with what
-// is stored for them.
+// look finds every message, and compares the queues in memory with the store.
 func (w *world) look() map[spot]int {
 	found, kept := make(map[spot]int), make(map[spot]bool)
 	w.away = make(map[string]bool)
@@ -327,7 +326,7 @@ func (w *world) stored(id QueueID) map[Position]string {
 // check looks at everything after a step.
 func (w *world) check() {
 	w.t.Helper()
-	time.Sleep(time.Millisecond) // in a bubble: what is to be done at once is done
+	time.Sleep(time.Millisecond) // in a bubble, so all work that is due is done
 	synctest.Wait()
 	checkQueues(w.t, w.b)
 	if w.store != nil {

@@ -22,7 +22,7 @@ type worldClient struct {
 	// is read.
 	waits  <-chan struct{}
 	again  func() <-chan struct{}
-	bodies []string // what it waits to send
+	bodies []string // the message that it waits to send
 }
 
 type worldTx struct {
@@ -237,7 +237,7 @@ func (w *world) offer(c *worldClient, bodies []string, f func(done func(error)) 
 	synctest.Wait()
 }
 
-// tryAgain lets a client go on whose turn it is.
+// tryAgain lets the next waiting client go on.
 func (w *world) tryAgain(c *worldClient) {
 	for tries := 0; c.waits != nil; tries++ {
 		select {
@@ -315,8 +315,8 @@ func (w *world) unsubscribe(c *worldClient, i int) {
 	s.sub.Lose()
 }
 
-// take takes the deliveries that an answer to one of them concerns out of what
-// is pending.
+// take removes the deliveries that an answer to one of them concerns from the
+// pending ones.
 func (s *worldSub) take(i int, claim bool) (taken []worldDelivery) {
 	tag, all := s.pending[i].tag, s.ack != AckClientIndividual
 	kept := s.pending[:0:0]
@@ -387,7 +387,7 @@ func (w *world) must(err error) {
 	}
 }
 
-// settled enters what becomes of deliveries.
+// settled enters the outcome of deliveries.
 func (w *world) settled(s *worldSub, taken []worldDelivery, how outcome) {
 	for _, d := range taken {
 		at := spot{s.queue, d.body}
@@ -448,7 +448,7 @@ func (s *worldSub) forget(tags []uint64) (taken []worldDelivery) {
 	return taken
 }
 
-// unclaim makes what was claimed pending again.
+// unclaim makes claimed deliveries pending again.
 func (tx *worldTx) unclaim() {
 	for _, cl := range tx.claims {
 		for i := range cl.sub.pending {
@@ -564,8 +564,8 @@ func (w *world) waiting(f func(context.Context)) {
 	}
 }
 
-// restart ends the process and begins another one. What was called back late is
-// not called back any more.
+// restart ends the process and begins another one. Late callbacks of the old
+// one are dropped.
 func (w *world) restart() {
 	w.note("a restart")
 	w.step.restart = true

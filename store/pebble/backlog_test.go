@@ -34,7 +34,7 @@ func TestBacklog(t *testing.T) {
 		}
 		start = time.Now()
 	}
-	open := func() *Store { // what is closed must not be held, or it would be measured, too
+	open := func() *Store { // closed stores must not be referenced, or they would be measured, too
 		s, err := Open(dir, Options{})
 		if err != nil {
 			t.Fatal(err)
@@ -84,7 +84,7 @@ func fill(t *testing.T, s *Store, count uint64) {
 	storetest.Apply(t, s)
 }
 
-// consume reads all, one page ahead, and deletes what was read, if it is told
+// consume reads all messages, one page ahead, and deletes them if it is told
 // to.
 func consume(t *testing.T, s *Store, count uint64, remove bool) {
 	pages := make(chan broker.Page, 1)
@@ -140,8 +140,8 @@ func memory(t *testing.T) (peak, now uint64) {
 	return peak, now
 }
 
-// TestIdleQueues measures what a queue costs that nobody uses, and how long it
-// takes to start with many.
+// TestIdleQueues measures the cost of an idle queue, and the time to start
+// with many.
 func TestIdleQueues(t *testing.T) {
 	count := broker.QueueID(5000)
 	if n, err := strconv.ParseUint(os.Getenv("HOOFBEAT_QUEUES"), 10, 64); err == nil {
@@ -168,7 +168,7 @@ func TestIdleQueues(t *testing.T) {
 		t.Errorf("%d queues are loaded, error %v", loaded, err)
 	}
 	took := time.Since(start)
-	// What Pebble takes is the same whether there are queues or not.
+	// Pebble's own memory is the same with and without queues.
 	s.state.Lock()
 	each := heap()
 	s.queues = nil

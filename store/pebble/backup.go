@@ -8,10 +8,10 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// Backup makes a store in dir that holds what this one has reported as done,
-// and perhaps more, while it goes on working. Files that do not change any more
-// are shared if dir is on the same file system, else copied. The folder must
-// not exist or be empty.
+// Backup makes a store in dir with everything that this one has reported as
+// done, and perhaps more, while it goes on working. Immutable files are
+// shared if dir is on the same file system, else copied. The folder must not
+// exist or be empty.
 func (s *Store) Backup(dir string) error {
 	if s.hasFailed() {
 		return *s.failure.Load()

@@ -15,7 +15,7 @@ import (
 // references under prefixCount. The committer alone changes both, in the batch
 // that puts and deletes the references, so that a crash finds them in step.
 
-// A sharedBody is what the committer knows of a shared message.
+// A sharedBody is the committer's record of a shared message.
 type sharedBody struct {
 	count   int
 	stored  bool            // it is on disk, or in the batch in hand
@@ -31,8 +31,8 @@ func appendSharedKey(dst []byte, prefix byte, id uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, prefix), id)
 }
 
-// recall learns what there is to know of the shared messages of some steps.
-// Nothing is locked: it may have to read.
+// recall loads the records of the shared messages of some steps. Nothing is
+// locked: it may have to read.
 func (e *encoder) recall(ops []broker.Op) error {
 	for i := range ops {
 		if id := ops[i].Shared; id != 0 {
@@ -164,8 +164,8 @@ func hasClear(ops []broker.Op) bool {
 }
 
 // findCleared looks up the shared messages that the Clears of an application
-// forget, and recalls them. Nothing is locked: the committer alone changes what
-// it looks at.
+// forget, and recalls them. Nothing is locked: the committer alone changes
+// these records.
 func (e *encoder) findCleared(ops []broker.Op) error {
 	clear(e.cleared)
 	for i := range ops {
@@ -190,7 +190,8 @@ func (e *encoder) findCleared(ops []broker.Op) error {
 	return nil
 }
 
-// findClearance reads what a Clear forgets, after the steps before it.
+// findClearance reads the messages that a Clear forgets, after the steps
+// before it.
 func (e *encoder) findClearance(before []broker.Op, op *broker.Op) (clearance, error) {
 	found := make(clearance)
 	if q := e.s.queues[op.Queue]; q != nil && q.shared > 0 {

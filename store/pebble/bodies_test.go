@@ -100,7 +100,7 @@ func TestSharedMessageIsKeptOnce(t *testing.T) {
 	wantBodies(t, s, 1)
 }
 
-// What readers of one message get is one message in memory.
+// All readers of a shared message get the same one in memory.
 func TestSharedMessageIsReadOnce(t *testing.T) {
 	dir, fs := inMemory(t)
 	s := mustOpen(t, dir, Options{FS: fs})
@@ -137,8 +137,8 @@ func TestDropReleasesSharedMessages(t *testing.T) {
 	mustCheck(t, dir, fs)
 }
 
-// A dropped queue whose records are damaged is released all the same: what can be
-// read gives back its references, and the store goes on.
+// A dropped queue with damaged records is released all the same: readable
+// records give back their references, and the store goes on.
 func TestDropOfDamagedReferences(t *testing.T) {
 	dir, fs := inMemory(t)
 	var log strings.Builder
@@ -193,7 +193,8 @@ func TestSharedMessagesSurviveCrashes(t *testing.T) {
 	}
 }
 
-// Check reports what is missing, what nothing refers to, and wrong counts.
+// Check reports missing messages, messages without a reference, and wrong
+// counts.
 func TestCheckOfSharedMessages(t *testing.T) {
 	for name, tc := range map[string]struct {
 		damage func(b *cockroach.Batch) error

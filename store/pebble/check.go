@@ -38,7 +38,7 @@ func Check(dir string, o Options, report func(string)) error {
 	return nil
 }
 
-// A checker compares what is kept with what is said of it.
+// A checker compares stored messages with the counters.
 type checker struct {
 	s      *Store
 	report func(string)
@@ -47,13 +47,13 @@ type checker struct {
 	shared map[uint64]*sharedTally
 }
 
-// A sharedTally is what there is of a shared message.
+// A sharedTally counts the records of a shared message.
 type sharedTally struct {
 	body             *int // the message's Size; nil: it is missing
 	said, references int
 }
 
-// A tally is what a lane really holds.
+// A tally is the real content of a lane.
 type tally struct {
 	count, size int
 	shared      int // of them, references
@@ -239,7 +239,7 @@ func (c *checker) bodies() error {
 	}))
 }
 
-// compareShared compares references with what is said of them.
+// compareShared compares references with their counters.
 func (c *checker) compareShared() {
 	for _, id := range slices.Sorted(maps.Keys(c.shared)) {
 		switch t := c.shared[id]; {
@@ -251,7 +251,7 @@ func (c *checker) compareShared() {
 	}
 }
 
-// compare looks at what is said of a queue.
+// compare compares a queue with its counters.
 func (c *checker) compare(q *queue) {
 	shared := 0
 	defer func() {

@@ -11,13 +11,13 @@ import (
 )
 
 // closeLimit is how long Close waits for a disk that does not answer, and for
-// those whom it calls back.
+// callbacks.
 const closeLimit = 30 * time.Second
 
-// Close ends the Store: everything that was applied is written, synced and
-// reported, and all ranges are read, before it returns. Nothing may be called
-// afterwards. If the disk does not answer, or the Store has failed, it returns
-// an error in bounded time, and leaves behind what waits for the disk.
+// Close ends the Store: it writes, syncs and reports all applied batches, and
+// reads all ranges, before it returns. Nothing may be called afterwards. If
+// the disk does not answer, or the Store has failed, it returns an error in
+// bounded time, and leaves behind the goroutines that wait for the disk.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closing {
@@ -41,8 +41,8 @@ func (s *Store) Close() error {
 	return s.release()
 }
 
-// await waits until c is closed, but not for ever and not for what cannot
-// happen any more.
+// await waits until c is closed, but in bounded time, and not for events that
+// cannot happen any more.
 func (s *Store) await(c <-chan struct{}) bool {
 	t := time.NewTimer(closeLimit)
 	defer t.Stop()
@@ -55,8 +55,8 @@ func (s *Store) await(c <-chan struct{}) bool {
 	return false
 }
 
-// drain ends the reader and the finisher, in this order, as the one calls back
-// who may apply something, which the other reports.
+// drain ends the reader and the finisher, in this order, as callbacks of the
+// reader may apply batches, which the finisher reports.
 func (s *Store) drain() {
 	s.mu.Lock()
 	s.drained = true

@@ -49,8 +49,8 @@ func (c *committer) releaseSome() bool {
 	return more && err == nil
 }
 
-// take waits for the next group, and meanwhile does what can wait. It is nil
-// when there will be none.
+// take waits for the next group, and meanwhile does work in the background.
+// It returns nil when there will be none.
 func (c *committer) take() *group {
 	s := c.s
 	for {
@@ -136,7 +136,7 @@ func (s *Store) giveBack(g *group) {
 	s.read.Signal()
 }
 
-// A committer has what the goroutine of that name works with.
+// A committer has the state of the goroutine of that name.
 type committer struct {
 	s       *Store
 	encoder encoder
@@ -161,7 +161,7 @@ func (c *committer) commit(g *group, first, n int) error {
 	if err := c.encode(g, first, n); err != nil {
 		return err
 	}
-	c.tellRefusals() // before what was refused is reported
+	c.tellRefusals() // before refusals are reported
 	b := c.encoder.batch
 	s.space.written += int64(b.Len())
 	err := s.write(b, func() {
@@ -173,7 +173,7 @@ func (c *committer) commit(g *group, first, n int) error {
 		return err
 	}
 	s.metrics.commit(c.ops, b.Len(), time.Since(s.opened)-start)
-	c.refreshHeads() // before it is told, so that who reads behind it finds the new head
+	c.refreshHeads() // before it is reported, so that later readers find the new head
 	s.report(g.applications[first:first+n], c.refused, first)
 	b.Reset()
 	return nil

@@ -8,8 +8,8 @@ import (
 	"hoofbeat/broker"
 )
 
-// A queue is what the Store knows of a queue without reading. There may be
-// hundreds of thousands, so it is small.
+// A queue is the Store's record of a queue, known without reading. There may
+// be hundreds of thousands, so it is small.
 type queue struct {
 	id      broker.QueueID
 	meta    broker.QueueMeta
@@ -19,19 +19,19 @@ type queue struct {
 	touched bool   // its counters are to be written with the batch in hand
 }
 
-// A lane is what the Store knows of a lane.
+// A lane is the Store's record of a lane.
 type lane struct {
 	lane broker.Lane
 	// refreshing is set from when head is to be looked up until it was.
 	refreshing bool
-	// dead says that something was deleted whose room was not asked for.
+	// dead: messages were deleted, and their room was not asked for.
 	dead bool
 	// deletes is how many there were since head was looked up.
 	deletes uint32
 	count   int
 	size    int
-	// head is a position that no message is in front of, so that nobody has
-	// to search among what was deleted.
+	// head is a position with no message in front of it, so that nobody has
+	// to search among deleted messages.
 	head place
 	// lowest is the lowest position that was put while refreshing.
 	lowest place
@@ -72,9 +72,9 @@ func (l *lane) headPosition() broker.Position {
 	return broker.Position{Lane: l.lane, At: l.head.at, Seq: l.head.seq}
 }
 
-// put counts a message that came. The head may only go back here: what was
-// in front of the message may still be there for a reader, even if the lane is
-// empty after all that was encoded.
+// put counts a new message. The head may only go back here: messages in front
+// of it may still exist for a reader, even if the lane is empty after all
+// encoded steps.
 func (q *queue) put(p broker.Position, size int) {
 	at := placeOf(p)
 	l := q.use(p.Lane, at)
@@ -89,7 +89,7 @@ func (q *queue) put(p broker.Position, size int) {
 	q.lastSeq = max(q.lastSeq, p.Seq)
 }
 
-// startRefresh begins to notice what is put while the head is looked up.
+// startRefresh begins to notice new messages while the head is looked up.
 func (l *lane) startRefresh() {
 	l.refreshing, l.deletes = true, 0
 	l.lowest = place{math.MaxInt64, math.MaxUint64}
@@ -134,9 +134,9 @@ func (q *queue) stored() broker.StoredQueue {
 // sharedMark stands where the number of a lane does, before that of references.
 const sharedMark = 255
 
-// appendCounters appends what is kept of the counters: the last number, then
-// for each lane that holds something its number, count, size and
-// head, then how many references there are.
+// appendCounters appends the stored form of the counters: the last number,
+// then the number, count, size and head of each lane that is not empty, then
+// the number of references.
 func (q *queue) appendCounters(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, q.lastSeq)
 	for i := range q.lanes {

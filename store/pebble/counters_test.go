@@ -9,8 +9,7 @@ import (
 	"hoofbeat/internal/storetest"
 )
 
-// TestRefresh: what is put while a head is looked up counts, in whatever order
-// it happens.
+// TestRefresh: messages put while a head is looked up count, in any order.
 func TestRefresh(t *testing.T) {
 	for _, c := range []struct {
 		head  uint64

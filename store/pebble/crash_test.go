@@ -13,14 +13,13 @@ import (
 	"hoofbeat/internal/storetest"
 )
 
-// TestPowerLoss cuts the power before nearly everything that is written, and
-// looks at what is left: all that was reported as done, and nothing of a batch
-// without the rest of it, so what is left is what the first so many batches
-// made.
+// TestPowerLoss cuts the power before nearly every write, and checks the
+// rest: all batches that were reported as done are there, and no part of a
+// batch, so the rest is the result of the first so many batches.
 func TestPowerLoss(t *testing.T) {
 	for _, c := range []struct {
 		sync SyncMode
-		lost int // percent of what was not synced that is still there
+		lost int // percent of unsynced data that survives
 	}{{SyncAlways, 0}, {SyncAlways, 50}, {SyncAlways, 100}, {SyncNever, 50}} {
 		t.Run(fmt.Sprint(c.sync, c.lost), func(t *testing.T) {
 			w := newPowerLoss(t, Options{Sync: c.sync}, c.lost)
@@ -33,7 +32,7 @@ func TestPowerLoss(t *testing.T) {
 	}
 }
 
-// A powerLoss is a workload on a disk whose power is cut again and again.
+// A powerLoss is a workload on a disk that loses power again and again.
 type powerLoss struct {
 	t       *testing.T
 	options Options
@@ -111,7 +110,7 @@ func (r reuser) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.Fil
 	return r.FS.ReuseForWrite(from, to, c)
 }
 
-// cut looks at what a power cut would leave now.
+// cut checks the state that a power cut would leave now.
 func (w *powerLoss) cut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -132,7 +131,7 @@ func (w *powerLoss) cut() {
 	mustCheck(w.t, "data", fs)
 }
 
-// compare finds the number of batches that left what s holds.
+// compare finds the number of batches that lead to the content of s.
 func (w *powerLoss) compare(s *Store) {
 	least := w.done
 	if w.options.Sync != SyncAlways {

@@ -37,7 +37,7 @@ func stored(t *testing.T, count uint64) *vfs.MemFS {
 	return fs
 }
 
-// files are the paths of files whose name has a part.
+// files returns the paths of files with part in their names.
 func files(t *testing.T, fs vfs.FS, part string) []string {
 	t.Helper()
 	names, err := fs.List("data")
@@ -94,8 +94,8 @@ func flip(b []byte) []byte {
 	return b
 }
 
-// TestDamagedFiles: whatever is missing or damaged, Open or Read says so and
-// what to do, and Check finds it.
+// TestDamagedFiles: Open or Read reports any missing or damaged file, with a
+// remedy, and Check finds it.
 func TestDamagedFiles(t *testing.T) {
 	for name, damage := range map[string]func(*testing.T, vfs.FS){
 		"table missing":    func(t *testing.T, fs vfs.FS) { remove(t, fs, ".sst") },
@@ -109,8 +109,7 @@ func TestDamagedFiles(t *testing.T) {
 		"version unmarked": func(t *testing.T, fs vfs.FS) { remove(t, fs, "marker.format") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			// Damage in the last 32 KiB of the log looks like what a power
-			// cut leaves.
+			// Damage in the last 32 KiB of the log looks like a power cut.
 			fs := stored(t, 80)
 			damage(t, fs)
 			if err := Check("data", Options{FS: fs}, func(string) {}); err == nil {
@@ -124,8 +123,8 @@ func TestDamagedFiles(t *testing.T) {
 	}
 }
 
-// TestDamagedBlock: what comes in front of damage is read, and then an error;
-// all else goes on.
+// TestDamagedBlock: messages in front of damage are read, and then there is
+// an error; all else goes on.
 func TestDamagedBlock(t *testing.T) {
 	fs := vfs.NewMem()
 	s := mustOpen(t, "data", Options{FS: fs})
@@ -171,8 +170,8 @@ func openAndRead(fs vfs.FS) error {
 	return (<-pages).Err
 }
 
-// TestTornLog: a log that ends in the middle of a write is what a power cut
-// leaves, and no damage.
+// TestTornLog: a log that ends in the middle of a write is the result of a
+// power cut, and no damage.
 func TestTornLog(t *testing.T) {
 	fs := stored(t, 20)
 	change(t, fs, ".log", func(b []byte) []byte { return b[:len(b)*3/4] })

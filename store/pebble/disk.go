@@ -11,18 +11,17 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// A disk is the file system as Pebble sees it. It decides what an error of
-// writing means, since Pebble's own answers would end the process, some of
-// them with no way to catch it (a panic in a goroutine of its own, an unlock
-// of what is not locked):
+// A disk is the file system as Pebble sees it. It decides about errors of
+// writes, since Pebble's own reactions would end the process, some of them
+// with no way to catch it (a panic in a goroutine of its own, an unlock of a
+// lock that is not held):
 //
-//   - What Pebble can do again, which are tables, it may, after a pause:
-//     it would do it at once, and for ever.
-//   - Everything else (write-ahead log, manifest, the folder itself) makes the
-//     Store fail. Whoever wrote then stays in the call for ever, as any return
-//     leads to one of those answers; with it stays whoever waits for a
-//     commit, which is the committer. Pebble holds no lock meanwhile that
-//     readers need.
+// - Writes that Pebble can repeat, which are those of tables, it may repeat
+//     after a pause: it would repeat them at once, and for ever.
+// - After all other errors (write-ahead log, manifest, the folder itself) the
+//     Store fails. The goroutine that wrote stays in the call for ever, as any
+//     return leads to one of those reactions; with it stays the committer, which
+//     waits for the commit. Pebble holds no lock meanwhile that readers need.
 //
 // Once the Store has failed, nobody writes anything any more.
 type disk struct {
@@ -36,7 +35,7 @@ type disk struct {
 	lazy atomic.Bool
 }
 
-// ownerOnly is what a store's folder is made with.
+// ownerOnly is the mode of a new store's folder.
 const ownerOnly os.FileMode = 0o700
 
 // MkdirAll makes folders with the permissions of the store's own, whatever
@@ -225,7 +224,8 @@ func (f *file) SyncData() error {
 	return f.disk.judge("sync", f.name, f.File.SyncData())
 }
 
-// Close syncs a log that was not, or what follows it could be there without it.
+// Close syncs a log that was not synced, or later data could be there without
+// it.
 func (f *file) Close() error {
 	if f.unsynced.Load() {
 		f.disk.enter()

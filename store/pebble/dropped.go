@@ -82,7 +82,7 @@ func (s *Store) someReferences(queue broker.QueueID) (ids []uint64, last []byte,
 		last = append(last[:0], it.Key()...)
 	}
 	err = firstError(it.Error(), it.Close())
-	if cockroach.IsCorruptionError(err) { // what is behind cannot be read, ever
+	if cockroach.IsCorruptionError(err) { // records behind it cannot be read, ever
 		s.options.Log.Error("The files of a dropped queue are damaged; messages that it shared with others may stay on the disk.", "queue", queue, "error", err)
 		err = nil
 	}

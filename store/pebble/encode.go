@@ -15,7 +15,7 @@ type encoder struct {
 	s       *Store
 	batch   *cockroach.Batch
 	touched []*queue
-	due     []laneID // whose heads are to be looked up
+	due     []laneID // lanes with heads to be looked up
 	key     []byte
 	value   []byte
 
@@ -36,8 +36,7 @@ type laneID struct {
 	lane  broker.Lane
 }
 
-// maxBatch bounds what is written as one, by broker.Batch.Size. Pebble ends at
-// 4 GiB.
+// maxBatch bounds a write, by broker.Batch.Size. Pebble ends at 4 GiB.
 const maxBatch = 1 << 30
 
 // idBlock is how many ids are reserved at once. So many are lost in a crash,
@@ -82,8 +81,7 @@ func described(ops []broker.Op, id broker.QueueID) bool {
 	return slices.ContainsFunc(ops, func(op broker.Op) bool { return op.Kind == broker.Describe && op.Queue == id })
 }
 
-// step encodes a step. What concerns a queue that is not known is forgotten
-// already.
+// step encodes a step. Steps of an unknown queue do nothing.
 func (e *encoder) step(op *broker.Op) error {
 	q := e.s.queues[op.Queue]
 	if q == nil {
@@ -159,7 +157,7 @@ func (e *encoder) drop(q *queue) error {
 	return nil
 }
 
-// vanish drops a queue, unless the broker has lost count of what it holds.
+// vanish drops a queue, unless the broker has lost count of its messages.
 func (e *encoder) vanish(q *queue) error {
 	if q.empty() {
 		return e.drop(q)
@@ -180,8 +178,9 @@ func (e *encoder) put(q *queue, op *broker.Op) error {
 }
 
 // delete takes a message with a SingleDelete, which vanishes together with
-// what it deletes: each Put is followed by one Delete, or by a range deletion.
-// A state was written any number of times, but only if it is not zero.
+// the record that it deletes: each Put is followed by one Delete, or by a
+// range deletion. A state was written any number of times, but only if it is
+// not zero.
 func (e *encoder) delete(q *queue, op *broker.Op) error {
 	e.touch(q)
 	l := q.use(op.At.Lane, placeOf(op.At))

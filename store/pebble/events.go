@@ -10,7 +10,7 @@ import (
 	cockroach "github.com/cockroachdb/pebble/v2"
 )
 
-// A logger is what Pebble logs to.
+// A logger receives Pebble's log.
 type logger struct{ s *Store }
 
 func (l logger) Infof(format string, a ...any) {
@@ -56,13 +56,12 @@ func (s *Store) events() *cockroach.EventListener {
 	}
 }
 
-// emptyTable is what Pebble calls a flush after which nothing was left to
-// write.
+// emptyTable is Pebble's message for a flush that had nothing left to write.
 const emptyTable = "pebble: empty table"
 
 func noRoom(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
-// hinder sets what Ready says, or takes it back.
+// hinder sets the error of Ready, or takes it back.
 func (s *Store) hinder(what *atomic.Pointer[error], err error, message string) {
 	if err == nil {
 		if what.Load() != nil && what.Swap(nil) != nil {
@@ -79,8 +78,8 @@ func (s *Store) hinder(what *atomic.Pointer[error], err error, message string) {
 	}
 }
 
-// misused hears of deletions that do not go with what they delete. One that
-// found nothing is harmless.
+// misused is called for deletions without a matching record. One that found
+// nothing is harmless.
 func (s *Store) misused(i cockroach.PossibleAPIMisuseInfo) {
 	if s.options.misuse != nil {
 		s.options.misuse(i)

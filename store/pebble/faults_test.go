@@ -68,8 +68,8 @@ func (w *watch) want(t *testing.T, part string) {
 
 func body(n uint64) string { return fmt.Sprint(n, strings.Repeat(" ", 2000)) }
 
-// TestWriteFails: after a fault in what cannot be written again, nothing is
-// reported as done, what was is there, readers go on, and Close returns.
+// TestWriteFails: after a failed write that cannot be repeated, nothing is
+// reported as done, earlier data is there, readers go on, and Close returns.
 func TestWriteFails(t *testing.T) {
 	for name, c := range map[string]struct {
 		err   error
@@ -157,7 +157,7 @@ func wantPrefix(t *testing.T, fs vfs.FS, count uint64) {
 }
 
 // TestTableFails: while tables cannot be written, publishers are refused and
-// who has applied something waits; later all goes on.
+// callers of Apply wait; later all goes on.
 func TestTableFails(t *testing.T) {
 	f := &faulty{err: syscall.ENOSPC, inner: vfs.NewMem(), match: on(errorfs.OpFileWrite, ".sst")}
 	w, log := newWatch()
@@ -192,7 +192,7 @@ func TestTableFails(t *testing.T) {
 }
 
 // TestMinFree: Ready says when there is little room, and takes it back though
-// nothing is applied; what is applied is kept.
+// nothing is applied; applied batches are kept.
 func TestMinFree(t *testing.T) {
 	fs := vfs.NewMem()
 	room := func(n uint64) { fs.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: n}) }

@@ -2,7 +2,7 @@ package pebble
 
 import "hoofbeat/broker"
 
-// A group is what came while the one before was committed.
+// A group has the batches that came while the one before was committed.
 type group struct {
 	number       uint64
 	ops          []broker.Op
@@ -27,7 +27,7 @@ func (g *group) add(b broker.Batch, done func(error)) {
 	g.applications = append(g.applications, application{len(g.ops), done})
 }
 
-// reset makes g the group with that number, and forgets what it points to.
+// reset makes g the group with that number, and drops its pointers.
 func (g *group) reset(number uint64) {
 	clear(g.ops)
 	clear(g.applications)
@@ -41,7 +41,7 @@ func (g *group) reset(number uint64) {
 	g.number = number
 }
 
-// opSize is what a step takes beside a message, about.
+// opSize is about the size of a step beside its message.
 const opSize = 64
 
 // chunk gives the number of applications from the one at first on that are
@@ -78,7 +78,7 @@ func (g *group) start(i int) int {
 // An elider finds messages that are put and deleted in one chunk. They need
 // not be written, and nobody can see it: a chunk is seen as a whole.
 type elider struct {
-	last map[spot]int32 // the last Put or Note of what was put in the chunk
+	last map[spot]int32 // the last Put or Note of messages put in the chunk
 	prev []int32        // for each of them, the one before; negative: none
 }
 
@@ -88,9 +88,9 @@ type spot struct {
 	at    broker.Position
 }
 
-// elide takes what need not be written out of ops. It is cheap if all of them
-// put or all delete. Clear and Drop do not matter: who put something in front
-// of one and deletes it behind it has broken the contract.
+// elide removes steps from ops that need not be written. It is cheap if all
+// of them put or all delete. Clear and Drop do not matter: a caller that puts
+// a message in front of one and deletes it behind it has broken the contract.
 func (e *elider) elide(ops []broker.Op) (elided int) {
 	if !mixed(ops) {
 		return 0
@@ -118,7 +118,7 @@ func (e *elider) elide(ops []broker.Op) (elided int) {
 	return elided
 }
 
-// cut takes out what the Delete at i makes void, and the Delete.
+// cut removes the steps that the Delete at i makes void, and the Delete.
 func (e *elider) cut(ops []broker.Op, i int) int {
 	at := spot{ops[i].Queue, ops[i].At}
 	last, ok := e.last[at]

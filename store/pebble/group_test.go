@@ -12,8 +12,9 @@ import (
 	"hoofbeat/internal/storetest"
 )
 
-// What comes while the disk is busy is the next group, over all queues and
-// callers: one commit, one sync. Nothing waits for a time or a size.
+// Batches that come while the disk is busy are the next group, over all
+// queues and callers: one commit, one sync. Nothing waits for a time or a
+// size.
 func TestOneSyncForAll(t *testing.T) {
 	var syncs atomic.Int64
 	var counting atomic.Bool // from when the store is open

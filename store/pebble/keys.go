@@ -20,7 +20,7 @@ const (
 	prefixCount    = 'r' // r id -> how many references there are to a shared message
 )
 
-// What may follow the key of a message.
+// The suffixes of a message's key.
 const (
 	noteSuffix = 0 // the key of its state
 	nextSuffix = 1 // no key: where a range behind the message begins

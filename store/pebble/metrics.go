@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// Metrics are what a Store has done since it was opened.
+// Metrics count the work of a Store since it was opened.
 type Metrics struct {
 	Batches     int64         // calls of Apply
 	Steps       int64         // Ops in them
-	Elided      int64         // of these, what was void before it was written
+	Elided      int64         // of these, operations that were void before they were written
 	Commits     int64         // writes, each with one sync if Options say so
 	Bytes       int64         // in them
-	CommitTime  time.Duration // the sum of what they took
-	DiskBytes   int64         // what the files take; 0: the disk does not answer
+	CommitTime  time.Duration // the sum of their durations
+	DiskBytes   int64         // size of the files; 0: the disk does not answer
 	PendingOps  int           // not yet taken to be written
 	PendingRead int           // ranges not yet read
 
@@ -30,7 +30,7 @@ type Metrics struct {
 // A Histogram says how many observations were how large.
 type Histogram struct {
 	Bounds []float64 // upper bounds, growing
-	Counts []uint64  // of what is not above the bound and above the one before; one more for what is above all
+	Counts []uint64  // of values at most the bound and above the one before; one more for all above
 	Sum    float64   // of all observations
 }
 
@@ -42,7 +42,7 @@ var (
 	sizeBounds = [...]float64{256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20}
 )
 
-// counts has what Metrics tells. The committer alone counts commits.
+// counts has the counters of Metrics. The committer alone counts commits.
 type counts struct {
 	batches                                 int64 // guarded by Store.mu
 	ops, elided, commits, bytes, commitTime atomic.Int64
@@ -83,8 +83,8 @@ type lookout struct {
 	closed bool         // guarded by mu
 }
 
-// Metrics tells what the Store has done. It may be called from any goroutine,
-// also while the Store is closed and afterwards.
+// Metrics returns the counters. It may be called from any goroutine, also
+// while the Store is closed and afterwards.
 func (s *Store) Metrics() Metrics {
 	c := &s.metrics
 	m := Metrics{

@@ -50,8 +50,8 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestMetricsWhileClosing: whoever asks while the Store is closed gets an
-// answer, and does not ask a Pebble that is gone.
+// TestMetricsWhileClosing: a caller gets an answer while the Store is closed,
+// without a call of a closed Pebble.
 func TestMetricsWhileClosing(t *testing.T) {
 	s, err := Open("data", Options{FS: vfs.NewMem()})
 	if err != nil {

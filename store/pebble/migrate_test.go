@@ -31,9 +31,9 @@ func copied(t *testing.T) string {
 	return dir
 }
 
-// wantFormat1 says that a store holds what testdata/format1 does: two durable
-// subscriptions with two messages each, and a queue with messages of other
-// priorities, with a state, with an expiry, and one that is delayed.
+// wantFormat1 checks that a store has the content of testdata/format1: two
+// durable subscriptions with two messages each, and a queue with messages of
+// other priorities, with a state, with an expiry, and one that is delayed.
 func wantFormat1(t *testing.T, s *Store) {
 	t.Helper()
 	queues, _ := storetest.Load(t, s)

@@ -79,7 +79,7 @@ func (s *Store) release() error {
 	return nil
 }
 
-// start opens Pebble and loads what there is to know of the queues.
+// start opens Pebble and loads the records of the queues.
 func (s *Store) start(readOnly bool) error {
 	if err := complete(s.options.FS, s.dir); err != nil {
 		return err
@@ -109,8 +109,8 @@ func (s *Store) unopened(err error) error {
 	return fmt.Errorf("the store in %s cannot be opened: %w; repair the disk, or move the directory away and restore a backup", s.dir, err)
 }
 
-// Exists tells whether there is a store in a folder, for who would rather not
-// make one.
+// Exists reports whether there is a store in a folder, for callers that must
+// not make one.
 func Exists(dir string) error {
 	names, err := vfs.Default.List(dir)
 	if err != nil {
@@ -127,9 +127,9 @@ func Exists(dir string) error {
 // markerPrefix begins the name of the file that names all others.
 const markerPrefix = "marker.manifest."
 
-// complete refuses a folder from which the file is missing that names all
-// others. Pebble would begin anew. It also refuses what a newer Pebble has
-// written: that is no damage, which is what Pebble's error would be taken for.
+// complete refuses a folder without the file that names all others. Pebble
+// would begin anew. It also refuses a store of a newer Pebble: that is no
+// damage, as Pebble's error would suggest.
 func complete(fs vfs.FS, dir string) error {
 	names, err := fs.List(dir)
 	if err != nil {
@@ -155,8 +155,8 @@ func complete(fs vfs.FS, dir string) error {
 	return nil
 }
 
-// tableFormat is what a file's name says of the format of Pebble's files, such
-// as marker.format-version.000008.021; 0: nothing.
+// tableFormat reads the format of Pebble's files from a file's name, such as
+// marker.format-version.000008.021; 0: the name has none.
 func tableFormat(name string) uint64 {
 	numbers, ok := strings.CutPrefix(name, "marker.format-version.")
 	if !ok {
@@ -181,7 +181,7 @@ func (e *newerError) Error() string {
 		"start the newer version again, or restore a backup that this version made", e.dir, e.what, e.format, e.known)
 }
 
-// load reads what is known without reading messages.
+// load reads all records except messages.
 func (s *Store) load(readOnly bool) error {
 	switch n, found, err := s.number(prefixFormat); {
 	case err != nil:
@@ -260,7 +260,7 @@ func (s *Store) loadQueues() error {
 	return err
 }
 
-// each calls f for what is kept of each queue under a prefix.
+// each calls f for the record of each queue under a prefix.
 func (s *Store) each(prefix byte, f func(id broker.QueueID, value []byte) error) error {
 	from, to := prefixSpan(prefix)
 	it, err := s.db.NewIter(&cockroach.IterOptions{LowerBound: from, UpperBound: to})

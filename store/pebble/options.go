@@ -12,10 +12,10 @@ import (
 // SyncMode says when a batch is done.
 type SyncMode uint8
 
-// When a batch is done: after it will survive a crash of the machine; or
-// already when it will survive a crash of the process, and a crash of the
-// machine takes what came in the last SyncInterval, or what the operating
-// system has not written yet.
+// The moment at which a batch is done: when it will survive a crash of the
+// machine; or already when it will survive a crash of the process, and a
+// crash of the machine loses the batches of the last SyncInterval, or those
+// that the operating system has not written yet.
 const (
 	SyncAlways SyncMode = iota
 	SyncInterval
@@ -31,10 +31,11 @@ type Options struct {
 	// says so. Writing goes on, as forgetting a message takes room, too.
 	MinFree int64
 
-	// Cache is for what was read, by default 8 MiB, and MemTable for what was
-	// written, by default 16 MiB. There are up to three MemTables while much is
-	// written, and two otherwise. With cgo all this is not in Go's heap. Without
-	// it, it is, and so may take twice as much of the machine's memory.
+	// Cache is the memory for read data, by default 8 MiB, and MemTable that
+	// for written data, by default 16 MiB. There are up to three MemTables
+	// while much is written, and two otherwise. With cgo all this is not in
+	// Go's heap. Without it, it is, and so may take twice as much of the
+	// machine's memory.
 	Cache, MemTable int64
 
 	// OnFailure is called once, if the Store has failed for good, after all
@@ -70,8 +71,8 @@ func (o Options) withDefaults() Options {
 // need not wait.
 const memTables = 3
 
-// diskFormat is Pebble's own format. A later one must be chosen by us, or a
-// new version of the module would write what the last hoofbeat cannot read.
+// diskFormat is Pebble's own format. It is fixed here, or a new version of
+// the module would write a format that the last hoofbeat cannot read.
 const diskFormat = cockroach.FormatTableFormatV6
 
 func (s *Store) pebbleOptions() *cockroach.Options {
@@ -95,7 +96,7 @@ func (s *Store) pebbleOptions() *cockroach.Options {
 		MaxOpenFiles:          500,
 	}
 	for i := range o.Levels {
-		o.Levels[i].BlockSize = 32 << 10 // what is read is many messages in a row
+		o.Levels[i].BlockSize = 32 << 10 // reads are of many messages in a row
 	}
 	o.ApplyCompressionSettings(func() cockroach.DBCompressionSettings { return cockroach.DBCompressionFastest })
 	return o

@@ -35,7 +35,7 @@ func (s *Store) Read(r broker.Range, f func(broker.Page)) {
 	s.read.Signal()
 }
 
-// ask puts something at the end of what the reader has to do.
+// ask appends a request for the reader.
 func (s *Store) ask(group uint64, do func(*reader)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,8 +56,8 @@ func (s *Store) readLoop() {
 	}
 }
 
-// nextRequest waits for what is to be done next. Once the Store has failed,
-// there is no more waiting for what will never be readable.
+// nextRequest waits for the next request. Once the Store has failed, it waits
+// no more for batches that will never be readable.
 func (s *Store) nextRequest() (request, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,7 +73,7 @@ func (s *Store) nextRequest() (request, bool) {
 	return q, true
 }
 
-// A reader has what the goroutine of that name works with.
+// A reader has the state of the goroutine of that name.
 type reader struct {
 	s        *Store
 	from, to []byte
@@ -127,8 +127,8 @@ func (s *Store) unreadable(err error) error {
 	return fmt.Errorf("the store in %s cannot be read: %w; repair the disk or restore a backup", s.dir, err)
 }
 
-// seek sets the bounds of a range, and gives what the messages' destination
-// is if nothing else is written. False says that the lane holds nothing.
+// seek sets the bounds of a range, and returns the default destination of its
+// messages. False means that the lane is empty.
 func (r *reader) seek(rg broker.Range) (destination.Destination, bool) {
 	r.s.state.Lock()
 	defer r.s.state.Unlock()
@@ -270,7 +270,7 @@ func (r *reader) refreshHead(id laneID) {
 		}
 		err = it.Close()
 	}
-	if err != nil { // whoever reads will hear of it
+	if err != nil { // every reader will learn of it
 		found = place{}
 	}
 	r.endRefresh(id, found)

@@ -10,9 +10,9 @@ import (
 	"hoofbeat/broker"
 )
 
-// What is deleted takes room until Pebble comes across it, which it does when
-// more is written. On a full disk nothing more is: so the room of what
-// consumers have taken is asked for.
+// Deleted messages take room until Pebble comes across them, which it does
+// when more is written. On a full disk nothing more is: so this file asks for
+// the room of consumed messages.
 
 // reclaimInterval is how often, at most, while the disk is full.
 const reclaimInterval = time.Second
@@ -29,7 +29,7 @@ type reclaimer struct {
 	ended   chan struct{} // of the one that runs; the committer's
 }
 
-// reclaim begins to give back the room of what was deleted, if that is worth
+// reclaim begins to give back the room of deleted messages, if that is worth
 // while. It is called by the committer.
 func (s *Store) reclaim(now time.Time) {
 	r := &s.reclaimer
@@ -49,7 +49,7 @@ func (s *Store) reclaim(now time.Time) {
 	}()
 }
 
-// stopReclaiming waits for what runs. The committer has ended.
+// stopReclaiming waits for a running compaction. The committer has ended.
 func (s *Store) stopReclaiming() {
 	s.reclaimer.stop()
 	if s.reclaimer.ended != nil {
@@ -57,8 +57,8 @@ func (s *Store) stopReclaiming() {
 	}
 }
 
-// compactDead moves deletions to what they delete, for the fronts of all lanes
-// of which something was deleted.
+// compactDead moves deletions to the records that they delete, for the fronts
+// of all lanes with deleted messages.
 func (s *Store) compactDead(ctx context.Context, bodies bool) error {
 	flushed, err := s.db.AsyncFlush()
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"hoofbeat/internal/storetest"
 )
 
-// On a full disk, what is deleted gives its room back at once, in whatever way it
-// is: nothing is written that would bring Pebble to it.
+// On a full disk, every kind of deletion gives its room back at once: nothing
+// is written that would bring Pebble to it.
 func TestDeletedGivesRoomBack(t *testing.T) {
 	const messages, size = 200, 20 << 10
 	for name, shared := range map[string]bool{"Own": false, "Shared": true} {

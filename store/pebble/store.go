@@ -21,14 +21,13 @@ var (
 	ErrFailed = errors.New("the store has failed")
 	// ErrDiskFull says that nothing more can be kept until there is room.
 	ErrDiskFull = errors.New("the disk is full")
-	// ErrClosed is what a batch gets that comes after Close.
+	// ErrClosed is the error of a batch that comes after Close.
 	ErrClosed = errors.New("the store is closed")
 )
 
-// A Store is a broker.Store in a folder. Apply never waits, so what its
-// callers have not been called back for stays in memory: an Op (about 100
-// bytes) and the message that it points to. Who wants that to be bounded has
-// only so many batches under way.
+// A Store is a broker.Store in a folder. Apply never waits, so batches stay
+// in memory until their callback: an Op (about 100 bytes) and its message.
+// Callers bound memory by limiting outstanding batches.
 type Store struct {
 	dir     string
 	options Options
@@ -42,14 +41,14 @@ type Store struct {
 	// Why Ready is not nil, or nil.
 	failure atomic.Pointer[error] // set once
 	full    atomic.Pointer[error] // MinFree; set by the committer
-	flush   atomic.Pointer[error] // what was written does not get to its place
+	flush   atomic.Pointer[error] // writes do not get to their place
 	compact atomic.Pointer[error] // there is no room to tidy up
 	started atomic.Int64          // when the commit under way was, since opened; 0: none is
 
 	// Owned by the committer.
 	space     space
 	reclaimer reclaimer
-	dropped   []broker.QueueID // whose references are to be given back
+	dropped   []broker.QueueID // queues with references to be given back
 	dirty     bool             // something is not synced
 	synced    time.Time        // when it was last
 
@@ -58,11 +57,11 @@ type Store struct {
 	// Closed when the committer, the reader and the finisher have ended.
 	committed, wasRead, wasTold chan struct{}
 
-	// mu guards what follows. It is never held while Pebble is called.
+	// mu guards the fields below. It is never held while Pebble is called.
 	mu        sync.Mutex
-	gathering *group        // what the committer takes next
+	gathering *group        // the committer's next group
 	spare     *group        // for after that
-	inflight  []application // of what it took: those that nobody was told of
+	inflight  []application // groups that it took and that were not reported
 	applied   uint64        // the number of the last group that can be read
 	finished  []outcome     // for the finisher
 	finish    sync.Cond
@@ -72,12 +71,12 @@ type Store struct {
 	drained   bool // nor from the committer
 	idle      bool // nor from the reader
 
-	// state guards what follows, and mu is not locked behind it. The committer
-	// alone changes it, but for the reader, which changes heads.
+	// state guards the fields below, and mu is not locked behind it. The
+	// committer alone changes them, except heads, which the reader changes.
 	state  sync.Mutex
 	queues map[broker.QueueID]*queue
-	// refused are the queues whose batches are refused, and why. It belongs to
-	// the committer.
+	// refused has the queues with refused batches, and the reasons. It
+	// belongs to the committer.
 	refused map[broker.QueueID]error
 	refusal func(broker.QueueID, error) // set before the first Apply
 	ids     broker.QueueID              // no higher one was ever used
@@ -89,7 +88,7 @@ type outcome struct {
 	err  error
 }
 
-// Load implements broker.Store. It does not wait for what was applied.
+// Load implements broker.Store. It does not wait for applied batches.
 func (s *Store) Load(f func(broker.StoredQueue) error) (broker.QueueID, error) {
 	s.state.Lock()
 	ids := slices.Sorted(maps.Keys(s.queues))
@@ -162,7 +161,7 @@ func (s *Store) tell(done func(error), err error) {
 	}
 }
 
-// finishLoop is the finisher: it calls what is to be called, in order.
+// finishLoop is the finisher: it makes the callbacks, in order.
 func (s *Store) finishLoop() {
 	defer close(s.wasTold)
 	var batch []outcome

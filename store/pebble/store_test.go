@@ -15,8 +15,8 @@ import (
 	"hoofbeat/internal/storetest"
 )
 
-// TestElide: what is put and deleted in one chunk is not written, and nothing
-// else is left out.
+// TestElide: a message that is put and deleted in one chunk is not written,
+// and nothing else is left out.
 func TestElide(t *testing.T) {
 	d := storetest.Queue(t, "a")
 	for _, c := range []struct{ steps, want string }{
@@ -60,7 +60,7 @@ func TestElide(t *testing.T) {
 	}
 }
 
-// TestElided: nothing is written of what lives shorter than a commit takes.
+// TestElided: messages that live shorter than a commit are never written.
 func TestElided(t *testing.T) {
 	s := mustOpen(t, "data", Options{FS: vfs.NewMem()})
 	d := storetest.Queue(t, "a")
@@ -97,8 +97,8 @@ func TestChunks(t *testing.T) {
 	}
 }
 
-// TestRefused: what breaks the contract is reported to whom it concerns, and
-// leaves no trace.
+// TestRefused: a breach of the contract is reported to its caller, and leaves
+// no trace.
 func TestRefused(t *testing.T) {
 	fs := vfs.NewMem()
 	s := mustOpen(t, "data", Options{FS: fs})
@@ -139,7 +139,7 @@ func TestHead(t *testing.T) {
 	storetest.Apply(t, s)
 	wantHead := func(s *Store, want uint64) {
 		t.Helper()
-		storetest.ReadRange(t, s, broker.Range{Queue: 1, Messages: 1, Size: 1}) // the reader has done what it was asked before
+		storetest.ReadRange(t, s, broker.Range{Queue: 1, Messages: 1, Size: 1}) // the reader has handled earlier requests
 		s.state.Lock()
 		defer s.state.Unlock()
 		if got := s.lane(laneID{1, storetest.Seq(1).Lane}).head.seq; got != want {
@@ -169,7 +169,8 @@ func TestHead(t *testing.T) {
 	}
 }
 
-// TestBackup: what was done when it began is in it, and it is a store.
+// TestBackup: a backup has all batches that were done when it began, and is a
+// store.
 func TestBackup(t *testing.T) {
 	fs := vfs.NewMem()
 	s := mustOpen(t, "data", small(Options{FS: fs}))
@@ -206,8 +207,8 @@ func TestBackup(t *testing.T) {
 	}
 }
 
-// TestBackupPermissions: a backup lets nobody in who may not look into the
-// store.
+// TestBackupPermissions: only users that may read the store may read a
+// backup.
 func TestBackupPermissions(t *testing.T) {
 	top := t.TempDir()
 	dir := filepath.Join(top, "data")
@@ -238,7 +239,7 @@ func TestBackupPermissions(t *testing.T) {
 	}
 }
 
-// TestClosed: what comes too late is told so.
+// TestClosed: calls that come too late get an error.
 func TestClosed(t *testing.T) {
 	s, err := Open("data", Options{FS: vfs.NewMem()})
 	if err != nil {

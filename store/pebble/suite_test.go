@@ -81,8 +81,8 @@ func TestStoreRefusal(t *testing.T) {
 func TestStoreInterval(t *testing.T) { disks(t, inMemory, small(Options{Sync: SyncInterval})) }
 func TestStoreNever(t *testing.T)    { disks(t, inMemory, small(Options{Sync: SyncNever})) }
 
-// TestStoreChurns has messages live and die through all levels, with states,
-// clears and drops, and every deletion find what it deletes.
+// TestStoreChurns moves messages through all levels, with states, clears and
+// drops, and every deletion finds its record.
 func TestStoreChurns(t *testing.T) {
 	fs := vfs.NewMem()
 	o := small(Options{FS: fs})
@@ -100,7 +100,7 @@ func TestStoreChurns(t *testing.T) {
 				}
 			}
 		}
-		storetest.Apply(t, s) // Load does not wait for what was applied
+		storetest.Apply(t, s) // Load does not wait for applied batches
 		if err := s.db.Compact(t.Context(), []byte{0}, []byte{255}, false); err != nil {
 			t.Fatal(err)
 		}
