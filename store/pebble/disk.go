@@ -16,9 +16,9 @@ import (
 // with no way to catch it (a panic in a goroutine of its own, an unlock of a
 // lock that is not held):
 //
-// - Writes that Pebble can repeat, which are those of tables, it may repeat
+//   - Writes that Pebble can repeat, which are those of tables, it may repeat
 //     after a pause: it would repeat them at once, and for ever.
-// - After all other errors (write-ahead log, manifest, the folder itself) the
+//   - After all other errors (write-ahead log, manifest, the folder itself) the
 //     Store fails. The goroutine that wrote stays in the call for ever, as any
 //     return leads to one of those reactions; with it stays the committer, which
 //     waits for the commit. Pebble holds no lock meanwhile that readers need.
