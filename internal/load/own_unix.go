@@ -26,16 +26,22 @@ func raiseFileLimit(n int) error {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return fmt.Errorf("limit of open files: %w", err)
 	}
-	want := uint64(n + others)
-	if limit.Cur >= want {
+	want := n + others
+	if !raise(&limit.Cur, &limit.Max, want) {
 		return nil
 	}
-	if limit.Max < want {
-		limit.Max = want // root may raise it
-	}
-	limit.Cur = want
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return fmt.Errorf("%d connections need a limit of %d open files (ulimit -n): %w", n, want, err)
 	}
 	return nil
+}
+
+// raise raises a soft limit, and the hard one if need be, which root may. It
+// reports whether it had to. The types differ between systems.
+func raise[T int64 | uint64](soft, hard *T, want int) bool {
+	if *soft >= T(want) {
+		return false
+	}
+	*soft, *hard = T(want), max(*hard, T(want))
+	return true
 }
