@@ -3,57 +3,46 @@ package main
 import (
 	"os"
 	"runtime"
-	"runtime/debug"
 	"runtime/metrics"
 	"sync"
 )
 
-const (
-	// collectorFloor is the heap size that the garbage collector aims for at
-	// least. A broker with few messages has a live heap of some MiB; at Go's
-	// default, a collection at twice the live heap, it would collect hundreds
-	// of times a second under load.
-	collectorFloor = 64 << 20
-	// defaultPercent is Go's default for GOGC. Above the floor it applies.
-	defaultPercent = 100
-	// smallestHeap is the heap at which Go begins to collect with
-	// defaultPercent. It grows with GOGC, which bounds GOGC here.
-	smallestHeap = 4 << 20
-)
+// collectorFloor is the heap size below which the garbage collector does not run.
+// A broker with few messages has a live heap of some MiB; at Go's default, a
+// collection at twice the live heap, it would collect hundreds of times a second
+// under load.
+const collectorFloor = 64 << 20
 
 // raiseCollectorFloor keeps the garbage collector idle while the heap is
 // smaller than collectorFloor, or than an eighth of limit, the budget of the
-// process, if that is less. A larger heap is collected as usual. The
-// environment variable GOGC wins. Restore ends it.
+// process, if that is less. A larger heap is collected as usual. The environment
+// variable GOGC wins. Restore ends it.
 func raiseCollectorFloor(limit int) (restore func()) {
 	if os.Getenv("GOGC") != "" {
 		return func() {}
 	}
-	f := &floor{bytes: uint64(min(collectorFloor, limit/8)), set: debug.SetGCPercent}
-	f.last = f.percent(heap{})
-	before := f.set(f.last)
+	f := &floor{bytes: min(collectorFloor, limit/8)}
+	f.adjust(0)
 	f.arm()
-	return func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.stopped = true
-		f.set(before)
-	}
+	return f.drop
 }
 
-// floor sets GOGC anew after each collection.
+// A floor holds memory that nobody touches, so that the live heap and this ballast
+// together are half of the floor: Go collects at twice their sum. The system gives
+// no pages for memory that was never written. A change of GOGC instead of a ballast
+// could come late: finalizers run behind the collector, and with a GOGC for a small
+// heap the next collection of a large one is gigabytes away.
 type floor struct {
-	bytes uint64
-	set   func(percent int) (before int)
+	bytes int
 
 	mu      sync.Mutex // held for microseconds: finalizers share a goroutine
-	last    int        // the argument of the last call of set
-	stopped bool
+	ballast []byte
+	dropped bool
 }
 
-// sentinel is garbage as soon as it is made; its finalizer tells that a
-// collection has ended. It holds a pointer so that Go does not allocate it in
-// one block with other objects, which would delay the finalizer.
+// sentinel is garbage as soon as it is made; its finalizer runs after a collection.
+// It holds a pointer, as Go may keep small objects without pointers in one block
+// with others, which would delay the finalizer.
 type sentinel struct{ floor *floor }
 
 // arm waits for the next collection.
@@ -61,40 +50,33 @@ func (f *floor) arm() {
 	runtime.SetFinalizer(&sentinel{f}, func(s *sentinel) { s.floor.collected() })
 }
 
-// collected adjusts GOGC to the heap that survived. SetGCPercent stops the
-// world for some microseconds, so small changes are left alone.
+// collected adjusts the ballast to the heap that survived a collection.
 func (f *floor) collected() {
+	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(s)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.stopped {
-		return
+	if !f.dropped {
+		f.adjust(max(0, int(s[0].Value.Uint64())-len(f.ballast)))
+		f.arm()
 	}
-	if percent := f.percent(readHeap()); percent*10 < f.last*9 || percent*9 > f.last*10 {
-		f.last = percent
-		f.set(percent)
-	}
-	f.arm()
 }
 
-// percent is the GOGC with which the next collection begins at the floor. Go
-// aims for live + (live + roots) * GOGC / 100.
-func (f *floor) percent(h heap) int {
-	if h.live >= f.bytes {
-		return defaultPercent
+// adjust makes the ballast fit a live heap of so many bytes. It leaves small
+// differences alone.
+func (f *floor) adjust(live int) {
+	want := max(0, f.bytes/2-live)
+	if diff := want - len(f.ballast); diff > f.bytes/8 || diff < -f.bytes/8 || want == 0 && diff < 0 {
+		f.ballast = nil
+		if want > 0 {
+			f.ballast = make([]byte, want)
+		}
 	}
-	most := max(defaultPercent, f.bytes*defaultPercent/smallestHeap)
-	percent := (f.bytes - h.live) * 100 / max(1, h.live+h.roots)
-	return int(min(most, max(defaultPercent, percent)))
 }
 
-// heap has the results of the last collection.
-type heap struct {
-	live  uint64 // bytes that survived
-	roots uint64 // bytes of stacks and globals, which Go adds to live
-}
-
-func readHeap() heap {
-	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"}}
-	metrics.Read(s)
-	return heap{live: s[0].Value.Uint64(), roots: s[1].Value.Uint64() + s[2].Value.Uint64()}
+// drop ends the floor.
+func (f *floor) drop() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.dropped, f.ballast = true, nil
 }

@@ -2,75 +2,70 @@ package main
 
 import (
 	"runtime"
-	"runtime/debug"
 	"testing"
 )
 
-func TestFloorPercent(t *testing.T) {
+// The ballast and the live heap are half of the floor together, or the heap is
+// larger.
+func TestFloorAdjusts(t *testing.T) {
 	const mib = 1 << 20
 	f := &floor{bytes: 64 * mib}
-	for name, tc := range map[string]struct {
-		heap heap
-		want int
-	}{
-		"before the first collection": {heap{}, 1600},
-		"small heap":                  {heap{live: 1 * mib}, 1600},
-		"some MiB":                    {heap{live: 8 * mib}, 700},
-		"with stacks":                 {heap{live: 8 * mib, roots: 8 * mib}, 350},
-		"half of the floor":           {heap{live: 32 * mib}, 100},
-		"just below the floor":        {heap{live: 63 * mib}, 100},
-		"above it":                    {heap{live: 500 * mib}, 100},
+	for _, step := range []struct{ live, want int }{
+		{0, 32}, {1, 32}, {7, 32}, {16, 16}, {20, 16}, {30, 2}, {31, 2}, {32, 0}, {500, 0}, {31, 0}, {10, 22}, {0, 32},
 	} {
-		t.Run(name, func(t *testing.T) {
-			if got := f.percent(tc.heap); got != tc.want {
-				t.Errorf("GOGC=%d, want %d", got, tc.want)
-			}
-		})
+		if f.adjust(step.live * mib); len(f.ballast) != step.want*mib {
+			t.Errorf("a live heap of %d MiB has a ballast of %d MiB, want %d", step.live, len(f.ballast)/mib, step.want)
+		}
 	}
-	if got := (&floor{bytes: mib}).percent(heap{}); got != 100 {
-		t.Errorf("GOGC=%d with a floor of 1 MiB, want 100: a small budget gets no larger heap than Go's", got)
+	if f.drop(); f.ballast != nil {
+		t.Error("the ballast stays")
 	}
 }
 
-// After a collection GOGC follows the heap; after restore it does not.
-func TestFloorFollowsHeap(t *testing.T) {
-	set := make(chan int)
-	f := &floor{bytes: 64 << 20, last: 1, set: func(percent int) int { set <- percent; return 0 }}
-	f.arm()
-	runtime.GC()
-	small := <-set
-	ballast := make([]byte, 100<<20)
-	runtime.GC()
-	if got := <-set; got != 100 || small <= 100 {
-		t.Errorf("GOGC=%d with a small heap, %d with 100 MiB", small, got)
-	}
-	runtime.KeepAlive(ballast)
-	f.mu.Lock()
-	f.stopped = true
-	f.mu.Unlock()
-	f.collected() // blocks if it sets anything
-}
-
-// The environment takes precedence, and restoring sets the previous value.
-func TestRaiseCollectorFloor(t *testing.T) {
-	current := func() int {
-		p := debug.SetGCPercent(100)
-		debug.SetGCPercent(p)
-		return p
-	}
-	before := current()
+// Collections below the floor are rare, and a heap that grows is collected as
+// without a floor: it must not become much larger than twice its live part.
+func TestFloorBoundsHeap(t *testing.T) {
 	t.Setenv("GOGC", "")
-	restore := raiseCollectorFloor(1 << 30)
-	if got := current(); got != 1600 {
-		t.Errorf("GOGC=%d", got)
-	}
-	restore()
-	if got := current(); got != before {
-		t.Errorf("GOGC stays at %d", got)
-	}
-	t.Setenv("GOGC", "50")
 	defer raiseCollectorFloor(1 << 30)()
-	if got := current(); got != before {
-		t.Errorf("GOGC=%d in spite of the environment", got)
+	count := func() uint32 {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.NumGC
+	}
+	runtime.GC()
+	before := count()
+	for range 10_000 {
+		garbage = make([]byte, 1<<10)
+	}
+	if n := count() - before; n > 1 {
+		t.Errorf("%d collections for 10 MiB of garbage", n)
+	}
+	var live [120][]byte
+	most := uint64(0)
+	for i := range live {
+		live[i] = make([]byte, 1<<20)
+		for range 5 << 10 {
+			garbage = make([]byte, 1<<10)
+		}
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		most = max(most, m.HeapAlloc)
+	}
+	if most > 400<<20 {
+		t.Errorf("the heap grew to %d MiB with 120 MiB live", most>>20)
+	}
+	runtime.KeepAlive(live)
+}
+
+var garbage []byte
+
+// The environment wins.
+func TestFloorAndEnvironment(t *testing.T) {
+	t.Setenv("GOGC", "50")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	defer raiseCollectorFloor(1 << 30)()
+	if runtime.ReadMemStats(&after); after.TotalAlloc-before.TotalAlloc > 1<<20 {
+		t.Error("there is a ballast in spite of the environment")
 	}
 }
