@@ -194,7 +194,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Referrer-Policy", "no-referrer")
-	allowTime(w, impatience)
+	allowTime(w, publicTimeout)
 	if err := s.serve(w, r); err != nil {
 		s.refuse(w, r, err)
 	}
@@ -237,8 +237,8 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) error {
 // Time limits for writing responses: to everybody, and to authenticated
 // operators.
 const (
-	impatience = 10 * time.Second
-	patience   = time.Minute
+	publicTimeout  = 10 * time.Second
+	requestTimeout = time.Minute
 )
 
 // allowTime sets the time limit of a response.

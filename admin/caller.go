@@ -56,7 +56,7 @@ func (s *server) admit(w http.ResponseWriter, r *http.Request, needs right) (cal
 		s.o.Audit.Info("operator denied", "user", by.user, "method", by.method, "path", r.URL.Path, "lacks", lacks, "remote", s.o.Remote(r))
 		return by, &refusal{http.StatusForbidden, "forbidden", "this takes the right " + lacks + ", which a rule of the acl can give"}
 	}
-	allowTime(w, patience)
+	allowTime(w, requestTimeout)
 	s.o.Proven(r)
 	return by, nil
 }

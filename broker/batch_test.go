@@ -40,7 +40,7 @@ func TestBatchesAreSplit(t *testing.T) {
 		"Delay":   {Policy{RedeliveryDelay: backoff}, func(x *tester, p *peer) { x.must(p.sub.Nack(50, true, nil)) }, 0, 0, 50},
 		"Dead":    {Policy{DeadLetter: toDead(t)}, func(x *tester, p *peer) { x.must(p.sub.Nack(50, false, nil)) }, 0, 50, 0},
 		"Reject":  {Policy{}, func(x *tester, p *peer) { x.must(p.sub.Nack(50, false, nil)) }, 0, 0, 0},
-		"Close":   {Policy{}, func(x *tester, p *peer) { p.sub.Lose() }, 50, 0, 0},
+		"Close":   {Policy{}, func(x *tester, p *peer) { p.sub.ConnectionLost() }, 50, 0, 0},
 		"Expire":  {Policy{DeadLetter: toDead(t), TTL: time.Minute}, func(x *tester, p *peer) { p.sub.Unsubscribe(); pass(time.Hour) }, 0, 50, 0},
 		"Move":    {Policy{}, func(x *tester, p *peer) { p.sub.Unsubscribe(); x.move(q, "/queue/dead") }, 0, 50, 0},
 		"Purge":   {Policy{}, func(x *tester, p *peer) { p.sub.Unsubscribe(); x.purge(q) }, 0, 0, 0},

@@ -160,7 +160,7 @@ func (q *queue) restoreBodies(first *item, p Page) (missing Extent) {
 }
 
 // readDead reads the bodies of dead messages, of which the first one is a stub,
-// and goes on with bury. Nothing is locked, and all that was done before is
+// and goes on with moveDead. Nothing is locked, and all that was done before is
 // applied.
 func (q *queue) readDead(dead []deadLetter, done func(error)) {
 	w := q.set.window()
@@ -195,7 +195,7 @@ func (q *queue) buryRead(dead []deadLetter, p Page, done func(error)) {
 		q.lose(&dead[0])
 		dead = dead[1:]
 	}
-	q.bury(dead, done)
+	q.moveDead(dead, done)
 }
 
 // lose ends a dead message that the Store has not got any more: it has lost it, or

@@ -302,7 +302,7 @@ func TestOutcomeWaitsForAllDeadLetterQueues(t *testing.T) {
 		reloaded.DeadLetter = loose
 		q.policy = &reloaded
 		p.sub.consumer.settleLocked(2, rejected)
-		q.bury(q.settleUp(), done.done)
+		q.moveDead(q.settleUp(), done.done)
 		synctest.Wait()
 		done.want(t, 0, nil)
 		store.release(false)

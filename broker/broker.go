@@ -91,20 +91,20 @@ func (b *Broker) Stats() *Stats { return &b.stats }
 // A Publisher sends messages for one goroutine: it remembers the routes of
 // the last destinations. It is not safe for concurrent use.
 type Publisher struct {
-	broker *Broker
-	tally  *tally
-	key    string
-	route  route
-	queue  *queue  // the last one that was sent to; it may have vanished
-	waits  *waiter // its place in a line of senders; nil: it does not wait
-	user   string  // owner of queues that are made
+	broker   *Broker
+	counters *counters
+	key      string
+	route    route
+	queue    *queue  // the last one that was sent to; it may have vanished
+	waits    *waiter // its place in a line of senders; nil: it does not wait
+	user     string  // owner of queues that are made
 	// account is charged for messages that no Store keeps.
 	account *memory.Account
 }
 
 // NewPublisher returns a Publisher of b.
 func (b *Broker) NewPublisher() *Publisher {
-	return &Publisher{broker: b, tally: b.stats.nextTally()}
+	return &Publisher{broker: b, counters: b.stats.nextCounters()}
 }
 
 // ActFor makes the queues that p makes from now on count for a user's quotas.
@@ -147,7 +147,7 @@ func (p *Publisher) send(m *Message, done func(error)) (full *queue) {
 	case destination.Topic, destination.User:
 		return p.publish(m, done)
 	case destination.TempQueue:
-		p.tally.countSent(1)
+		p.counters.countSent(1)
 		p.broker.reply(m)
 		finished(done, nil)
 	default:
@@ -178,7 +178,7 @@ func (p *Publisher) Close() { p.stopWaiting() }
 
 // refuse counts and reports a message that nobody takes.
 func (p *Publisher) refuse(err error, done func(error)) {
-	p.tally.countSent(1)
+	p.counters.countSent(1)
 	p.broker.stats.refused(1, err)
 	finished(done, err)
 }
@@ -197,7 +197,7 @@ func (p *Publisher) publish(m *Message, done func(error)) (full *queue) {
 	r := p.routeOf(m.to)
 	r.shareOut(m)
 	if len(r.durable) == 0 {
-		p.tally.countSent(1)
+		p.counters.countSent(1)
 		p.deliver(r, m)
 		finished(done, nil)
 		return nil
@@ -214,7 +214,7 @@ func (p *Publisher) routeOf(d destination.Destination) *route {
 
 func (p *Publisher) deliver(r *route, m *Message) {
 	if n := r.publish(m); n > 0 {
-		p.tally.published.Add(int64(n))
+		p.counters.published.Add(int64(n))
 	}
 }
 

@@ -12,11 +12,11 @@ type commitment struct {
 	qs *queues
 	// targets has for each message the queues that it goes to: its own, or
 	// those of durable subscriptions.
-	targets [][]*queue
-	graves  map[*queue]*queue // where the dead of a queue go, if they go anywhere
-	locked  []*queue          // in their order
-	err     error             // why a message has no queue to go to
-	missed  []*queue          // durable subscriptions, once for each message that they go without
+	targets          [][]*queue
+	deadLetterQueues map[*queue]*queue // where the dead of a queue go, if they go anywhere
+	locked           []*queue          // in their order
+	err              error             // why a message has no queue to go to
+	missed           []*queue          // durable subscriptions, once for each message that they go without
 	// dying has the callbacks for the moment when those dead messages of a
 	// queue have moved that are not part of the batch.
 	dying map[*queue]func(error)
@@ -53,7 +53,7 @@ func (c *commitment) lockFound() bool {
 // find gathers the queues. get gives those with names.
 func (c *commitment) find(get func(d destination.Destination, user string) (*queue, error)) {
 	c.err = nil
-	c.targets, c.graves, c.locked = make([][]*queue, len(c.t.messages)), make(map[*queue]*queue), nil
+	c.targets, c.deadLetterQueues, c.locked = make([][]*queue, len(c.t.messages)), make(map[*queue]*queue), nil
 	now := c.qs.now()
 	for i, m := range c.t.messages {
 		switch m.to.Kind {
@@ -79,8 +79,8 @@ func (c *commitment) find(get func(d destination.Destination, user string) (*que
 		c.locked = append(c.locked, q)
 		if cl.how != acknowledged {
 			if to := q.deadLetters(); to.Kind != 0 {
-				c.graves[q], _ = get(to, "")
-				c.locked = append(c.locked, c.graves[q])
+				c.deadLetterQueues[q], _ = get(to, "")
+				c.locked = append(c.locked, c.deadLetterQueues[q])
 			}
 		}
 	}
@@ -230,7 +230,7 @@ func (c *commitment) apply(done func(error)) {
 			}
 		}
 	}
-	c.inter(batch)
+	c.deadLetter(batch)
 	for _, q := range c.locked {
 		q.out = nil
 	}
@@ -262,17 +262,17 @@ func (c *commitment) awaitDead(done func(error)) func(error) {
 	return done
 }
 
-// inter moves claimed messages that have died. Others are buried by unlock:
+// deadLetter moves claimed messages that have died. Others are buried by unlock:
 // if a reload came between find and lock, the dead letter queue is not
 // locked; and the drops that make room for the messages may not fit into the
 // batch.
-func (c *commitment) inter(batch *gathering) {
-	for q, grave := range c.graves {
+func (c *commitment) deadLetter(batch *gathering) {
+	for q, target := range c.deadLetterQueues {
 		var here, elsewhere []deadLetter
 		size := batch.size
 		for _, d := range q.dead {
 			one := d.deathSize()
-			if !d.msg.bodiless() && d.to.Key() == grave.dest.Key() && size+one <= c.qs.maxBatch {
+			if !d.msg.bodiless() && d.to.Key() == target.dest.Key() && size+one <= c.qs.maxBatch {
 				here = append(here, d)
 				size += one
 			} else {
@@ -280,7 +280,7 @@ func (c *commitment) inter(batch *gathering) {
 			}
 		}
 		q.dead = elsewhere
-		q.inter(here, grave)
+		q.putDead(here, target)
 		q.moving -= len(here)
 	}
 }

@@ -182,7 +182,7 @@ func (w *worker) disconnect() {
 	}
 	for _, s := range w.subs {
 		if w.r.IntN(2) == 0 {
-			s.sub.Lose()
+			s.sub.ConnectionLost()
 		}
 		s.sub.Unsubscribe()
 	}

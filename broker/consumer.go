@@ -219,7 +219,7 @@ func (c *consumer) settle(tag uint64, how outcome, done func(error)) error {
 		q.unlock()
 		return nil
 	}
-	q.bury(q.settleUp(), done)
+	q.moveDead(q.settleUp(), done)
 	return nil
 }
 

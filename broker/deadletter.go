@@ -63,11 +63,11 @@ func (q *queue) discard(e entry, why DropReason) {
 	q.remove(&e)
 }
 
-// bury moves dead messages, whose number moving counts, to their dead letter
+// moveDead moves dead messages, whose number moving counts, to their dead letter
 // queues: mostly to one, but a reload may have changed it meanwhile. Each
 // queue gets one batch. Nothing is locked. done is called when all of that is
 // as safe as it gets; bodies that only the Store has are read first.
-func (q *queue) bury(dead []deadLetter, done func(error)) {
+func (q *queue) moveDead(dead []deadLetter, done func(error)) {
 	dead, later := split(dead)
 	groups := byTarget(dead)
 	parts := len(groups)
@@ -153,21 +153,21 @@ func join(n int, done func(error)) func(error) {
 // number is returned. The Store would refuse the move, and fail their queue as well.
 func (q *queue) buryIn(to destination.Destination, dead []deadLetter, done func(error)) (stay int) {
 	for {
-		grave := q.set.get(to)
-		grave.mu.Lock()
-		if grave.gone {
-			grave.mu.Unlock()
+		target := q.set.get(to)
+		target.mu.Lock()
+		if target.gone {
+			target.mu.Unlock()
 			continue
 		}
-		if err := grave.failed; err != nil {
-			grave.mu.Unlock()
+		if err := target.failed; err != nil {
+			target.mu.Unlock()
 			finished(done, err)
 			return len(dead)
 		}
-		q.inter(dead, grave)
-		grave.pump()
-		grave.flush(done)
-		grave.unlock()
+		q.putDead(dead, target)
+		target.pump()
+		target.flush(done)
+		target.unlock()
 		return 0
 	}
 }
@@ -179,14 +179,14 @@ func (e *entry) deathSize() int {
 	return e.msg.Size() + headers + 2*len(e.msg.Destination()) + 4*opSize
 }
 
-// inter puts dead messages into their new queue, whose lock is held, as part
+// putDead puts dead messages into their new queue, whose lock is held, as part
 // of its batch. Limits do not apply: they are for senders.
-func (q *queue) inter(dead []deadLetter, grave *queue) {
+func (q *queue) putDead(dead []deadLetter, target *queue) {
 	for i := range dead {
 		e := &dead[i]
-		m := e.msg.dead(grave.dest, q.dest, e.reason)
+		m := e.msg.dead(target.dest, q.dest, e.reason)
 		m.arrived = q.set.now()
-		grave.moveIn(m, &e.entry, q.id)
+		target.moveIn(m, &e.entry, q.id)
 	}
 	q.set.stats.DeadLettered.Add(int64(len(dead)))
 }

@@ -215,13 +215,13 @@ func (p *Publisher) pushOne(q *queue, m *Message, done func(error)) verdict {
 	q.mu.Lock()
 	if q.gone { // it was deleted meanwhile
 		q.mu.Unlock()
-		p.tally.countSent(1)
+		p.counters.countSent(1)
 		finished(done, nil)
 		return verdict{}
 	}
 	defer q.unlock()
 	if q.lacks(m) {
-		p.tally.countSent(1)
+		p.counters.countSent(1)
 		q.passOver(1)
 		q.flush(done)
 		return verdict{}
@@ -229,7 +229,7 @@ func (p *Publisher) pushOne(q *queue, m *Message, done func(error)) verdict {
 	if v := q.admit(q.applies(m, p)); v != (verdict{}) {
 		return v
 	}
-	p.tally.countSent(1)
+	p.counters.countSent(1)
 	q.append(m, State{})
 	q.pump()
 	q.flush(done)

@@ -9,10 +9,10 @@ type entry struct {
 	// at is when it becomes visible, if it is kept in lane Delayed; it stays
 	// set when that time has come, as it is part of its position in the Store.
 	at int64
-	// marks are the State and two flags, in one word because entries are copied at
+	// flags are the State and two flags, in one word because entries are copied at
 	// every step: a processor waits when it copies a value that was just written in
 	// parts.
-	marks uint64
+	flags uint64
 }
 
 const (
@@ -31,22 +31,22 @@ func marksOf(s State) uint64 {
 
 // storedEntry is one that was read from the Store.
 func storedEntry(s *Stored) entry {
-	e := entry{msg: s.Message, seq: s.At.Seq, at: s.At.At, marks: marksOf(s.State) | storedMark}
+	e := entry{msg: s.Message, seq: s.At.Seq, at: s.At.At, flags: marksOf(s.State) | storedMark}
 	if s.State != (State{}) {
-		e.marks |= notedMark
+		e.flags |= notedMark
 	}
 	return e
 }
 
-func (e *entry) stored() bool { return e.marks&storedMark != 0 }
-func (e *entry) noted() bool  { return e.marks&notedMark != 0 }
+func (e *entry) stored() bool { return e.flags&storedMark != 0 }
+func (e *entry) noted() bool  { return e.flags&notedMark != 0 }
 func (e *entry) state() State {
-	return State{Attempts: uint16(e.marks), Failures: uint16(e.marks / failure), Shift: uint32(e.marks / shift)}
+	return State{Attempts: uint16(e.flags), Failures: uint16(e.flags / failure), Shift: uint32(e.flags / shift)}
 }
 
 // number is the first seq that the message had in the queue. Clients see it, so it
 // stays when the message moves to the end.
-func (e *entry) number() uint64 { return e.seq - e.marks/shift }
+func (e *entry) number() uint64 { return e.seq - e.flags/shift }
 
 // moveTo gives the entry another place in the order of arrival. Its number stays,
 // unless more than a thousand million messages came since it did.
@@ -56,20 +56,20 @@ func (e *entry) moveTo(seq uint64) {
 		by = 0
 	}
 	e.seq = seq
-	e.marks = e.marks%shift | by*shift
+	e.flags = e.flags%shift | by*shift
 }
 
 // attempted counts a delivery.
 func (e *entry) attempted() {
-	if uint16(e.marks) < math.MaxUint16 {
-		e.marks++
+	if uint16(e.flags) < math.MaxUint16 {
+		e.flags++
 	}
 }
 
 // failed counts a failure.
 func (e *entry) failed() {
-	if uint16(e.marks/failure) < math.MaxUint16 {
-		e.marks += failure
+	if uint16(e.flags/failure) < math.MaxUint16 {
+		e.flags += failure
 	}
 }
 

@@ -84,9 +84,9 @@ func bodiesOf(n int) (all []string) {
 	return all
 }
 
-// Moving an entry keeps its other marks, and its number as far as it can.
+// Moving an entry keeps its other flags, and its number as far as it can.
 func TestEntryMoves(t *testing.T) {
-	e := entry{seq: 10, marks: marksOf(State{Attempts: 65535, Failures: 65535}) | storedMark | notedMark}
+	e := entry{seq: 10, flags: marksOf(State{Attempts: 65535, Failures: 65535}) | storedMark | notedMark}
 	e.attempted()
 	e.failed()
 	for _, seq := range []uint64{11, 1000, 10 + maxShift} {

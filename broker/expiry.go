@@ -199,7 +199,7 @@ func (q *queue) ripen(e entry) {
 	q.fit(e.msg.Size() + 2*opSize) // one step on disk
 	q.remove(&e)
 	e.at = 0
-	e.marks &^= notedMark
+	e.flags &^= notedMark
 	if there := l.insert(e); !there {
 		q.seq++
 		e.moveTo(q.seq)

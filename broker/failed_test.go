@@ -58,7 +58,7 @@ func TestFailureStays(t *testing.T) {
 		ready  int
 	}{
 		"Expired": {Policy{TTL: time.Minute, DeadLetter: toDead(t)}, q, func(x *tester, p *peer) { p.sub.Unsubscribe(); pass(time.Hour) }, 4},
-		"Lost":    {Policy{MaxDeliveries: 1, DeadLetter: toDead(t)}, q, func(x *tester, p *peer) { p.sub.Lose() }, 4},
+		"Lost":    {Policy{MaxDeliveries: 1, DeadLetter: toDead(t)}, q, func(x *tester, p *peer) { p.sub.ConnectionLost() }, 4},
 		"Moved": {Policy{}, q, func(x *tester, p *peer) {
 			p.sub.Unsubscribe()
 			_, err := x.b.Move(context.Background(), readDestination(t, q, alice), toDead(t), 0)

@@ -23,7 +23,7 @@ func (p *Publisher) fanOut(queues []*queue, m *Message, done func(error)) (v ver
 		goOn(queues, nil)
 		return v
 	}
-	p.tally.countSent(1)
+	p.counters.countSent(1)
 	g := qs.batches.Get().(*gathering)
 	g.whole = true
 	for _, q := range takers {
@@ -77,6 +77,6 @@ func goOn(queues []*queue, buried map[*queue]func(error)) {
 		}
 	}
 	for _, d := range all {
-		d.q.bury(d.dead, buried[d.q])
+		d.q.moveDead(d.dead, buried[d.q])
 	}
 }

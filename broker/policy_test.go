@@ -253,7 +253,7 @@ func TestLostConsumer(t *testing.T) {
 			synctest.Wait()
 			switch i {
 			case 0, 2:
-				p.sub.Lose()
+				p.sub.ConnectionLost()
 			case 4:
 				p.want("a#5 b#5")
 			default:
@@ -537,7 +537,7 @@ func TestRestart(t *testing.T) {
 		x.p.Send(m, nil)
 		p.arrived("nacked left kept expiring transient")
 		p.nack("nacked", true)
-		p.sub.Lose()
+		p.sub.ConnectionLost()
 		synctest.Wait()
 		x.b.Close()
 

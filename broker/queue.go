@@ -159,7 +159,7 @@ func (q *queue) offer(m *Message, done func(error), p *Publisher) (taken bool, f
 	if v.full != nil {
 		return false, v.full
 	}
-	p.tally.countSent(1)
+	p.counters.countSent(1)
 	if v.err != nil {
 		q.set.stats.refused(1, v.err)
 		finished(done, v.err)
@@ -188,7 +188,7 @@ func finished(done func(error), err error) {
 // unlock releases the lock, and then does the work that needs it released.
 func (q *queue) unlock() {
 	if dead := q.settleUp(); len(dead) > 0 {
-		q.bury(dead, nil)
+		q.moveDead(dead, nil)
 	}
 }
 
@@ -222,9 +222,9 @@ func (q *queue) append(m *Message, s State) {
 	}
 	q.seq++
 	q.countEnqueued()
-	e := entry{msg: m, seq: q.seq, marks: marksOf(s)}
+	e := entry{msg: m, seq: q.seq, flags: marksOf(s)}
 	if q.keeps(m) {
-		e.marks |= storedMark
+		e.flags |= storedMark
 	}
 	q.came(&e)
 	if m.arrived == 0 && !q.private {

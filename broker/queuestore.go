@@ -92,7 +92,7 @@ func (e *entry) deletion(id QueueID) Op {
 // note makes the Store remember how often a message was delivered.
 func (q *queue) note(e *entry) {
 	if e.stored() {
-		e.marks |= notedMark
+		e.flags |= notedMark
 		q.fit(opSize)
 		q.do(Op{Kind: Note, Queue: q.id, At: e.position(), State: e.state()})
 	}
@@ -108,7 +108,7 @@ func (q *queue) postpone(e entry, at int64) {
 	q.fit(e.msg.Size() + 2*opSize) // one step on disk
 	q.remove(&e)
 	e.at = at
-	e.marks &^= notedMark
+	e.flags &^= notedMark
 	if e.stored() {
 		q.put(&e)
 	}

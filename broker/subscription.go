@@ -149,9 +149,9 @@ func (s *Subscription) take(m *Message) bool {
 // without its subscriber. It may be called repeatedly.
 func (s *Subscription) Unsubscribe() { s.end(false) }
 
-// Lose is Unsubscribe for a subscriber that was lost and did not leave: the
+// ConnectionLost is Unsubscribe for a subscriber that was lost and did not leave: the
 // oldest of its unacknowledged messages counts as failed.
-func (s *Subscription) Lose() { s.end(true) }
+func (s *Subscription) ConnectionLost() { s.end(true) }
 
 func (s *Subscription) end(lost bool) {
 	if s.closed.Swap(true) {

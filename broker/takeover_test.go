@@ -65,7 +65,7 @@ func TestTakeover(t *testing.T) {
 						x.wantLate(old.sub.Ack(old.tag("1"), nil))
 					}
 					old.sub.Unsubscribe()
-					old.sub.Lose()
+					old.sub.ConnectionLost()
 					old = next
 				}
 				if n := x.b.Stats().Subscriptions.Load(); n != 1 {
@@ -142,7 +142,7 @@ func TestConcurrentTakeovers(t *testing.T) {
 			claims[i] = x.claim("s", AckMode(i%3), 1+i%5)
 			switch i % 5 {
 			case 1:
-				claims[i].sub.Lose()
+				claims[i].sub.ConnectionLost()
 			case 2:
 				_ = x.b.ReclaimDurable(destination.DurableSubscription("alice", "c", "s"), nil) // another may be there already
 			case 3:

@@ -24,8 +24,8 @@ type TopicFlow struct {
 // other work for a message in a queue.
 const tallies = 16
 
-// A tally has the counters of some of the queues and Publishers.
-type tally struct {
+// counters count for some of the queues and Publishers.
+type counters struct {
 	sent, published                         atomic.Int64 // see Stats
 	enqueued, delivered, redelivered, acked atomic.Int64 // see Flow
 	_                                       [64]byte     // another one is not in the same cache line
@@ -60,28 +60,28 @@ func (s *Stats) Flow() (f Flow) {
 	return f
 }
 
-// nextTally returns the tally of a new Publisher.
-func (s *Stats) nextTally() *tally { return &s.tallies[s.turn.Add(1)%tallies] }
+// nextCounters returns the counters of a new Publisher.
+func (s *Stats) nextCounters() *counters { return &s.tallies[s.turn.Add(1)%tallies] }
 
 // countSent is called before anybody sees the messages: a sender with a
-// receipt finds them counted. A nil tally counts nothing.
-func (t *tally) countSent(n int) {
+// receipt finds them counted. Nil counters count nothing.
+func (t *counters) countSent(n int) {
 	if t != nil {
 		t.sent.Add(int64(n))
 	}
 }
 
-// tally is the tally of a queue.
-func (q *queue) tally() *tally { return &q.set.stats.tallies[q.id%tallies] }
+// counters are those of a queue.
+func (q *queue) counters() *counters { return &q.set.stats.tallies[q.id%tallies] }
 
 // countEnqueued and the others count in the queue and in all; its lock is held.
 func (q *queue) countEnqueued() {
 	q.flow.Enqueued++
-	q.tally().enqueued.Add(1)
+	q.counters().enqueued.Add(1)
 }
 
 func (q *queue) countDelivered(again bool) {
-	t := q.tally()
+	t := q.counters()
 	q.flow.Delivered++
 	t.delivered.Add(1)
 	if again {
@@ -92,5 +92,5 @@ func (q *queue) countDelivered(again bool) {
 
 func (q *queue) countAcked() {
 	q.flow.Acked++
-	q.tally().acked.Add(1)
+	q.counters().acked.Add(1)
 }

@@ -106,7 +106,7 @@ func (t *Transaction) Commit(done func(error)) (wait <-chan struct{}) {
 		t.refuse(c.locked, v.err)
 		finished(done, v.err)
 	default:
-		t.publisher.tally.countSent(len(t.messages))
+		t.publisher.counters.countSent(len(t.messages))
 		c.apply(done)
 		c.unlock()
 		t.finish(c.locked)
@@ -117,7 +117,7 @@ func (t *Transaction) Commit(done func(error)) (wait <-chan struct{}) {
 
 // refuse aborts a transaction that queues have refused.
 func (t *Transaction) refuse(queues []*queue, why error) {
-	t.publisher.tally.countSent(len(t.messages))
+	t.publisher.counters.countSent(len(t.messages))
 	t.publisher.broker.stats.refused(len(t.messages), why)
 	t.Abort()
 	for _, q := range queues {

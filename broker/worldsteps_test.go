@@ -312,7 +312,7 @@ func (w *world) unsubscribe(c *worldClient, i int) {
 	for _, d := range s.pending {
 		w.step.refused[spot{s.queue, d.body}] = true
 	}
-	s.sub.Lose()
+	s.sub.ConnectionLost()
 }
 
 // take removes the deliveries that an answer to one of them concerns from the
@@ -410,7 +410,7 @@ func (w *world) commit(c *worldClient) {
 			done(err)
 			if err != nil {
 				tx.unclaim()
-				w.letGo(tx)
+				w.release(tx)
 			}
 		})
 	})
@@ -422,7 +422,7 @@ func (w *world) commit(c *worldClient) {
 		for _, cl := range tx.claims {
 			w.settled(cl.sub, cl.sub.forget(cl.tags), cl.how)
 		}
-		w.letGo(tx)
+		w.release(tx)
 	}
 	if c.waits == nil {
 		settle()
@@ -469,13 +469,13 @@ func (w *world) abort(c *worldClient) {
 	}
 	c.tx.Abort()
 	c.tx.unclaim()
-	w.letGo(c.tx)
+	w.release(c.tx)
 	c.tx = nil
 }
 
-// letGo is called at the end of a transaction: the queues of subscriptions that
+// release is called at the end of a transaction: the queues of subscriptions that
 // ended before end with it.
-func (w *world) letGo(tx *worldTx) {
+func (w *world) release(tx *worldTx) {
 	for _, cl := range tx.claims {
 		if q := cl.sub.sub.consumer.q; q.passing() && cl.sub.sub.closed.Load() {
 			w.step.wiped[cl.sub.queue] = true

@@ -24,12 +24,12 @@ type Counters struct {
 	shards [shards]shard
 	next   atomic.Uint32 // the shard of the next connection
 
-	open     tally[Peer] // may fall
-	opened   tally[string]
-	accepted tally[Peer]
-	rejected tally[string]
-	refused  tally[string]
-	closed   tally[string]
+	open     wordCounters[Peer] // may fall
+	opened   wordCounters[string]
+	accepted wordCounters[Peer]
+	rejected wordCounters[string]
+	refused  wordCounters[string]
+	closed   wordCounters[string]
 
 	decisions [2][2]atomic.Int64 // by whether it is a SUBSCRIBE, and whether it is allowed
 	expired   atomic.Int64
@@ -194,17 +194,17 @@ func index(is bool) int {
 	return 0
 }
 
-// maxWords bounds the keys of a tally. They are words of the program, not of
+// maxWords bounds the keys of wordCounters. They are words of the program, not of
 // clients, but their number may grow with the program.
 const maxWords = 128
 
-// A tally counts by key. The zero value is ready.
-type tally[K comparable] struct {
+// A wordCounters counts by key. The zero value is ready.
+type wordCounters[K comparable] struct {
 	mu    sync.RWMutex // a leaf; guards the map
 	count map[K]*atomic.Int64
 }
 
-func (t *tally[K]) add(key K, n int64) {
+func (t *wordCounters[K]) add(key K, n int64) {
 	t.mu.RLock()
 	count := t.count[key]
 	t.mu.RUnlock()
@@ -215,7 +215,7 @@ func (t *tally[K]) add(key K, n int64) {
 }
 
 // make makes a counter. Beyond the bound, all share one.
-func (t *tally[K]) make(key K) *atomic.Int64 {
+func (t *wordCounters[K]) make(key K) *atomic.Int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.count == nil {
@@ -231,7 +231,7 @@ func (t *tally[K]) make(key K) *atomic.Int64 {
 	return t.count[key]
 }
 
-func (t *tally[K]) read() map[K]int64 {
+func (t *wordCounters[K]) read() map[K]int64 {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	all := make(map[K]int64, len(t.count))

@@ -102,7 +102,7 @@ func (s *Session) tick(now time.Time) time.Time {
 		s.End(fault(ConnectTimeout, "No CONNECT was accepted within %v (limits.connect_timeout).%s", s.options.ConnectTimeout, s.unfinishedFrame()))
 		return time.Time{}
 	}
-	if at := s.patience.Load(); at != nil {
+	if at := s.closeDeadline.Load(); at != nil {
 		if now.Before(*at) {
 			return *at // it was to run for another reason
 		}
@@ -125,7 +125,7 @@ func (s *Session) tick(now time.Time) time.Time {
 		return time.Time{}
 	}
 	if s.beat.receive > 0 && s.isLost(now) {
-		s.End(fault(HeartBeatTimeout, "The client waits for room in a queue, and has read nothing of what was written to it for %v.", max(deafLimit, tolerance*s.beat.receive)))
+		s.End(fault(HeartBeatTimeout, "The client waits for room in a queue, and has read nothing of what was written to it for %v.", max(pausedLimit, tolerance*s.beat.receive)))
 		return time.Time{}
 	}
 	written, idle := s.out.idleSince()
@@ -152,7 +152,7 @@ func (s *Session) watchToken() {
 func (s *Session) tokenEnds(now time.Time) time.Time {
 	exp := s.identity.Load().Expires
 	switch {
-	case exp.IsZero() || s.patience.Load() != nil:
+	case exp.IsZero() || s.closeDeadline.Load() != nil:
 		return time.Time{}
 	case now.Before(exp):
 		return exp

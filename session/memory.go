@@ -68,7 +68,7 @@ const lookAgain = time.Second
 func (s *Session) waitAwhile(c <-chan struct{}) {
 	t := time.NewTimer(lookAgain)
 	defer t.Stop()
-	s.whileDeaf(func() {
+	s.whileReadsPaused(func() {
 		select {
 		case <-c:
 		case <-t.C:
@@ -237,7 +237,7 @@ func (s *Session) awaitLanding() {
 	left := int64(s.flight.newest(s.mayFly()/2)) + 1 // with the session itself
 	s.wakeAt.Store(left)
 	for s.unfinished.Load() > left && !s.out.ending.hasRung() {
-		s.whileDeaf(func() {
+		s.whileReadsPaused(func() {
 			select {
 			case <-s.landed:
 			case <-s.out.ending.channel():

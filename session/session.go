@@ -55,13 +55,13 @@ type Session struct {
 	// stuckSince. Both owned by the timer.
 	stuckBatch int64
 	stuckSince time.Time
-	// deaf is set while nothing is read because the client has to wait;
+	// readsPaused is set while nothing is read because the client has to wait;
 	// resumed is when that was over last.
-	deaf     atomic.Bool
-	resumed  atomic.Pointer[time.Time]
-	rate     bucket       // of SENDs
-	denials  bucket       // of SUBSCRIBEs that were refused and left the connection open
-	received atomic.Int64 // written by Run only
+	readsPaused atomic.Bool
+	resumed     atomic.Pointer[time.Time]
+	rate        bucket       // of SENDs
+	denials     bucket       // of SUBSCRIBEs that were refused and left the connection open
+	received    atomic.Int64 // written by Run only
 
 	identity    atomic.Pointer[auth.Identity]   // written with mu held
 	permissions atomic.Pointer[acl.Permissions] // nil: everything is allowed; written with mu held, used by Run
@@ -73,13 +73,13 @@ type Session struct {
 
 	// connected is set when CONNECT was accepted; read by the timer, too.
 	connected atomic.Bool
-	// leaving is set by DISCONNECT, after farewell, its RECEIPT.
-	leaving  atomic.Bool
-	farewell []byte
+	// leaving is set by DISCONNECT, after lastReceipt, its RECEIPT.
+	leaving     atomic.Bool
+	lastReceipt []byte
 	// unfinished counts the frames that the broker is not done with, and 1 for
 	// the session until it lets go: on DISCONNECT, or when one of them failed.
 	unfinished atomic.Int64
-	letGo      atomic.Bool
+	released   atomic.Bool
 	// flight has the frames that unfinished counts; partial is the number of
 	// bytes of a frame that the transport has. The reader waits for landed
 	// until at most wakeAt frames are unfinished; 0: it does not wait.
@@ -89,8 +89,8 @@ type Session struct {
 	wakeAt  atomic.Int64
 	// failure is why the session ends once unfinished is 0.
 	failure atomic.Pointer[Fault]
-	// patience is until when that may take; nil: the session goes on.
-	patience atomic.Pointer[time.Time]
+	// closeDeadline is until when that may take; nil: the session goes on.
+	closeDeadline atomic.Pointer[time.Time]
 	// ended is why the session ends, the first reason there was; set by
 	// anybody.
 	ended atomic.Pointer[Fault]
@@ -105,7 +105,7 @@ type Session struct {
 	byNumber  map[uint64]*subscription
 	durables  map[string]*subscription // by the key of their durable subscription
 	numbers   uint64
-	deadRead  bool // ReadFrame has failed, and is not called again
+	readEnded bool // ReadFrame has failed, and is not called again
 	temporary temporaries
 	secret    string // names its temporary queues; made when needed
 	txs       map[string]*transaction
@@ -172,7 +172,7 @@ func (s *Session) serve() error {
 	for {
 		f, err := s.conn.ReadFrame()
 		if err != nil {
-			s.deadRead = true
+			s.readEnded = true
 			return s.readFailed(err)
 		}
 		if s.out.closing() || s.failure.Load() != nil {
@@ -196,9 +196,9 @@ func (s *Session) serve() error {
 // awaitEnd reads and discards frames until the client or the outbox has
 // closed the connection, or a frame is invalid.
 func (s *Session) awaitEnd() {
-	for !s.deadRead {
+	for !s.readEnded {
 		_, err := s.conn.ReadFrame()
-		s.deadRead = err != nil
+		s.readEnded = err != nil
 		if e := (*frames.Error)(nil); err != nil && !errors.As(err, &e) {
 			s.out.gone.ring()
 		}
@@ -237,10 +237,10 @@ func (s *Session) unfinishedFrame() string {
 	return ""
 }
 
-// farewellTimeout is the time in which a client that has closed its side, and
+// lastReadTimeout is the time in which a client that has closed its side, and
 // waits for no answer, may read the frames on their way to it. Most such
 // clients have gone altogether.
-const farewellTimeout = time.Second
+const lastReadTimeout = time.Second
 
 // hearOut ends the session of a client that has closed its side. It says nothing
 // more, but may still read, as a script does that pipes frames into nc -N: the
@@ -249,8 +249,8 @@ const farewellTimeout = time.Second
 func (s *Session) hearOut() {
 	s.out.gone.ring()
 	s.out.pause()
-	if s.unfinished.Load() == 1 && !s.letGo.Load() {
-		s.out.close(nil, CloseNormal, "", farewellTimeout, false)
+	if s.unfinished.Load() == 1 && !s.released.Load() {
+		s.out.close(nil, CloseNormal, "", lastReadTimeout, false)
 	} else {
 		s.release()
 	}
@@ -314,7 +314,7 @@ func (s *Session) disconnect(f frames.Inbound) {
 	s.awaitSettled(2 * s.options.CloseTimeout) // the deadline ends it before
 	s.leave(false)
 	if receipt := f.Wire(frame.Receipt); receipt != "" {
-		s.farewell = receiptFrame(receipt)
+		s.lastReceipt = receiptFrame(receipt)
 	}
 	s.leaving.Store(true)
 	s.release()
@@ -323,16 +323,16 @@ func (s *Session) disconnect(f frames.Inbound) {
 // release lets the session end when nothing is unfinished any more, or it has
 // taken too long.
 func (s *Session) release() {
-	if s.letGo.Swap(true) {
+	if s.released.Swap(true) {
 		return
 	}
 	at := time.Now().Add(s.options.CloseTimeout)
-	s.patience.Store(&at)
+	s.closeDeadline.Store(&at)
 	s.timer.Reset(at)
 	s.finish()
 }
 
-// unanswered is why a session ends that has run out of patience.
+// unanswered is the reason for the end of a session at closeDeadline.
 func (s *Session) unanswered() *Fault {
 	if f := s.failure.Load(); f != nil {
 		return f
@@ -341,7 +341,7 @@ func (s *Session) unanswered() *Fault {
 }
 
 // finish counts off one frame that the broker is done with, or the session
-// itself. The last one says farewell.
+// itself. The last one sends lastReceipt.
 func (s *Session) finish() {
 	if n := s.unfinished.Add(-1); n > 0 {
 		if n <= s.wakeAt.Load() {
@@ -356,7 +356,7 @@ func (s *Session) finish() {
 		s.End(f)
 		return
 	}
-	s.out.close(s.farewell, CloseNormal, "", s.options.CloseTimeout, false)
+	s.out.close(s.lastReceipt, CloseNormal, "", s.options.CloseTimeout, false)
 }
 
 // done sends the RECEIPT of a frame that has succeeded, if it asked for one.

@@ -319,7 +319,7 @@ func (sub *subscription) end(lost bool) {
 	switch {
 	case sub.handle == nil: // the broker failed to subscribe, and said so
 	case lost:
-		sub.handle.Lose()
+		sub.handle.ConnectionLost()
 	default:
 		sub.handle.Unsubscribe()
 	}

@@ -54,7 +54,7 @@ func ringOnce(c chan<- struct{}) {
 // meanwhile, and its silence does not count. False says that the session is at
 // its end. The goroutine of Run calls it, with nothing locked.
 func (s *Session) waitFor(c <-chan struct{}) bool {
-	s.whileDeaf(func() {
+	s.whileReadsPaused(func() {
 		select {
 		case <-c:
 		case <-s.out.ending.channel():
@@ -67,40 +67,40 @@ func (s *Session) waitFor(c <-chan struct{}) bool {
 // acknowledged, which takes as long as the client needs to read them. The
 // goroutine of Run calls it, with nothing locked.
 func (s *Session) awaitSettled(limit time.Duration) {
-	s.whileDeaf(func() { s.out.settled(limit) })
+	s.whileReadsPaused(func() { s.out.settled(limit) })
 }
 
-// deafLimit is how long a client may read nothing while the broker does not
+// pausedLimit is how long a client may read nothing while the broker does not
 // read from it. Heart-beats cannot prove that such a client lives. A client
 // that has frames to read for so long, and waits for room meanwhile, is lost.
-const deafLimit = 5 * time.Minute
+const pausedLimit = 5 * time.Minute
 
 // isLost tells whether the client has read nothing for too long while it was
 // not listened to. The timer asks, and remembers since when one batch has been
 // with the writer.
 func (s *Session) isLost(now time.Time) bool {
 	number, writing := s.out.batch()
-	if !s.deaf.Load() || !writing || number != s.stuckBatch {
+	if !s.readsPaused.Load() || !writing || number != s.stuckBatch {
 		s.stuckBatch, s.stuckSince = number, now
 		return false
 	}
-	return now.Sub(s.stuckSince) >= max(deafLimit, tolerance*s.beat.receive)
+	return now.Sub(s.stuckSince) >= max(pausedLimit, tolerance*s.beat.receive)
 }
 
-// whileDeaf waits, while the client's silence does not count: it may be
+// whileReadsPaused waits, while the client's silence does not count: it may be
 // beating, and is not heard.
-func (s *Session) whileDeaf(wait func()) {
-	s.deaf.Store(true)
+func (s *Session) whileReadsPaused(wait func()) {
+	s.readsPaused.Store(true)
 	wait()
 	now := time.Now()
 	s.resumed.Store(&now)
-	s.deaf.Store(false)
+	s.readsPaused.Store(false)
 }
 
 // lastHeard is when the client was last heard of, or would have been if it had
 // been listened to.
 func (s *Session) lastHeard(now time.Time) time.Time {
-	if s.deaf.Load() {
+	if s.readsPaused.Load() {
 		return now
 	}
 	read := s.conn.LastRead()

@@ -33,7 +33,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}()
 	d := s.drainOf(ctx, len(sessions))
 	d.dismiss(sessions, done)
-	if d.patience(done) {
+	if d.waitFinished(done) {
 		return nil
 	}
 	for ses := range s.close() {
@@ -106,9 +106,9 @@ func (d drain) dismiss(sessions map[*session.Session]conn, done <-chan struct{})
 	}
 }
 
-// patience waits until all sessions have finished or time is up. It reports
+// waitFinished waits until all sessions have finished or time is up. It reports
 // whether all have finished.
-func (d drain) patience(done <-chan struct{}) bool {
+func (d drain) waitFinished(done <-chan struct{}) bool {
 	select {
 	case <-done:
 		return true

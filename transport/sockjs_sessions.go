@@ -133,7 +133,7 @@ func (s *Server) findOrOpen(w http.ResponseWriter, r *http.Request, id string) *
 		defer s.wait.Done()
 		s.run(c)
 		release()
-		s.bury(c)
+		s.linger(c)
 	}()
 	return c
 }
@@ -149,9 +149,9 @@ func (s *Server) proven(w http.ResponseWriter, r *http.Request, c *xhrConn) *xhr
 	return nil
 }
 
-// bury keeps an ended session for a moment, so that its client can be told why
+// linger keeps an ended session for a moment, so that its client can be told why
 // it ended.
-func (s *Server) bury(c *xhrConn) {
+func (s *Server) linger(c *xhrConn) {
 	if !s.sockJS.end(c) {
 		return
 	}

@@ -35,8 +35,8 @@ type xhrConn struct {
 	options  SockJS
 	log      *slog.Logger
 	timer    *timers.Timer
-	// patience bounds writing the end of a response.
-	patience time.Duration
+	// closeTimeout bounds writing the end of a response.
+	closeTimeout time.Duration
 
 	lastRead   stamp
 	negotiated atomic.Bool
@@ -99,7 +99,7 @@ const (
 func newXHRConn(o *Options, key sockKey, info session.Info) *xhrConn {
 	l := o.Session.Limits.Limits
 	c := &xhrConn{
-		key: key, info: info, limits: l, options: o.SockJS, log: o.Log, patience: o.Session.ConnectTimeout, decoder: frames.NewDecoder(l), away: time.Now(),
+		key: key, info: info, limits: l, options: o.SockJS, log: o.Log, closeTimeout: o.Session.ConnectTimeout, decoder: frames.NewDecoder(l), away: time.Now(),
 		free: make(chan *receiver, 1), inbox: make(chan delivery, 1), sending: make(chan struct{}, 1),
 		closed: make(chan struct{}), told: make(chan struct{}), lost: make(chan struct{}),
 	}
@@ -275,13 +275,13 @@ func (c *xhrConn) send() error {
 	*c.out = (*c.out)[:0]
 	if err != nil {
 		close(c.receiver.done)
-		c.letGo()
+		c.releaseReceiver()
 		c.interrupt()
 	}
 	return err
 }
 
-func (c *xhrConn) letGo() {
+func (c *xhrConn) releaseReceiver() {
 	writeBuffers.Put(c.out)
 	c.receiver, c.out, c.line = nil, nil, 0
 }
@@ -303,7 +303,7 @@ func (c *xhrConn) Flush() error {
 	} else {
 		c.free <- r // never blocks: r came from there
 	}
-	c.letGo()
+	c.releaseReceiver()
 	return nil
 }
 

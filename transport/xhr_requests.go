@@ -115,7 +115,7 @@ func (c *xhrConn) endTimeout(err error) time.Duration {
 	if err != nil {
 		return linger
 	}
-	return c.patience
+	return c.closeTimeout
 }
 
 // serve lets the session write to a response until that is complete, the

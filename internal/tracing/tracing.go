@@ -56,7 +56,7 @@ type Tracer struct {
 	ratio    float64
 	policies func() *broker.Policies
 	allowed  allowance
-	outlet   *outlet // nil in tests that read the spans directly
+	exporter *exporter // nil in tests that read the spans directly
 }
 
 // New returns a Tracer that sends its spans to the endpoint. The receiver may
@@ -71,7 +71,7 @@ func New(o Options) (*Tracer, error) {
 		return nil, err
 	}
 	t := newTracer(o, out, about)
-	t.outlet = out
+	t.exporter = out
 	return t, nil
 }
 
@@ -133,23 +133,23 @@ func (t *Tracer) may(now time.Time) bool {
 	if t.allowed.take(now) {
 		return true
 	}
-	if t.outlet != nil {
-		t.outlet.counts.tooMany.Add(1)
+	if t.exporter != nil {
+		t.exporter.counts.tooMany.Add(1)
 	}
 	return false
 }
 
 // Stats returns the counts of spans. Any goroutine may call it.
-func (t *Tracer) Stats() Stats { return t.outlet.stats() }
+func (t *Tracer) Stats() Stats { return t.exporter.stats() }
 
 // Close sends the queued spans for at most a second and drops the rest. No
 // goroutine is left when it returns.
 func (t *Tracer) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
-	// An error means that time was up; the outlet reports the lost spans.
+	// An error means that time was up; the exporter reports the lost spans.
 	_ = t.provider.Shutdown(ctx)
-	if t.outlet != nil {
-		t.outlet.stop()
+	if t.exporter != nil {
+		t.exporter.stop()
 	}
 }

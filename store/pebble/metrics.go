@@ -77,8 +77,8 @@ func histogram(counts []atomic.Uint64, bounds []float64, sum float64) Histogram 
 	return h
 }
 
-// A lookout keeps Metrics from asking a Pebble that is closed.
-type lookout struct {
+// A metricsGate keeps Metrics from asking a Pebble that is closed.
+type metricsGate struct {
 	mu     sync.RWMutex // held while Pebble is asked
 	closed bool         // guarded by mu
 }
@@ -105,9 +105,9 @@ func (s *Store) Metrics() Metrics {
 // answer: after a failure, and while a commit hangs, Pebble's locks may be held
 // for ever.
 func (s *Store) measureDisk(m *Metrics) {
-	s.lookout.mu.RLock()
-	defer s.lookout.mu.RUnlock()
-	if s.lookout.closed || s.hasFailed() || s.stuck() > 0 {
+	s.gate.mu.RLock()
+	defer s.gate.mu.RUnlock()
+	if s.gate.closed || s.hasFailed() || s.stuck() > 0 {
 		return
 	}
 	m.DiskBytes = int64(s.db.Metrics().DiskSpaceUsage())
@@ -130,7 +130,7 @@ func (s *Store) stuck() time.Duration {
 
 // stopMetrics waits until nobody asks Pebble, and sees to it that nobody will.
 func (s *Store) stopMetrics() {
-	s.lookout.mu.Lock()
-	defer s.lookout.mu.Unlock()
-	s.lookout.closed = true
+	s.gate.mu.Lock()
+	defer s.gate.mu.Unlock()
+	s.gate.closed = true
 }

@@ -36,7 +36,7 @@ type Store struct {
 	disk    *disk
 	opened  time.Time
 	metrics counts
-	lookout lookout
+	gate    metricsGate
 
 	// Why Ready is not nil, or nil.
 	failure atomic.Pointer[error] // set once

@@ -15,9 +15,9 @@ import (
 // complaintInterval is the minimal interval of log lines about lost spans.
 const complaintInterval = time.Minute
 
-// An outlet exports spans: the SDK's batches, with a bounded queue and counters
+// An exporter exports spans: the SDK's batches, with a bounded queue and counters
 // of lost spans.
-type outlet struct {
+type exporter struct {
 	sdk.SpanProcessor // the batches; they are exported through counted
 	exporter          *otlptrace.Exporter
 	log               *slog.Logger
@@ -42,19 +42,19 @@ type Stats struct {
 	TooMany   int64 // not made because of SpansPerSecond
 }
 
-func (o *outlet) stats() Stats {
+func (o *exporter) stats() Stats {
 	c := &o.counts
 	return Stats{c.sent.Load(), c.refused.Load(), c.queueFull.Load(), c.tooMany.Load()}
 }
 
-func newOutlet(e *otlptrace.Exporter, log *slog.Logger) *outlet {
-	o := &outlet{exporter: e, log: log, ended: make(chan struct{})}
+func newOutlet(e *otlptrace.Exporter, log *slog.Logger) *exporter {
+	o := &exporter{exporter: e, log: log, ended: make(chan struct{})}
 	o.cut, o.cutOff = context.WithCancel(context.Background())
 	return o
 }
 
 // start starts exporting. It must be called before any span ends.
-func (o *outlet) start() error {
+func (o *exporter) start() error {
 	if err := o.exporter.Start(o.cut); err != nil {
 		return fmt.Errorf("starting to send traces: %w", err)
 	}
@@ -64,7 +64,7 @@ func (o *outlet) start() error {
 }
 
 // OnEnd implements sdk.SpanProcessor. It never blocks.
-func (o *outlet) OnEnd(s sdk.ReadOnlySpan) {
+func (o *exporter) OnEnd(s sdk.ReadOnlySpan) {
 	if o.waiting.Add(1) > QueueSize {
 		o.waiting.Add(-1)
 		o.counts.queueFull.Add(1)
@@ -75,15 +75,15 @@ func (o *outlet) OnEnd(s sdk.ReadOnlySpan) {
 
 // stop abandons the spans that the receiver has not accepted. It is called
 // after Shutdown.
-func (o *outlet) stop() {
+func (o *exporter) stop() {
 	o.cutOff()
 	<-o.ended
 	o.report(true)
 }
 
-// A counted is the exporter of an outlet. It never returns an error to the SDK,
+// A counted is the SDK exporter of an exporter. It never returns an error to the SDK,
 // which would write it to stderr.
-type counted struct{ o *outlet }
+type counted struct{ o *exporter }
 
 // ExportSpans implements sdk.SpanExporter.
 func (c counted) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
@@ -108,7 +108,7 @@ func (c counted) Shutdown(ctx context.Context) error {
 	return c.o.exporter.Shutdown(ctx)
 }
 
-func (o *outlet) fail(spans int, err error) {
+func (o *exporter) fail(spans int, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.counts.refused.Add(int64(spans))
@@ -117,7 +117,7 @@ func (o *outlet) fail(spans int, err error) {
 
 // report logs the spans lost since the last report, at most once per
 // complaintInterval unless last is true.
-func (o *outlet) report(last bool) {
+func (o *exporter) report(last bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := time.Now()

@@ -78,7 +78,7 @@ func withOutlet(t *testing.T, upload func(ctx context.Context) error, f func(*Tr
 			t.Fatal(err)
 		}
 		tracer := newTracer(Options{SampleRatio: 1, Policies: func() *broker.Policies { return &broker.Policies{} }}, out, resource.Empty())
-		tracer.outlet = out
+		tracer.exporter = out
 		f(tracer, c, log)
 	})
 }
@@ -147,7 +147,7 @@ func TestReceiverHangs(t *testing.T) {
 		if d := time.Since(begun); d != 0 { // on the bubble's clock
 			t.Errorf("making spans blocked for %v", d)
 		}
-		if n, got := tracer.outlet.waiting.Load(), tracer.Stats(); n != QueueSize || got != (Stats{QueueFull: 2 * QueueSize}) {
+		if n, got := tracer.exporter.waiting.Load(), tracer.Stats(); n != QueueSize || got != (Stats{QueueFull: 2 * QueueSize}) {
 			t.Errorf("%d spans wait, and counted are %+v", n, got)
 		}
 		tracer.Close()
@@ -155,7 +155,7 @@ func TestReceiverHangs(t *testing.T) {
 			t.Errorf("it was closed after %v", d)
 		}
 		got := strings.Join(log.lines(), "")
-		if n := tracer.outlet.waiting.Load(); n != 0 || !strings.Contains(got, "dropped=4096") {
+		if n := tracer.exporter.waiting.Load(); n != 0 || !strings.Contains(got, "dropped=4096") {
 			t.Errorf("%d spans wait, and the log says %s", n, got)
 		}
 		if got := tracer.Stats(); got != (Stats{Refused: QueueSize, QueueFull: 2 * QueueSize}) {
