@@ -48,7 +48,7 @@ func (m *Message) stub() *Message {
 func (c *consumer) mostHeld() int {
 	bounds, a := &c.q.set.bodies, c.account
 	switch limit := a.Limit(); {
-	case a.Full():
+	case a.Crowded():
 		return 0
 	case limit > 0 && 2*a.Used() > limit:
 		return bounds.crowded

@@ -133,11 +133,11 @@ func (c *consumer) unhold(d *delivery) {
 // starves tells whether the consumer has to do without e for want of memory; it
 // comes back when its account has room. One delivery it may always have.
 func (c *consumer) starves(e *entry) bool {
-	if c.outstanding == 0 || !e.stored() || !c.account.Full() {
+	if c.outstanding == 0 || !e.stored() || !c.account.Crowded() {
 		return false
 	}
 	c.lighten()
-	if c.bill.settle(); !c.account.Full() {
+	if c.bill.settle(); !c.account.Crowded() {
 		return false
 	}
 	c.account.Starve(c.sub.Resume)

@@ -367,6 +367,31 @@ func TestUnackedBytes(t *testing.T) {
 	}
 }
 
+// Messages that wait for a client which reads late leave room for what it asks
+// for next.
+func TestSubscribeWhileMuchWaits(t *testing.T) {
+	durably(t, nil, func(t *testing.T, w *world) {
+		c, by := w.connect(), w.connect()
+		for range 60 {
+			by.Send("SEND", "destination:/queue/a", "", strings.Repeat("x", 60<<10))
+		}
+		by.Barrier()
+		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client-individual", "prefetch-count:0")
+		synctest.Wait() // as much waits for the client as may
+		c.Send("SUBSCRIBE", "id:2", "destination:/queue/b", "receipt:r")
+		c.Send("BEGIN", "transaction:t")
+		for {
+			f, err := c.TryNext()
+			if err != nil || f.Command == "ERROR" {
+				t.Fatal(f, err)
+			}
+			if f.Command == "RECEIPT" {
+				break
+			}
+		}
+	}, memoryOf(1<<20))
+}
+
 // A user's messages in queues that are in memory only end at half of the
 // budget, on any of its connections, with an ERROR that names the user;
 // consuming them makes room.

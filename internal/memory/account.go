@@ -94,7 +94,14 @@ func (a *Account) Pressed() bool {
 // Full reports whether the account is over its limit or pressed.
 func (a *Account) Full() bool { return a.Over(0) || a.Pressed() }
 
-// Starve registers f for the next Feed after the account is no longer full. f
+// Crowded reports whether more than five eighths of the limit are used, or the
+// account is pressed. What can wait, waits then, so that the rest is left for what
+// cannot: an account that is merely crowded still affords a new subscription.
+func (a *Account) Crowded() bool {
+	return a != nil && a.limit > 0 && a.used.Load() > a.limit/8*5 || a.Pressed()
+}
+
+// Starve registers f for the next Feed after the account is no longer crowded. f
 // is called once.
 func (a *Account) Starve(f func()) {
 	a.mu.Lock()
@@ -103,10 +110,10 @@ func (a *Account) Starve(f func()) {
 	a.hungry.Store(true)
 }
 
-// Feed calls the registered functions if the account is no longer full. Callers
+// Feed calls the registered functions if the account is no longer crowded. Callers
 // hold no lock, and call it after charges were returned.
 func (a *Account) Feed() {
-	if a == nil || !a.hungry.Load() || a.Full() {
+	if a == nil || !a.hungry.Load() || a.Crowded() {
 		return
 	}
 	a.mu.Lock()
