@@ -37,7 +37,10 @@ func Example() {
 // A program with an HTTP server of its own mounts the WebSocket endpoint beside
 // its pages.
 func ExampleServer_Handler() {
-	broker, err := hoofbeat.New(hoofbeat.Options{NoListeners: true})
+	broker, err := hoofbeat.New(hoofbeat.Options{
+		NoListeners: true,
+		Settings:    map[string]string{"auth.anonymous": "true"},
+	})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -31,7 +31,8 @@ type Options struct {
 	Load func() (*config.Config, error)
 
 	// NoListeners makes New open no ports. Clients connect by way of
-	// [Server.Handler].
+	// [Server.Handler], which may be reachable from anywhere: New fails unless
+	// credentials are configured, or auth.anonymous is set to true.
 	NoListeners bool
 
 	// Logger receives the log; nil discards it. It should mask tokens, as
@@ -57,7 +58,7 @@ type Options struct {
 // load completes the options, of which Config is not nil afterwards.
 func (o Options) load() (Options, error) {
 	if o.Config == nil {
-		settings := config.Options{File: o.File, Search: []string{}, Settings: o.Settings}
+		settings := config.Options{File: o.File, Search: []string{}, Settings: o.Settings, Mounted: o.NoListeners}
 		if o.Load == nil {
 			o.Load = func() (*config.Config, error) { return config.Load(settings) }
 		}

@@ -242,3 +242,27 @@ func TestReadmeShowsTheExample(t *testing.T) {
 		t.Errorf("README.md does not have\n%s", block)
 	}
 }
+
+// A program may mount Handler where everybody reaches it: anonymous access has to
+// be asked for.
+func TestHandlerIsNotOpenByAccident(t *testing.T) {
+	if s, err := hoofbeat.New(hoofbeat.Options{NoListeners: true}); err == nil || !strings.Contains(err.Error(), "auth.anonymous") {
+		if s != nil {
+			_ = s.Shutdown(t.Context())
+		}
+		t.Errorf("the error is %v", err)
+	}
+	for name, settings := range map[string]map[string]string{
+		"on purpose":  {"auth.anonymous": "true"},
+		"credentials": {"auth.jwt.secret": "a secret of thirty-two bytes or more", "auth.jwt.algorithms": "HS256"},
+	} {
+		s, err := hoofbeat.New(hoofbeat.Options{NoListeners: true, Settings: settings})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

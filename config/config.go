@@ -183,6 +183,9 @@ type Options struct {
 	// override every other source. Other flags in the set are ignored. May be
 	// nil.
 	Flags *pflag.FlagSet
+	// Mounted says that clients come by an endpoint which the program mounts
+	// itself: anonymous access must be set on purpose then, as beyond loopback.
+	Mounted bool
 }
 
 // DefaultSearch lists the files to try, in order, if none is named.

@@ -12,11 +12,12 @@ import (
 
 // loader combines the sources. It is used for one load.
 type loader struct {
-	table  []entry
-	names  names
-	values map[string]given
-	places places // lines of the file's keys
-	faults Faults
+	table   []entry
+	names   names
+	values  map[string]given
+	places  places // lines of the file's keys
+	faults  Faults
+	mounted bool // see Options.Mounted
 }
 
 // given is the value of one key from the sources read so far.
@@ -28,7 +29,7 @@ type given struct {
 }
 
 func load(o Options, table []entry) (*Config, error) {
-	l := &loader{table: table, names: newNames(table), values: map[string]given{}}
+	l := &loader{table: table, names: newNames(table), values: map[string]given{}, mounted: o.Mounted}
 	path, tree, at, unread := readFile(o)
 	l.places, l.faults = at, append(l.faults, unread...)
 	l.takeDefaults(path == "")

@@ -180,6 +180,10 @@ func (l *loader) checkAnonymous(c *Config) {
 	if l.values[key].source != "default" {
 		return
 	}
+	if l.mounted {
+		l.blame(key, "anonymous access on an endpoint that the program mounts itself; expected auth.anonymous to be set to true on purpose")
+		return
+	}
 	for _, address := range []string{c.Listen.WebSocket.Address, c.Listen.TCP.Address} {
 		if address != "" && !isLoopback(address) {
 			l.blame(key, "anonymous access on "+address+", which is not loopback; "+

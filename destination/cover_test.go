@@ -6,101 +6,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"hoofbeat/internal/patterntest"
 )
-
-// The model keeps patterns and names as lists of segments and matches them by
-// recursion. A segment of a pattern is "*", "**" or a literal; a literal that
-// looks like a wildcard has a backslash in front.
-
-func modelMatch(pattern, name []string) bool {
-	switch {
-	case len(pattern) == 0:
-		return len(name) == 0
-	case pattern[0] == "**":
-		return modelMatch(pattern[1:], name) || len(name) > 0 && modelMatch(pattern, name[1:])
-	case len(name) == 0:
-		return false
-	}
-	return (pattern[0] == "*" || strings.TrimPrefix(pattern[0], `\`) == name[0]) && modelMatch(pattern[1:], name[1:])
-}
-
-// modelOverlap reports whether some name matches both patterns.
-func modelOverlap(p, q []string) bool {
-	switch {
-	case len(p) == 0 && len(q) == 0:
-		return true
-	case len(p) > 0 && p[0] == "**":
-		return modelOverlap(p[1:], q) || len(q) > 0 && modelOverlap(p, q[1:])
-	case len(q) > 0 && q[0] == "**":
-		return modelOverlap(q, p)
-	case len(p) == 0 || len(q) == 0:
-		return false
-	}
-	same := strings.TrimPrefix(p[0], `\`) == strings.TrimPrefix(q[0], `\`)
-	return (p[0] == "*" || q[0] == "*" || same) && modelOverlap(p[1:], q[1:])
-}
-
-// fresh is a segment that occurs in no pattern of these tests.
-const fresh = "fresh"
-
-// modelCover reports whether q matches every name that p matches. It tries only
-// some names of p. Each wildcard is replaced by fresh segments: a pattern that
-// matches a fresh segment matches any other in its place. Each ** is replaced
-// by 0 to len(q)+1 of them: every further fresh segment changes the positions
-// that q may have reached, until only its ** are left, and that takes at most
-// len(q) segments.
-func modelCover(q, p []string) bool {
-	return modelCoverFrom(q, p, nil)
-}
-
-func modelCoverFrom(q, p, name []string) bool {
-	name = name[:len(name):len(name)]
-	switch {
-	case len(p) == 0:
-		return modelMatch(q, name)
-	case p[0] == "*":
-		return modelCoverFrom(q, p[1:], append(name, fresh))
-	case p[0] != "**":
-		return modelCoverFrom(q, p[1:], append(name, strings.TrimPrefix(p[0], `\`)))
-	}
-	for range len(q) + 2 {
-		if !modelCoverFrom(q, p[1:], name) {
-			return false
-		}
-		name = append(name, fresh)
-	}
-	return true
-}
-
-// modelPatterns returns all patterns of at most size segments.
-func modelPatterns(size int, alphabet ...string) [][]string {
-	all := [][]string{nil}
-	for from := 0; size > 0; size-- {
-		until := len(all)
-		for _, p := range all[from:until] {
-			for _, s := range alphabet {
-				all = append(all, append(p[:len(p):len(p)], s))
-			}
-		}
-		from = until
-	}
-	return all
-}
-
-// destinationOf writes segments as a destination, with alternating separators.
-func destinationOf(segments []string) string {
-	var b strings.Builder
-	b.WriteString("/t")
-	for i, s := range segments {
-		b.WriteByte("/."[i%2])
-		b.WriteString(s)
-	}
-	return b.String()
-}
 
 func patternOf(t testing.TB, segments []string) Pattern {
 	t.Helper()
-	p, err := ParsePolicy(destinationOf(segments))
+	p, err := ParsePolicy(patterntest.Destination(segments))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +22,7 @@ func patternOf(t testing.TB, segments []string) Pattern {
 func wordOf(t testing.TB, segments []string) *Word {
 	t.Helper()
 	w := &Word{}
-	if err := w.AddAll(destinationOf(segments)[1:]); err != nil {
+	if err := w.AddAll(patterntest.Destination(segments)[1:]); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -119,17 +31,17 @@ func wordOf(t testing.TB, segments []string) *Word {
 func comparePair(t *testing.T, q, p []string) {
 	t.Helper()
 	pattern, word := patternOf(t, q), wordOf(t, p)
-	if got, want := pattern.Covers(word), modelCover(q, p); got != want {
+	if got, want := pattern.Covers(word), patterntest.Cover(q, p); got != want {
 		t.Fatalf("%v covers %v: %v, want %v", q, p, got, want)
 	}
-	if got, want := pattern.Overlaps(word), modelOverlap(q, p); got != want {
+	if got, want := pattern.Overlaps(word), patterntest.Overlap(q, p); got != want {
 		t.Fatalf("%v overlaps %v: %v, want %v", q, p, got, want)
 	}
 }
 
 // TestCoverageAndOverlapOfAllShortPatterns compares with the recursive model.
 func TestCoverageAndOverlapOfAllShortPatterns(t *testing.T) {
-	patterns := modelPatterns(3, "a", "b", "*", "**")[1:] // a rule needs a name after its prefix
+	patterns := patterntest.Patterns(3, "a", "b", "*", "**")[1:] // a rule needs a name after its prefix
 	for _, q := range patterns {
 		for _, p := range patterns {
 			comparePair(t, q, p)
@@ -202,7 +114,7 @@ func TestOverlapByEnumeration(t *testing.T) {
 	}
 	for _, a := range patterns {
 		for _, b := range patterns {
-			want := slices.ContainsFunc(lists, func(l []string) bool { return modelMatch(a, l) && modelMatch(b, l) })
+			want := slices.ContainsFunc(lists, func(l []string) bool { return patterntest.Match(a, l) && patterntest.Match(b, l) })
 			if len(a) == 0 {
 				continue // a rule needs a name after its prefix
 			}

@@ -320,65 +320,11 @@ func (s *Session) disconnect(f frames.Inbound) {
 	s.release()
 }
 
-// release lets the session end when nothing is unfinished any more, or it has
-// taken too long.
-func (s *Session) release() {
-	if s.released.Swap(true) {
-		return
-	}
-	at := time.Now().Add(s.options.CloseTimeout)
-	s.closeDeadline.Store(&at)
-	s.timer.Reset(at)
-	s.finish()
-}
-
-// unanswered is the reason for the end of a session at closeDeadline.
-func (s *Session) unanswered() *Fault {
-	if f := s.failure.Load(); f != nil {
-		return f
-	}
-	return fault(StorageFailed, "What was sent before the end could not be stored within %v.", s.options.CloseTimeout)
-}
-
-// finish counts off one frame that the broker is done with, or the session
-// itself. The last one sends lastReceipt.
-func (s *Session) finish() {
-	if n := s.unfinished.Add(-1); n > 0 {
-		if n <= s.wakeAt.Load() {
-			ringOnce(s.landed)
-		}
-		if n == 1 { // the session itself
-			s.flight.land()
-		}
-		return
-	}
-	if f := s.failure.Load(); f != nil {
-		s.End(f)
-		return
-	}
-	s.out.close(s.lastReceipt, CloseNormal, "", s.options.CloseTimeout, false)
-}
-
 // done sends the RECEIPT of a frame that has succeeded, if it asked for one.
 func (s *Session) done(receipt string) {
 	if receipt != "" {
 		s.out.control(receiptFrame(receipt))
 	}
-}
-
-// fail ends the session because the broker could not carry out a frame.
-// Nothing more is read. Earlier frames are answered first, so that the client
-// knows which to send again. It may be called from any goroutine.
-func (s *Session) fail(f *Fault, receipt string, err error) {
-	f.Receipt = receipt
-	if !s.failure.CompareAndSwap(nil, f) {
-		return
-	}
-	if f.Word == StorageFailed {
-		s.options.Log.Error("the store failed", "session", s.id, "error", err)
-	}
-	s.out.ending.ring()
-	s.release()
 }
 
 // blame turns an error into the fault that the client is told.
@@ -389,74 +335,6 @@ func (s *Session) blame(err error) *Fault {
 		s.options.Log.Error("session failed", "session", s.id, "error", err)
 	}
 	return f
-}
-
-// wasLost tells whether the client is gone without having meant to, which may
-// be the fault of a message that it was working on. It is not where the client
-// has said that it leaves, and where the broker ended it for reasons of its own.
-func (s *Session) wasLost() bool {
-	if s.leaving.Load() {
-		return false
-	}
-	f := s.ended.Load()
-	if f == nil {
-		return true
-	}
-	switch f.Word {
-	case TokenExpired, TokenRevoked, AccessDenied, GoingAway, QueueFull, QuotaExceeded, StorageFailed, OutOfMemory, InternalError, ClosedByOperator,
-		TakenOver, SubscriptionInUse:
-		return false
-	case UnknownAck, UnknownSubscription, UnknownTransaction:
-		return false // the client names something of another time, not the message that it works on
-	}
-	return true
-}
-
-// End ends the session with an ERROR for the client. Queued frames are
-// written first, except for subscriptions that have ended. It may be called
-// from any goroutine.
-func (s *Session) End(f *Fault) {
-	if f.Word == GoingAway {
-		s.Shutdown(s.options.CloseTimeout)
-		return
-	}
-	s.ended.CompareAndSwap(nil, f)
-	s.out.close(errorFrame(f, s.negotiated()), f.closeCode(), f.Word, s.options.CloseTimeout, false)
-}
-
-// Kill ends the session without waiting for its client. It may be called from
-// any goroutine.
-func (s *Session) Kill() { s.out.abandon() }
-
-// leave takes everything of the session out of the broker; lost says that its
-// client has not left, but was lost. It may be called repeatedly.
-func (s *Session) leave(lost bool) {
-	s.publisher.Close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, sub := range s.byNumber {
-		sub.silence() // all, before one's messages could go to another
-	}
-	// Messages held by transactions go back before anything younger is
-	// delivered.
-	for id, tx := range s.txs {
-		tx.abort()
-		delete(s.txs, id)
-	}
-	s.account.Add(-s.txBytes)
-	s.txBytes = 0
-	s.open.Store(0)
-	for _, sub := range s.byNumber {
-		sub.end(lost)
-		s.account.Add(-sub.bytes())
-	}
-	for _, t := range s.temporary.byKey {
-		s.options.Broker.DropTemporary(t.dest)
-	}
-	clear(s.subs)
-	clear(s.byNumber)
-	clear(s.durables)
-	s.temporary = temporaries{}
 }
 
 // receipt sends the RECEIPT of a frame that has succeeded, if it asked for

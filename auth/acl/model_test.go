@@ -3,102 +3,12 @@ package acl
 import (
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"testing"
 
 	"hoofbeat/auth"
 	"hoofbeat/destination"
+	"hoofbeat/internal/patterntest"
 )
-
-// The model: patterns and names as lists of segments, matched by recursion.
-// A segment of a pattern is "*", "**" or a literal; a literal that looks like a
-// wildcard is written with a backslash in front.
-
-func modelMatch(pattern, name []string) bool {
-	switch {
-	case len(pattern) == 0:
-		return len(name) == 0
-	case pattern[0] == "**":
-		return modelMatch(pattern[1:], name) || len(name) > 0 && modelMatch(pattern, name[1:])
-	case len(name) == 0:
-		return false
-	}
-	return (pattern[0] == "*" || strings.TrimPrefix(pattern[0], `\`) == name[0]) && modelMatch(pattern[1:], name[1:])
-}
-
-// modelOverlap tells whether a name exists that two patterns match.
-func modelOverlap(p, q []string) bool {
-	switch {
-	case len(p) == 0 && len(q) == 0:
-		return true
-	case len(p) > 0 && p[0] == "**":
-		return modelOverlap(p[1:], q) || len(q) > 0 && modelOverlap(p, q[1:])
-	case len(q) > 0 && q[0] == "**":
-		return modelOverlap(q, p)
-	case len(p) == 0 || len(q) == 0:
-		return false
-	}
-	same := strings.TrimPrefix(p[0], `\`) == strings.TrimPrefix(q[0], `\`)
-	return (p[0] == "*" || q[0] == "*" || same) && modelOverlap(p[1:], q[1:])
-}
-
-// fresh is a segment that no pattern of these tests names.
-const fresh = "fresh"
-
-// modelCover reports whether q matches every name that p matches. It tries
-// only some names of p: those with a fresh segment for each wildcard, as a
-// pattern that matches a fresh segment matches any other; and those with up
-// to len(q)+1 fresh segments for each **. Each further fresh segment changes
-// the reachable places of q until only its ** are left, and after len(q)
-// segments nothing changes any more.
-func modelCover(q, p []string) bool {
-	return modelCoverFrom(q, p, nil)
-}
-
-func modelCoverFrom(q, p, name []string) bool {
-	name = name[:len(name):len(name)]
-	switch {
-	case len(p) == 0:
-		return modelMatch(q, name)
-	case p[0] == "*":
-		return modelCoverFrom(q, p[1:], append(name, fresh))
-	case p[0] != "**":
-		return modelCoverFrom(q, p[1:], append(name, strings.TrimPrefix(p[0], `\`)))
-	}
-	for range len(q) + 2 {
-		if !modelCoverFrom(q, p[1:], name) {
-			return false
-		}
-		name = append(name, fresh)
-	}
-	return true
-}
-
-// modelPatterns are all patterns of up to so many segments.
-func modelPatterns(size int, alphabet ...string) [][]string {
-	all := [][]string{nil}
-	for from := 0; size > 0; size-- {
-		until := len(all)
-		for _, p := range all[from:until] {
-			for _, s := range alphabet {
-				all = append(all, append(p[:len(p):len(p)], s))
-			}
-		}
-		from = until
-	}
-	return all
-}
-
-// destinationOf writes segments as a destination, with changing separators.
-func destinationOf(segments []string) string {
-	var b strings.Builder
-	b.WriteString("/t")
-	for i, s := range segments {
-		b.WriteByte("/."[i%2])
-		b.WriteString(s)
-	}
-	return b.String()
-}
 
 // treeOf is a tree with a single rule.
 func treeOf(t testing.TB, segments []string) *ruleTree {
@@ -110,7 +20,7 @@ func treeOf(t testing.TB, segments []string) *ruleTree {
 		n.insert(0, &pattern{segments: []segment{{Segment: destination.Segment{Text: "t"}}}})
 		return &ruleTree{root: n, nodes: 2}
 	}
-	p, err := parsePattern(destinationOf(segments), &vs)
+	p, err := parsePattern(patterntest.Destination(segments), &vs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +33,7 @@ func treeOf(t testing.TB, segments []string) *ruleTree {
 func wordOf(t testing.TB, segments []string) *destination.Word {
 	t.Helper()
 	w := &destination.Word{}
-	if err := w.AddAll(destinationOf(segments)[1:]); err != nil {
+	if err := w.AddAll(patterntest.Destination(segments)[1:]); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -138,13 +48,13 @@ func finds(tree *ruleTree, w *destination.Word, cover bool) bool {
 // TestCoverageAndOverlapByEnumeration compares with the sets of all names that
 // are long enough to decide. If a name is matched by p and not by q, there is
 // one of at most the segments of p that are not **, and len(q)+1 for each **
-// (see modelCover; ** next to each other are one): of patterns with two
+// (see patterntest.Cover; ** next to each other are one): of patterns with two
 // segments that is 1+3 = 4 with one **, and of patterns with three it is
 // 1+2*4 = 9 with two. A name that both match need not be longer than p and q
 // together.
 func TestCoverageAndOverlapByEnumeration(t *testing.T) {
-	compareByNames(t, modelPatterns(4, "a", "b", fresh), modelPatterns(2, "a", "b", "*", "**"))
-	compareByNames(t, modelPatterns(9, "a", fresh), modelPatterns(3, "a", "*", "**"))
+	compareByNames(t, patterntest.Patterns(4, "a", "b", patterntest.Fresh), patterntest.Patterns(2, "a", "b", "*", "**"))
+	compareByNames(t, patterntest.Patterns(9, "a", patterntest.Fresh), patterntest.Patterns(3, "a", "*", "**"))
 }
 
 func compareByNames(t *testing.T, names, patterns [][]string) {
@@ -153,7 +63,7 @@ func compareByNames(t *testing.T, names, patterns [][]string) {
 	for i, p := range patterns {
 		matched[i] = newRuleSet(len(names))
 		for j, n := range names {
-			if modelMatch(p, n) {
+			if patterntest.Match(p, n) {
 				matched[i].add(int32(j))
 			}
 		}
@@ -187,7 +97,7 @@ func TestCoverageAndOverlapOfAllShortPatterns(t *testing.T) {
 	if testing.Short() {
 		size = 3
 	}
-	patterns := modelPatterns(size, "a", "b", "*", "**")
+	patterns := patterntest.Patterns(size, "a", "b", "*", "**")
 	words := make([]*destination.Word, len(patterns))
 	for i, p := range patterns {
 		words[i] = wordOf(t, p)
@@ -202,10 +112,10 @@ func TestCoverageAndOverlapOfAllShortPatterns(t *testing.T) {
 
 func comparePair(t *testing.T, tree *ruleTree, w *destination.Word, q, p []string) {
 	t.Helper()
-	if got, want := finds(tree, w, true), modelCover(q, p); got != want {
+	if got, want := finds(tree, w, true), patterntest.Cover(q, p); got != want {
 		t.Fatalf("%v covers %v: %v, want %v", q, p, got, want)
 	}
-	if got, want := finds(tree, w, false), modelOverlap(q, p); got != want {
+	if got, want := finds(tree, w, false), patterntest.Overlap(q, p); got != want {
 		t.Fatalf("%v overlaps %v: %v, want %v", q, p, got, want)
 	}
 }

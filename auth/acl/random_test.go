@@ -9,6 +9,7 @@ import (
 
 	"hoofbeat/auth"
 	"hoofbeat/destination"
+	"hoofbeat/internal/patterntest"
 )
 
 // modelDecide decides as the documentation of Rule says, rule by rule: it
@@ -69,7 +70,7 @@ func modelTexts(id *auth.Identity, name string) (texts []string, whole bool) {
 func modelApplies(r Rule, id *auth.Identity, pattern []string, denying bool) bool {
 	for _, d := range r.Destinations {
 		for _, filled := range modelFill(strings.Split(d[1:], "/"), id, denying) {
-			if denying && modelOverlap(filled, pattern) || !denying && modelCover(filled, pattern) {
+			if denying && patterntest.Overlap(filled, pattern) || !denying && patterntest.Cover(filled, pattern) {
 				return true
 			}
 		}
@@ -241,7 +242,7 @@ func compareWithModel(t *testing.T, rng *rand.Rand, p *Permissions, rules []Rule
 	for range 1 + rng.IntN(4) {
 		segments = append(segments, pick(rng, alphabet...))
 	}
-	destination := destinationOf(segments)
+	destination := patterntest.Destination(segments)
 	got := p.Decide(action, destination)
 	allowed, rule := modelDecide(rules, id, action, segments)
 	label := ""
