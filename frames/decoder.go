@@ -43,6 +43,7 @@ type Decoder struct {
 	cur  Inbound // the frame whose body is being read
 	body []byte  // the part of cur's body that has arrived
 	need int     // length of cur's body; -1: up to the first NUL
+	lent *parsed // the memory of cur, or of the frame that Next returned last
 }
 
 // chunkBytes is the largest single read. 16 KiB hold a hundred small frames, so
@@ -56,11 +57,12 @@ type chunk [chunkBytes]byte
 var chunks = sync.Pool{New: func() any { return new(chunk) }}
 
 // NewDecoder returns a Decoder for a client's frames. Until
-// [Decoder.SetVersion] is called, the limits before CONNECT apply.
+// [Decoder.SetVersion] is called, the limits before CONNECT apply. A frame is valid
+// until the next call of Next, Space or Release; its strings stay valid.
 func NewDecoder(l Limits) *Decoder { return &Decoder{limits: l} }
 
 // NewServerDecoder returns a Decoder for a server's frames, which clients and
-// tests use. It unescapes headers as version v does.
+// tests use. It unescapes headers as version v does. Frames stay valid.
 func NewServerDecoder(l Limits, v Version) *Decoder {
 	return &Decoder{limits: l, version: v, server: true}
 }
@@ -115,7 +117,7 @@ func (d *Decoder) Next() (Inbound, error) {
 		d.w = d.r
 		d.body = nil
 	}
-	if d.r == d.w {
+	if d.r == d.w && f.Frame == nil { // else the frame's body may be in the buffer
 		d.Release()
 	}
 	return f, err
@@ -133,6 +135,10 @@ func (d *Decoder) giveBack() {
 		chunks.Put(d.chunk)
 	}
 	d.chunk, d.buf, d.r, d.w = nil, nil, 0, 0
+	if d.cur.Frame == nil {
+		d.lent.giveBack()
+		d.lent = nil
+	}
 }
 
 func (d *Decoder) next() (Inbound, error) {
@@ -268,12 +274,11 @@ func (d *Decoder) readBody() (done bool, err error) {
 		return d.readToNUL(avail)
 	}
 	take := min(len(avail), d.need-len(d.body))
-	if d.body == nil || len(d.body)+take > cap(d.body) {
-		// At most twice the bytes that have arrived, and in the end exactly
-		// need.
-		d.body = slices.Grow(d.body, min(d.need-len(d.body), max(take, len(d.body))))
+	if take < len(avail) && d.lends() {
+		d.body = avail[:take:take]
+	} else {
+		d.collect(avail[:take])
 	}
-	d.body = append(d.body, avail[:take]...)
 	d.r += take
 	if take == len(avail) {
 		return false, nil
@@ -284,6 +289,18 @@ func (d *Decoder) readBody() (done bool, err error) {
 	}
 	d.r++
 	return true, nil
+}
+
+// lends reports whether a body that is in the buffer as a whole may stay there.
+func (d *Decoder) lends() bool { return !d.server && d.body == nil }
+
+// collect appends a part of a body of known length. The body takes at most twice
+// the memory of the bytes that have arrived, and in the end exactly need.
+func (d *Decoder) collect(part []byte) {
+	if d.body == nil || len(d.body)+len(part) > cap(d.body) {
+		d.body = slices.Grow(d.body, min(d.need-len(d.body), max(len(part), len(d.body))))
+	}
+	d.body = append(d.body, part...)
 }
 
 // readNoBody reads the NUL of a frame without a body. It skips line ends before
@@ -315,7 +332,11 @@ func (d *Decoder) readToNUL(avail []byte) (bool, error) {
 	if limit, setting := d.bound(d.limits.BodyBytes, "limits.frame_body_bytes"); len(d.body)+n > limit {
 		return false, d.blameCurrent(errBodyTooLarge(limit, setting))
 	}
-	d.body = append(d.body, avail[:n]...)
+	if i >= 0 && d.lends() {
+		d.body = avail[:n:n]
+	} else {
+		d.body = append(d.body, avail[:n]...)
+	}
 	d.r += n
 	if i < 0 {
 		return false, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -273,14 +274,46 @@ func TestLargeBodyInPieces(t *testing.T) {
 	}
 }
 
-func TestFramesDoNotShareMemory(t *testing.T) {
+// A client's frame takes the memory of the one before; its strings stay. A
+// server's frames stay as a whole.
+func TestFrameIsValidUntilNext(t *testing.T) {
+	const in = "%s\na:1\n\nfirst\x00%[1]s\na:2\n\nother\x00"
 	d := client(V12)
-	in := []byte("SEND\na:1\n\nfirst\x00SEND\na:2\n\nother\x00")
-	d.Commit(copy(d.Space(), in))
-	f1, _ := d.Next()
+	d.Commit(copy(d.Space(), fmt.Sprintf(in, "SEND")))
+	f1, err := d.Next()
+	if err != nil || string(f1.Body) != "first" || f1.Header.Get("a") != "1" {
+		t.Fatalf("got %q %q, %v", f1.Body, f1.Header.Get("a"), err)
+	}
+	a := f1.Header.Get("a")
 	f2, err := d.Next()
+	if err != nil || a != "1" || string(f2.Body) != "other" || f2.Header.Get("a") != "2" || f2.Frame != f1.Frame {
+		t.Errorf("got %q %q %q, %v", a, f2.Header.Get("a"), f2.Body, err)
+	}
+	if f, err := d.Next(); f.Frame != nil || err != nil || f2.Header != nil || d.Held() != 0 {
+		t.Errorf("got %v, %v, and the last frame is %v", f, err, f2)
+	}
+
+	d = NewServerDecoder(DefaultLimits(), V12)
+	d.Commit(copy(d.Space(), fmt.Sprintf(in, "MESSAGE")))
+	f1, _ = d.Next()
+	f2, err = d.Next()
+	d.Space()[0] = 'x'
 	if err != nil || string(f1.Body) != "first" || f1.Header.Get("a") != "1" || string(f2.Body) != "other" {
 		t.Errorf("got %q %q %q, %v", f1.Body, f1.Header.Get("a"), f2.Body, err)
+	}
+}
+
+// A frame has as many headers as the limits allow, and the next one has none of
+// them.
+func TestManyHeaders(t *testing.T) {
+	d := client(V12)
+	var lines strings.Builder
+	for i := range DefaultLimits().Headers {
+		fmt.Fprintf(&lines, "h%d:%d\n", i, i)
+	}
+	got, err := feed(d, []byte("SEND\n"+lines.String()+"\n\x00SEND\nb:1\n\n\x00"), 1, 7, 1<<20)
+	if err != nil || len(got) != 2 || len(got[0].headers) != 2*DefaultLimits().Headers || !slices.Equal(got[1].headers, []string{"b", "1"}) {
+		t.Errorf("got %v, %v", got, err)
 	}
 }
 

@@ -3,6 +3,7 @@ package frames
 import (
 	"bytes"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/go-stomp/stomp/v3/frame"
@@ -29,22 +30,62 @@ func (d *Decoder) startFrame(data []byte) error {
 		end--
 	}
 	block := string(lines[:end])
-	header, bad := p.parse(block)
+	var room [2 * fewHeaders]string
+	entries, bad := p.parse(block, room[:0])
 	if bad != nil {
 		return d.blame(data, bad)
 	}
-	d.cur = Inbound{Frame: newFrame(p.command, header), block: block, crlf: p.crlf || p.version == V12}
+	d.cur = Inbound{Frame: d.newFrame(p.command, entries), block: block, crlf: p.crlf || p.version == V12}
 	return d.startBody()
 }
 
-// newFrame allocates a frame and its header together.
-func newFrame(command string, h frame.Header) *frame.Frame {
-	f := &struct {
-		frame.Frame
-		h frame.Header
-	}{h: h}
-	f.Command, f.Header = command, &f.h
-	return &f.Frame
+// newFrame returns a frame with these names and values as its header. A client's
+// frame takes the memory of the one before.
+func (d *Decoder) newFrame(command string, entries []string) *frame.Frame {
+	if d.server {
+		return &frame.Frame{Command: command, Header: frame.NewHeader(entries...)}
+	}
+	if d.lent == nil {
+		d.lent = parsedFrames.Get().(*parsed)
+	}
+	return d.lent.start(command, entries)
+}
+
+// parsed is the memory of a frame and its header.
+type parsed struct {
+	frame  frame.Frame
+	header frame.Header
+	empty  frame.Header // the header at first: it has no entries, but room for some
+}
+
+// fewHeaders is the number of headers for which a parsed has room.
+const fewHeaders = 16
+
+// parsedFrames is shared by all decoders, so that an idle decoder holds none.
+var parsedFrames = sync.Pool{New: func() any {
+	p := &parsed{empty: *frame.NewHeader(make([]string, 2*fewHeaders)...)}
+	p.empty.Del("") // all entries; their room stays
+	return p
+}}
+
+// start begins a frame, which ends the one before.
+func (p *parsed) start(command string, entries []string) *frame.Frame {
+	p.header = p.empty
+	for i := 0; i < len(entries); i += 2 {
+		p.header.Add(entries[i], entries[i+1])
+	}
+	p.frame = frame.Frame{Command: command, Header: &p.header}
+	return &p.frame
+}
+
+// giveBack ends the frame. Whoever uses it still is likely to panic.
+func (p *parsed) giveBack() {
+	if p == nil {
+		return
+	}
+	p.frame = frame.Frame{}
+	p.header = p.empty
+	parsedFrames.Put(p)
 }
 
 // startBody evaluates content-length. It is ignored on frames that may not have
@@ -128,14 +169,13 @@ type headerParser struct {
 	hasCR   bool // the block contains a CR
 }
 
-// parse splits a block into header entries. The values are substrings of block.
+// parse appends the names and values of a block's lines to entries. They are
+// substrings of block, but for escaped ones.
 //
 // STOMP 1.2 allows CR LF as a line end. Earlier versions do not, but telnet and
 // several clients send it: with those, a CR is removed if the command's line
 // ended in one as well, and otherwise belongs to the value.
-func (p *headerParser) parse(block string) (frame.Header, *Error) {
-	var room [32]string // enough for 16 headers without a second allocation
-	entries := room[:0]
+func (p *headerParser) parse(block string, entries []string) ([]string, *Error) {
 	p.version = p.effectiveVersion(block)
 	// One search of the whole block is cheaper than one per line.
 	unescapes := p.version >= V11 && escapes(p.command) && strings.IndexByte(block, '\\') >= 0
@@ -155,11 +195,11 @@ func (p *headerParser) parse(block string) (frame.Header, *Error) {
 			name, value, bad = p.unescape(name, value)
 		}
 		if bad != nil {
-			return frame.Header{}, bad
+			return nil, bad
 		}
 		entries = append(entries, name, value)
 	}
-	return *frame.NewHeader(entries...), nil
+	return entries, nil
 }
 
 // effectiveVersion returns the version whose rules apply. Before negotiation, a

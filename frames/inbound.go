@@ -6,8 +6,9 @@ import (
 	"github.com/go-stomp/stomp/v3/frame"
 )
 
-// Inbound is a decoded frame. Its strings and body stay valid when the Decoder
-// reads further frames.
+// Inbound is a decoded frame. Its strings stay valid when the Decoder reads further
+// frames; the frame itself, its header and its body do so only if they are a
+// server's, see [NewDecoder].
 type Inbound struct {
 	*frame.Frame
 	block string // the encoded header lines, without the blank line

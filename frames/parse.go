@@ -13,9 +13,10 @@ func ParseHeader(lines string) (*frame.Header, bool) {
 		lines = lines[:len(lines)-1]
 	}
 	p := headerParser{version: V12, command: frame.MESSAGE}
-	h, bad := p.parse(lines)
+	var room [2 * fewHeaders]string
+	entries, bad := p.parse(lines, room[:0])
 	if bad != nil {
 		return nil, false
 	}
-	return &h, true
+	return frame.NewHeader(entries...), true
 }
