@@ -184,7 +184,7 @@ func (s *state) anonymous(login string) (*Identity, error) {
 	return id, nil
 }
 
-const reasonName = "the login is no proper name"
+const reasonName = "the login is not a valid user name"
 
 // Verify returns the identity of a token, or a [Refusal], for callers that
 // may look into any token: nothing counts as a failure. It takes as long as

@@ -40,8 +40,8 @@ const (
 	reasonAudience = "the token is for another audience"
 	reasonRequired = "the token lacks a required claim"
 	reasonType     = "a claim of the token has the wrong type"
-	reasonUser     = "the token names no user, or one that is no proper name"
-	reasonRoles    = "the roles of the token are not names"
+	reasonUser     = "the token names no user, or the name is not valid"
+	reasonRoles    = "a role of the token is not a valid name"
 )
 
 // refuseClaim makes a Refusal that says which claim is wrong, and how.

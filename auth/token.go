@@ -82,7 +82,7 @@ func (v *verifier) setAlgorithms() error {
 func checkTokenOptions(o TokenOptions) error {
 	var faults []error
 	if o.Sources == (Sources{}) {
-		faults = append(faults, errors.New("auth.jwt: there is no place that tokens are taken from"))
+		faults = append(faults, errors.New("auth.jwt: no source of tokens is enabled (auth.jwt.sources)"))
 	}
 	if o.Secret == "" && o.SecretFile == "" && len(o.PublicKeyFiles) == 0 && o.JWKSFile == "" && o.JWKSURL == "" {
 		faults = append(faults, errors.New("auth.jwt: there are no keys; expected secret, secret_file, public_key_files, jwks_file or jwks_url"))

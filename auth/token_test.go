@@ -203,7 +203,7 @@ func TestTokenOptionFaults(t *testing.T) {
 	}),
 		"a secret of 40 bytes is too short for HS512, which needs 64")
 	wantFault(t, jwt(func(o *TokenOptions) { o.Algorithms = []string{"HS256"} }), "none of HS256 can be used with the key of type RSA")
-	wantFault(t, jwt(func(o *TokenOptions) { o.Sources = Sources{} }), "no place that tokens are taken from")
+	wantFault(t, jwt(func(o *TokenOptions) { o.Sources = Sources{} }), "no source of tokens")
 	wantFault(t, jwt(func(o *TokenOptions) { o.Secret, o.JWKSFile = "", "" }), "there are no keys")
 	wantFault(t, jwt(func(o *TokenOptions) { o.Leeway = -1 }), "auth.jwt.leeway")
 	wantFault(t, jwt(func(o *TokenOptions) { o.JWKS.Refresh = -1 }), "must be positive")

@@ -139,9 +139,9 @@ func unknownCommand(line []byte) *Error {
 func otherProtocol(line []byte) *Error {
 	switch {
 	case isTLS(line):
-		return invalid("What came is not a STOMP command but TLS, and this is a port without it: connect without TLS, or to a port with TLS (listen.tcp.tls).")
+		return invalid("This is not a STOMP command but TLS, and this port has no TLS (listen.tcp.tls). Connect without TLS, or to a port with TLS.")
 	case isHTTP(line):
-		return invalid("%q is not a STOMP command but an HTTP request, and this is a port for STOMP without HTTP: WebSocket and SockJS have another one (listen.websocket.address).",
+		return invalid("%q is not a STOMP command but an HTTP request, and this port is for STOMP over TCP. WebSocket and SockJS have a port of their own (listen.websocket.address).",
 			printable(bytes.TrimRight(line, "\r\n")))
 	}
 	return nil

@@ -149,8 +149,8 @@ func (s *Session) late(f frames.Inbound) {
 func (s *Session) whenAcked(receipt string) func(error) {
 	return func(err error) {
 		if err != nil {
-			s.fail(fault(StorageFailed, "The acknowledgement could not be stored: the message may be delivered again. "+
-				"The broker's log says what its storage lacks."), receipt, err)
+			s.fail(fault(StorageFailed, "The acknowledgement could not be stored, so the message may be delivered again. "+
+				"The broker's log has the cause."), receipt, err)
 		} else {
 			s.done(receipt)
 		}

@@ -185,7 +185,7 @@ func (s *Session) prepareDurable(sub *subscription, f frames.Inbound) (goOn bool
 		return false, nil
 	case failed != nil:
 		s.options.Log.Error("the store failed", "session", s.id, "error", failed)
-		return false, fault(StorageFailed, "The durable subscription could not be stored; try again later. The broker's log says what its storage lacks.")
+		return false, fault(StorageFailed, "The durable subscription could not be stored. Try again later; the broker's log has the cause.")
 	}
 	return true, nil
 }
@@ -278,8 +278,8 @@ func (s *Session) detach(f frames.Inbound, d destination.Destination) error {
 func (s *Session) whenDeleted(receipt string) func(error) {
 	return func(err error) {
 		if err != nil {
-			s.fail(fault(StorageFailed, "That the durable subscription was deleted could not be stored, and it may come back. "+
-				"The broker's log says what its storage lacks."), receipt, err)
+			s.fail(fault(StorageFailed, "The deletion of the durable subscription could not be stored, so it may come back. "+
+				"The broker's log has the cause."), receipt, err)
 		} else {
 			s.done(receipt)
 		}

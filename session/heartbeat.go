@@ -125,7 +125,7 @@ func (s *Session) tick(now time.Time) time.Time {
 		return time.Time{}
 	}
 	if s.beat.receive > 0 && s.isLost(now) {
-		s.End(fault(HeartBeatTimeout, "The client waits for room in a queue, and has read nothing of what was written to it for %v.", max(pausedLimit, tolerance*s.beat.receive)))
+		s.End(fault(HeartBeatTimeout, "The client waits for room in a queue, and has read nothing for %v.", max(pausedLimit, tolerance*s.beat.receive)))
 		return time.Time{}
 	}
 	written, idle := s.out.idleSince()

@@ -321,7 +321,7 @@ func (o *outbox) batch() (number int64, writing bool) {
 func (o *outbox) fail() {
 	o.mu.Lock()
 	if o.state == open {
-		o.code, o.reason = ClosePolicy, "the client does not take what is written to it"
+		o.code, o.reason = ClosePolicy, "the client does not read"
 	}
 	o.grace = 0
 	o.finishAndUnlock()

@@ -25,7 +25,7 @@ func TestQuotaExceeded(t *testing.T) {
 			c.Send("SEND", "destination:/queue/a", "transaction:t")
 			c.Send("SEND", "destination:/queue/b", "transaction:t")
 			c.Send("COMMIT", "transaction:t", "receipt:r")
-		}, "r", []string{"limits.queues_per_user", "/queue/b", "Nothing of the transaction"}},
+		}, "r", []string{"limits.queues_per_user", "/queue/b", "The transaction was rolled back"}},
 		"durable": {func(c *client) {
 			c.Send("SUBSCRIBE", "id:2", "destination:/topic/a", "durable:true")
 		}, "", []string{"limits.durable_subscriptions_per_user", "subscription 2 was not made"}},
@@ -66,7 +66,7 @@ func TestStoredBytesExceeded(t *testing.T) {
 			{"SEND", "destination:/queue/b", "transaction:t"},
 			{"SEND", "destination:/queue/a", "transaction:t", "long:" + strings.Repeat("x", 5000)},
 			{"COMMIT", "transaction:t", "receipt:r"},
-		}, []string{"Nothing of the transaction"}},
+		}, []string{"The transaction was rolled back"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

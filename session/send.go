@@ -175,21 +175,21 @@ func sendFault(to string, isQueue bool, err error) *Fault {
 		return f
 	}
 	if errors.Is(err, broker.ErrTooLarge) {
-		return fault(StorageFailed, "The message to %q was not taken: it is larger than the storage can keep. Send it in parts, or with persistent:false.", to)
+		return fault(StorageFailed, "The broker did not take the message to %q: it is larger than the storage can keep. Send it in parts, or with persistent:false.", to)
 	}
 	if errors.Is(err, broker.ErrNoMemory) {
-		return fault(OutOfMemory, "The message to %q was not taken: what the queues have in memory of this user takes as much as limits.memory leaves for it. "+
+		return fault(OutOfMemory, "The broker did not take the message to %q: this user's messages in memory already use as much as limits.memory allows. "+
 			"Send it again later, or to a queue that is on disk (storage.directory, destinations[].durable, no persistent:false).", to)
 	}
 	if !errors.Is(err, broker.ErrQueueFull) {
-		return fault(StorageFailed, "The message to %q could not be stored and may be lost; send it again later. The broker's log says what its storage lacks.", to)
+		return fault(StorageFailed, "The message to %q could not be stored and may be lost. Send it again later; the broker's log has the cause.", to)
 	}
 	what := "The queue"
 	if !isQueue {
 		what = "A durable subscription to"
 	}
-	return fault(QueueFull, "%s %q holds as much as its policy allows (destinations[].max_messages, destinations[].max_bytes), "+
-		"so the message was not taken. Send it again later; destinations[].overflow says what happens instead.", what, to)
+	return fault(QueueFull, "%s %q is full (destinations[].max_messages, destinations[].max_bytes), "+
+		"so the broker did not take the message. Send it again later; destinations[].overflow chooses another behaviour.", what, to)
 }
 
 func (s *Session) destination(text string) (destination.Destination, error) {

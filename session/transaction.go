@@ -135,22 +135,22 @@ func (s *Session) whenCommitted(tx *transaction, receipt string) func(error) {
 // fault is why a transaction was not committed.
 func (tx *transaction) fault(err error) *Fault {
 	if f := quotaFault(tx.sends(), err); f != nil {
-		f.Text = "Nothing of the transaction has happened. " + f.Text
+		f.Text = "The transaction was rolled back. " + f.Text
 		return f
 	}
 	if errors.Is(err, broker.ErrTooLarge) {
-		return fault(TransactionTooLarge, "Nothing of the transaction has happened: it is larger than the storage can write as one. Send it in parts.")
+		return fault(TransactionTooLarge, "The transaction was rolled back: it is larger than the storage can write at a time. Send it in parts.")
 	}
 	if errors.Is(err, broker.ErrNoMemory) {
-		return fault(OutOfMemory, "Nothing of the transaction has happened: what the queues have in memory of this user takes as much as limits.memory leaves for it. "+
+		return fault(OutOfMemory, "The transaction was rolled back: this user's messages in memory already use as much as limits.memory allows. "+
 			"Try again later, or send to queues that are on disk.")
 	}
 	if !errors.Is(err, broker.ErrQueueFull) {
-		return fault(StorageFailed, "The transaction could not be stored, and none of it may have happened; try again later. "+
-			"The broker's log says what its storage lacks.")
+		return fault(StorageFailed, "The transaction could not be stored, and may have had no effect. Try again later; "+
+			"the broker's log has the cause.")
 	}
-	return fault(QueueFull, "Nothing of the transaction has happened: with it, a queue would hold more than its policy allows "+
-		"(destinations[].max_messages, destinations[].max_bytes). It sends to %s. Try again later; destinations[].overflow says what happens instead.", tx.sends())
+	return fault(QueueFull, "The transaction was rolled back, because a queue has no room for it "+
+		"(destinations[].max_messages, destinations[].max_bytes). It sends to %s. Try again later; destinations[].overflow chooses another behaviour.", tx.sends())
 }
 
 // sends lists where the transaction sends to.

@@ -78,7 +78,7 @@ func refuseWishes(h *frame.Header) error {
 	}
 	for _, w := range policyHeaders {
 		if !w.nothing(h.Get(w.header)) {
-			return fault(NotSupported, "The header %q of SUBSCRIBE is not supported: what a queue does is said by the policy of its destination "+
+			return fault(NotSupported, "The header %q of SUBSCRIBE is not supported. The policy of the destination decides how a queue behaves "+
 				"(destinations in the configuration).", w.header)
 		}
 	}

@@ -72,7 +72,7 @@ func TestWrongPort(t *testing.T) {
 	for _, tc := range []struct{ name, address, say, want string }{
 		{"TLS", w.tcp(nil), "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + strings.Repeat("\n", 40), "but TLS"},
 		{"HTTP", w.tcp(nil), "GET /ws HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP request"},
-		{"STOMP without TLS", w.tcp(serverTLS()), "CONNECT\naccept-version:1.2\n\n\x00", "This is a TLS port"},
+		{"STOMP without TLS", w.tcp(serverTLS()), "CONNECT\naccept-version:1.2\n\n\x00", "This port expects TLS"},
 	} {
 		c := dialTCP(t, tc.address)
 		if _, err := io.WriteString(c, tc.say); err != nil {

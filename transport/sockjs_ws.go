@@ -173,7 +173,7 @@ func (c *sockConn) fill() error {
 }
 
 func notStrings() error {
-	return &frames.Error{Word: frames.InvalidFrame, Text: "What came is no SockJS message, which must be a JSON array of strings. " +
+	return &frames.Error{Word: frames.InvalidFrame, Text: "This is not a SockJS message; expected a JSON array of strings. " +
 		"Clients without SockJS connect to the path without /{server}/{session}, or to /websocket below it."}
 }
 

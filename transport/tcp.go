@@ -155,7 +155,7 @@ func (s *Server) handshake(c net.Conn, config *tls.Config) (net.Conn, error) {
 	t := tls.Server(c, config)
 	if err := t.HandshakeContext(ctx); err != nil {
 		if plain := (tls.RecordHeaderError{}); errors.As(err, &plain) && plain.Conn != nil {
-			sayGoodbye(plain.Conn, &session.Fault{Word: frames.InvalidFrame, Text: "This is a TLS port, and what came is no TLS (listen.tcp.tls). Connect with TLS."})
+			sayGoodbye(plain.Conn, &session.Fault{Word: frames.InvalidFrame, Text: "This port expects TLS (listen.tcp.tls), but the client does not use it. Connect with TLS."})
 		}
 		_ = c.Close()
 		return nil, err

@@ -218,9 +218,9 @@ func checkClose(p []byte) error {
 	case len(p) == 0:
 		return nil
 	case len(p) == 1:
-		return breach("a close frame has one byte, which is no code")
+		return breach("a close frame has a payload of one byte; a close code takes two")
 	case !validCloseCode(binary.BigEndian.Uint16(p)):
-		return breach("the code of a close frame may not be sent")
+		return breach("the close code must not be sent (RFC 6455, section 7.4)")
 	case !utf8.Valid(p[2:]):
 		return &violation{session.CloseInvalid, "the reason of a close frame is not UTF-8"}
 	}

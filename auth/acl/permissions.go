@@ -122,7 +122,7 @@ func (r reason) String() string {
 	case temporary:
 		return "temporary queues are their connection's own"
 	case reply:
-		return "who was told a reply destination may send to it"
+		return "every client that received the reply destination may send to it"
 	case everything:
 		return "everything is allowed, as there are no rules"
 	case wildSend:

@@ -69,7 +69,7 @@ func (s *Store) hinder(what *atomic.Pointer[error], err error, message string) {
 		}
 		return
 	}
-	wrapped := fmt.Errorf("the disk of %s does not take what is stored: %w", s.dir, err)
+	wrapped := fmt.Errorf("the disk of %s does not accept writes: %w", s.dir, err)
 	if noRoom(err) {
 		wrapped = fmt.Errorf("%w: %w", ErrDiskFull, wrapped)
 	}
