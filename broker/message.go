@@ -210,10 +210,19 @@ func withoutDeaths(h *frame.Header) *frame.Header {
 // AppendTail appends all of the MESSAGE frame that does not depend on the
 // subscription: the sender's headers, content-length, the body and the NUL.
 func (m *Message) AppendTail(dst []byte, v frames.Version) []byte {
-	if v == frames.V12 || m.rare == nil || m.rare.header == nil {
-		return append(dst, m.tail...)
+	if tail := m.Tail(v); tail != nil {
+		return append(dst, tail...)
 	}
 	return appendTail(dst, m.rare.header, m.Body(), v, false)
+}
+
+// Tail returns the bytes that AppendTail appends, if the message has them already;
+// else nil. They are not to be changed.
+func (m *Message) Tail(v frames.Version) []byte {
+	if v == frames.V12 || m.rare == nil || m.rare.header == nil {
+		return m.tail
+	}
+	return nil
 }
 
 // Body is the message's body; it is not to be changed.

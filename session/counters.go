@@ -119,13 +119,13 @@ func (m *Meter) CountFrame(f frames.Inbound) {
 	}
 }
 
-// CountEncoded counts a frame that the server has encoded.
-func (m *Meter) CountEncoded(p []byte) {
+// CountEncoded counts a frame that the server has encoded, in two parts.
+func (m *Meter) CountEncoded(p, shared []byte) {
 	at := 0
 	if p[0] != serverCommands[0][0] {
 		at = serverCommand(p[0])
 	}
-	m.count(at, len(p))
+	m.count(at, len(p)+len(shared))
 }
 
 // serverCommand tells the commands of the server apart by how they begin.

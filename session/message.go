@@ -132,12 +132,13 @@ func (sub *subscription) appendDelivery(dst []byte, it *item) []byte {
 	return strconv.AppendUint(dst, sub.sent, 36)
 }
 
-// encodeItem appends the MESSAGE of an item to dst (STOMP 1.2, MESSAGE). It
-// appends nothing if the subscription has ended meanwhile.
-func (s *Session) encodeItem(dst []byte, it *item) (_ []byte, text bool) {
+// encodeItem appends the MESSAGE of an item to dst (STOMP 1.2, MESSAGE), but for
+// the part that it shares with those of others. It appends nothing if the
+// subscription has ended meanwhile.
+func (s *Session) encodeItem(dst []byte, it *item) (own, shared []byte, text bool) {
 	sub := it.sub
 	if sub.ended.Load() {
-		return dst, true
+		return dst, nil, true
 	}
 	dst = append(dst, sub.head[:sub.idAt]...)
 	if it.seq != 0 && len(sub.numbered) > 0 {
@@ -159,5 +160,8 @@ func (s *Session) encodeItem(dst []byte, it *item) (_ []byte, text bool) {
 		dst = strconv.AppendInt(dst, int64(it.attempt), 10)
 		dst = append(dst, '\n')
 	}
-	return it.msg.AppendTail(dst, s.version), it.msg.Text()
+	if shared = it.msg.Tail(s.version); shared == nil {
+		dst = it.msg.AppendTail(dst, s.version)
+	}
+	return dst, shared, it.msg.Text()
 }

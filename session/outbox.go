@@ -16,9 +16,10 @@ type outbox struct {
 	slow  SlowPolicy
 	// closeGrace is that of Options.
 	closeGrace time.Duration
-	// encode turns an item into a frame behind dst, and says whether it is
-	// text; an empty frame is not written. It is called by the writer.
-	encode func(dst []byte, it *item) (frame []byte, text bool)
+	// encode turns an item into a frame, in two parts as Conn.WriteFrame takes
+	// them, the first behind dst, and says whether it is text; an empty frame is
+	// not written. It is called by the writer.
+	encode func(dst []byte, it *item) (frame, shared []byte, text bool)
 	counts *shard // counters of topics' messages
 	tracer Tracer // may be nil
 	// onSlow is called, once, when the slow-consumer policy ends the session.

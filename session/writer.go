@@ -113,10 +113,10 @@ func (o *outbox) writeBatch(buf *[]byte, batch []item) (size load, err error) {
 	var w written
 	for i := range batch {
 		it := &batch[i]
-		frame, text := it.control, true
+		frame, shared, text := it.control, []byte(nil), true
 		if it.msg != nil {
 			size.bytes += it.msg.Size()
-			*buf, text = o.encode((*buf)[:0], it)
+			*buf, shared, text = o.encode((*buf)[:0], it)
 			frame = *buf
 			w.messages++
 			if it.tag == 0 {
@@ -138,8 +138,8 @@ func (o *outbox) writeBatch(buf *[]byte, batch []item) (size load, err error) {
 			continue
 		}
 		w.frames++
-		w.bytes += int64(len(frame))
-		if err := o.conn.WriteFrame(frame, text); err != nil {
+		w.bytes += int64(len(frame) + len(shared))
+		if err := o.conn.WriteFrame(frame, shared, text); err != nil {
 			return size, err
 		}
 	}

@@ -186,28 +186,46 @@ func (g *gatherer) write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// writeFrame adds a header and its payload to the batch. Only the writer calls
-// it.
-func (g *gatherer) writeFrame(header, payload []byte) error {
-	g.add(header)
-	if len(payload) > gatherBytes {
-		return g.sendBatch(payload)
+// writeFrame adds a frame to the batch, in parts. Only the writer calls it.
+func (g *gatherer) writeFrame(header, p, shared []byte) error {
+	b := g.begin()
+	if len(p)+len(shared) <= gatherBytes {
+		*b = append(append(append(*b, header...), p...), shared...)
+		return g.sendFull()
 	}
-	g.add(payload)
+	*b = append(*b, header...)
+	if err := g.addLarge(p, shared); err != nil {
+		return err
+	}
 	return g.sendFull()
 }
 
-// writeLine adds p and a LF to the batch. Only the writer calls it.
-func (g *gatherer) writeLine(p []byte) error {
-	if len(p) > gatherBytes {
-		if err := g.sendBatch(p); err != nil {
+// writeLine adds p, shared and a LF to the batch. Only the writer calls it.
+func (g *gatherer) writeLine(p, shared []byte) error {
+	b := g.begin()
+	if len(p)+len(shared) <= gatherBytes {
+		*b = append(append(append(*b, p...), shared...), '\n')
+		return g.sendFull()
+	}
+	if err := g.addLarge(p, shared); err != nil {
+		return err
+	}
+	b = g.begin()
+	*b = append(*b, '\n')
+	return g.sendFull()
+}
+
+// addLarge adds parts to the batch, or writes them directly if they are too large
+// for it.
+func (g *gatherer) addLarge(parts ...[]byte) error {
+	for _, p := range parts {
+		if len(p) <= gatherBytes {
+			g.add(p)
+		} else if err := g.sendBatch(p); err != nil {
 			return err
 		}
-		p = nil
 	}
-	g.add(p)
-	*g.batch = append(*g.batch, '\n')
-	return g.sendFull()
+	return nil
 }
 
 // writeQuoted adds a header, text in the form of a JSON string, and end to the
@@ -248,17 +266,23 @@ func (g *gatherer) sendQuoted(text []byte, end string) error {
 	return g.sendLocked(g.batch)
 }
 
-// add appends to the batch.
-func (g *gatherer) add(p []byte) {
+// begin returns the batch.
+func (g *gatherer) begin() *[]byte {
 	if g.batch == nil {
 		g.batch = writeBuffers.Get().(*[]byte)
 	}
-	*g.batch = append(*g.batch, p...)
+	return g.batch
+}
+
+// add appends to the batch.
+func (g *gatherer) add(p []byte) {
+	b := g.begin()
+	*b = append(*b, p...)
 }
 
 // sendFull sends the batch if it has reached gatherBytes.
 func (g *gatherer) sendFull() error {
-	if len(*g.batch) < gatherBytes {
+	if g.batch == nil || len(*g.batch) < gatherBytes {
 		return nil
 	}
 	return g.sendBatch(nil)
@@ -330,8 +354,18 @@ func (g *gatherer) send() error {
 	return g.sendLocked(out)
 }
 
+// join copies the parts of a frame into a buffer, for recycle.
+func join(p, shared []byte) *[]byte {
+	b := writeBuffers.Get().(*[]byte)
+	*b = append(append(*b, p...), shared...)
+	return b
+}
+
 // recycle returns a buffer to the pool.
 func recycle(b *[]byte) {
+	if cap(*b) > 2*gatherBytes {
+		return // it would stay as long as the program
+	}
 	*b = (*b)[:0]
 	writeBuffers.Put(b)
 }

@@ -111,7 +111,7 @@ func TestWriteFrame(t *testing.T) {
 	g := newGatherer(c, nil)
 	frame := func(header, payload string) {
 		t.Helper()
-		if err := g.writeFrame([]byte(header), []byte(payload)); err != nil {
+		if err := g.writeFrame([]byte(header), []byte(payload), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -122,6 +122,19 @@ func TestWriteFrame(t *testing.T) {
 	c.want(t, "abcd", large)
 	frame("e", large[:gatherBytes])
 	c.want(t, "e"+large[:gatherBytes])
+	for _, sizes := range [][2]int{{1, gatherBytes}, {gatherBytes + 1, 1}, {gatherBytes + 1, gatherBytes + 1}, {0, 0}, {3, 4}} {
+		p, shared := large[:sizes[0]], strings.ToUpper(large[:sizes[1]])
+		if err := errors.Join(g.writeFrame([]byte("h"), []byte(p), []byte(shared)), g.writeLine([]byte(p), []byte(shared)), g.flush()); err != nil {
+			t.Fatal(err)
+		}
+		c.mu.Lock()
+		got := strings.Join(c.writes, "")
+		c.writes = nil
+		c.mu.Unlock()
+		if got != "h"+p+shared+p+shared+"\n" {
+			t.Errorf("%v: %d bytes", sizes, len(got))
+		}
+	}
 	frame("f", "g")
 	if err := g.flush(); err != nil {
 		t.Fatal(err)
@@ -135,7 +148,7 @@ func TestWriteFails(t *testing.T) {
 	g.cork()
 	put(t, g, "kept back")
 	for name, err := range map[string]error{
-		"flush": g.flush(), "frame": g.writeFrame([]byte("h"), make([]byte, gatherBytes+1)), "small": errors.Join(g.writeFrame([]byte("h"), nil), g.flush()),
+		"flush": g.flush(), "frame": g.writeFrame([]byte("h"), make([]byte, gatherBytes+1), nil), "small": errors.Join(g.writeFrame([]byte("h"), nil, nil), g.flush()),
 	} {
 		if !errors.Is(err, broken) {
 			t.Errorf("%s: %v", name, err)
@@ -171,7 +184,7 @@ func TestConcurrentWrites(t *testing.T) {
 			size = gatherBytes + 1
 		}
 		payload := fmt.Sprintf("D%06d", i) + strings.Repeat("d", size)
-		if err := g.writeFrame([]byte("<"), []byte(payload+">")); err != nil {
+		if err := g.writeFrame([]byte("<"), []byte(payload+">"), nil); err != nil {
 			t.Fatal(err)
 		}
 		if i%10 == 9 {
@@ -395,7 +408,7 @@ func TestFrameHeader(t *testing.T) {
 		h.conn.cork()
 		for i, n := range sizes {
 			text := i%2 == 0
-			if err := h.conn.writeFrame(appendFrameHeader(nil, text, n), payload(n, text)); err != nil {
+			if err := h.conn.writeFrame(appendFrameHeader(nil, text, n), payload(n, text), nil); err != nil {
 				ended <- err
 				return
 			}

@@ -179,24 +179,26 @@ func notStrings() error {
 
 // WriteFrame implements session.Conn: a frame is one SockJS message, alone in
 // its SockJS frame and WebSocket message.
-func (c *sockConn) WriteFrame(p []byte, text bool) error {
+func (c *sockConn) WriteFrame(p, shared []byte, text bool) error {
 	if !text {
 		return c.refuse()
 	}
-	c.went.CountEncoded(p)
+	c.went.CountEncoded(p, shared)
+	whole := join(p, shared)
+	defer recycle(whole)
 	const before, after = `a["`, `"]`
 	if c.ws != nil {
-		return c.compress(before, p, after)
+		return c.compress(before, *whole, after)
 	}
 	var room [maxFrameHeader + len(before)]byte
-	header := appendFrameHeader(room[:0], true, len(before)+quotedLen(p)+len(after))
-	return c.writeQuoted(append(header, before...), p, after)
+	header := appendFrameHeader(room[:0], true, len(before)+quotedLen(*whole)+len(after))
+	return c.writeQuoted(append(header, before...), *whole, after)
 }
 
 // refuse tells the client that a frame cannot be sent to it because it is
 // binary.
 func (c *sockConn) refuse() error {
-	err := c.WriteFrame(binaryRefusal(), true)
+	err := c.WriteFrame(binaryRefusal(), nil, true)
 	c.refused.Store(true)
 	c.log.Info("binary message for a SockJS client, disconnecting it", "remote", c.info.Remote, "transport", c.info.Transport)
 	return errors.Join(errBinary, err, c.Flush())

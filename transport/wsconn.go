@@ -308,8 +308,8 @@ func (c *wsConn) Negotiated(v frames.Version) {
 }
 
 // WriteFrame implements session.Conn: one frame is one message.
-func (c *wsConn) WriteFrame(p []byte, text bool) error {
-	c.went.CountEncoded(p)
+func (c *wsConn) WriteFrame(p, shared []byte, text bool) error {
+	c.went.CountEncoded(p, shared)
 	if c.ws != nil {
 		typ := websocket.MessageBinary
 		if text {
@@ -318,10 +318,12 @@ func (c *wsConn) WriteFrame(p []byte, text bool) error {
 		c.cork()
 		c.encoding.Add(1)
 		defer c.encoding.Add(-1)
-		return c.ws.Write(context.Background(), typ, p)
+		whole := join(p, shared)
+		defer recycle(whole)
+		return c.ws.Write(context.Background(), typ, *whole)
 	}
 	var room [maxFrameHeader]byte
-	return c.writeFrame(appendFrameHeader(room[:0], text, len(p)), p)
+	return c.writeFrame(appendFrameHeader(room[:0], text, len(p)+len(shared)), p, shared)
 }
 
 // Close implements session.Conn: it performs the closing handshake (RFC 6455,

@@ -198,7 +198,7 @@ func (c *xhrConn) readMore() error {
 
 // WriteFrame implements session.Conn: a frame is one SockJS message. It blocks
 // while the client is between two requests.
-func (c *xhrConn) WriteFrame(p []byte, text bool) error {
+func (c *xhrConn) WriteFrame(p, shared []byte, text bool) error {
 	if !text {
 		return c.refuse()
 	}
@@ -207,7 +207,23 @@ func (c *xhrConn) WriteFrame(p []byte, text bool) error {
 			return err
 		}
 	}
-	c.went.CountEncoded(p)
+	c.went.CountEncoded(p, shared)
+	whole := join(p, shared)
+	defer recycle(whole)
+	if err := c.writeQuoted(*whole); err != nil {
+		return err
+	}
+	if c.line >= maxLine {
+		c.endLine()
+	}
+	if c.receiver.sent >= c.options.responseBytes() {
+		return c.Flush()
+	}
+	return nil
+}
+
+// writeQuoted adds a frame to the line, as a JSON string.
+func (c *xhrConn) writeQuoted(p []byte) error {
 	before := len(*c.out)
 	if c.line == 0 {
 		*c.out = append(*c.out, `a["`...)
@@ -229,12 +245,6 @@ func (c *xhrConn) WriteFrame(p []byte, text bool) error {
 	}
 	*c.out = append(*c.out, '"')
 	c.receiver.sent += len(*c.out) - before
-	if c.line >= maxLine {
-		c.endLine()
-	}
-	if c.receiver.sent >= c.options.responseBytes() {
-		return c.Flush()
-	}
 	return nil
 }
 
@@ -244,7 +254,7 @@ func (c *xhrConn) refuse() error {
 	c.mu.Lock()
 	c.binary = true
 	c.mu.Unlock()
-	err := c.WriteFrame(binaryRefusal(), true)
+	err := c.WriteFrame(binaryRefusal(), nil, true)
 	c.log.Info("binary message for a SockJS client, disconnecting it", "remote", c.info.Remote, "transport", c.info.Transport)
 	return errors.Join(errBinary, err, c.Flush())
 }
