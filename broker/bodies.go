@@ -35,7 +35,7 @@ func boundBodies(held int) bodyBounds {
 
 // bodiless reports whether the message is a stub. Each other message ends with a
 // NUL at least.
-func (m *Message) bodiless() bool { return m.tail == nil }
+func (m *Message) bodiless() bool { return m.tail.Bytes == nil }
 
 // stub returns the message without its header and body.
 func (m *Message) stub() *Message {

@@ -71,7 +71,7 @@ func AppendMessage(dst []byte, m *Message, s State, queue destination.Destinatio
 	}
 	dst[at] = parts
 	dst = binary.AppendUvarint(dst, uint64(m.bodyLen))
-	return append(dst, m.tail...)
+	return append(dst, m.tail.Bytes...)
 }
 
 // ParseMessage is the inverse of AppendMessage. Its result shares no memory
@@ -106,7 +106,7 @@ func ParseMessage(b []byte, queue destination.Destination) (*Message, State, err
 	if r.bad || m.bodyLen+1 > len(r.rest) || r.rest[len(r.rest)-1] != 0 {
 		return nil, State{}, fmt.Errorf("%w: a message that is cut off or malformed", ErrRecord)
 	}
-	m.tail = append([]byte(nil), r.rest...)
+	m.tail.Bytes = append([]byte(nil), r.rest...)
 	m.utf8 = utf8.Valid(m.Body())
 	if parts&hasHeader != 0 {
 		if err := m.readHeader(); err != nil {
@@ -156,7 +156,7 @@ func ParseShared(b []byte, shared uint64) (*Message, error) {
 
 // readHeader makes the header out of the tail.
 func (m *Message) readHeader() error {
-	h, ok := frames.ParseHeader(string(m.tail[:len(m.tail)-1-m.bodyLen]))
+	h, ok := frames.ParseHeader(string(m.tail.Bytes[:len(m.tail.Bytes)-1-m.bodyLen]))
 	if !ok {
 		return fmt.Errorf("%w: a message whose header is malformed", ErrRecord)
 	}

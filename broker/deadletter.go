@@ -241,7 +241,7 @@ func (m *Message) Header() *frame.Header {
 	if h := m.rarely().header; h != nil {
 		return h.Clone()
 	}
-	h, ok := frames.ParseHeader(string(m.tail[:len(m.tail)-1-m.bodyLen]))
+	h, ok := frames.ParseHeader(string(m.tail.Bytes[:len(m.tail.Bytes)-1-m.bodyLen]))
 	if !ok {
 		return &frame.Header{} // it was written by newMessage: this does not happen
 	}

@@ -18,7 +18,7 @@ type Message struct {
 
 	// tail is the common end of its MESSAGEs, from the first of the sender's
 	// headers to the NUL, in the form of STOMP 1.2.
-	tail []byte
+	tail frames.Tail
 	// bodyLen tells where in tail the body is.
 	bodyLen int
 	size    int // see Size
@@ -131,7 +131,7 @@ func newMessage(to destination.Destination, h *frame.Header, body []byte, plain 
 			size += len(k) + len(v) + len(":\n")
 		}
 	}
-	m.tail = appendTail(make([]byte, 0, size), h, body, frames.V12, plain)
+	m.tail.Bytes = appendTail(make([]byte, 0, size), h, body, frames.V12, plain)
 	if !plain {
 		kept := &frame.Header{}
 		for i := range h.Len() {
@@ -211,22 +211,22 @@ func withoutDeaths(h *frame.Header) *frame.Header {
 // subscription: the sender's headers, content-length, the body and the NUL.
 func (m *Message) AppendTail(dst []byte, v frames.Version) []byte {
 	if tail := m.Tail(v); tail != nil {
-		return append(dst, tail...)
+		return append(dst, tail.Bytes...)
 	}
 	return appendTail(dst, m.rare.header, m.Body(), v, false)
 }
 
-// Tail returns the bytes that AppendTail appends, if the message has them already;
-// else nil. They are not to be changed.
-func (m *Message) Tail(v frames.Version) []byte {
+// Tail returns all of the MESSAGE frame that does not depend on the subscription,
+// if the message has it in the form of that version already; else nil.
+func (m *Message) Tail(v frames.Version) *frames.Tail {
 	if v == frames.V12 || m.rare == nil || m.rare.header == nil {
-		return m.tail
+		return &m.tail
 	}
 	return nil
 }
 
 // Body is the message's body; it is not to be changed.
-func (m *Message) Body() []byte { return m.tail[len(m.tail)-1-m.bodyLen : len(m.tail)-1] }
+func (m *Message) Body() []byte { return m.tail.Bytes[len(m.tail.Bytes)-1-m.bodyLen : len(m.tail.Bytes)-1] }
 
 // Destination is that of the SEND, in the sender's spelling. For names under
 // /user/ it is the user's own name of the destination.
@@ -280,7 +280,7 @@ func (m *Message) Text() bool { return m.utf8 }
 func (m *Message) Size() int { return m.size }
 
 // measure sets the size of a message whose tail and header are complete.
-func (m *Message) measure() { m.size = len(m.tail) + m.rarely().headerSize + messageOverhead }
+func (m *Message) measure() { m.size = len(m.tail.Bytes) + m.rarely().headerSize + messageOverhead }
 
 // messageOverhead covers the MESSAGE line, the server's headers and the
 // places in queues that a message takes.

@@ -51,7 +51,9 @@ type WebSocket struct {
 	Origins     []string // see checkOrigin for the forms; empty: same origin only
 	Hosts       []string // names and addresses without ports; used if Auth.Anonymous is set
 	Compression bool     // permessage-deflate
-	SockJS      bool     // serves sockjs-client below Path
+	// CompressionThreshold is the length of the shortest frame that is compressed.
+	CompressionThreshold int
+	SockJS               bool // serves sockjs-client below Path
 	// ProxyProtocol: connections from Limits.TrustedProxies begin with a PROXY
 	// header.
 	ProxyProtocol bool

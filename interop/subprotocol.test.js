@@ -1,5 +1,6 @@
 // STOMP over WebSocket without a STOMP client: the handshake, the messages and the end, byte by byte.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
 
 import { startBroker, suiteBroker } from './lib/broker.js';
@@ -500,6 +501,40 @@ describe('compression', () => {
     s.send('DISCONNECT', { receipt: 'bye' });
     assert.equal((await next()).command, 'RECEIPT');
     assert.equal((await within(s.closed, 'the end of the connection')).code, 1000);
+  });
+
+  test('keeps to the window that a client asks for, and compresses each message once for all', async (t) => {
+    const topic = unique('/topic/window.');
+    const block = randomBytes(20_000).toString('base64');
+    const body = block + block; // the repetition is further back than a small window
+    const subscribers = [];
+    for (const bits of [9, 10, 12, 15, undefined]) {
+      const s = await Socket.connect(t, suite.url, {}, { perMessageDeflate: { threshold: 0, ...(bits && { serverMaxWindowBits: bits }) } });
+      // zlib refuses references beyond the window, and its limit of 8 is one of 9.
+      assert.equal(s.ws._extensions['permessage-deflate'].params.server_max_window_bits, bits);
+      await s.subscribe(topic);
+      subscribers.push(s);
+    }
+    for (const text of [body, 'short', body.slice(0, 5000)]) {
+      subscribers[0].send('SEND', { destination: topic }, text);
+      for (const s of subscribers) {
+        assert.equal((await s.next('MESSAGE')).text, text);
+      }
+    }
+  });
+
+  test('frames below the threshold are sent as they are', async (t) => {
+    const { url } = await startBroker(t, { 'listen-websocket-compression': 'true', 'listen-websocket-compression-threshold': '2KiB' });
+    const s = await Socket.connect(t, url, {}, deflate);
+    const topic = unique('/topic/threshold.');
+    await s.subscribe(topic);
+    for (const [length, least, most] of [[1500, 1500, 2000], [3000, 0, 500]]) {
+      const { bytesRead } = s.ws._socket;
+      s.send('SEND', { destination: topic }, 'x'.repeat(length));
+      assert.equal((await s.next('MESSAGE')).text.length, length);
+      const read = s.ws._socket.bytesRead - bytesRead;
+      assert.ok(read >= least && read <= most, `${read} bytes came for ${length}`);
+    }
   });
 
   test('a small message that inflates beyond the limit is refused, in bounded memory', async (t) => {

@@ -17,13 +17,12 @@ type Conn interface {
 	// It is called by the goroutine that calls ReadFrame.
 	Negotiated(v frames.Version)
 
-	// WriteFrame takes one encoded frame in two parts, as one message where the
-	// transport has messages, and as text if text says that it is valid UTF-8.
-	// It may keep the bytes back until Flush. It does not keep p, which is not
-	// empty. It may keep shared until then, which nobody changes: this is the
-	// end that a MESSAGE has in common with those of other connections, or
-	// empty. WriteFrame and Flush are called by one goroutine at a time.
-	WriteFrame(p, shared []byte, text bool) error
+	// WriteFrame takes one encoded frame, as one message where the transport
+	// has messages, and as text if text says that it is valid UTF-8. The frame
+	// is p, which is not empty, and then tail, nil if there is none. It may keep
+	// the bytes back until Flush, but does not keep p. WriteFrame and Flush are
+	// called by one goroutine at a time.
+	WriteFrame(p []byte, tail *frames.Tail, text bool) error
 
 	// Flush sends all frames that WriteFrame has kept back.
 	Flush() error

@@ -119,13 +119,14 @@ func (m *Meter) CountFrame(f frames.Inbound) {
 	}
 }
 
-// CountEncoded counts a frame that the server has encoded, in two parts.
-func (m *Meter) CountEncoded(p, shared []byte) {
+// CountEncoded counts a frame that the server has encoded: p, with so many bytes
+// behind it.
+func (m *Meter) CountEncoded(p []byte, more int) {
 	at := 0
 	if p[0] != serverCommands[0][0] {
 		at = serverCommand(p[0])
 	}
-	m.count(at, len(p)+len(shared))
+	m.count(at, len(p)+more)
 }
 
 // serverCommand tells the commands of the server apart by how they begin.

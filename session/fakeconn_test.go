@@ -70,7 +70,7 @@ func (c *fakeConn) ReadFrame() (frames.Inbound, error) {
 func (c *fakeConn) Negotiated(v frames.Version) { c.decoder.SetVersion(v) }
 
 // WriteFrame implements session.Conn.
-func (c *fakeConn) WriteFrame(p, shared []byte, _ bool) error {
+func (c *fakeConn) WriteFrame(p []byte, tail *frames.Tail, _ bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
@@ -82,7 +82,7 @@ func (c *fakeConn) WriteFrame(p, shared []byte, _ bool) error {
 		case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
 			return os.ErrDeadlineExceeded
 		case !c.shut:
-			c.out = append(c.out, string(p)+string(shared))
+			c.out = append(c.out, string(p)+string(tail.Span()))
 			return nil
 		}
 		c.change.Wait()

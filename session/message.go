@@ -135,7 +135,7 @@ func (sub *subscription) appendDelivery(dst []byte, it *item) []byte {
 // encodeItem appends the MESSAGE of an item to dst (STOMP 1.2, MESSAGE), but for
 // the part that it shares with those of others. It appends nothing if the
 // subscription has ended meanwhile.
-func (s *Session) encodeItem(dst []byte, it *item) (own, shared []byte, text bool) {
+func (s *Session) encodeItem(dst []byte, it *item) (_ []byte, tail *frames.Tail, text bool) {
 	sub := it.sub
 	if sub.ended.Load() {
 		return dst, nil, true
@@ -160,8 +160,8 @@ func (s *Session) encodeItem(dst []byte, it *item) (own, shared []byte, text boo
 		dst = strconv.AppendInt(dst, int64(it.attempt), 10)
 		dst = append(dst, '\n')
 	}
-	if shared = it.msg.Tail(s.version); shared == nil {
+	if tail = it.msg.Tail(s.version); tail == nil {
 		dst = it.msg.AppendTail(dst, s.version)
 	}
-	return dst, shared, it.msg.Text()
+	return dst, tail, it.msg.Text()
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"hoofbeat/broker"
+	"hoofbeat/frames"
 	"hoofbeat/internal/memory"
 )
 
@@ -19,7 +20,7 @@ type outbox struct {
 	// encode turns an item into a frame, in two parts as Conn.WriteFrame takes
 	// them, the first behind dst, and says whether it is text; an empty frame is
 	// not written. It is called by the writer.
-	encode func(dst []byte, it *item) (frame, shared []byte, text bool)
+	encode func(dst []byte, it *item) (frame []byte, tail *frames.Tail, text bool)
 	counts *shard // counters of topics' messages
 	tracer Tracer // may be nil
 	// onSlow is called, once, when the slow-consumer policy ends the session.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"hoofbeat/frames"
 	"time"
 	"unicode/utf8"
 )
@@ -113,10 +114,10 @@ func (o *outbox) writeBatch(buf *[]byte, batch []item) (size load, err error) {
 	var w written
 	for i := range batch {
 		it := &batch[i]
-		frame, shared, text := it.control, []byte(nil), true
+		frame, tail, text := it.control, (*frames.Tail)(nil), true
 		if it.msg != nil {
 			size.bytes += it.msg.Size()
-			*buf, shared, text = o.encode((*buf)[:0], it)
+			*buf, tail, text = o.encode((*buf)[:0], it)
 			frame = *buf
 			w.messages++
 			if it.tag == 0 {
@@ -138,8 +139,8 @@ func (o *outbox) writeBatch(buf *[]byte, batch []item) (size load, err error) {
 			continue
 		}
 		w.frames++
-		w.bytes += int64(len(frame) + len(shared))
-		if err := o.conn.WriteFrame(frame, shared, text); err != nil {
+		w.bytes += int64(len(frame) + tail.Len())
+		if err := o.conn.WriteFrame(frame, tail, text); err != nil {
 			return size, err
 		}
 	}

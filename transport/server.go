@@ -33,8 +33,10 @@ type Options struct {
 	// page may.
 	GuardHosts func() bool
 	Hosts      []string
-	// Compression offers permessage-deflate to WebSocket clients.
-	Compression bool
+	// Compression offers permessage-deflate to WebSocket clients. Frames of fewer
+	// bytes than CompressionThreshold are sent as they are.
+	Compression          bool
+	CompressionThreshold int
 	// TrustedProxies are the proxies whose X-Forwarded-For header is believed.
 	TrustedProxies []netip.Prefix
 	Credentials    Credentials
@@ -77,6 +79,8 @@ type Server struct {
 	guesses *guesses
 	context context.Context // done when the server stops
 	cancel  context.CancelFunc
+	// compression is that of connections that do not limit the window.
+	compression *compression
 	wait    sync.WaitGroup // counts every connection
 
 	handshakes atomic.Int64 // WebSocket handshakes under way
@@ -109,7 +113,7 @@ func NewServer(o Options) *Server {
 	}
 	return &Server{
 		options: o, origins: newOrigins(o.Origins), gate: newGate(o.Limits), ids: session.NewIDs(), context: ctx, cancel: cancel,
-		sockJS: newSockSessions(), guesses: newGuesses(),
+		sockJS: newSockSessions(), guesses: newGuesses(), compression: &compression{new(deflater), maxWindow, o.CompressionThreshold},
 		listeners: make(map[net.Listener]struct{}), sessions: make(map[*session.Session]conn),
 	}
 }

@@ -69,7 +69,7 @@ const unquoteShift = 8
 
 // acceptSockJS accepts a request as a SockJS session over a WebSocket.
 func (s *Server) acceptSockJS(w http.ResponseWriter, r *http.Request, remote string) (conn, error) {
-	ws, err := s.acceptWS(w, r, remote, nil) // the subprotocol would be that of SockJS, which has none
+	ws, err := s.acceptWS(w, r, remote, nil, 0) // the subprotocol would be that of SockJS, which has none
 	if err != nil {
 		return nil, err
 	}
@@ -179,12 +179,12 @@ func notStrings() error {
 
 // WriteFrame implements session.Conn: a frame is one SockJS message, alone in
 // its SockJS frame and WebSocket message.
-func (c *sockConn) WriteFrame(p, shared []byte, text bool) error {
+func (c *sockConn) WriteFrame(p []byte, tail *frames.Tail, text bool) error {
 	if !text {
 		return c.refuse()
 	}
-	c.went.CountEncoded(p, shared)
-	whole := join(p, shared)
+	c.went.CountEncoded(p, tail.Len())
+	whole := join(p, tail.Span())
 	defer recycle(whole)
 	const before, after = `a["`, `"]`
 	if c.ws != nil {

@@ -57,13 +57,13 @@ func (c *tcpConn) Negotiated(v frames.Version) { c.decoder.SetVersion(v) }
 // WriteFrame implements session.Conn. A LF follows each frame: ActiveMQ's Java
 // client waits for it, and other clients take it for a heart-beat (STOMP 1.2,
 // Augmented BNF).
-func (c *tcpConn) WriteFrame(p, shared []byte, _ bool) error {
-	c.went.CountEncoded(p, shared)
+func (c *tcpConn) WriteFrame(p []byte, tail *frames.Tail, _ bool) error {
+	c.went.CountEncoded(p, tail.Len())
 	if len(p) == 1 { // a heart-beat
 		_, err := c.Write(p)
 		return err
 	}
-	return c.writeLine(p, shared)
+	return c.writeLine(p, tail.Span())
 }
 
 const (

@@ -201,20 +201,24 @@ func refuseHTTP(w http.ResponseWriter, status int, why string) {
 }
 
 func (s *Server) accept(w http.ResponseWriter, r *http.Request, remote string) (conn, error) {
-	c, err := s.acceptWS(w, r, remote, subprotocols)
+	r, bits := takeWindow(r)
+	c, err := s.acceptWS(w, r, remote, subprotocols, bits)
 	if err != nil {
 		return nil, err // not a nil pointer in an interface
+	}
+	if c.ws != nil {
+		c.compression = s.compressionFor(bits)
 	}
 	return c, nil
 }
 
-func (s *Server) acceptWS(w http.ResponseWriter, r *http.Request, remote string, subprotocols []string) (*wsConn, error) {
+func (s *Server) acceptWS(w http.ResponseWriter, r *http.Request, remote string, subprotocols []string, window int) (*wsConn, error) {
 	mode := websocket.CompressionDisabled
 	if s.options.Compression {
 		// No context takeover: the dictionary would cost 64 KiB per connection.
 		mode = websocket.CompressionNoContextTakeover
 	}
-	h := &hijacker{ResponseWriter: w}
+	h := &hijacker{ResponseWriter: w, window: window}
 	ws, err := websocket.Accept(h, r, &websocket.AcceptOptions{
 		Subprotocols:       subprotocols,
 		InsecureSkipVerify: true, // the origin was checked by our rules
@@ -225,8 +229,19 @@ func (s *Server) acceptWS(w http.ResponseWriter, r *http.Request, remote string,
 	}
 	info := s.infoOf(r, remote, "ws")
 	info.Version = versionOf(ws.Subprotocol())
-	compressed := h.Header().Get("Sec-WebSocket-Extensions") != ""
+	compressed := h.Header().Get(extensions) != ""
 	return newWSConn(ws, h.conn, compressed, s.options.Session.Limits.Limits, info), nil
+}
+
+// compressionFor returns the compression of a connection whose window has so many
+// bits; 0: as many as there are.
+func (s *Server) compressionFor(bits int) *compression {
+	if bits == 0 || 1<<bits == maxWindow {
+		return s.compression
+	}
+	c := *s.compression
+	c.window = 1 << bits
+	return &c
 }
 
 // infoOf describes the connection of a request. With TLS, an s is appended to
@@ -253,7 +268,8 @@ func versionOf(subprotocol string) frames.Version {
 // small buffers: most of the thousands of connections are idle.
 type hijacker struct {
 	http.ResponseWriter
-	conn *gatherer
+	conn   *gatherer
+	window int // the number of bits from takeWindow
 }
 
 const (

@@ -25,7 +25,9 @@ import (
 type wsConn struct {
 	link
 	ws      *websocket.Conn // nil unless the connection is compressed
-	limits  frames.Limits
+	// compression is nil if outgoing messages are not compressed here.
+	compression *compression
+	limits      frames.Limits
 	closing sync.Once
 
 	// reading is held by the goroutine that reads: the session's, or Close. It
@@ -308,20 +310,15 @@ func (c *wsConn) Negotiated(v frames.Version) {
 }
 
 // WriteFrame implements session.Conn: one frame is one message.
-func (c *wsConn) WriteFrame(p, shared []byte, text bool) error {
-	c.went.CountEncoded(p, shared)
-	if c.ws != nil {
-		typ := websocket.MessageBinary
-		if text {
-			typ = websocket.MessageText
-		}
-		c.cork()
-		c.encoding.Add(1)
-		defer c.encoding.Add(-1)
-		whole := join(p, shared)
-		defer recycle(whole)
-		return c.ws.Write(context.Background(), typ, *whole)
+func (c *wsConn) WriteFrame(p []byte, tail *frames.Tail, text bool) error {
+	c.went.CountEncoded(p, tail.Len())
+	if c.compression != nil {
+		return c.writeDeflated(p, tail, text)
 	}
+	return c.writePlain(p, tail.Span(), text)
+}
+
+func (c *wsConn) writePlain(p, shared []byte, text bool) error {
 	var room [maxFrameHeader]byte
 	return c.writeFrame(appendFrameHeader(room[:0], text, len(p)+len(shared)), p, shared)
 }

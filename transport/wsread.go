@@ -22,6 +22,8 @@ const (
 const (
 	finBit  = 0x80
 	rsvBits = 0x70
+	// compressedBit marks a compressed message (RFC 7692, section 6).
+	compressedBit = 0x40
 	maskBit = 0x80
 
 	maxClientHeader = 14  // two bytes, eight of length, four of key

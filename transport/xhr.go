@@ -198,7 +198,7 @@ func (c *xhrConn) readMore() error {
 
 // WriteFrame implements session.Conn: a frame is one SockJS message. It blocks
 // while the client is between two requests.
-func (c *xhrConn) WriteFrame(p, shared []byte, text bool) error {
+func (c *xhrConn) WriteFrame(p []byte, tail *frames.Tail, text bool) error {
 	if !text {
 		return c.refuse()
 	}
@@ -207,8 +207,8 @@ func (c *xhrConn) WriteFrame(p, shared []byte, text bool) error {
 			return err
 		}
 	}
-	c.went.CountEncoded(p, shared)
-	whole := join(p, shared)
+	c.went.CountEncoded(p, tail.Len())
+	whole := join(p, tail.Span())
 	defer recycle(whole)
 	if err := c.writeQuoted(*whole); err != nil {
 		return err

@@ -114,7 +114,7 @@ func TestValues(t *testing.T) {
 	in.CountFrame(frames.Inbound{Frame: frame.New("SEND"), Size: 100})
 	in.CountFrame(frames.Inbound{Frame: frame.New("SEND"), Size: 50})
 	in.Flush()
-	out.CountEncoded([]byte("\n"), nil)
+	out.CountEncoded([]byte("\n"), 0)
 	out.Flush()
 	wantSamples(t, f.scrape(t), map[string]string{
 		`build_info{commit="abc",goversion="go1",version="v1"}`: "1",

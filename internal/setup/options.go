@@ -16,7 +16,7 @@ import (
 func Transport(c *config.Config, b *broker.Broker, version string, log *slog.Logger) transport.Options {
 	l := c.Limits
 	return transport.Options{
-		Session: sessionOptions(c, b, version, log), Origins: c.Listen.WebSocket.Origins, Compression: c.Listen.WebSocket.Compression, Log: log,
+		Session: sessionOptions(c, b, version, log), Origins: c.Listen.WebSocket.Origins, Compression: c.Listen.WebSocket.Compression, CompressionThreshold: c.Listen.WebSocket.CompressionThreshold, Log: log,
 		SockJS:         transport.SockJS{Enabled: c.Listen.WebSocket.SockJS},
 		TrustedProxies: l.TrustedProxies, Credentials: credentials(c.Auth),
 		RetryAfter: l.RetryAfter,
