@@ -226,7 +226,9 @@ func (m *Message) Tail(v frames.Version) *frames.Tail {
 }
 
 // Body is the message's body; it is not to be changed.
-func (m *Message) Body() []byte { return m.tail.Bytes[len(m.tail.Bytes)-1-m.bodyLen : len(m.tail.Bytes)-1] }
+func (m *Message) Body() []byte {
+	return m.tail.Bytes[len(m.tail.Bytes)-1-m.bodyLen : len(m.tail.Bytes)-1]
+}
 
 // Destination is that of the SEND, in the sender's spelling. For names under
 // /user/ it is the user's own name of the destination.

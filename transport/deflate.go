@@ -156,8 +156,8 @@ func (c *wsConn) writeWhole(p, shared []byte, text bool) error {
 // compression is how connections compress.
 type compression struct {
 	deflater  *deflater
-	window    int       // negotiated: the distance of the farthest reference
-	threshold int       // bytes of a frame; shorter ones are not compressed
+	window    int // negotiated: the distance of the farthest reference
+	threshold int // bytes of a frame; shorter ones are not compressed
 }
 
 // fits returns the longest message that keeps to the window by itself.

@@ -81,7 +81,7 @@ type Server struct {
 	cancel  context.CancelFunc
 	// compression is that of connections that do not limit the window.
 	compression *compression
-	wait    sync.WaitGroup // counts every connection
+	wait        sync.WaitGroup // counts every connection
 
 	handshakes atomic.Int64 // WebSocket handshakes under way
 

@@ -24,11 +24,11 @@ import (
 // messages are read and written here, for speed (docs/adr/0002 and 0028).
 type wsConn struct {
 	link
-	ws      *websocket.Conn // nil unless the connection is compressed
+	ws *websocket.Conn // nil unless the connection is compressed
 	// compression is nil if outgoing messages are not compressed here.
 	compression *compression
 	limits      frames.Limits
-	closing sync.Once
+	closing     sync.Once
 
 	// reading is held by the goroutine that reads: the session's, or Close. It
 	// guards the fields below. It is a channel, because a goroutine blocked on

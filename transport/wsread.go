@@ -24,7 +24,7 @@ const (
 	rsvBits = 0x70
 	// compressedBit marks a compressed message (RFC 7692, section 6).
 	compressedBit = 0x40
-	maskBit = 0x80
+	maskBit       = 0x80
 
 	maxClientHeader = 14  // two bytes, eight of length, four of key
 	maxControl      = 125 // RFC 6455, 5.5
