@@ -12,7 +12,7 @@ import (
 func defaults() *Config {
 	return &Config{
 		Listen: Listen{
-			WebSocket: WebSocket{Address: "127.0.0.1:15674", Path: "/ws", SockJS: true, Origins: []string{}, Hosts: []string{}},
+			WebSocket: WebSocket{Address: "127.0.0.1:15674", Path: "/ws", SockJS: true, CompressionThreshold: 512, Origins: []string{}, Hosts: []string{}},
 			Admin:     Admin{Address: "127.0.0.1:15680", Hosts: []string{}, Connections: 128},
 		},
 		Auth: Auth{

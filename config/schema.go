@@ -64,7 +64,7 @@ func webSocketKeys() []entry {
 		{key: "listen.websocket.compression", kind: boolKind{}, fallback: "false",
 			doc:   "permessage-deflate, for clients that ask for it; a message is compressed once for all its subscribers",
 			field: func(c *Config) any { return &c.Listen.WebSocket.Compression }},
-		{key: "listen.websocket.compression_threshold", kind: sizeKind{}, fallback: "512B",
+		{key: "listen.websocket.compression_threshold", kind: sizeKind{}, fallback: "512",
 			doc:   "frames of fewer bytes are sent uncompressed",
 			field: func(c *Config) any { return &c.Listen.WebSocket.CompressionThreshold }},
 		{key: "listen.websocket.sockjs", kind: boolKind{}, fallback: "true",

@@ -83,7 +83,7 @@ func outcomeOf(t *testing.T, b *broker.Broker, c *config.Config) outcome {
 
 // changes has another value for each key that this package copies into Options.
 var changes = map[string]string{
-	"listen.websocket.origins": "https://a.example", "listen.websocket.compression": "true", "listen.websocket.sockjs": "false",
+	"listen.websocket.origins": "https://a.example", "listen.websocket.compression": "true", "listen.websocket.compression_threshold": "1KiB", "listen.websocket.sockjs": "false",
 	"auth.anonymous": "true", "auth.anonymous_roles": "guest",
 	"auth.jwt.secret": strings.Repeat("y", 64), "auth.jwt.secret_file": "+", "auth.jwt.public_key_files": "+", "auth.jwt.jwks_url": "+", "auth.jwt.jwks_file": "+",
 	"auth.jwt.jwks_refresh": "7m", "auth.jwt.jwks_max_age": "7h", "auth.jwt.algorithms": "HS256,HS384", "auth.jwt.issuer": "me", "auth.jwt.audience": "you",
