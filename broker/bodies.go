@@ -165,11 +165,11 @@ func (q *queue) restoreBodies(first *item, p Page) (missing Extent) {
 func (q *queue) readDead(dead []deadLetter, done func(error)) {
 	w := q.set.window()
 	r := Range{Queue: q.id, After: dead[0].position().before(), Messages: w.Count, Size: w.Size}
-	q.set.store.Read(r, func(p Page) { q.buryRead(dead, p, done) })
+	q.set.store.Read(r, func(p Page) { q.moveDeadRead(dead, p, done) })
 }
 
-// buryRead goes on with those that a page has.
-func (q *queue) buryRead(dead []deadLetter, p Page, done func(error)) {
+// moveDeadRead goes on with those that a page has.
+func (q *queue) moveDeadRead(dead []deadLetter, p Page, done func(error)) {
 	bodies := make(map[Position]*Message, len(p.Messages))
 	for _, s := range p.Messages {
 		bodies[s.At] = s.Message

@@ -80,7 +80,7 @@ func (q *queue) moveDead(dead []deadLetter, done func(error)) {
 		if some[0].to == nil {
 			q.delay(some, done)
 		} else {
-			moved += len(some) - q.buryIn(*some[0].to, some, done)
+			moved += len(some) - q.moveDeadTo(*some[0].to, some, done)
 		}
 	}
 	q.mu.Lock()
@@ -148,10 +148,10 @@ func join(n int, done func(error)) func(error) {
 	}
 }
 
-// buryIn moves dead messages to one queue. If that has failed, they stay where the
+// moveDeadTo moves dead messages to one queue. If that has failed, they stay where the
 // Store has them until a restart: they are on their way until then, and their
 // number is returned. The Store would refuse the move, and fail their queue as well.
-func (q *queue) buryIn(to destination.Destination, dead []deadLetter, done func(error)) (stay int) {
+func (q *queue) moveDeadTo(to destination.Destination, dead []deadLetter, done func(error)) (stay int) {
 	for {
 		target := q.set.get(to)
 		target.mu.Lock()

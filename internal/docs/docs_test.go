@@ -195,3 +195,28 @@ func TestPagesNameWhatThereIs(t *testing.T) {
 		}
 	}
 }
+
+// Each rule in ARCHITECTURE.md names a file and a function in it.
+func TestTenRules(t *testing.T) {
+	_, section, _ := strings.Cut(string(readFile(t, "ARCHITECTURE.md")), "## Ten rules and their places\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	rows := regexp.MustCompile("(?m)^\\| .* \\| `([^`]+)` \\| `([^`]+)` \\|$").FindAllStringSubmatch(section, -1)
+	if len(rows) != 10 {
+		t.Fatalf("there are %d rules", len(rows))
+	}
+	for _, row := range rows {
+		function := regexp.MustCompile(`(?m)^func (\([^)]*\) )?` + row[2] + `\(`)
+		if !function.Match(readFile(t, row[1])) {
+			t.Errorf("%s has no function %s", row[1], row[2])
+		}
+	}
+}
+
+func readFile(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(root, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
