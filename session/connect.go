@@ -36,7 +36,9 @@ func (s *Session) connect(f frames.Inbound) error {
 	s.version, s.beat = version, beat
 	s.conn.Negotiated(version)
 	s.out.control(s.connectedFrame())
-	s.connected.Store(true)
+	if _, to := s.life.on(connectAccepted); to != serving {
+		return nil // it was ended meanwhile, and its client told
+	}
 	s.counts.accept(s.peer())
 	s.timer.Reset(s.beat.first(time.Now()))
 	s.watchToken()

@@ -72,7 +72,7 @@ func (s *Session) Describe() Description {
 		ID: s.id, Remote: s.info.Remote, Transport: s.info.Transport, Identity: s.identity.Load(), Started: s.started,
 		Received: s.received.Load(), State: s.state(),
 	}
-	if s.connected.Load() { // before, they are being set
+	if s.life.connected() { // before, they are being set
 		d.Version, d.ClientID = s.version.String(), s.clientID
 	}
 	d.Delivered, d.Outbound = s.out.load()
@@ -101,13 +101,13 @@ func (s *Session) Outbound() int {
 }
 
 func (s *Session) state() State {
-	switch {
-	case s.ended.Load() != nil || s.leaving.Load() || s.out.closing():
+	switch now := s.life.state(); {
+	case now.closes():
 		return Closing
-	case s.connected.Load():
-		return Connected
+	case now == connecting:
+		return Connecting
 	}
-	return Connecting
+	return Connected
 }
 
 // Subscriptions describes the subscriptions to wanted destinations, in the

@@ -22,17 +22,17 @@ func (s *Session) Drain(retryAfter time.Duration) {
 // has acknowledged all that it has from queues and has no transaction open;
 // until then it may go on sending. It may be called from any goroutine.
 func (s *Session) Dismiss() {
-	s.dismissed.Store(true)
-	s.leaveIfFree()
+	switch from, to := s.life.on(dismissal); {
+	case to == dismissed:
+		s.leaveIfFree()
+	case from == connecting && to == ended:
+		s.Shutdown(s.options.CloseTimeout)
+	}
 }
 
 // leaveIfFree ends a dismissed session whose client has nothing to finish.
 // Earlier frames are answered first.
 func (s *Session) leaveIfFree() {
-	if !s.connected.Load() {
-		s.Shutdown(s.options.CloseTimeout)
-		return
-	}
 	if s.open.Load() == 0 && s.pending() == 0 {
 		s.fail(goingAway(), "", nil)
 	}
@@ -56,7 +56,7 @@ func (s *Session) pending() int {
 // written first, within the timeout. It may be called from any goroutine.
 func (s *Session) Shutdown(timeout time.Duration) {
 	f := goingAway()
-	s.ended.CompareAndSwap(nil, f)
+	s.life.end(f)
 	last, reason := s.goodbye(f)
 	s.out.close(last, CloseGoingAway, reason, timeout, false)
 }
@@ -83,7 +83,7 @@ func (s *Session) goodbye(f *Fault) (last []byte, reason string) {
 // negotiated is the version of a session that is connected, else 0: before, it
 // is being set by another goroutine.
 func (s *Session) negotiated() frames.Version {
-	if s.connected.Load() {
+	if s.life.connected() {
 		return s.version
 	}
 	return 0

@@ -5,30 +5,31 @@ import "time"
 // This file is the end of a session: its reason, the answers that come before it,
 // and the parts that are taken out of the broker.
 
-// release lets the session end when nothing is unfinished any more, or it has
-// taken too long.
-func (s *Session) release() {
-	if s.released.Swap(true) {
+// await changes the state by an event after which the session only waits for the
+// answers to earlier frames, for at most CloseTimeout.
+func (s *Session) await(e event) {
+	from, to := s.life.on(e)
+	if from.awaits() || !to.awaits() {
 		return
 	}
 	at := time.Now().Add(s.options.CloseTimeout)
-	s.closeDeadline.Store(&at)
+	s.life.deadline.Store(&at)
 	s.timer.Reset(at)
 	s.finish()
 }
 
-// unanswered is the reason for the end of a session at closeDeadline.
+// unanswered is the reason for the end of a session at its deadline.
 func (s *Session) unanswered() *Fault {
-	if f := s.failure.Load(); f != nil {
+	if f := s.life.failure.Load(); f != nil {
 		return f
 	}
 	return fault(StorageFailed, "What was sent before the end could not be stored within %v.", s.options.CloseTimeout)
 }
 
 // finish counts off one frame that the broker is done with, or the session
-// itself. The last one sends lastReceipt.
+// itself. The last one ends the session.
 func (s *Session) finish() {
-	if n := s.unfinished.Add(-1); n > 0 {
+	if n := s.life.unfinished.Add(-1); n > 0 {
 		if n <= s.wakeAt.Load() {
 			ringOnce(s.landed)
 		}
@@ -37,10 +38,11 @@ func (s *Session) finish() {
 		}
 		return
 	}
-	if f := s.failure.Load(); f != nil {
+	if f := s.life.failure.Load(); f != nil {
 		s.End(f)
 		return
 	}
+	s.life.on(allAnswered)
 	s.out.close(s.lastReceipt, CloseNormal, "", s.options.CloseTimeout, false)
 }
 
@@ -49,24 +51,24 @@ func (s *Session) finish() {
 // knows which to send again. It may be called from any goroutine.
 func (s *Session) fail(f *Fault, receipt string, err error) {
 	f.Receipt = receipt
-	if !s.failure.CompareAndSwap(nil, f) {
+	if !s.life.failure.CompareAndSwap(nil, f) {
 		return
 	}
 	if f.Word == StorageFailed {
 		s.options.Log.Error("the store failed", "session", s.id, "error", err)
 	}
 	s.out.ending.ring()
-	s.release()
+	s.await(frameFailed)
 }
 
 // wasLost tells whether the client is gone without having meant to, which may
 // be the fault of a message that it was working on. It is not where the client
 // has said that it leaves, and where the broker ended it for reasons of its own.
 func (s *Session) wasLost() bool {
-	if s.leaving.Load() {
+	if s.life.disconnected() {
 		return false
 	}
-	f := s.ended.Load()
+	f := s.life.reason.Load()
 	if f == nil {
 		return true
 	}
@@ -88,13 +90,16 @@ func (s *Session) End(f *Fault) {
 		s.Shutdown(s.options.CloseTimeout)
 		return
 	}
-	s.ended.CompareAndSwap(nil, f)
+	s.life.end(f)
 	s.out.close(errorFrame(f, s.negotiated()), f.closeCode(), f.Word, s.options.CloseTimeout, false)
 }
 
 // Kill ends the session without waiting for its client. It may be called from
 // any goroutine.
-func (s *Session) Kill() { s.out.abandon() }
+func (s *Session) Kill() {
+	s.life.end(nil)
+	s.out.abandon()
+}
 
 // leave takes everything of the session out of the broker; lost says that its
 // client has not left, but was lost. It may be called repeatedly.

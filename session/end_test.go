@@ -139,3 +139,23 @@ func TestLogOfEnd(t *testing.T) {
 		})
 	}
 }
+
+// A client that leaves while the server stops gets the RECEIPT of its DISCONNECT:
+// all that it sent is done.
+func TestDisconnectWhileServerStops(t *testing.T) {
+	onDisk(t, func(t *testing.T, w *world, d *disk) {
+		c := w.connect()
+		c.Send("SEND", "destination:/queue/a", "receipt:sent", "", "x")
+		c.Send("DISCONNECT", "receipt:bye")
+		synctest.Wait() // the disk is stuck
+		stopped := make(chan error)
+		go func() { stopped <- w.server.Shutdown(t.Context()) }()
+		synctest.Wait()
+		d.move()
+		c.WantReceipt("sent")
+		c.WantReceipt("bye")
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -98,18 +98,14 @@ func (h heartBeat) next(now, written, read time.Time) time.Time {
 // tick is the session's timer: first the time limit for CONNECT, then
 // heart-beats both ways. It runs on the timers' goroutine.
 func (s *Session) tick(now time.Time) time.Time {
-	if !s.connected.Load() {
+	switch state := s.life.state(); {
+	case state == connecting:
 		s.End(fault(ConnectTimeout, "No CONNECT was accepted within %v (limits.connect_timeout).%s", s.options.ConnectTimeout, s.unfinishedFrame()))
 		return time.Time{}
-	}
-	if at := s.closeDeadline.Load(); at != nil {
-		if now.Before(*at) {
-			return *at // it was to run for another reason
-		}
-		if s.unfinished.Load() > 0 { // else the end is being written
-			s.End(s.unanswered())
-		}
-		return time.Time{}
+	case state.awaits():
+		return s.overdue(now)
+	case state == ended:
+		return time.Time{} // the deadline of writes bounds the rest
 	}
 	read := s.lastHeard(now)
 	if h := s.beat; h.receive > 0 && now.Sub(read) >= tolerance*h.receive {
@@ -136,6 +132,19 @@ func (s *Session) tick(now time.Time) time.Time {
 	return s.beat.next(now, written, read)
 }
 
+// overdue ends a session that has waited too long for the answers to earlier frames.
+func (s *Session) overdue(now time.Time) time.Time {
+	at := s.life.deadline.Load()
+	switch {
+	case at == nil:
+		return time.Time{} // await sets it, and then the timer
+	case now.Before(*at):
+		return *at // it was to run for another reason
+	}
+	s.End(s.unanswered())
+	return time.Time{}
+}
+
 // watchToken ends the session at the end of its token, by the time of day: a
 // clock that is set and a machine that was suspended do not prolong it.
 func (s *Session) watchToken() {
@@ -152,7 +161,7 @@ func (s *Session) watchToken() {
 func (s *Session) tokenEnds(now time.Time) time.Time {
 	exp := s.identity.Load().Expires
 	switch {
-	case exp.IsZero() || s.closeDeadline.Load() != nil:
+	case exp.IsZero() || s.life.state().closes():
 		return time.Time{}
 	case now.Before(exp):
 		return exp

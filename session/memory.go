@@ -207,14 +207,14 @@ func (s *Session) begun(size int) {
 			s.awaitLanding()
 		}
 	}
-	if s.unfinished.Add(1) == 2 { // beside the session itself it is the only one
+	if s.life.unfinished.Add(1) == 2 { // beside the session itself it is the only one
 		f.trim(0)
 	}
 	f.add(size + frameOverhead)
 }
 
 // underWay is how many frames the broker is not done with.
-func (s *Session) underWay() int { return max(0, int(s.unfinished.Load())-1) }
+func (s *Session) underWay() int { return max(0, int(s.life.unfinished.Load())-1) }
 
 // mayFly is how many bytes may wait for the disk.
 func (s *Session) mayFly() int {
@@ -236,7 +236,7 @@ func (s *Session) awaitLanding() {
 	}
 	left := int64(s.flight.newest(s.mayFly()/2)) + 1 // with the session itself
 	s.wakeAt.Store(left)
-	for s.unfinished.Load() > left && !s.out.ending.hasRung() {
+	for s.life.unfinished.Load() > left && !s.out.ending.hasRung() {
 		s.whileReadsPaused(func() {
 			select {
 			case <-s.landed:

@@ -23,8 +23,9 @@ type outbox struct {
 	encode func(dst []byte, it *item) (frame []byte, tail *frames.Tail, text bool)
 	counts *shard // counters of topics' messages
 	tracer Tracer // may be nil
-	// onSlow is called, once, when the slow-consumer policy ends the session.
-	onSlow func(*Fault)
+	// onEnd is called when the outbox ends the session by itself: with the fault of
+	// the slow-consumer policy, once, and without one if a write has failed.
+	onEnd func(slow *Fault)
 	// account is charged for waiting frames.
 	account *memory.Account
 
@@ -321,6 +322,7 @@ func (o *outbox) batch() (number int64, writing bool) {
 
 // fail ends the outbox after a write went wrong.
 func (o *outbox) fail() {
+	o.onEnd(nil)
 	o.mu.Lock()
 	if o.state == open {
 		o.code, o.reason = ClosePolicy, "the client does not read"

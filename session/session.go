@@ -71,34 +71,17 @@ type Session struct {
 	// it is one step.
 	mu sync.Mutex
 
-	// connected is set when CONNECT was accepted; read by the timer, too.
-	connected atomic.Bool
-	// leaving is set by DISCONNECT, after lastReceipt, its RECEIPT.
-	leaving     atomic.Bool
+	life lifecycle
+	// lastReceipt is the RECEIPT of DISCONNECT; set before the session is leaving.
 	lastReceipt []byte
-	// unfinished counts the frames that the broker is not done with, and 1 for
-	// the session until it lets go: on DISCONNECT, or when one of them failed.
-	unfinished atomic.Int64
-	released   atomic.Bool
-	// flight has the frames that unfinished counts; partial is the number of
+	// flight has the frames that life.unfinished counts; partial is the number of
 	// bytes of a frame that the transport has. The reader waits for landed
 	// until at most wakeAt frames are unfinished; 0: it does not wait.
 	flight  flight
 	partial int
 	landed  chan struct{}
 	wakeAt  atomic.Int64
-	// failure is why the session ends once unfinished is 0.
-	failure atomic.Pointer[Fault]
-	// closeDeadline is until when that may take; nil: the session goes on.
-	closeDeadline atomic.Pointer[time.Time]
-	// ended is why the session ends, the first reason there was; set by
-	// anybody.
-	ended atomic.Pointer[Fault]
-
-	// retryAfter is the advice of Drain, in seconds; dismissed is set by
-	// Dismiss.
-	retryAfter atomic.Int64
-	dismissed  atomic.Bool
+	retryAfter atomic.Int64 // the advice of Drain, in seconds
 	open       atomic.Int64 // how many txs there are, for Dismiss
 
 	subs      map[string]*subscription // by id, or by destination where 1.0 has no id
@@ -133,12 +116,14 @@ func New(conn Conn, o *Options, id string) *Session {
 	s.flight.account, s.out.account = s.account, s.account
 	s.out.counts, s.out.tracer = s.counts.shard(), o.Tracer
 	s.out.encode, s.out.closeGrace = s.encodeItem, o.CloseGrace
-	s.out.onSlow = func(f *Fault) {
-		s.counts.slow.Add(1)
-		s.ended.CompareAndSwap(nil, f)
+	s.out.onEnd = func(slow *Fault) {
+		if slow != nil {
+			s.counts.slow.Add(1)
+		}
+		s.life.end(slow)
 	}
 	s.ackDone = s.whenAcked("")
-	s.unfinished.Store(1)
+	s.life.begin()
 	return s
 }
 
@@ -150,7 +135,7 @@ func (s *Session) Run() {
 	s.counts.begin(s.info.Transport)
 	if err := s.serve(); err != nil {
 		f := s.blame(err)
-		s.ended.CompareAndSwap(nil, f)
+		s.life.reason.CompareAndSwap(nil, f)
 		s.leave(s.wasLost())
 		s.End(f)
 	}
@@ -175,7 +160,7 @@ func (s *Session) serve() error {
 			s.readEnded = true
 			return s.readFailed(err)
 		}
-		if s.out.closing() || s.failure.Load() != nil {
+		if !s.life.state().handles() {
 			continue // it was told already or will be, and may not have read it yet
 		}
 		s.received.Add(1)
@@ -187,7 +172,7 @@ func (s *Session) serve() error {
 		if last {
 			return nil
 		}
-		if s.dismissed.Load() {
+		if s.life.state() == dismissed {
 			s.leaveIfFree()
 		}
 	}
@@ -210,7 +195,7 @@ func (s *Session) readFailed(err error) error {
 	e := (*frames.Error)(nil)
 	switch {
 	case errors.As(err, &e):
-		if s.out.closing() || s.failure.Load() != nil {
+		if !s.life.state().handles() {
 			return nil // frames on their way to the client still go there
 		}
 		return err
@@ -221,7 +206,7 @@ func (s *Session) readFailed(err error) error {
 		s.hearOut()
 	default:
 		s.out.gone.ring()
-		s.out.abandon()
+		s.Kill()
 	}
 	return nil
 }
@@ -249,10 +234,11 @@ const lastReadTimeout = time.Second
 func (s *Session) hearOut() {
 	s.out.gone.ring()
 	s.out.pause()
-	if s.unfinished.Load() == 1 && !s.released.Load() {
+	if s.underWay() == 0 && !s.life.state().awaits() {
+		s.life.on(ending)
 		s.out.close(nil, CloseNormal, "", lastReadTimeout, false)
 	} else {
-		s.release()
+		s.await(inputClosed)
 	}
 	<-s.out.done // the timer, and the deadline of writes, see to it that this has an end
 }
@@ -316,8 +302,7 @@ func (s *Session) disconnect(f frames.Inbound) {
 	if receipt := f.Wire(frame.Receipt); receipt != "" {
 		s.lastReceipt = receiptFrame(receipt)
 	}
-	s.leaving.Store(true)
-	s.release()
+	s.await(disconnectRead)
 }
 
 // done sends the RECEIPT of a frame that has succeeded, if it asked for one.
@@ -369,7 +354,7 @@ func newSecret() string {
 // peer is how the client is connected, for counters.
 func (s *Session) peer() Peer {
 	p := Peer{Transport: s.info.Transport}
-	if s.connected.Load() {
+	if s.life.connected() {
 		p.Version = s.version.String()
 	}
 	return p
@@ -383,10 +368,10 @@ const (
 
 // ending is why the session has ended, as one dashed word.
 func (s *Session) ending() string {
-	switch f := s.ended.Load(); {
+	switch f := s.life.reason.Load(); {
 	case f != nil:
 		return f.Word
-	case s.leaving.Load():
+	case s.life.disconnected():
 		return Disconnected
 	}
 	return ConnectionLost
@@ -395,9 +380,9 @@ func (s *Session) ending() string {
 func (s *Session) logClosed() {
 	reason, level := "client disconnected", slog.LevelInfo
 	detail := ""
-	if f := s.ended.Load(); f != nil {
+	if f := s.life.reason.Load(); f != nil {
 		reason, detail = f.Word, f.Text
-	} else if !s.connected.Load() {
+	} else if !s.life.connected() {
 		reason = "client left before CONNECT"
 		if s.received.Load() == 0 {
 			level = slog.LevelDebug // health checks of load balancers come every few seconds

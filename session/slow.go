@@ -96,7 +96,7 @@ func (o *outbox) slowFault() *Fault {
 // socket is full already. The lock is held.
 func (o *outbox) endSlow(f *Fault) {
 	o.drain(errorFrame(f, 0), f.closeCode(), f.Word, slowPatience, true)
-	o.onSlow(f)
+	o.onEnd(f)
 	if !o.writing && !o.held {
 		o.writing = true
 		go o.write()
