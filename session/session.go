@@ -77,10 +77,10 @@ type Session struct {
 	// flight has the frames that life.unfinished counts; partial is the number of
 	// bytes of a frame that the transport has. The reader waits for landed
 	// until at most wakeAt frames are unfinished; 0: it does not wait.
-	flight  flight
-	partial int
-	landed  chan struct{}
-	wakeAt  atomic.Int64
+	flight     flight
+	partial    int
+	landed     chan struct{}
+	wakeAt     atomic.Int64
 	retryAfter atomic.Int64 // the advice of Drain, in seconds
 	open       atomic.Int64 // how many txs there are, for Dismiss
 
