@@ -279,13 +279,6 @@ func (o *outbox) drain(last []byte, code CloseCode, reason string, timeout time.
 	o.conn.SetWriteDeadline(time.Now().Add(timeout))
 }
 
-// closing tells whether close was called.
-func (o *outbox) closing() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.state != open
-}
-
 // settled waits, at most for limit, until written messages are acknowledged.
 // The socket may have to take them first, so only callers that act for the
 // client wait here, and only once for each batch: the broker then reads from
