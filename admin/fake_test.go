@@ -18,7 +18,6 @@ import (
 
 	"hoofbeat/broker"
 	"hoofbeat/destination"
-	"hoofbeat/frames"
 )
 
 // A fake is a broker that records its calls.
@@ -108,9 +107,8 @@ func parsed(t *testing.T, text string) destination.Destination {
 
 func message(t *testing.T, to, body string, headers ...string) *broker.Message {
 	t.Helper()
-	f := frames.Inbound{Frame: frame.New(frame.SEND, headers...)}
-	f.Body = []byte(body)
-	return broker.NewMessage(parsed(t, to), f, broker.Properties{Priority: 7, Expires: 2000})
+	c := broker.Content{Header: frame.NewHeader(headers...), Body: []byte(body)}
+	return broker.NewMessage(parsed(t, to), c, broker.Properties{Priority: 7, Expires: 2000})
 }
 
 // A desk is a handler over a fake, with its log.
@@ -177,9 +175,7 @@ func serveOnce(h http.Handler, target string) int {
 
 // plainMessage returns a message of a few bytes.
 func plainMessage(d destination.Destination) *broker.Message {
-	f := frames.Inbound{Frame: frame.New(frame.SEND)}
-	f.Body = []byte("x")
-	return broker.NewMessage(d, f, broker.Properties{Priority: 4})
+	return broker.NewMessage(d, broker.Content{Body: []byte("x")}, broker.Properties{Priority: 4})
 }
 
 // want expects this response.

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"hoofbeat/destination"
-	"hoofbeat/frames"
 
 	"fmt"
 	"testing"
@@ -86,7 +85,7 @@ func BenchmarkSendNewMessage(b *testing.B) {
 	f.Body = make([]byte, 128)
 	b.ReportAllocs()
 	for b.Loop() {
-		NewMessage(d, frames.Inbound{Frame: f}, Properties{Priority: DefaultPriority})
+		NewMessage(d, Content{Header: f.Header, Body: f.Body}, Properties{Priority: DefaultPriority})
 	}
 }
 

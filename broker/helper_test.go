@@ -2,7 +2,6 @@ package broker
 
 import (
 	"hoofbeat/destination"
-	"hoofbeat/frames"
 
 	"errors"
 	"fmt"
@@ -117,7 +116,7 @@ func readDestination(tb testing.TB, text string, o destination.Owner) destinatio
 func makeMessage(d destination.Destination, text, body string, headers ...string) *Message {
 	f := frame.New(frame.SEND, append([]string{frame.Destination, text}, headers...)...)
 	f.Body = []byte(body)
-	return NewMessage(d, frames.Inbound{Frame: f}, Properties{Priority: DefaultPriority})
+	return NewMessage(d, Content{Header: f.Header, Body: f.Body}, Properties{Priority: DefaultPriority})
 }
 
 // A tester has a conversation with a Broker on behalf of alice.

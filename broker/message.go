@@ -105,16 +105,27 @@ const (
 	DefaultPriority = 4
 )
 
-// NewMessage makes a message out of a SEND: its destination, as read, its
-// headers and its body. Headers that are the server's to set are left out. The
-// frame is not kept, and not changed.
-func NewMessage(to destination.Destination, f frames.Inbound, p Properties) *Message {
-	h := f.Header
+// Content is what a sender puts into a message.
+type Content struct {
+	Header *frame.Header // nil: none
+	Body   []byte
+	// Plain says that every version of STOMP writes the header in the same way. If
+	// it is false, NewMessage looks.
+	Plain bool
+}
+
+// NewMessage makes a message for a destination. It leaves out headers that only the
+// server may set. It neither keeps nor changes the content.
+func NewMessage(to destination.Destination, c Content, p Properties) *Message {
+	h := c.Header
+	if h == nil {
+		h = &frame.Header{}
+	}
 	if p.ReplyTo != "" {
 		h = h.Clone()
 		h.Set("reply-to", p.ReplyTo)
 	}
-	m := newMessage(to, withoutDeaths(h), f.Body, f.Plain())
+	m := newMessage(to, withoutDeaths(h), c.Body, c.Plain || !frames.NeedsEscape(h))
 	m.priority, m.transient = min(p.Priority, MaxPriority), p.Transient
 	m.setTimes(p.Expires, p.Due)
 	m.setTrace(p.Trace)

@@ -20,7 +20,7 @@ func TestMessageTail(t *testing.T) {
 	f.Body = []byte("body\x00")
 	before := f.Header.Len()
 	for replyTo, written := range map[string]string{"": "/temp-queue/r", "/reply-queue/c1.r": "/reply-queue/c1.r"} {
-		m := NewMessage(d, frames.Inbound{Frame: f}, Properties{ReplyTo: replyTo})
+		m := NewMessage(d, Content{Header: f.Header, Body: f.Body}, Properties{ReplyTo: replyTo})
 		want := "a:1\na:2\nreply-to:" + written + "\nurl:%s\nz:\ncontent-length:5\n\nbody\x00\x00"
 		for v, url := range map[frames.Version]string{frames.V10: "http://x", frames.V11: `http\c//x`, frames.V12: `http\c//x`} {
 			if got := string(m.AppendTail([]byte("<"), v)); got != "<"+fmt.Sprintf(want, url) {
@@ -35,7 +35,7 @@ func TestMessageTail(t *testing.T) {
 		t.Error("the frame was changed")
 	}
 	f.Body = []byte{0xff}
-	if NewMessage(d, frames.Inbound{Frame: f}, Properties{Priority: DefaultPriority}).Text() {
+	if NewMessage(d, Content{Header: f.Header, Body: f.Body}, Properties{Priority: DefaultPriority}).Text() {
 		t.Error("a body that is not UTF-8 passes as text")
 	}
 }
@@ -58,7 +58,7 @@ func TestMessageKeepsNoFrame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := NewMessage(d, frames.Inbound{Frame: frame.New(frame.SEND, frame.Destination, block[:len(text)], "receipt", block[len(text):])}, Properties{})
+		m := NewMessage(d, Content{Header: frame.New(frame.SEND, frame.Destination, block[:len(text)], "receipt", block[len(text):]).Header}, Properties{})
 		messages = append(messages, m)
 		size += m.Size()
 	}

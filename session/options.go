@@ -28,7 +28,7 @@ type Authorizer interface {
 // Options are common to all sessions of a server. [DefaultOptions] fills in
 // everything but the broker.
 type Options struct {
-	Broker        *broker.Broker
+	Broker        Broker
 	Namespace     destination.Namespace
 	Authenticator Authenticator
 	// Authorizer decides about clients' rights; nil: everything is allowed.
@@ -95,7 +95,7 @@ type HeartBeat struct {
 // DefaultOptions are those of a configuration that says nothing.
 func DefaultOptions(b *broker.Broker) Options {
 	return Options{
-		Broker:         b,
+		Broker:         Local(b),
 		Namespace:      destination.DefaultNamespace(),
 		Authenticator:  auth.Anonymous{},
 		Timers:         timers.New(),

@@ -108,7 +108,7 @@ func (s *Session) sendAs(f frames.Inbound, trace Trace) error {
 	if s.account.Pressed() {
 		s.awaitMemory()
 	}
-	m := broker.NewMessage(to, f, h.Properties)
+	m := broker.NewMessage(to, broker.Content{Header: f.Header, Body: f.Body, Plain: f.Plain()}, h.Properties)
 	if h.inTransaction {
 		return s.sendInTransaction(m, to, h.replyTos, f)
 	}

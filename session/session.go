@@ -18,7 +18,6 @@ import (
 
 	"hoofbeat/auth"
 	"hoofbeat/auth/acl"
-	"hoofbeat/broker"
 	"hoofbeat/destination"
 	"hoofbeat/frames"
 	"hoofbeat/internal/memory"
@@ -41,7 +40,7 @@ type Session struct {
 	counts        *Counters
 
 	version   frames.Version // set once, before connected and before anything is delivered
-	publisher *broker.Publisher
+	publisher Publisher
 	beat      heartBeat
 	timer     *timers.Timer
 	// tokenTimer ends the session with its token; nil: that has had no end.

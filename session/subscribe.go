@@ -37,7 +37,7 @@ type subscription struct {
 	// messages of it may still wait to be written.
 	before *subscription
 
-	handle *broker.Subscription
+	handle Subscription
 	// head is the beginning of each MESSAGE, up to the number of the
 	// delivery; the message's id begins at idAt.
 	head []byte

@@ -15,7 +15,7 @@ import (
 
 // A transaction is one between BEGIN and COMMIT or ABORT.
 type transaction struct {
-	*broker.Transaction
+	Transaction
 	frames, bytes int
 	// receipts are the RECEIPTs that its frames asked for, encoded. They are
 	// sent after COMMIT: before, nothing is done.

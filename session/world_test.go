@@ -14,7 +14,6 @@ import (
 
 	"hoofbeat/broker"
 	"hoofbeat/destination"
-	"hoofbeat/frames"
 	"hoofbeat/internal/memory"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
@@ -233,7 +232,7 @@ func message(to, body string, headers ...string) *broker.Message {
 	}
 	f := frame.New(frame.SEND, append([]string{frame.Destination, to}, headers...)...)
 	f.Body = []byte(body)
-	return broker.NewMessage(d, frames.Inbound{Frame: f}, broker.Properties{Priority: broker.DefaultPriority})
+	return broker.NewMessage(d, broker.Content{Header: f.Header, Body: f.Body}, broker.Properties{Priority: broker.DefaultPriority})
 }
 
 // A rule is a policy for the destinations of a pattern.

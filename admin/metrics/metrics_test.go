@@ -70,7 +70,7 @@ func (f *fixture) send(t *testing.T, to string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := broker.NewMessage(d, frames.Inbound{Frame: frame.New(frame.SEND, frame.Destination, to)}, broker.Properties{})
+	m := broker.NewMessage(d, broker.Content{Header: frame.New(frame.SEND, frame.Destination, to).Header}, broker.Properties{})
 	f.broker.NewPublisher().Send(m, nil)
 }
 

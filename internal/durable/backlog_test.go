@@ -79,7 +79,7 @@ func fill(t *testing.T, dir string, n int) {
 		f := frame.New(frame.SEND, "n", strconv.Itoa(i))
 		f.Body = incompressible(i)
 		room <- struct{}{}
-		p.Send(broker.NewMessage(to, frames.Inbound{Frame: f}, broker.Properties{Priority: broker.DefaultPriority}), done)
+		p.Send(broker.NewMessage(to, broker.Content{Header: f.Header, Body: f.Body}, broker.Properties{Priority: broker.DefaultPriority}), done)
 	}
 	for range cap(room) {
 		room <- struct{}{}

@@ -11,7 +11,6 @@ import (
 
 	"hoofbeat/broker"
 	"hoofbeat/destination"
-	"hoofbeat/frames"
 	"hoofbeat/store/pebble"
 )
 
@@ -96,7 +95,7 @@ func fillIdle(t *testing.T, b *broker.Broker) {
 				t.Fatal(err)
 			}
 			room <- struct{}{}
-			p.Send(broker.NewMessage(to, frames.Inbound{Frame: f}, broker.Properties{Priority: broker.DefaultPriority}), done)
+			p.Send(broker.NewMessage(to, broker.Content{Header: f.Header, Body: f.Body}, broker.Properties{Priority: broker.DefaultPriority}), done)
 		}
 	}
 	for range cap(room) {

@@ -64,9 +64,7 @@ func Message(d destination.Destination, body string, headers ...string) *broker.
 
 // MessageWith returns a message with properties.
 func MessageWith(d destination.Destination, body string, p broker.Properties, headers ...string) *broker.Message {
-	f := frame.New(frame.SEND, headers...)
-	f.Body = []byte(body)
-	return broker.NewMessage(d, frames.Inbound{Frame: f}, p)
+	return broker.NewMessage(d, broker.Content{Header: frame.NewHeader(headers...), Body: []byte(body)}, p)
 }
 
 // Describe returns the operation that describes a queue.

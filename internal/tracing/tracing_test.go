@@ -12,7 +12,6 @@ import (
 
 	"hoofbeat/broker"
 	"hoofbeat/destination"
-	"hoofbeat/frames"
 	"hoofbeat/session"
 )
 
@@ -350,7 +349,7 @@ func TestRestored(t *testing.T) {
 	restored := func(headers ...string) *broker.Message {
 		d := policyOf(t, "/queue/a")
 		f := frame.New(frame.SEND, append([]string{frame.Destination, "/queue/a"}, headers...)...)
-		m := broker.NewMessage(d, frames.Inbound{Frame: f}, broker.Properties{Trace: t})
+		m := broker.NewMessage(d, broker.Content{Header: f.Header, Body: f.Body}, broker.Properties{Trace: t})
 		if m.Restored() || m.Trace() != t {
 			t.Error("a message that was sent has no trace")
 		}

@@ -8,7 +8,6 @@ import (
 
 	"hoofbeat/broker"
 	"hoofbeat/destination"
-	"hoofbeat/frames"
 )
 
 // BenchmarkFanOut publishes to many durable subscriptions of one topic, one
@@ -40,7 +39,7 @@ func BenchmarkFanOut(b *testing.B) {
 			f.Body = make([]byte, 200)
 			p := br.NewPublisher()
 			for b.Loop() {
-				p.Send(broker.NewMessage(topic, frames.Inbound{Frame: f}, broker.Properties{}), report)
+				p.Send(broker.NewMessage(topic, broker.Content{Header: f.Header, Body: f.Body}, broker.Properties{}), report)
 				if err := <-done; err != nil {
 					b.Fatal(err)
 				}
