@@ -6,7 +6,7 @@ import "time"
 // Store already. Once a consumer holds much, the broker forgets the bodies of such
 // messages and keeps a stub of each: the fields that an ACK needs. If the message
 // is delivered again, moved or delayed, its body is read from the Store first.
-// Stubs exist in consumer.held, in the piles of lanes, and among the dead.
+// Stubs exist in leases, in the piles of lanes, and among the dead.
 
 // heldBytes is how many bytes of bodies a consumer may hold in memory, and
 // crowdedPart the part of it that remains while its connection has used more than
@@ -16,7 +16,7 @@ const (
 	crowdedPart = 16
 )
 
-// stubBytes is how much memory a stub takes with its place in consumer.held.
+// stubBytes is how much memory a stub takes with its place in leases.
 // Messages of less than twice that stay as they are.
 const stubBytes = 256
 
@@ -65,7 +65,7 @@ func (c *consumer) lighten() {
 		c.heavy.Store(true) // before written is read, or wrote could miss it
 	}
 	written := c.written.Load()
-	for i := c.search(c.lean + 1); c.bytes > most && i < c.held.len() && c.held.at(i).tag <= written; i++ {
+	for i := c.held.from(c.lean + 1); c.bytes > most && i < c.held.len() && c.held.at(i).tag <= written; i++ {
 		c.reduce(c.held.at(i))
 	}
 	if c.bytes <= most {

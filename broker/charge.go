@@ -133,7 +133,7 @@ func (c *consumer) unhold(d *delivery) {
 // starves tells whether the consumer has to do without e for want of memory; it
 // comes back when its account has room. One delivery it may always have.
 func (c *consumer) starves(e *entry) bool {
-	if c.outstanding == 0 || !e.stored() || !c.account.Crowded() {
+	if c.held.pending == 0 || !e.stored() || !c.account.Crowded() {
 		return false
 	}
 	c.lighten()
@@ -146,10 +146,10 @@ func (c *consumer) starves(e *entry) bool {
 
 // hungry reports whether the consumer waits for memory. A consumer that holds
 // no messages does not: the holders of the memory may wait for it.
-func (c *consumer) hungry() bool { return c.starving && c.outstanding > 0 }
+func (c *consumer) hungry() bool { return c.starving && c.held.pending > 0 }
 
 // sated tells whether the consumer has as much as it may have at a time.
-func (c *consumer) sated() bool { return c.outstanding >= c.prefetch }
+func (c *consumer) sated() bool { return c.held.pending >= c.prefetch }
 
 // Share is the charge for each holder of the message in memory: the
 // subscribers of a topic share it.

@@ -157,7 +157,7 @@ func describing(q *queue) int {
 // claimCost is the most that settling a claim takes in a batch. The lock is held.
 func (c *consumer) claimCost(cl claim) (n int) {
 	for _, tag := range cl.tags {
-		d := c.held.at(c.search(tag))
+		d := c.held.of(tag)
 		switch {
 		case !d.stored():
 		case cl.how == acknowledged:

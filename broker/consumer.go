@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"sort"
 	"sync/atomic"
 
 	"hoofbeat/internal/memory"
@@ -30,19 +29,9 @@ type consumer struct {
 	takenOver func()
 	numbered  NumberedSink // its sink, if it is one
 
-	tag uint64 // of the newest delivery
-	// held are the deliveries, by tag, that are not settled, with settled ones
-	// between them.
-	held    deque[delivery]
-	settled int // of those in held
-	// passed is a tag up to which no delivery is pending, as cumulative
-	// acknowledgements have passed it: they do not walk over claimed ones again.
-	passed uint64
-	// outstanding counts the pending ones: acknowledgements in a transaction
-	// make room at once, or a transaction longer than prefetch could never be
-	// committed.
-	outstanding int
-	claimed     int
+	// held are its deliveries. Acknowledgements in a transaction make room at once,
+	// or a transaction longer than prefetch could never be committed.
+	held leases
 
 	blocked  bool // the sink has no room
 	starving bool // its account had no room when it had something
@@ -52,20 +41,6 @@ type consumer struct {
 	// and no transaction holds anything of it.
 	released bool
 }
-
-type delivery struct {
-	entry
-	tag    uint64
-	settle deliveryState
-}
-
-type deliveryState uint8
-
-const (
-	pending deliveryState = iota
-	claimed               // by an open transaction
-	settled
-)
 
 // An outcome is the end of a delivery.
 type outcome uint8
@@ -135,10 +110,8 @@ func (c *consumer) deliver(e entry) bool {
 		c.blocked = true
 		return false
 	}
-	c.tag++
-	c.held.pushBack(delivery{entry: e, tag: c.tag})
+	c.held.grant(e)
 	c.hold(&e)
-	c.outstanding++
 	c.q.held++
 	c.q.countDelivered(e.state().Attempts > 0)
 	return true
@@ -148,9 +121,9 @@ func (c *consumer) deliver(e entry) bool {
 func (c *consumer) hand(e *entry) bool {
 	attempt := int(e.state().Attempts) + 1
 	if c.numbered != nil {
-		return c.numbered.DeliverNumbered(e.msg, c.tag+1, attempt, e.number())
+		return c.numbered.DeliverNumbered(e.msg, c.held.newest+1, attempt, e.number())
 	}
-	return c.sub.sink.Deliver(e.msg, c.tag+1, attempt)
+	return c.sub.sink.Deliver(e.msg, c.held.newest+1, attempt)
 }
 
 func (c *consumer) resume() {
@@ -210,7 +183,7 @@ func (c *consumer) settle(tag uint64, how outcome, done func(error)) error {
 		return err
 	}
 	if c.settleLocked(tag, how) == 0 {
-		err := c.whyNot(tag)
+		err := c.held.why(tag)
 		q.unlock()
 		return err
 	}
@@ -223,17 +196,9 @@ func (c *consumer) settle(tag uint64, how outcome, done func(error)) error {
 	return nil
 }
 
-// whyNot tells why a delivery is not pending. The lock is held.
-func (c *consumer) whyNot(tag uint64) error {
-	if tag == 0 || tag > c.tag {
-		return ErrUnknownDelivery
-	}
-	return ErrLateDelivery
-}
-
 func (c *consumer) settleLocked(tag uint64, how outcome) int {
 	n := 0
-	first, last := c.find(tag)
+	first, last := c.held.acknowledged(tag, c.ack)
 	for i := first; i < last; i++ {
 		if d := c.held.at(i); d.settle == pending {
 			c.finish(d, how)
@@ -241,69 +206,18 @@ func (c *consumer) settleLocked(tag uint64, how outcome) int {
 		}
 	}
 	if n > 0 {
-		c.pass(tag)
-		c.tidy()
+		c.held.tidy()
 		c.lineUp()
 		c.q.pump()
 	}
 	return n
 }
 
-// pass notes that a cumulative acknowledgement has left nothing pending up to a
-// tag.
-func (c *consumer) pass(tag uint64) {
-	if c.auto || c.ack == AckClient {
-		c.passed = max(c.passed, min(tag, c.tag))
-	}
-}
-
-// find gives the range of held in which the delivery with that tag, and but for
-// mode client-individual all before it, are found; an empty one if it is not
-// pending.
-func (c *consumer) find(tag uint64) (first, last int) {
-	n := c.held.len()
-	i := c.search(tag)
-	if c.auto {
-		if i < n && c.held.at(i).tag == tag {
-			i++
-		}
-		return min(c.search(c.passed+1), i), i
-	}
-	if i == n || c.held.at(i).tag != tag || c.held.at(i).settle != pending {
-		return 0, 0
-	}
-	if c.ack == AckClient {
-		return c.search(c.passed + 1), i + 1
-	}
-	return i, i + 1
-}
-
-// search finds the first held delivery with a tag of at least tag.
-func (c *consumer) search(tag uint64) int {
-	n := c.held.len()
-	if n == 0 {
-		return 0
-	}
-	// Without a gap, which tidy leaves, the place follows from the tag.
-	if i := int(tag - c.held.at(0).tag); i >= 0 && i < n && c.held.at(i).tag == tag {
-		return i
-	}
-	return sort.Search(n, func(i int) bool { return c.held.at(i).tag >= tag })
-}
-
 // finish settles one delivery. The lock is held; the caller tidies up.
 func (c *consumer) finish(d *delivery, how outcome) {
 	c.unhold(d)
-	if d.settle == pending {
-		c.outstanding--
-	} else {
-		c.claimed--
-	}
-	d.settle = settled
-	c.settled++
 	c.q.held--
-	e := d.entry
-	d.entry.msg = nil
+	e := c.held.settle(d)
 	e.attempted()
 	if how == refused || how == rejected {
 		c.q.set.stats.Nacked.Add(1)
@@ -347,17 +261,4 @@ func (q *queue) requeue(e entry, how outcome) {
 	}
 	q.note(&e)
 	q.giveBack(e)
-}
-
-// tidy forgets settled deliveries: those at the front at once, those behind an
-// old pending one when there are many.
-func (c *consumer) tidy() {
-	for c.held.len() > 0 && c.held.at(0).settle == settled {
-		c.held.popFront()
-		c.settled--
-	}
-	if c.settled > 64 && c.settled > c.held.len()/2 {
-		c.held.keep(func(d *delivery) bool { return d.settle != settled })
-		c.settled = 0
-	}
 }

@@ -85,7 +85,7 @@ func TestClaimedArePassed(t *testing.T) {
 	for i := range 500 {
 		x.must(tx.Ack(p.sub, p.got[i].tag))
 	}
-	if first, last := c.find(p.got[500].tag); last-first != 1 {
+	if first, last := c.held.acknowledged(p.got[500].tag, AckClient); last-first != 1 {
 		t.Errorf("an ACK walks from %d to %d", first, last)
 	}
 	x.must(p.sub.Ack(p.got[600].tag, nil))

@@ -233,7 +233,7 @@ func TestHeldIsBounded(t *testing.T) {
 	if most > 200 {
 		t.Errorf("%d deliveries were held", most)
 	}
-	if ring := len(p.sub.consumer.held.ring); ring > 512 {
+	if ring := len(p.sub.consumer.held.table.ring); ring > 512 {
 		t.Errorf("the ring has %d places", ring)
 	}
 	x.must(p.sub.Ack(1, nil))

@@ -216,7 +216,7 @@ func (c *commitment) freed() spending {
 // claimedStored is how many bytes of a claim the Store keeps. The lock is held.
 func (c *consumer) claimedStored(cl claim) (n int) {
 	for _, tag := range cl.tags {
-		if d := c.held.at(c.search(tag)); d.stored() {
+		if d := c.held.of(tag); d.stored() {
 			n += d.msg.Size()
 		}
 	}

@@ -186,7 +186,7 @@ func (s *Subscription) TagOf(seq uint64, arrived int64) (tag uint64, ok bool) {
 	const atATime = 1000
 	for more := true; more; {
 		c.q.mu.Lock()
-		i := c.search(tag)
+		i := c.held.from(tag)
 		end := min(c.held.len(), i+atATime)
 		for ; i < end; i++ {
 			d := c.held.at(i)
@@ -211,7 +211,7 @@ func (s *Subscription) Pending() int {
 	}
 	c.q.mu.Lock()
 	defer c.q.mu.Unlock()
-	return c.outstanding
+	return c.held.pending
 }
 
 // Adjust changes how the subscriber acknowledges, and its prefetch. It does not
@@ -225,7 +225,7 @@ func (s *Subscription) Adjust(ack AckMode, prefetch int) bool {
 	}
 	c.q.mu.Lock()
 	defer c.q.unlock()
-	if c.auto != (ack == AckAuto) || !c.auto && c.outstanding > 0 {
+	if c.auto != (ack == AckAuto) || !c.auto && c.held.pending > 0 {
 		return false
 	}
 	c.ack, c.prefetch = ack, max(1, prefetch)

@@ -150,19 +150,16 @@ func (c *consumer) claim(tag uint64) (tags []uint64, err error) {
 	if c.q.failed != nil {
 		return nil, c.q.failed
 	}
-	first, last := c.find(tag)
+	first, last := c.held.acknowledged(tag, c.ack)
 	for i := first; i < last; i++ {
 		if d := c.held.at(i); d.settle == pending {
-			d.settle = claimed
-			c.outstanding--
-			c.claimed++
+			c.held.claim(d)
 			tags = append(tags, d.tag)
 		}
 	}
 	if len(tags) == 0 {
-		return nil, c.whyNot(tag)
+		return nil, c.held.why(tag)
 	}
-	c.pass(tag)
 	c.lineUp()
 	c.q.pump()
 	return tags, nil
@@ -172,16 +169,11 @@ func (c *consumer) claim(tag uint64) (tags []uint64, err error) {
 // consumer has closed since. The lock is held.
 func (c *consumer) unclaim(tags []uint64) {
 	for _, tag := range tags {
-		i := c.search(tag)
-		d := c.held.at(i)
-		if c.closed {
+		if d := c.held.of(tag); c.closed {
 			c.finish(d, returned)
-			continue
+		} else {
+			c.held.unclaim(d)
 		}
-		d.settle = pending
-		c.passed = min(c.passed, tag-1)
-		c.claimed--
-		c.outstanding++
 	}
 	c.release()
 }
@@ -190,7 +182,7 @@ func (c *consumer) unclaim(tags []uint64) {
 // The lock is held.
 func (c *consumer) claimedSize(cl claim) (x Extent, loose int) {
 	for _, tag := range cl.tags {
-		d := c.held.at(c.search(tag))
+		d := c.held.of(tag)
 		x.add(d.msg.Size())
 		if !d.stored() {
 			loose += d.msg.Size()
@@ -202,7 +194,7 @@ func (c *consumer) claimedSize(cl claim) (x Extent, loose int) {
 // commit settles the deliveries that a transaction claimed. The lock is held.
 func (c *consumer) commit(cl claim) {
 	for _, tag := range cl.tags {
-		c.finish(c.held.at(c.search(tag)), cl.how)
+		c.finish(c.held.of(tag), cl.how)
 	}
 	c.release()
 	c.lineUp()
@@ -210,8 +202,8 @@ func (c *consumer) commit(cl claim) {
 
 // release ends a consumer that stayed only because of a transaction.
 func (c *consumer) release() {
-	c.tidy()
-	if c.closed && c.claimed == 0 && !c.released {
+	c.held.tidy()
+	if c.closed && c.held.claimed == 0 && !c.released {
 		c.released = true
 		c.bill.settle()
 		if c.q.consumers--; c.q.consumers == 0 {
