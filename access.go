@@ -111,14 +111,9 @@ func (a *access) reload(ctx context.Context, c *config.Config, log *slog.Logger)
 // Verify implements admin.Access, as do the methods that follow.
 func (a *access) Verify(token string) (*auth.Identity, error) { return a.authenticator.Verify(token) }
 
-// VerifyFrom is Verify for a peer that logs in, with throttling.
-func (a *access) VerifyFrom(token string, from auth.Peer) (*auth.Identity, error) {
-	return a.authenticator.VerifyFrom(token, from)
-}
-
-// Login checks the passcode of a static user.
-func (a *access) Login(name, passcode string, from auth.Peer) (*auth.Identity, error) {
-	return a.authenticator.Login(name, passcode, from)
+// Header returns the identity of an operator's Authorization header.
+func (a *access) Header(value string, from auth.Peer) (*auth.Identity, error) {
+	return a.authenticator.Header(value, from)
 }
 
 // UserRoles returns the roles of a static user.

@@ -46,11 +46,10 @@ type Connection interface {
 
 // Access authenticates operators and evaluates permissions.
 type Access interface {
-	// VerifyFrom and Login return the identity that a token, or a name and a
-	// passcode, prove. They delay callers that have failed before. Verify does
-	// not; it is for operators who inspect a token.
-	VerifyFrom(token string, from auth.Peer) (*auth.Identity, error)
-	Login(name, passcode string, from auth.Peer) (*auth.Identity, error)
+	// Header returns the identity of an Authorization header. It delays callers
+	// that have failed before. Verify does not; it is for operators who inspect a
+	// token.
+	Header(value string, from auth.Peer) (*auth.Identity, error)
 	Verify(token string) (*auth.Identity, error)
 	// For returns the permissions of an identity by the rules in force.
 	For(id *auth.Identity) *acl.Permissions

@@ -8,7 +8,6 @@ import (
 
 	"hoofbeat/auth"
 	"hoofbeat/auth/acl"
-	"hoofbeat/internal/mask"
 )
 
 // A caller is the authenticated sender of a request, with its rights.
@@ -101,15 +100,8 @@ func (s *server) proven(r *http.Request, header string) (caller, error) {
 	if s.o.Access == nil {
 		return caller{}, &refusal{http.StatusUnauthorized, "unauthenticated", notAccepted}
 	}
-	name, passcode, basic := r.BasicAuth()
 	from := auth.Peer{Remote: s.o.Remote(r), Gone: r.Context().Done()}
-	var id *auth.Identity
-	var err error
-	if basic {
-		id, err = s.o.Access.Login(name, passcode, from)
-	} else {
-		id, err = s.byToken(header, from)
-	}
+	id, err := s.o.Access.Header(header, from)
 	if err != nil {
 		return caller{}, s.notProven(r, from.Remote, err)
 	}
@@ -120,40 +112,17 @@ func (s *server) proven(r *http.Request, header string) (caller, error) {
 	}, nil
 }
 
-// byToken verifies the token of a header (RFC 6750, 2.1).
-func (s *server) byToken(header string, from auth.Peer) (*auth.Identity, error) {
-	scheme, token, _ := strings.Cut(strings.TrimSpace(header), " ")
-	token = strings.TrimSpace(token)
-	if !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return nil, &auth.Refusal{Reason: "the Authorization header is neither Bearer with a token nor Basic"}
-	}
-	return s.o.Access.VerifyFrom(token, from)
-}
-
 // notProven records refused credentials.
 func (s *server) notProven(r *http.Request, remote string, err error) error {
-	told, known := errors.AsType[*auth.Refusal](err)
-	if !known {
-		return err
-	}
-	about := []any{"reason", told.Reason, "path", r.URL.Path, "remote", remote}
-	if told.Detail != "" {
-		about = append(about, "detail", told.Detail)
-	}
-	const longestName = 256 // the limit of package auth
-	if user := mask.Text(told.User); user != "" && len(user) <= longestName {
-		about = append(about, "user", user)
-	}
-	s.o.Audit.Info("operator refused", about...)
-	switch {
-	case told.Limited:
+	told := auth.RefusalOf(err)
+	s.o.Audit.Info("operator refused", append(told.Record(), "path", r.URL.Path, "remote", remote)...)
+	switch answer, why := told.Answer(); {
+	case answer == auth.TooMany:
 		return &refusal{http.StatusTooManyRequests, "rate-limited", "too many passcodes from this address, or of this user there, were wrong (limits.failed_connects)"}
-	case told.Busy:
+	case answer == auth.Later:
 		return &refusal{http.StatusServiceUnavailable, "busy", "too many are logging in at this moment, or the keys of tokens could not be fetched; try again in a few seconds"}
+	case why != "":
+		return &refusal{http.StatusUnauthorized, "unauthenticated", notAccepted + ": " + why}
 	}
-	text := notAccepted
-	if why := told.Told(); why != "" {
-		text += ": " + why
-	}
-	return &refusal{http.StatusUnauthorized, "unauthenticated", text}
+	return &refusal{http.StatusUnauthorized, "unauthenticated", notAccepted}
 }

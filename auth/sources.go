@@ -1,9 +1,6 @@
 package auth
 
-import (
-	"net/http"
-	"strings"
-)
+import "strings"
 
 const reasonScheme = "the Authorization header of CONNECT is not Bearer with a token"
 
@@ -49,7 +46,7 @@ func (s *state) withBasic(r Request) Request {
 	if r.Login != "" || r.Passcode != "" || s.tokens != nil && !s.tokens.options.Sources.HTTPAuthorization {
 		return r
 	}
-	login, passcode, ok := (&http.Request{Header: http.Header{"Authorization": {r.HTTPAuthorization}}}).BasicAuth()
+	login, passcode, ok := basicOf(r.HTTPAuthorization)
 	asToken := s.tokens != nil && s.tokens.options.Sources.Passcode && looksLikeToken(passcode)
 	if ok && (s.users.configured || asToken) {
 		r.Login, r.Passcode = login, passcode

@@ -10,7 +10,6 @@ import (
 	"hoofbeat/auth"
 	"hoofbeat/auth/acl"
 	"hoofbeat/frames"
-	"hoofbeat/internal/mask"
 )
 
 // TokenDestination is where a client SENDs a new token, to go on beyond the
@@ -60,29 +59,16 @@ func authorization(h *frame.Header) string {
 // notAuthenticated records why credentials were refused, which the client is
 // not told.
 func (s *Session) notAuthenticated(what string, err error) *Fault {
-	r, known := errors.AsType[*auth.Refusal](err)
-	if !known {
-		r = &auth.Refusal{Reason: err.Error()}
-	}
-	// A client may put its token where the login belongs.
-	user := mask.Text(r.User)
-	const longestName = 256 // that of auth
-	if len(user) > longestName {
-		user = ""
-	}
-	about := []any{"user", user, "reason", r.Reason}
-	if r.Detail != "" {
-		about = append(about, "detail", r.Detail)
-	}
+	r := auth.RefusalOf(err)
+	about := r.Record()
 	s.options.Log.Info(what, append([]any{"session", s.id, "remote", s.info.Remote}, about...)...)
 	s.audit(what, about...)
-	switch {
-	case r.Busy:
+	switch answer, why := r.Answer(); {
+	case answer == auth.Later:
 		return fault(TryLater, "Too many clients are logging in at this moment, or tokens cannot be verified yet. Connect again in a few seconds.")
-	case r.Limited:
+	case answer == auth.TooMany:
 		return fault(RateLimited, "Too many passcodes from this address, or of this user there, were wrong (limits.failed_connects).")
-	}
-	if why := r.Told(); why != "" {
+	case why != "":
 		return fault(AuthenticationFailed, "The credentials were not accepted: %s.", why)
 	}
 	return fault(AuthenticationFailed, "The credentials were not accepted.")
