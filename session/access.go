@@ -43,7 +43,7 @@ func readEscaped(h *frame.Header) *auth.Reading {
 }
 
 // peerOf is where the client's credentials come from.
-func (s *Session) peerOf() auth.Peer { return auth.Peer{Remote: s.info.Remote, Gone: s.out.done} }
+func (s *Session) peerOf() auth.Peer { return auth.Peer{Remote: s.info.Remote, Gone: s.out.Done} }
 
 // authorization is the header of that name, in whatever case: clients copy it
 // from HTTP, where that does not matter.
@@ -148,7 +148,7 @@ func (s *Session) softly(err error, f frames.Inbound) error {
 			s.options.Limits.DeniedRate, s.options.Limits.DeniedRatePer, e.Text)
 	}
 	e.Receipt, e.Subscription = f.Wire(frame.Receipt), f.Wire(frame.Id)
-	s.out.control(errorFrame(e, s.version))
+	s.out.Control(errorFrame(e, s.version))
 	return nil
 }
 
@@ -225,7 +225,7 @@ func (s *Session) reevaluate(id *auth.Identity) {
 		f.Text += " The subscription has ended: the rules or the token have changed."
 		f.Subscription = sub.wireID
 		if s.options.KeepAfterDenied {
-			s.out.control(errorFrame(f, s.version))
+			s.out.Control(errorFrame(f, s.version))
 			continue
 		}
 		s.End(f)

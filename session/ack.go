@@ -139,7 +139,7 @@ func (s *Session) settle(f frames.Inbound, sub *subscription, tag uint64, requeu
 func (s *Session) late(f frames.Inbound) {
 	s.counts.countLate(f.Command)
 	if id := f.Wire(frame.Receipt); id != "" {
-		s.out.control(lateReceiptFrame(id))
+		s.out.Control(lateReceiptFrame(id))
 	}
 }
 

@@ -35,7 +35,7 @@ func (s *Session) connect(f frames.Inbound) error {
 	}
 	s.version, s.beat = version, beat
 	s.conn.Negotiated(version)
-	s.out.control(s.connectedFrame())
+	s.out.Control(s.connectedFrame())
 	if _, to := s.life.on(connectAccepted); to != serving {
 		return nil // it was ended meanwhile, and its client told
 	}

@@ -12,6 +12,7 @@ import (
 	"hoofbeat/auth/acl"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
+	"hoofbeat/session/outbox"
 )
 
 func sum[K comparable](counts map[K]int64) (total int64) {
@@ -43,7 +44,7 @@ func (w *world) checkBooks() {
 // TestBooks: readers of all kinds, most of them too slow, that come and go. The
 // books are checked when the world ends.
 func TestBooks(t *testing.T) {
-	for _, policy := range []session.SlowPolicy{session.Disconnect, session.DropNewest, session.DropOldest} {
+	for _, policy := range []outbox.Policy{outbox.Disconnect, outbox.DropNewest, outbox.DropOldest} {
 		for seed := range uint64(3) {
 			converse(t, func(t *testing.T, w *world) {
 				r := rand.New(rand.NewPCG(seed, uint64(policy)))
@@ -68,7 +69,7 @@ func TestBooks(t *testing.T) {
 				}
 				publisher.Barrier()
 				got := w.server.Counters().Totals()
-				if read == 0 || got.Written == 0 || got.Lost == 0 || (policy == session.Disconnect) != (got.SlowConsumers > 0) || (policy == session.Disconnect) == (got.Slow > 0) {
+				if read == 0 || got.Written == 0 || got.Lost == 0 || (policy == outbox.Disconnect) != (got.SlowConsumers > 0) || (policy == outbox.Disconnect) == (got.Slow > 0) {
 					t.Errorf("readers got %d messages; counted are %+v", read, got)
 				}
 			}, bounded(3000, policy), func(o *session.Options) { o.CloseTimeout = time.Second })

@@ -75,7 +75,7 @@ func (s *Session) Describe() Description {
 	if s.life.connected() { // before, they are being set
 		d.Version, d.ClientID = s.version.String(), s.clientID
 	}
-	d.Delivered, d.Outbound = s.out.load()
+	d.Delivered, d.Outbound = s.out.Load()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d.Subscriptions = len(s.byNumber)
@@ -88,7 +88,7 @@ func (s *Session) Describe() Description {
 // Load is how many subscriptions the session has, and how many bytes wait to
 // be written to its client.
 func (s *Session) Load() (subscriptions, outbound int) {
-	_, outbound = s.out.load()
+	_, outbound = s.out.Load()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.byNumber), outbound
@@ -96,7 +96,7 @@ func (s *Session) Load() (subscriptions, outbound int) {
 
 // Outbound is how many bytes wait to be written to the client.
 func (s *Session) Outbound() int {
-	_, bytes := s.out.load()
+	_, bytes := s.out.Load()
 	return bytes
 }
 
@@ -155,11 +155,4 @@ func (s *Session) Close(reason string) {
 	s.mu.Unlock()
 	s.audit("closed by an operator", "user", s.user(), "reason", reason)
 	s.End(fault(ClosedByOperator, "%s", reason))
-}
-
-// load is how many messages were written, and how many bytes wait.
-func (o *outbox) load() (messages int64, bytes int) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.stats.messages, o.bytes
 }

@@ -15,7 +15,7 @@ import (
 // may be called from any goroutine, before [Session.Dismiss].
 func (s *Session) Drain(retryAfter time.Duration) {
 	s.retryAfter.Store(int64(retryAfter / time.Second))
-	s.out.pause()
+	s.out.Pause()
 }
 
 // Dismiss ends the session as [Session.Shutdown] does, as soon as its client
@@ -58,7 +58,7 @@ func (s *Session) Shutdown(timeout time.Duration) {
 	f := goingAway()
 	s.life.end(f)
 	last, reason := s.goodbye(f)
-	s.out.close(last, CloseGoingAway, reason, timeout, false)
+	s.closeOutbox(last, CloseGoingAway, reason, timeout)
 }
 
 func goingAway() *Fault {

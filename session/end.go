@@ -43,7 +43,7 @@ func (s *Session) finish() {
 		return
 	}
 	s.life.on(allAnswered)
-	s.out.close(s.lastReceipt, CloseNormal, "", s.options.CloseTimeout, false)
+	s.closeOutbox(s.lastReceipt, CloseNormal, "", s.options.CloseTimeout)
 }
 
 // fail ends the session because the broker could not carry out a frame.
@@ -57,7 +57,7 @@ func (s *Session) fail(f *Fault, receipt string, err error) {
 	if f.Word == StorageFailed {
 		s.options.Log.Error("the store failed", "session", s.id, "error", err)
 	}
-	s.out.ending.ring()
+	s.out.Ending.Ring()
 	s.await(frameFailed)
 }
 
@@ -91,14 +91,14 @@ func (s *Session) End(f *Fault) {
 		return
 	}
 	s.life.end(f)
-	s.out.close(errorFrame(f, s.negotiated()), f.closeCode(), f.Word, s.options.CloseTimeout, false)
+	s.closeOutbox(errorFrame(f, s.negotiated()), f.closeCode(), f.Word, s.options.CloseTimeout)
 }
 
 // Kill ends the session without waiting for its client. It may be called from
 // any goroutine.
 func (s *Session) Kill() {
 	s.life.end(nil)
-	s.out.abandon()
+	s.out.Abandon(func() { s.conn.Close(CloseNormal, "") })
 }
 
 // leave takes everything of the session out of the broker; lost says that its

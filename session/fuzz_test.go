@@ -11,7 +11,7 @@ import (
 	"hoofbeat/broker"
 	"hoofbeat/destination"
 	"hoofbeat/internal/stomptest"
-	"hoofbeat/session"
+	"hoofbeat/session/outbox"
 )
 
 // FuzzSession lets two clients send frames to a broker that a third client
@@ -104,7 +104,7 @@ func fillIn(r *rand.Rand, template string, open map[string]bool) (fill []byte, o
 const reading = 80 << 1
 
 func playFuzz(t *testing.T, input []byte) {
-	w := newWorld(t, fuzzBroker(input), smallLimits, bounded(4000, session.SlowPolicy(len(input)%3)))
+	w := newWorld(t, fuzzBroker(input), smallLimits, bounded(4000, outbox.Policy(len(input)%3)))
 	defer w.end()
 	w.socket = 2000
 	b := standBy(w, "/queue/by", "/topic/by")

@@ -124,9 +124,9 @@ func (s *Session) tick(now time.Time) time.Time {
 		s.End(fault(HeartBeatTimeout, "The client waits for room in a queue, and has read nothing for %v.", max(pausedLimit, tolerance*s.beat.receive)))
 		return time.Time{}
 	}
-	written, idle := s.out.idleSince()
+	written, idle := s.out.IdleSince()
 	if h := s.beat; h.send > 0 && idle && now.Sub(written) >= h.pause() {
-		s.out.control([]byte{'\n'})
+		s.out.Control([]byte{'\n'})
 		written = now
 	}
 	return s.beat.next(now, written, read)

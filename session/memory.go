@@ -50,7 +50,7 @@ func (s *Session) awaitMemory() {
 	for first := true; ; first = false {
 		relief := s.options.Memory.Relief()
 		s.flight.trim(s.underWay())
-		if !s.account.Pressed() || s.pending() > 0 || s.out.ending.hasRung() {
+		if !s.account.Pressed() || s.pending() > 0 || s.out.Ending.HasRung() {
 			return
 		}
 		if first {
@@ -72,7 +72,7 @@ func (s *Session) waitAwhile(c <-chan struct{}) {
 		select {
 		case <-c:
 		case <-t.C:
-		case <-s.out.ending.channel():
+		case <-s.out.Ending.Channel():
 		}
 	})
 }
@@ -236,11 +236,11 @@ func (s *Session) awaitLanding() {
 	}
 	left := int64(s.flight.newest(s.mayFly()/2)) + 1 // with the session itself
 	s.wakeAt.Store(left)
-	for s.life.unfinished.Load() > left && !s.out.ending.hasRung() {
+	for s.life.unfinished.Load() > left && !s.out.Ending.HasRung() {
 		s.whileReadsPaused(func() {
 			select {
 			case <-s.landed:
-			case <-s.out.ending.channel():
+			case <-s.out.Ending.Channel():
 			}
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"hoofbeat/broker"
 	"hoofbeat/destination"
 	"hoofbeat/frames"
+	"hoofbeat/session/outbox"
 )
 
 // Deliver implements broker.Sink.
@@ -17,60 +18,56 @@ func (sub *subscription) Deliver(m *broker.Message, tag uint64, attempt int) boo
 
 // DeliverNumbered implements broker.NumberedSink.
 func (sub *subscription) DeliverNumbered(m *broker.Message, tag uint64, attempt int, seq uint64) bool {
-	it := item{sub: sub, msg: m, tag: tag, attempt: attempt, seq: seq}
+	it := outbox.Item{From: &sub.source, Message: m, Tag: tag, Attempt: attempt, Seq: seq}
 	if sub.ended.Load() {
-		sub.session.out.lose(it)
+		sub.session.out.CountLost(it)
 		return false
 	}
-	return sub.session.out.deliver(it)
+	return sub.session.out.Deliver(it)
 }
 
 // Overrun implements broker.Sink: the backlog of a subscription with a queue
 // of its own is full, which the slow-consumer policy decides as well, unless
 // the connection or the process has no memory left.
 func (sub *subscription) Overrun() broker.Overflow {
-	o := sub.session.out
-	if sub.session.account.Full() {
-		sub.session.endFull()
+	s := sub.session
+	if s.account.Full() {
+		s.endFull()
 		return broker.Disconnect
 	}
-	switch o.slow {
-	case DropNewest:
+	switch s.options.Limits.SlowConsumer {
+	case outbox.DropNewest:
 		return broker.DropNewest
-	case DropOldest:
+	case outbox.DropOldest:
 		return broker.DropOldest
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.state == open {
-		o.endSlow(sub.overrunFault())
-	}
+	s.out.Overrun(&sub.source, func(refused bool) outbox.Ending { return s.slowEnding(sub.overrunFault(refused)) })
 	return broker.Disconnect
 }
 
 // overrunFault is why the backlog is full: either the outbox has no room, as the
 // client does not read, or the client has as many messages as it may have
-// without acknowledging one. The outbox's lock is held.
-func (sub *subscription) overrunFault() *Fault {
-	o := sub.session.out
-	if sub.refused {
-		return o.slowFault()
+// without acknowledging one.
+func (sub *subscription) overrunFault(refused bool) *Fault {
+	if refused {
+		return sub.session.slowFault()
 	}
 	f := fault(SlowConsumer, "The client reads but does not acknowledge: more than %d bytes wait for the subscription to %q (limits.outbound_bytes_per_connection), "+
 		"whose mode is %s, and as many messages as it may have are unacknowledged (prefetch-count, here %d). "+
 		"Send an ACK for each message, or for the last of several in mode client, or subscribe with ack:auto, or to a queue or with durable:true, which keep their messages.",
-		o.limit, sub.text, sub.ack, sub.prefetch)
+		sub.session.options.Limits.Outbound, sub.text, sub.ack, sub.prefetch)
 	f.Subscription = sub.wireID
 	return f
 }
 
-// resume tells the broker that there is room again.
-func (sub *subscription) resume() {
+// Resume implements outbox.Owner: it tells the broker that there is room again.
+func (sub *subscription) Resume() {
 	sub.handle.Resume()
 }
 
-// written tells the broker that everything up to a delivery was written.
-func (sub *subscription) written(tag uint64) {
+// Written implements outbox.Owner: it tells the broker that everything up to a delivery
+// was written.
+func (sub *subscription) Written(tag uint64) {
 	sub.handle.Written(tag)
 	if sub.implicit {
 		sub.answered.Store(true)
@@ -113,20 +110,20 @@ func (sub *subscription) makeNumbered() {
 // appendMessageID appends the message-id of a queue's message: when it came, to
 // tell it from those of other processes and of a queue that begins anew, its
 // queue, and its number there.
-func (sub *subscription) appendMessageID(dst []byte, it *item) []byte {
+func (sub *subscription) appendMessageID(dst []byte, it *outbox.Item) []byte {
 	dst = append(dst, 'M')
 	if sub.shared {
-		dst = strconv.AppendUint(dst, uint64(it.msg.Arrived()), 36)
+		dst = strconv.AppendUint(dst, uint64(it.Message.Arrived()), 36)
 	}
 	dst = append(dst, sub.numbered...)
-	return strconv.AppendUint(dst, it.seq, 36)
+	return strconv.AppendUint(dst, it.Seq, 36)
 }
 
 // appendDelivery appends the header that acknowledges a delivery.
-func (sub *subscription) appendDelivery(dst []byte, it *item) []byte {
+func (sub *subscription) appendDelivery(dst []byte, it *outbox.Item) []byte {
 	dst = append(dst, sub.head[sub.idAt:]...)
-	if it.tag != 0 {
-		return strconv.AppendUint(dst, it.tag, 36)
+	if it.Tag != 0 {
+		return strconv.AppendUint(dst, it.Tag, 36)
 	}
 	sub.sent++
 	return strconv.AppendUint(dst, sub.sent, 36)
@@ -135,13 +132,13 @@ func (sub *subscription) appendDelivery(dst []byte, it *item) []byte {
 // encodeItem appends the MESSAGE of an item to dst (STOMP 1.2, MESSAGE), but for
 // the part that it shares with those of others. It appends nothing if the
 // subscription has ended meanwhile.
-func (s *Session) encodeItem(dst []byte, it *item) (_ []byte, tail *frames.Tail, text bool) {
-	sub := it.sub
+func (s *Session) encodeItem(dst []byte, it *outbox.Item) (_ []byte, tail *frames.Tail, text bool) {
+	sub := it.From.Owner.(*subscription)
 	if sub.ended.Load() {
 		return dst, nil, true
 	}
 	dst = append(dst, sub.head[:sub.idAt]...)
-	if it.seq != 0 && len(sub.numbered) > 0 {
+	if it.Seq != 0 && len(sub.numbered) > 0 {
 		dst = sub.appendMessageID(dst, it)
 	} else {
 		dst = sub.appendDelivery(dst, it)
@@ -153,15 +150,15 @@ func (s *Session) encodeItem(dst []byte, it *item) (_ []byte, tail *frames.Tail,
 		dst = append(dst, '\n')
 	}
 	if sub.dest.Wild() {
-		dst = frames.AppendHeader(dst, frame.Destination, it.msg.Destination(), s.version)
+		dst = frames.AppendHeader(dst, frame.Destination, it.Message.Destination(), s.version)
 	}
-	if it.attempt > 1 {
+	if it.Attempt > 1 {
 		dst = append(dst, "redelivered:true\ndelivery-count:"...)
-		dst = strconv.AppendInt(dst, int64(it.attempt), 10)
+		dst = strconv.AppendInt(dst, int64(it.Attempt), 10)
 		dst = append(dst, '\n')
 	}
-	if tail = it.msg.Tail(s.version); tail == nil {
-		dst = it.msg.AppendTail(dst, s.version)
+	if tail = it.Message.Tail(s.version); tail == nil {
+		dst = it.Message.AppendTail(dst, s.version)
 	}
-	return dst, tail, it.msg.Text()
+	return dst, tail, it.Message.Text()
 }

@@ -11,6 +11,7 @@ import (
 	"hoofbeat/frames"
 	"hoofbeat/internal/memory"
 	"hoofbeat/internal/timers"
+	"hoofbeat/session/outbox"
 )
 
 // An Authenticator identifies clients. An error refuses the client, which
@@ -71,15 +72,15 @@ type Options struct {
 
 // Limits bound the cost of one session.
 type Limits struct {
-	Subscriptions     int        // at a time
-	Transactions      int        // open ones
-	TransactionFrames int        // in one transaction
-	TransactionBytes  int        // in all open ones together
-	Outbound          int        // bytes that wait to be written
-	Memory            int        // bytes that all of its things take together; 0: no limit
-	SlowConsumer      SlowPolicy // the policy for topic messages beyond it
-	Prefetch          int        // of a queue subscription that asks for none
-	SendRate          int        // SEND frames in SendRatePer; 0: no limit
+	Subscriptions     int           // at a time
+	Transactions      int           // open ones
+	TransactionFrames int           // in one transaction
+	TransactionBytes  int           // in all open ones together
+	Outbound          int           // bytes that wait to be written
+	Memory            int           // bytes that all of its things take together; 0: no limit
+	SlowConsumer      outbox.Policy // the policy for topic messages beyond it
+	Prefetch          int           // of a queue subscription that asks for none
+	SendRate          int           // SEND frames in SendRatePer; 0: no limit
 	SendRatePer       time.Duration
 	DeniedRate        int // SUBSCRIBE frames that are refused and leave the connection open, in DeniedRatePer; 0: no limit
 	DeniedRatePer     time.Duration

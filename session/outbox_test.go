@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"hoofbeat/session"
+	"hoofbeat/session/outbox"
 )
 
 // bounded sets the limit of the outbox.
-func bounded(bytes int, policy session.SlowPolicy) func(*session.Options) {
+func bounded(bytes int, policy outbox.Policy) func(*session.Options) {
 	return func(o *session.Options) { o.Limits.Outbound, o.Limits.SlowConsumer = bytes, policy }
 }
 
@@ -34,7 +35,7 @@ func TestSlowConsumerIsDisconnected(t *testing.T) {
 		s.conn.read(true)
 		s.wantEnd(t, "slow-consumer", session.ClosePolicy)
 		s.wantBodies(t, "t", 0, 1) // the batch being written
-	}, bounded(10_000, session.Disconnect))
+	}, bounded(10_000, outbox.Disconnect))
 }
 
 func TestSlowConsumerThatNeverReads(t *testing.T) {
@@ -49,7 +50,7 @@ func TestSlowConsumerThatNeverReads(t *testing.T) {
 		if reason := s.log.last("connection closed")["reason"].String(); reason != "slow-consumer" {
 			t.Errorf("the log says %q", reason)
 		}
-	}, bounded(10_000, session.Disconnect))
+	}, bounded(10_000, outbox.Disconnect))
 }
 
 // A message that is dropped is one that finds no room; all others come.
@@ -67,7 +68,7 @@ func TestDropNewest(t *testing.T) {
 		if got := s.dropped(); got != 200-room {
 			t.Errorf("%d were dropped, want %d", got, 200-room)
 		}
-	}, bounded(10_000, session.DropNewest))
+	}, bounded(10_000, outbox.DropNewest))
 }
 
 // The newest always come, in order.
@@ -91,7 +92,7 @@ func TestDropOldest(t *testing.T) {
 		if dropped := s.dropped(); dropped != 200-len(got) {
 			t.Errorf("%d were dropped and %d came", dropped, len(got))
 		}
-	}, bounded(10_000, session.DropOldest))
+	}, bounded(10_000, outbox.DropOldest))
 }
 
 // Messages of queues and RECEIPTs are never dropped for those of topics.
@@ -115,7 +116,7 @@ func TestDropOldestKeepsTheRest(t *testing.T) {
 		if n != 10 {
 			t.Errorf("%d of 10 RECEIPTs came in order", n)
 		}
-	}, bounded(10_000, session.DropOldest))
+	}, bounded(10_000, outbox.DropOldest))
 }
 
 func slowReader2(t *testing.T, s *stage) {
@@ -146,7 +147,7 @@ func TestQueueIsHeldBack(t *testing.T) {
 				} else {
 					s.wantDepth("/queue/a", 0, 2000)
 				}
-			}, bounded(10_000, session.Disconnect))
+			}, bounded(10_000, outbox.Disconnect))
 		})
 	}
 }
@@ -164,7 +165,7 @@ func TestQueueLeavesRoom(t *testing.T) {
 		s.conn.read(true)
 		s.wantBodies(t, "t", 0, 10)
 		s.wantBodies(t, "q", 0, 2000)
-	}, bounded(10_000, session.Disconnect))
+	}, bounded(10_000, outbox.Disconnect))
 }
 
 // Messages that one consumer has no room for go to another.
@@ -181,7 +182,7 @@ func TestHeldBackGoesToOthers(t *testing.T) {
 			other.Want("MESSAGE", "", body(i))
 		}
 		s.wantDepth("/queue/a", 0, held)
-	}, bounded(10_000, session.Disconnect))
+	}, bounded(10_000, outbox.Disconnect))
 }
 
 // A message that is larger than all there is comes nevertheless, by itself.
@@ -196,7 +197,7 @@ func TestMessageLargerThanLimit(t *testing.T) {
 					synctest.Wait()
 				}
 				s.skip(t, 5)
-			}, bounded(10_000, session.Disconnect))
+			}, bounded(10_000, outbox.Disconnect))
 		})
 	}
 }
@@ -212,7 +213,7 @@ func TestLargeMessageAmongOthers(t *testing.T) {
 		}
 		s.conn.read(true)
 		s.skip(t, 8)
-	}, bounded(10_000, session.Disconnect))
+	}, bounded(10_000, outbox.Disconnect))
 }
 
 // In mode auto a message is acknowledged when it was written, not before.
@@ -253,7 +254,7 @@ func TestWriteErrorGivesBack(t *testing.T) {
 // A client that asks for RECEIPTs and never reads them costs no more than the
 // limit.
 func TestReceiptsThatNobodyReads(t *testing.T) {
-	for _, policy := range []session.SlowPolicy{session.Disconnect, session.DropNewest, session.DropOldest} {
+	for _, policy := range []outbox.Policy{outbox.Disconnect, outbox.DropNewest, outbox.DropOldest} {
 		t.Run(fmt.Sprint(policy), func(t *testing.T) {
 			onStage(t, func(t *testing.T, s *stage) {
 				s.conn.read(false)
@@ -274,7 +275,7 @@ func TestReceiptsThatNobodyReads(t *testing.T) {
 // Where messages of topics are dropped, they leave room for RECEIPTs: a client
 // that is only slow goes on.
 func TestDroppingLeavesRoomForReceipts(t *testing.T) {
-	for _, policy := range []session.SlowPolicy{session.DropNewest, session.DropOldest} {
+	for _, policy := range []outbox.Policy{outbox.DropNewest, outbox.DropOldest} {
 		t.Run(fmt.Sprint(policy), func(t *testing.T) {
 			onStage(t, func(t *testing.T, s *stage) {
 				slowReader(t, s)
@@ -413,7 +414,7 @@ func sessionGoroutines() (n int) {
 
 // A topic that acknowledges has a backlog, which is bounded as well.
 func TestTopicBacklog(t *testing.T) {
-	for policy, want := range map[session.SlowPolicy]string{session.Disconnect: "slow-consumer", session.DropNewest: "", session.DropOldest: ""} {
+	for policy, want := range map[outbox.Policy]string{outbox.Disconnect: "slow-consumer", outbox.DropNewest: "", outbox.DropOldest: ""} {
 		t.Run(fmt.Sprint(policy), func(t *testing.T) {
 			onStage(t, func(t *testing.T, s *stage) {
 				s.subscribe(t, "t", "/topic/a", "ack:client", "prefetch-count:1")
@@ -426,7 +427,7 @@ func TestTopicBacklog(t *testing.T) {
 				s.wantBodies(t, "t", 0, 1)
 				s.conn.say("ACK\nid:s1-1-1\n\n\x00")
 				second := 1
-				if policy == session.DropOldest {
+				if policy == outbox.DropOldest {
 					second = 200 - 10_000/message("/topic/a", body(0)).Size() + 1
 				}
 				if got := s.bodies("t"); len(got) != 2 || got[1] != body(second) {
@@ -453,5 +454,5 @@ func TestSlowToAcknowledge(t *testing.T) {
 		if f.Get("subscription") != "1" {
 			t.Errorf("got %q", f.Raw)
 		}
-	}, bounded(10_000, session.Disconnect))
+	}, bounded(10_000, outbox.Disconnect))
 }

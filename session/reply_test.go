@@ -6,6 +6,7 @@ import (
 
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
+	"hoofbeat/session/outbox"
 )
 
 // ask sends a request and returns the reply-to that its receiver sees.
@@ -158,7 +159,7 @@ func TestTemporaryQueueIsBounded(t *testing.T) {
 		if n < 5 || n > 10 {
 			t.Errorf("%d messages of 1000 bytes were kept in a queue of 10000", n)
 		}
-	}, func(o *session.Options) { o.Limits.Outbound = 10_000; o.Limits.SlowConsumer = session.DropNewest })
+	}, func(o *session.Options) { o.Limits.Outbound = 10_000; o.Limits.SlowConsumer = outbox.DropNewest })
 }
 
 func TestUserDestinations(t *testing.T) {

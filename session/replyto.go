@@ -202,8 +202,8 @@ func (s *Session) replyQueue(text string) (string, error) {
 		if err := s.checkStart(sub); err != nil {
 			return "", err
 		}
-		s.out.hold()
-		defer s.out.release()
+		s.out.Hold()
+		defer s.out.Release()
 		if err := s.start(sub); err != nil {
 			return "", err
 		}

@@ -22,6 +22,7 @@ import (
 	"hoofbeat/frames"
 	"hoofbeat/internal/memory"
 	"hoofbeat/internal/timers"
+	"hoofbeat/session/outbox"
 )
 
 // A Session serves one connection. [Session.Run] owns all fields below, if
@@ -32,7 +33,7 @@ type Session struct {
 	info    Info
 	id      string
 	started time.Time
-	out     *outbox         // locks for itself
+	out     *outbox.Outbox  // locks for itself
 	account *memory.Account // locks for itself
 	// senderAccount is that of the user, for messages of its queues in
 	// memory.
@@ -103,7 +104,6 @@ type Session struct {
 func New(conn Conn, o *Options, id string) *Session {
 	s := &Session{
 		options: o, conn: conn, info: conn.Info(), id: id, started: time.Now(),
-		out:       newOutbox(conn, o.Limits),
 		publisher: o.Broker.NewPublisher(),
 		rate:      newBucket(o.Limits.SendRate, o.Limits.SendRatePer),
 		denials:   newBucket(o.Limits.DeniedRate, o.Limits.DeniedRatePer),
@@ -112,15 +112,8 @@ func New(conn Conn, o *Options, id string) *Session {
 		s.counts = new(Counters)
 	}
 	s.account = o.Memory.Open(o.Limits.Memory, s)
-	s.flight.account, s.out.account = s.account, s.account
-	s.out.counts, s.out.tracer = s.counts.shard(), o.Tracer
-	s.out.encode, s.out.closeGrace = s.encodeItem, o.CloseGrace
-	s.out.onEnd = func(slow *Fault) {
-		if slow != nil {
-			s.counts.slow.Add(1)
-		}
-		s.life.end(slow)
-	}
+	s.flight.account = s.account
+	s.out = s.newOutbox()
 	s.ackDone = s.whenAcked("")
 	s.life.begin()
 	return s
@@ -140,7 +133,7 @@ func (s *Session) Run() {
 	}
 	s.leave(s.wasLost())
 	s.awaitEnd()
-	<-s.out.done // the timer sees to it that this does not last for ever
+	<-s.out.Done // the timer sees to it that this does not last for ever
 	s.timer.Stop()
 	if s.tokenTimer != nil {
 		s.tokenTimer.Stop()
@@ -184,7 +177,7 @@ func (s *Session) awaitEnd() {
 		_, err := s.conn.ReadFrame()
 		s.readEnded = err != nil
 		if e := (*frames.Error)(nil); err != nil && !errors.As(err, &e) {
-			s.out.gone.ring()
+			s.out.Gone.Ring()
 		}
 	}
 }
@@ -204,7 +197,7 @@ func (s *Session) readFailed(err error) error {
 		}
 		s.hearOut()
 	default:
-		s.out.gone.ring()
+		s.out.Gone.Ring()
 		s.Kill()
 	}
 	return nil
@@ -231,15 +224,15 @@ const lastReadTimeout = time.Second
 // RECEIPTs that wait for the disk and the messages that are on their way to it
 // are written, within CloseTimeout. Queues give it nothing more.
 func (s *Session) hearOut() {
-	s.out.gone.ring()
-	s.out.pause()
+	s.out.Gone.Ring()
+	s.out.Pause()
 	if s.underWay() == 0 && !s.life.state().awaits() {
 		s.life.on(ending)
-		s.out.close(nil, CloseNormal, "", lastReadTimeout, false)
+		s.closeOutbox(nil, CloseNormal, "", lastReadTimeout)
 	} else {
 		s.await(inputClosed)
 	}
-	<-s.out.done // the timer, and the deadline of writes, see to it that this has an end
+	<-s.out.Done // the timer, and the deadline of writes, see to it that this has an end
 }
 
 // withReceipt completes a fault with the receipt that its frame asked for.
@@ -307,7 +300,7 @@ func (s *Session) disconnect(f frames.Inbound) {
 // done sends the RECEIPT of a frame that has succeeded, if it asked for one.
 func (s *Session) done(receipt string) {
 	if receipt != "" {
-		s.out.control(receiptFrame(receipt))
+		s.out.Control(receiptFrame(receipt))
 	}
 }
 
@@ -325,7 +318,7 @@ func (s *Session) blame(err error) *Fault {
 // one.
 func (s *Session) receipt(f frames.Inbound) {
 	if id := f.Wire(frame.Receipt); id != "" {
-		s.out.control(receiptFrame(id))
+		s.out.Control(receiptFrame(id))
 	}
 }
 
@@ -387,13 +380,10 @@ func (s *Session) logClosed() {
 			level = slog.LevelDebug // health checks of load balancers come every few seconds
 		}
 	}
-	o := s.out
-	o.mu.Lock()
-	w, dropped := o.stats, o.dropped
-	o.mu.Unlock()
+	w := s.out.Stats()
 	s.options.Log.Log(context.Background(), level, "connection closed", "session", s.id, "user", s.user(), "remote", s.info.Remote,
 		"transport", s.info.Transport, "reason", reason, "detail", detail, "duration", time.Since(s.started).Round(time.Millisecond),
-		"framesIn", s.received.Load(), "framesOut", w.frames, "messagesOut", w.messages, "bytesOut", w.bytes, "dropped", dropped)
+		"framesIn", s.received.Load(), "framesOut", w.Frames, "messagesOut", w.Messages, "bytesOut", w.Bytes, "dropped", w.Dropped)
 }
 
 func (s *Session) user() string {

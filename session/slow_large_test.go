@@ -8,13 +8,14 @@ import (
 
 	"hoofbeat/broker"
 	"hoofbeat/session"
+	"hoofbeat/session/outbox"
 )
 
 // A message may be longer than the outbox: the frames behind it, such as the
 // RECEIPT of its own SEND, and some more messages, make nobody a slow
 // consumer.
 func TestLargeMessageIsNoFault(t *testing.T) {
-	for name, policy := range map[string]session.SlowPolicy{"disconnect": session.Disconnect, "drop-newest": session.DropNewest, "drop-oldest": session.DropOldest} {
+	for name, policy := range map[string]outbox.Policy{"disconnect": outbox.Disconnect, "drop-newest": outbox.DropNewest, "drop-oldest": outbox.DropOldest} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, broker.Options{}, bounded(4000, policy))
@@ -39,12 +40,12 @@ func TestLargeMessageIsNoFault(t *testing.T) {
 // writer has not come back from writing it. A third one is too much.
 func TestLargeMessageWhileAnotherIsWritten(t *testing.T) {
 	for name, tc := range map[string]struct {
-		policy session.SlowPolicy
+		policy outbox.Policy
 		third  []string
 	}{
-		"disconnect":  {session.Disconnect, nil},
-		"drop-newest": {session.DropNewest, []string{"1", "2", "3", "4", "6"}},
-		"drop-oldest": {session.DropOldest, []string{"1", "5", "6"}},
+		"disconnect":  {outbox.Disconnect, nil},
+		"drop-newest": {outbox.DropNewest, []string{"1", "2", "3", "4", "6"}},
+		"drop-oldest": {outbox.DropOldest, []string{"1", "5", "6"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onStage(t, func(t *testing.T, s *stage) {

@@ -10,12 +10,13 @@ import (
 	"testing/synctest"
 
 	"hoofbeat/session"
+	"hoofbeat/session/outbox"
 )
 
 // A subscriber that never reads holds up neither senders nor other
 // subscribers.
 func TestStalledSubscriberStallsNobody(t *testing.T) {
-	for _, policy := range []session.SlowPolicy{session.Disconnect, session.DropNewest, session.DropOldest} {
+	for _, policy := range []outbox.Policy{outbox.Disconnect, outbox.DropNewest, outbox.DropOldest} {
 		for _, to := range []string{"/topic/a", "/queue/a"} {
 			t.Run(fmt.Sprint(policy, to), func(t *testing.T) {
 				converse(t, func(t *testing.T, w *world) {

@@ -11,6 +11,7 @@ import (
 	"hoofbeat/broker"
 	"hoofbeat/destination"
 	"hoofbeat/frames"
+	"hoofbeat/session/outbox"
 )
 
 // A subscription is one SUBSCRIBE of a client, and the broker.Sink of its
@@ -51,8 +52,8 @@ type subscription struct {
 	taken atomic.Bool // its durable subscription was taken over
 	// answered is set when a message was written that came to a reply-to.
 	answered atomic.Bool
-	refused  bool   // guarded by the outbox's lock
-	sent     uint64 // numbers messages that need no ack; owned by the writer
+	source   outbox.Source // what the outbox knows of it
+	sent     uint64        // numbers messages that need no ack; owned by the writer
 }
 
 const (
@@ -85,8 +86,8 @@ func (s *Session) subscribe(f frames.Inbound) error {
 	}
 	// The RECEIPT comes before the first MESSAGE, and is not written before
 	// the subscription is in force.
-	s.out.hold()
-	defer s.out.release()
+	s.out.Hold()
+	defer s.out.Release()
 	if there {
 		return s.change(s.subs[sub.key], sub, f)
 	}
@@ -245,6 +246,7 @@ func (s *Session) start(sub *subscription) error {
 	if sub.durable.Kind != 0 {
 		s.durables[sub.durable.Key()] = sub
 	}
+	sub.source.Owner = sub
 	handle, err := s.options.Broker.Subscribe(broker.SubscribeOptions{
 		Destination: sub.dest, Ack: sub.ack, Prefetch: sub.prefetch, Durable: sub.durable, TakenOver: sub.whenTakenOver(),
 		Backlog: s.options.Limits.Outbound, User: s.user(), Account: s.account, Sink: sub,

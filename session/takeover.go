@@ -23,7 +23,7 @@ func (sub *subscription) takeAway() {
 		"Programs that run at the same time need client-ids of their own, or a policy that allows sharing (destinations[].durable_sharing).", name)
 	f.Subscription = sub.wireID
 	if s.options.KeepAfterDenied {
-		s.out.control(errorFrame(f, s.version))
+		s.out.Control(errorFrame(f, s.version))
 		return
 	}
 	s.End(f)

@@ -6,6 +6,7 @@ import (
 	"hoofbeat/broker"
 	"hoofbeat/destination"
 	"hoofbeat/frames"
+	"hoofbeat/session/outbox"
 )
 
 // A Tracer makes spans of messages. Its methods, and those of its Traces, are
@@ -122,27 +123,27 @@ func (tx *transaction) traced(f *Fault) {
 	}
 }
 
-// trace reports the written messages of a batch. It leaves out those of a
+// traceBatch reports the written messages of a batch. It leaves out those of a
 // subscription that has ended meanwhile, as they may not have been written.
-func (o *outbox) trace(batch []item) {
+func (s *Session) traceBatch(batch []outbox.Item) {
 	for i := range batch {
 		it := &batch[i]
-		if it.msg == nil || it.sub.ended.Load() {
+		if it.Message == nil || it.From.Owner.(*subscription).ended.Load() {
 			continue
 		}
-		t := traceOf(it.msg)
-		if t == nil && it.msg.Restored() {
-			t = o.tracer.Restored(it.msg)
+		t := traceOf(it.Message)
+		if t == nil && it.Message.Restored() {
+			t = s.options.Tracer.Restored(it.Message)
 		}
 		if t != nil {
-			t.Delivered(it.delivery())
+			t.Delivered(deliveryOf(it))
 		}
 	}
 }
 
-func (it *item) delivery() Delivery {
-	sub := it.sub
-	d := Delivery{Message: it.msg, Session: sub.session.id, Subscription: sub.wireID, Attempt: it.attempt}
+func deliveryOf(it *outbox.Item) Delivery {
+	sub := it.From.Owner.(*subscription)
+	d := Delivery{Message: it.Message, Session: sub.session.id, Subscription: sub.wireID, Attempt: it.Attempt}
 	if sub.durable.Kind != 0 {
 		_, _, d.Durable = sub.durable.Subscriber()
 	}

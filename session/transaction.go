@@ -124,7 +124,7 @@ func (s *Session) whenCommitted(tx *transaction, receipt string) func(error) {
 		} else {
 			tx.traced(nil)
 			for _, r := range tx.receipts {
-				s.out.control(r)
+				s.out.Control(r)
 			}
 			s.done(receipt)
 		}
@@ -294,7 +294,7 @@ func (s *Session) receiptIn(tx *transaction, f frames.Inbound, encode func(id st
 	switch id := f.Wire(frame.Receipt); {
 	case id == "":
 	case s.options.ReceiptsOnRead:
-		s.out.control(encode(id))
+		s.out.Control(encode(id))
 	default:
 		tx.receipts = append(tx.receipts, encode(id))
 	}

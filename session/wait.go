@@ -1,46 +1,8 @@
 package session
 
 import (
-	"sync"
 	"time"
 )
-
-// An alarm rings once, for all present and future waiters. The zero value is
-// ready.
-type alarm struct {
-	mu   sync.Mutex // a leaf
-	c    chan struct{}
-	rung bool
-}
-
-func (a *alarm) ring() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if !a.rung && a.c != nil {
-		close(a.c)
-	}
-	a.rung = true
-}
-
-// channel is closed when the alarm rings. It is made for the first waiter;
-// most sessions have none.
-func (a *alarm) channel() <-chan struct{} {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.c == nil {
-		a.c = make(chan struct{})
-		if a.rung {
-			close(a.c)
-		}
-	}
-	return a.c
-}
-
-func (a *alarm) hasRung() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.rung
-}
 
 // ringOnce sends to c, unless a value waits there already.
 func ringOnce(c chan<- struct{}) {
@@ -57,17 +19,17 @@ func (s *Session) waitFor(c <-chan struct{}) bool {
 	s.whileReadsPaused(func() {
 		select {
 		case <-c:
-		case <-s.out.ending.channel():
+		case <-s.out.Ending.Channel():
 		}
 	})
-	return !s.out.ending.hasRung()
+	return !s.out.Ending.HasRung()
 }
 
 // awaitSettled waits, at most for limit, until written messages are
 // acknowledged, which takes as long as the client needs to read them. The
 // goroutine of Run calls it, with nothing locked.
 func (s *Session) awaitSettled(limit time.Duration) {
-	s.whileReadsPaused(func() { s.out.settled(limit) })
+	s.whileReadsPaused(func() { s.out.AwaitSettled(limit) })
 }
 
 // pausedLimit is how long a client may read nothing while the broker does not
@@ -79,7 +41,7 @@ const pausedLimit = 5 * time.Minute
 // not listened to. The timer asks, and remembers since when one batch has been
 // with the writer.
 func (s *Session) isLost(now time.Time) bool {
-	number, writing := s.out.batch()
+	number, writing := s.out.Batch()
 	if !s.readsPaused.Load() || !writing || number != s.stuckBatch {
 		s.stuckBatch, s.stuckSince = number, now
 		return false

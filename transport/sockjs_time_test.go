@@ -16,6 +16,7 @@ import (
 	"hoofbeat/internal/socktest"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
+	"hoofbeat/session/outbox"
 	"hoofbeat/transport"
 )
 
@@ -290,7 +291,7 @@ func TestSockJSSlow(t *testing.T) {
 				t.Errorf("%d sessions", n)
 			}
 		}, func(o *transport.Options) {
-			o.Session.Limits.Outbound, o.Session.Limits.SlowConsumer = 64<<10, session.DropOldest
+			o.Session.Limits.Outbound, o.Session.Limits.SlowConsumer = 64<<10, outbox.DropOldest
 		})
 	})
 }

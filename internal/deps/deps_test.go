@@ -59,7 +59,11 @@ var table = []rule{
 		reason: "internal/setup copies values into each package's Options, so viper stays here; the YAML and TOML readers find the lines of keys",
 	},
 	{
-		pkg: "session", own: []string{"destination", "frames", "broker", "auth", "auth/acl", "internal/mask", "internal/memory", "internal/timers"}, third: []string{stompFrame}, without: []string{"net"},
+		pkg: "session/outbox", own: []string{"broker", "frames", "internal/memory"},
+		reason: "what waits to be written, and the goroutine that writes; it knows its session by an interface",
+	},
+	{
+		pkg: "session", own: []string{"destination", "frames", "broker", "auth", "auth/acl", "session/outbox", "internal/mask", "internal/memory", "internal/timers"}, third: []string{stompFrame}, without: []string{"net"},
 		reason: "the state machine of one connection over an interface, so a new transport needs no change here; " +
 			"go-stomp's Frame and Header are data types, which frames uses for decoded frames",
 	},
@@ -85,7 +89,7 @@ var table = []rule{
 			"the root may import are passed as values",
 	},
 	{
-		pkg: "internal/setup", own: []string{"auth", "auth/acl", "broker", "config", "destination", "session", "store/pebble", "transport"},
+		pkg: "internal/setup", own: []string{"auth", "auth/acl", "broker", "config", "destination", "session", "session/outbox", "store/pebble", "transport"},
 		reason: "copies the configuration into each package's Options, for the server and for commands that need one part of it",
 	},
 	{

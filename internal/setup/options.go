@@ -8,6 +8,7 @@ import (
 	"hoofbeat/broker"
 	"hoofbeat/config"
 	"hoofbeat/session"
+	"hoofbeat/session/outbox"
 	"hoofbeat/transport"
 )
 
@@ -77,12 +78,12 @@ func Quotas(c *config.Config) broker.Quotas {
 	}
 }
 
-func slowPolicy(s string) session.SlowPolicy {
+func slowPolicy(s string) outbox.Policy {
 	switch s {
 	case "drop-newest":
-		return session.DropNewest
+		return outbox.DropNewest
 	case "drop-oldest":
-		return session.DropOldest
+		return outbox.DropOldest
 	}
-	return session.Disconnect
+	return outbox.Disconnect
 }

@@ -1,4 +1,4 @@
-package session
+package outbox
 
 import (
 	"hoofbeat/frames"
@@ -11,9 +11,9 @@ import (
 
 // write is the writer: it takes all that is queued at a time, and flushes
 // when nothing is left.
-func (o *outbox) write() {
+func (o *Outbox) write() {
 	buf := takeBuffer()
-	var batch []item
+	var batch []Item
 	var done load
 	for {
 		var more bool
@@ -34,7 +34,7 @@ func (o *outbox) write() {
 // writeAndSettle writes a batch and acknowledges its messages in mode auto.
 // To others it is one step: a client that has read a message and leaves at
 // once must not find it in its queue again.
-func (o *outbox) writeAndSettle(buf *[]byte, batch []item) (done load, ok bool) {
+func (o *Outbox) writeAndSettle(buf *[]byte, batch []Item) (done load, ok bool) {
 	o.busy <- struct{}{}
 	defer func() { <-o.busy }()
 	done, err := o.writeBatch(buf, batch)
@@ -43,7 +43,7 @@ func (o *outbox) writeAndSettle(buf *[]byte, batch []item) (done load, ok bool) 
 		return done, false
 	}
 	settle(batch)
-	o.account.Feed()
+	o.options.Account.Feed()
 	return done, true
 }
 
@@ -54,16 +54,16 @@ type load struct{ bytes, share int }
 // next returns the next batch, in exchange for the last one, whose bytes are
 // no longer queued. If there is nothing to do it returns false, and the
 // writer must end.
-func (o *outbox) next(last []item, done load) ([]item, bool) {
+func (o *Outbox) next(last []Item, done load) ([]Item, bool) {
 	clear(last)
 	o.mu.Lock()
 	o.bytes -= done.bytes
 	o.charge(-done.share)
 	o.aside = 0
-	if o.bytes <= o.limit/2 {
+	if o.bytes <= o.options.Limit/2 {
 		o.large = 0
 	}
-	if len(o.refused) > 0 && o.state == open && !o.held && o.bytes <= o.limit/4 {
+	if len(o.refused) > 0 && o.state == open && !o.held && o.bytes <= o.options.Limit/4 {
 		o.resumeUnlocked()
 	}
 	switch {
@@ -83,7 +83,7 @@ func (o *outbox) next(last []item, done load) ([]item, bool) {
 		o.finishAndUnlock()
 		return last, false
 	}
-	var spare []item
+	var spare []Item
 	if len(o.items) == 0 {
 		spare, o.items = o.items, nil
 	}
@@ -94,8 +94,8 @@ func (o *outbox) next(last []item, done load) ([]item, bool) {
 }
 
 // resumeUnlocked tells the queues that were refused that there is room; they
-// deliver at once, so the lock is not held meanwhile.
-func (o *outbox) resumeUnlocked() {
+// Deliver at once, so the lock is not held meanwhile.
+func (o *Outbox) resumeUnlocked() {
 	subs := o.refused
 	o.refused = nil
 	for _, s := range subs {
@@ -103,26 +103,33 @@ func (o *outbox) resumeUnlocked() {
 	}
 	o.mu.Unlock()
 	for _, s := range subs {
-		s.resume()
+		s.Resume()
 	}
 	o.mu.Lock()
 }
 
+// written is what a batch adds to the sums: topics are messages without a tag, and lost
+// those of them whose subscription had ended.
+type written struct {
+	Stats
+	topics, lost int64
+}
+
 // writeBatch encodes, writes and flushes a batch. It returns the size of the
 // batch.
-func (o *outbox) writeBatch(buf *[]byte, batch []item) (size load, err error) {
+func (o *Outbox) writeBatch(buf *[]byte, batch []Item) (size load, err error) {
 	var w written
 	for i := range batch {
 		it := &batch[i]
 		frame, tail, text := it.control, (*frames.Tail)(nil), true
-		if it.msg != nil {
-			size.bytes += it.msg.Size()
-			*buf, tail, text = o.encode((*buf)[:0], it)
+		if it.Message != nil {
+			size.bytes += it.Message.Size()
+			*buf, tail, text = o.options.Host.Encode((*buf)[:0], it)
 			frame = *buf
-			w.messages++
-			if it.tag == 0 {
+			w.Messages++
+			if it.Tag == 0 {
 				w.topics++
-				size.share += it.msg.Share()
+				size.share += it.Message.Share()
 			}
 		} else {
 			size.bytes += len(it.control) + controlOverhead
@@ -130,54 +137,54 @@ func (o *outbox) writeBatch(buf *[]byte, batch []item) (size load, err error) {
 			text = utf8.Valid(frame)
 		}
 		if len(frame) == 0 {
-			if it.msg != nil && it.tag == 0 {
+			if it.Message != nil && it.Tag == 0 {
 				w.topics--
 				w.lost++
-			} else if it.tag != 0 { // its subscription has ended: it was not written, and goes back
-				it.tag, it.msg = 0, nil
+			} else if it.Tag != 0 { // its subscription has ended: it was not written, and goes back
+				it.Tag, it.Message = 0, nil
 			}
 			continue
 		}
-		w.frames++
-		w.bytes += int64(len(frame) + tail.Len())
-		if err := o.conn.WriteFrame(frame, tail, text); err != nil {
+		w.Frames++
+		w.Bytes += int64(len(frame) + tail.Len())
+		if err := o.options.Conn.WriteFrame(frame, tail, text); err != nil {
 			return size, err
 		}
 	}
-	if err := o.conn.Flush(); err != nil {
+	if err := o.options.Conn.Flush(); err != nil {
 		return size, err
 	}
-	o.count(w)
-	if o.tracer != nil {
-		o.trace(batch)
+	o.count(w.Stats)
+	if o.options.Traced {
+		o.options.Host.Trace(batch)
 	}
 	if w.topics > 0 {
-		o.counts.written.Add(w.topics)
+		o.options.Counts.Written.Add(w.topics)
 	}
 	if w.lost > 0 {
-		o.counts.lost.Add(w.lost)
+		o.options.Counts.Lost.Add(w.lost)
 	}
 	return size, nil
 }
 
-func (o *outbox) count(w written) {
+func (o *Outbox) count(w Stats) {
 	now := time.Now()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.lastOut = now
-	o.stats.frames += w.frames
-	o.stats.messages += w.messages
-	o.stats.bytes += w.bytes
+	o.stats.Frames += w.Frames
+	o.stats.Messages += w.Messages
+	o.stats.Bytes += w.Bytes
 }
 
 // settle acknowledges messages that were written to subscriptions in mode
 // auto.
-func settle(batch []item) {
+func settle(batch []Item) {
 	for i := range batch {
 		it := &batch[i]
-		if it.tag == 0 || i+1 < len(batch) && batch[i+1].sub == it.sub && batch[i+1].tag != 0 {
+		if it.Tag == 0 || i+1 < len(batch) && batch[i+1].From == it.From && batch[i+1].Tag != 0 {
 			continue // the last of several in a row stands for all
 		}
-		it.sub.written(it.tag)
+		it.From.Written(it.Tag)
 	}
 }

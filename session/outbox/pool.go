@@ -1,10 +1,10 @@
-package session
+package outbox
 
 import "sync"
 
 // Buffers of writers are pooled, so that an idle session holds none.
 var (
-	itemPool   = sync.Pool{New: func() any { return new([]item) }}
+	itemPool   = sync.Pool{New: func() any { return new([]Item) }}
 	bufferPool = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
 )
 
@@ -14,15 +14,15 @@ const (
 	maxPooledBuffer = 64 << 10
 )
 
-func takeItems() []item {
-	p := itemPool.Get().(*[]item)
+func takeItems() []Item {
+	p := itemPool.Get().(*[]Item)
 	if cap(*p) == 0 {
-		*p = make([]item, 0, 16)
+		*p = make([]Item, 0, 16)
 	}
 	return (*p)[:0]
 }
 
-func giveItems(s []item) {
+func giveItems(s []Item) {
 	if cap(s) == 0 || cap(s) > maxPooledItems {
 		return
 	}
