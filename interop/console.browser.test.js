@@ -129,7 +129,7 @@ describe('the console', { skip, concurrency: 3 }, () => {
     const c = await client(t, user, { 'client-id': 'desk' });
     await c.subscribe('/topic/console.prices');
     const page = await open(t, { place: '#/connections' });
-    await page.fill('[name=q]', user);
+    await page.filter(user);
     await page.says('.pager', '1 connection');
     await page.click('tbody a');
     await page.says('td', '/topic/console.prices');
@@ -194,7 +194,7 @@ describe('the console', { skip, concurrency: 3 }, () => {
     const queue = await filled(t, ['x']);
     const page = await open(t);
     await page.place('#/queues', 'Queues');
-    await page.fill('[name=q]', queue);
+    await page.filter(queue);
     await page.says('.pager', '1 queue');
     await page.tab('tbody a');
     await page.keyboard.press('Enter');

@@ -154,7 +154,7 @@ describe('the console, other pages', { skip, concurrency: 3 }, () => {
     await page.place('#/connections', 'Connections');
     await page.says('td', hostile);
     await page.says('td .unseen', '\\u{202e}');
-    await page.fill('[name=q]', user.slice(0, 12));
+    await page.filter(user.slice(0, 12));
     await page.click('tbody a');
     await page.says('dd', hostile);
     await page.place('#/users', 'Users');
