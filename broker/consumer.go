@@ -35,7 +35,7 @@ type consumer struct {
 
 	blocked  bool // the sink has no room
 	starving bool // its account had no room when it had something
-	inLine   bool // it stands in q.line
+	inLine   bool // it stands in q.turns
 	closed   bool
 	// released says that the queue does not count it any more: it is closed
 	// and no transaction holds anything of it.
@@ -78,28 +78,7 @@ func (c *consumer) open() bool {
 func (c *consumer) ready() bool { return !c.closed && !c.blocked && !c.hungry() && !c.sated() }
 
 // lineUp puts it at the end of the line, if it may have a message.
-func (c *consumer) lineUp() {
-	if !c.inLine && c.ready() {
-		c.inLine = true
-		c.q.line.pushBack(c)
-	}
-}
-
-// leaveLine is called when it closes. Where nothing is delivered, those that
-// left would stand in line for ever; they go when they are many, because one
-// at a time would take quadratic time for thousands that leave together.
-func (c *consumer) leaveLine() {
-	if !c.inLine {
-		return
-	}
-	q := c.q
-	const few = 32
-	if q.left++; q.left <= few || q.left <= q.line.len()/2 {
-		return
-	}
-	q.line.keep(func(c **consumer) bool { return !(*c).closed })
-	q.left = 0
-}
+func (c *consumer) lineUp() { c.q.turns.join(c) }
 
 func (c *consumer) deliver(e entry) bool {
 	switch {
@@ -157,7 +136,7 @@ func (c *consumer) close(gone bool) {
 func (c *consumer) leave(how outcome) {
 	q := c.q
 	c.closed = true
-	c.leaveLine()
+	q.turns.leave(c)
 	delete(q.members, c)
 	if q.owner == c {
 		q.owner = nil

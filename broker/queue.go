@@ -55,9 +55,7 @@ type queue struct {
 	delayed  schedule
 	expiries ranking // bytes in piles that expire
 
-	// line holds the consumers with credit, in the order of their turns.
-	line      deque[*consumer]
-	left      int                    // closed ones that still stand in line
+	turns     turns                  // of the consumers with credit
 	consumers int                    // open ones, and closed ones with messages in a transaction
 	members   map[*consumer]struct{} // the open ones of a durable subscription
 	owner     *consumer              // the newest one; it decides if backlog is full
@@ -290,16 +288,12 @@ func (q *queue) lane(priority uint8) *lane {
 // pump delivers while there is a message and a consumer with credit. The lock
 // is held.
 func (q *queue) pump() {
-	for q.line.len() > 0 && q.failed == nil {
+	for !q.turns.empty() && q.failed == nil {
 		e, ok := q.next()
 		if !ok {
 			return
 		}
-		c := q.line.popFront()
-		c.inLine = false
-		if c.closed {
-			q.left--
-		}
+		c := q.turns.next()
 		if !c.ready() || !c.deliver(e) {
 			q.giveBack(e)
 			continue

@@ -269,14 +269,14 @@ func TestLineIsBounded(t *testing.T) {
 	q := x.b.queues.lookup("/queue/q")
 	for range 10000 {
 		x.subscribe("/queue/q", AckClient, 1).sub.Unsubscribe()
-		if q.line.len() > 100 {
-			t.Fatalf("%d consumers stand in line, one is open", q.line.len())
+		if q.turns.line.len() > 100 {
+			t.Fatalf("%d consumers stand in line, one is open", q.turns.line.len())
 		}
 	}
 	x.send("/queue/q", "1 2")
 	stays.want("1 2")
-	if q.line.len() != 1 {
-		t.Errorf("%d consumers stand in line", q.line.len())
+	if q.turns.line.len() != 1 {
+		t.Errorf("%d consumers stand in line", q.turns.line.len())
 	}
 }
 
