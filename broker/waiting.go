@@ -3,7 +3,8 @@ package broker
 import "container/list"
 
 // A waitingLine has the senders that wait for room in a queue with overflow
-// block, in the order in which they came. The queue's lock guards it and its
+// block, in the order in which they came. It does not know what a queue holds:
+// callers say whether so much more fits. The queue's lock guards it and its
 // waiters.
 //
 // The first is called when its message fits, and keeps that room until it has
@@ -23,22 +24,92 @@ type waiter struct {
 	place  *list.Element // nil once it is called
 }
 
+// lets reports whether a sender that is not called may use room for want, although
+// others wait: all of them are called, and there is room besides theirs. A sender that
+// had to stand in line here would be called at once, and perhaps leave the line of
+// another queue for that, which then calls it at once, and so on.
+func (l *waitingLine) lets(want Extent, fits func(more Extent) bool) bool {
+	return l.list.Len() == 0 && fits(l.room.plus(want))
+}
+
+// enter gives a sender a place: at the end, or at the front if it was called and
+// others, which needed no turn, took its room.
+func (l *waitingLine) enter(w *waiter) {
+	if w.called {
+		l.uncall(w)
+		w.place = l.list.PushFront(w)
+	} else {
+		w.place = l.list.PushBack(w)
+	}
+	w.ready = make(chan struct{})
+}
+
+// leave gives up a place.
+func (l *waitingLine) leave(w *waiter) {
+	if w.called {
+		l.uncall(w)
+	} else {
+		l.list.Remove(w.place)
+	}
+}
+
+// callAll calls all senders: there is nothing to wait for any more.
+func (l *waitingLine) callAll() {
+	for e := l.list.Front(); e != nil; e = l.list.Front() {
+		l.call(e.Value.(*waiter))
+	}
+}
+
+// callNext calls the next senders, as many as fit, and those whose messages will never
+// fit, which are refused when they send again.
+func (l *waitingLine) callNext(fits, ever func(more Extent) bool) {
+	for e := l.list.Front(); e != nil; e = l.list.Front() {
+		w := e.Value.(*waiter)
+		if ever(w.want) && !fits(l.room.plus(w.want)) {
+			return
+		}
+		l.call(w)
+	}
+}
+
+// empty reports whether nobody stands in line, nor is called.
+func (l *waitingLine) empty() bool { return l.called == 0 && l.list.Len() == 0 }
+
+func (l *waitingLine) call(w *waiter) {
+	l.list.Remove(w.place)
+	w.place, w.called = nil, true
+	l.called++
+	l.room = l.room.plus(w.want)
+	close(w.ready)
+}
+
+func (l *waitingLine) uncall(w *waiter) {
+	w.called = false
+	l.called--
+	l.room.Count -= w.want.Count
+	l.room.Size -= w.want.Size
+}
+
+// plus returns the sum of two extents.
+func (x Extent) plus(y Extent) Extent { return Extent{x.Count + y.Count, x.Size + y.Size} }
+
+// roomFor reports whether so much more is within the queue's limits, and everFits whether
+// it is in an empty queue. The lock is held.
+func (q *queue) roomFor(more Extent) bool { return !q.over(q.count+more.Count, q.size+more.Size) }
+
+func (q *queue) everFits(x Extent) bool { return !q.over(x.Count, x.Size) }
+
 // mayEnter reports whether p may put so much into a queue that blocks
 // senders: there is room, and it is p's turn. An application out of turn
 // needs none. The lock is held.
 func (q *queue) mayEnter(p *Publisher, want Extent, outOfTurn bool) bool {
-	if q.over(q.count+want.Count, q.size+want.Size) {
+	if !q.roomFor(want) {
 		return false
 	}
-	l := q.waiting
-	if l == nil || outOfTurn || p.waits != nil && p.waits.q == q && p.waits.called {
+	if q.waiting == nil || outOfTurn || p.waits != nil && p.waits.q == q && p.waits.called {
 		return true
 	}
-	// All waiting senders are called, and there is room besides theirs. A
-	// sender that had to stand in line here would be called at once, and
-	// perhaps leave the line of another queue for that, which then calls it
-	// at once, and so on.
-	return l.list.Len() == 0 && !q.over(q.count+l.room.Count+want.Count, q.size+l.room.Size+want.Size)
+	return q.waiting.lets(want, q.roomFor)
 }
 
 // waitFor gives p a place in the queue's line, and returns a channel that is
@@ -55,15 +126,11 @@ func (p *Publisher) waitFor(q *queue, want Extent) <-chan struct{} {
 	if q.waiting == nil {
 		q.waiting = &waitingLine{}
 	}
-	l := q.waiting
-	switch {
-	case w == nil:
-		w = &waiter{q: q, want: want, ready: make(chan struct{})}
-		w.place = l.list.PushBack(w)
-	case w.called: // others that needed no turn took the room
-		l.uncall(w)
-		w.ready = make(chan struct{})
-		w.place = l.list.PushFront(w)
+	if w == nil {
+		w = &waiter{q: q, want: want}
+		q.waiting.enter(w)
+	} else if w.called {
+		q.waiting.enter(w)
 	}
 	p.waits = w
 	return w.ready
@@ -78,27 +145,7 @@ func (p *Publisher) stopWaiting() {
 	p.waits = nil
 	w.q.mu.Lock()
 	defer w.q.unlock()
-	if l := w.q.waiting; w.called {
-		l.uncall(w)
-	} else {
-		l.list.Remove(w.place)
-	}
-}
-
-func (l *waitingLine) call(w *waiter) {
-	l.list.Remove(w.place)
-	w.place, w.called = nil, true
-	l.called++
-	l.room.Count += w.want.Count
-	l.room.Size += w.want.Size
-	close(w.ready)
-}
-
-func (l *waitingLine) uncall(w *waiter) {
-	w.called = false
-	l.called--
-	l.room.Count -= w.want.Count
-	l.room.Size -= w.want.Size
+	w.q.waiting.leave(w)
 }
 
 // announceRoom calls the next senders, or all if there is nothing to wait for
@@ -108,16 +155,12 @@ func (q *queue) announceRoom() {
 	if l == nil {
 		return
 	}
-	ended := q.gone || q.failed != nil || q.policy.Overflow != BlockSender
-	for e := l.list.Front(); e != nil; e = l.list.Front() {
-		w := e.Value.(*waiter)
-		want := Extent{w.want.Count + l.room.Count, w.want.Size + l.room.Size}
-		if !ended && !q.over(w.want.Count, w.want.Size) && q.over(q.count+want.Count, q.size+want.Size) {
-			return
-		}
-		l.call(w)
+	if q.gone || q.failed != nil || q.policy.Overflow != BlockSender {
+		l.callAll()
+	} else {
+		l.callNext(q.roomFor, q.everFits)
 	}
-	if l.called == 0 {
+	if l.empty() {
 		q.waiting = nil
 	}
 }

@@ -2,6 +2,8 @@ package broker
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -217,4 +219,81 @@ func TestBlockOfSeveralQueues(t *testing.T) {
 		}
 		wg.Wait()
 	})
+}
+
+// Senders are called in the order in which they came, as room comes, and nobody has
+// room that was promised to another. The model is a list.
+func TestWaitingLine(t *testing.T) {
+	for seed := range uint64(100) {
+		r := rand.New(rand.NewPCG(seed, 9))
+		const limit = 20
+		l, used := &waitingLine{}, 0
+		fits := func(more Extent) bool { return used+more.Count <= limit }
+		ever := func(x Extent) bool { return x.Count <= limit }
+		var line, called []*waiter
+		for range 500 {
+			switch r.IntN(5) {
+			case 0, 1:
+				w := &waiter{want: Extent{Count: 1 + r.IntN(limit+2)}}
+				if l.lets(w.want, fits) != (len(line) == 0 && sum(called)+used+w.want.Count <= limit) {
+					t.Fatalf("seed %d: a sender passes the line", seed)
+				}
+				l.enter(w)
+				line = append(line, w)
+			case 2:
+				used = r.IntN(limit + 1)
+			case 3:
+				if len(called) == 0 {
+					continue
+				}
+				i := r.IntN(len(called))
+				w := called[i]
+				called = slices.Delete(called, i, i+1)
+				if r.IntN(3) == 0 { // others took its room
+					l.enter(w)
+					line = slices.Insert(line, 0, w)
+				} else {
+					l.leave(w)
+				}
+			default:
+				if len(line) == 0 {
+					continue
+				}
+				i := r.IntN(len(line))
+				l.leave(line[i])
+				line = slices.Delete(line, i, i+1)
+			}
+			l.callNext(fits, ever)
+			for len(line) > 0 && (!ever(line[0].want) || used+sum(called)+line[0].want.Count <= limit) {
+				called = append(called, line[0])
+				line = line[1:]
+			}
+			for i, w := range line {
+				if w.called {
+					t.Fatalf("seed %d: the sender at place %d is called", seed, i)
+				}
+			}
+			for _, w := range called {
+				select {
+				case <-w.ready:
+				default:
+					t.Fatalf("seed %d: a sender is not called", seed)
+				}
+			}
+			if l.room.Count != sum(called) || l.empty() != (len(line)+len(called) == 0) {
+				t.Fatalf("seed %d: room for %d is promised, want %d", seed, l.room.Count, sum(called))
+			}
+		}
+		l.callAll()
+		if l.list.Len() != 0 || l.called != len(line)+len(called) {
+			t.Errorf("seed %d: %d are in line when all were called", seed, l.list.Len())
+		}
+	}
+}
+
+func sum(all []*waiter) (n int) {
+	for _, w := range all {
+		n += w.want.Count
+	}
+	return n
 }
