@@ -137,9 +137,9 @@ func (q *queue) readAgain(it *item) {
 	r.reading = true
 	w := q.set.window()
 	asked := Range{Queue: q.id, After: it.position().before(), Messages: (w.Count + 1) / 2, Size: w.Size / 2}
-	q.asked = append(q.asked, question{asked, func(p Page) {
+	q.writes.ask(asked, func(p Page) {
 		q.page(r, r.round, p, func() Extent { return q.restoreBodies(it, p) })
-	}})
+	})
 }
 
 // restoreBodies makes stubs in piles whole. It returns the first one if the Store

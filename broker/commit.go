@@ -213,10 +213,10 @@ func (c *commitment) apply(done func(error)) {
 	for _, q := range c.locked {
 		q.flush(nil)
 	}
-	batch := c.qs.batches.Get().(*gathering)
+	batch := c.qs.batcher.get()
 	batch.whole = true
 	for _, q := range c.locked {
-		q.out = batch
+		q.writes.join(batch)
 	}
 	// ACKs that make room come first, or messages would be given up for
 	// nothing.
@@ -232,15 +232,10 @@ func (c *commitment) apply(done func(error)) {
 	}
 	c.deadLetter(batch)
 	for _, q := range c.locked {
-		q.out = nil
+		q.writes.leave()
 	}
 	done = c.awaitDead(done)
-	if len(batch.batch) == 0 {
-		finished(done, nil)
-	} else {
-		c.qs.store.Apply(batch.batch, done)
-	}
-	c.qs.recycle(batch)
+	c.qs.batcher.apply(batch, done)
 }
 
 // awaitDead makes done wait for the dead that unlock buries.

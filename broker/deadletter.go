@@ -201,10 +201,7 @@ func (q *queue) moveIn(m *Message, e *entry, from QueueID) {
 	}
 	q.fit(2*m.Size() + 4*opSize) // deletions of others take less than a message
 	q.do(e.deletion(from))
-	out, whole := q.out, q.out.whole
-	out.whole = true
-	q.append(m, State{})
-	out.whole = whole
+	q.writes.whole(func() { q.append(m, State{}) })
 }
 
 // dead returns the message for a dead letter queue: without expiry and delay,

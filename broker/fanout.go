@@ -24,22 +24,17 @@ func (p *Publisher) fanOut(queues []*queue, m *Message, done func(error)) (v ver
 		return v
 	}
 	p.counters.countSent(1)
-	g := qs.batches.Get().(*gathering)
+	g := qs.batcher.get()
 	g.whole = true
 	for _, q := range takers {
 		if !q.gone {
 			q.flush(nil)
-			q.out = g
+			q.writes.join(g)
 			q.append(m, State{})
-			q.out = nil
+			q.writes.leave()
 		}
 	}
-	if len(g.batch) == 0 {
-		finished(done, nil)
-	} else {
-		qs.store.Apply(g.batch, done)
-	}
-	qs.recycle(g)
+	qs.batcher.apply(g, done)
 	if len(takers) < len(queues) {
 		passOthers(queues, takers)
 	}

@@ -131,7 +131,7 @@ func (q *queue) join(groups map[group]*Group, now int64) {
 
 // unlockSurveyed lets go of a queue in which nothing has changed.
 func (q *queue) unlockSurveyed() {
-	if q.asked != nil {
+	if q.writes.asked != nil {
 		q.unlock()
 		return
 	}
@@ -166,7 +166,7 @@ func (q *queue) learnHeads() {
 		q.set.survey.learning.Add(1)
 		round, after := l.round, l.after
 		r := Range{Queue: q.id, After: Position{Lane: LaneOf(l.priority), Seq: after}, Messages: 1, Size: 1}
-		q.asked = append(q.asked, question{r, func(p Page) {
+		q.writes.ask(r, func(p Page) {
 			q.set.survey.learning.Add(-1)
 			q.mu.Lock()
 			defer q.mu.Unlock()
@@ -176,7 +176,7 @@ func (q *queue) learnHeads() {
 			if len(p.Messages) > 0 && l.round == round && l.after == after && l.window.len() == 0 && l.oldest == 0 {
 				l.oldest = p.Messages[0].Message.arrived
 			}
-		}})
+		})
 	}
 }
 

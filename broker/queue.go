@@ -63,8 +63,7 @@ type queue struct {
 
 	takers int           // takers of messages that are no consumers
 	paged  chan struct{} // closed when a page has come, if somebody waits for it
-	asked  []question    // to be read once out was applied
-	out    *gathering    // to be applied before the lock is released; nil: nothing
+	writes pendingWrites // for the Store, made before the lock is released
 	dead   []deadLetter  // to be moved after that
 	moving int           // of those that are dead, not yet in their new queue
 	// stubs are the items of piles with bodies that only the Store has, by
@@ -194,7 +193,7 @@ func (q *queue) unlock() {
 // dead messages.
 func (q *queue) settleUp() []deadLetter {
 	q.flush(nil)
-	q.ask()
+	q.writes.askAll(&q.set.batcher)
 	dead := q.dead
 	q.dead = nil
 	if q.waiting != nil {

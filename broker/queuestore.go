@@ -5,50 +5,9 @@ import "hoofbeat/destination"
 // This file is the queue's side of its Store. All of it runs with the queue's
 // lock held, except the callbacks with pages.
 
-// A gathering has the steps that will be applied as one batch.
-type gathering struct {
-	batch Batch
-	size  int  // of batch
-	whole bool // it is not to be split
-	sizer
-}
-
-func (g *gathering) add(op Op) {
-	g.batch = append(g.batch, op)
-	g.size += g.sizeOf(&op)
-}
-
-// splitSize is about how large a batch gets that need not be one.
-const splitSize = 8 << 20
-
-// do adds an Op to those that are applied together.
-func (q *queue) do(op Op) {
-	if q.out == nil {
-		q.out = q.set.batches.Get().(*gathering)
-	}
-	q.out.add(op)
-}
-
-// fit is called before steps of about so many bytes that belong together and
-// that the Store can take as one. If they would make the batch too large, it
-// applies the steps gathered before by themselves.
-func (q *queue) fit(size int) {
-	if q.out != nil && !q.out.whole && q.out.size+size > q.set.split {
-		q.flush(nil)
-	}
-}
-
-// flush applies the gathered steps, and calls done when they are applied.
-func (q *queue) flush(done func(error)) {
-	b := q.out
-	if b == nil {
-		finished(done, nil)
-		return
-	}
-	q.out = nil
-	q.set.store.Apply(b.batch, done)
-	q.set.recycle(b)
-}
+func (q *queue) do(op Op)               { q.writes.add(&q.set.batcher, op) }
+func (q *queue) fit(size int)           { q.writes.fit(&q.set.batcher, size) }
+func (q *queue) flush(done func(error)) { q.writes.flush(&q.set.batcher, done) }
 
 // describe makes the queue known to the Store.
 func (q *queue) describe() {
@@ -133,9 +92,9 @@ func (q *queue) fill(l *lane) {
 	round, expected := l.round, l.behind
 	r := Range{Queue: q.id, After: Position{Lane: LaneOf(l.priority), Seq: l.after}, Messages: (w.Count + 1) / 2, Size: w.Size / 2}
 	r.Messages = q.pageFor(r.Messages)
-	q.asked = append(q.asked, question{r, func(p Page) {
+	q.writes.ask(r, func(p Page) {
 		q.page(&l.pageReader, round, p, func() Extent { return l.load(p, expected) })
-	}})
+	})
 }
 
 // pageFor is the number of messages to read at a time: one if the queue only
@@ -159,24 +118,9 @@ func (q *queue) fillSchedule() {
 	after := s.horizon
 	after.Lane = Delayed
 	r := Range{Queue: q.id, After: after, Messages: q.pageFor((w.Count + 1) / 2), Size: w.Size / 2}
-	q.asked = append(q.asked, question{r, func(p Page) {
+	q.writes.ask(r, func(p Page) {
 		q.page(&s.pageReader, round, p, func() Extent { return q.loadSchedule(p, expected) })
-	}})
-}
-
-// A question asks for a page. It waits until the steps before it are applied,
-// or the page could lack them.
-type question struct {
-	Range
-	answer func(Page)
-}
-
-// ask puts the questions.
-func (q *queue) ask() {
-	for _, a := range q.asked {
-		q.set.store.Read(a.Range, a.answer)
-	}
-	q.asked = nil
+	})
 }
 
 // page takes over a page that was read, and goes on with it.

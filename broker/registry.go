@@ -22,9 +22,8 @@ type queues struct {
 	log      *slog.Logger
 	policies atomic.Pointer[Policies]
 	ids      atomic.Uint64 // the last QueueID
-	batches  sync.Pool     // of *gathering
+	batcher  batcher       // of store
 	maxBatch int           // the Store's
-	split    int           // about how large a batch gets that need not be one
 	many     atomic.Bool   // there are more than manyQueues
 	limit    int           // takes the place of windowMessages; 0: none
 	bodies   bodyBounds
@@ -47,10 +46,9 @@ type queues struct {
 func newQueues(o Options, stats *Stats) *queues {
 	qs := &queues{store: o.Store, stats: stats, timers: timers.NewClock(o.Clock), clock: o.Clock, log: o.Log, limit: o.window, bodies: boundBodies(o.held), byKey: make(map[string]*queue)}
 	qs.policies.Store(&o.Policies)
-	qs.batches.New = func() any { return &gathering{batch: make(Batch, 0, 8)} }
 	if qs.store != nil {
 		qs.maxBatch = qs.store.MaxBatch()
-		qs.split = min(splitSize, qs.maxBatch)
+		qs.batcher.store, qs.batcher.split = qs.store, min(splitSize, qs.maxBatch)
 		qs.store.OnRefusal(qs.fail)
 	}
 	return qs
@@ -69,18 +67,6 @@ func (qs *queues) window() Extent {
 		w.Size = smallWindow
 	}
 	return w
-}
-
-// recycle takes back a batch that was applied.
-func (qs *queues) recycle(g *gathering) {
-	const most = 1024
-	if cap(g.batch) > most {
-		return
-	}
-	clear(g.batch)
-	g.batch, g.size, g.whole = g.batch[:0], 0, false
-	g.sizer = sizer{}
-	qs.batches.Put(g)
 }
 
 // get returns the queue of that name, and makes it, for the broker itself, if
