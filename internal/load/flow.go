@@ -143,7 +143,7 @@ func (f *flow) publish(running context.Context) {
 	o := &f.options
 	for _, p := range f.publishers {
 		f.senders.Go(func() {
-			err := p.publish(running, f.stop, o.Batch, o.Timeout)
+			err := p.publish(running, f.stop, f.times.until.Load, o.Batch, o.Timeout)
 			if err != nil {
 				p.hear()
 			}

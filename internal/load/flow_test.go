@@ -104,6 +104,30 @@ func TestPairsForATime(t *testing.T) {
 	}
 }
 
+// A broker that keeps messages back until the time is over still answers for all that
+// were due: the latencies have one for each.
+func TestRateIsOwedAtTheEnd(t *testing.T) {
+	const rate, duration = 2000, 500 * time.Millisecond
+	due := rate * duration.Seconds()
+	hold, over := make(chan struct{}), time.Now().Add(duration+300*time.Millisecond)
+	_, url := startTCP(t, faults{told: func(n int) {
+		if n == 100 {
+			time.AfterFunc(time.Until(over), func() { close(hold) })
+			<-hold
+		}
+	}})
+	o := quick(ScenarioPairs, url)
+	o.Pairs, o.Count, o.Warmup, o.Duration, o.Rate, o.Window = 1, 0, 0, duration, rate, 200
+	r, err := Run(t.Context(), o, nil)
+	if err != nil || r.Err() != nil {
+		t.Fatal(err, r.Err())
+	}
+	// The end of the time is noticed late on a slow machine, and then more are due.
+	if n := float64(r.Latency.Samples); n < 0.99*due || r.Sent != r.Delivered || r.Latency.Max < 100_000 {
+		t.Errorf("%v latencies of at most %v us, %d sent and %d delivered; %v were due", n, r.Latency.Max, r.Sent, r.Delivered, due)
+	}
+}
+
 func TestQueue(t *testing.T) {
 	for _, ack := range []string{"auto", "client", "client-individual"} {
 		t.Run(ack, func(t *testing.T) {

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -99,17 +100,23 @@ func newPublisher(s *session, o *Options, number int, destination string, clock 
 	return p
 }
 
-// publish sends until count messages are sent or stop is closed. batch limits
-// the messages in one write. It returns an error if a write fails, or if a full
-// window is outstanding and none arrives for timeout.
-func (p *publisher) publish(ctx context.Context, stop <-chan struct{}, batch int, timeout time.Duration) error {
+// publish sends until count messages are sent or stop is closed. With a rate, it then
+// sends what was due by that time, until: latencies without the messages that a slow
+// broker has kept back would look too good. batch limits the messages in one write. It
+// returns an error if a write fails, or if a full window is outstanding and none
+// arrives for timeout.
+func (p *publisher) publish(ctx context.Context, stop <-chan struct{}, until func() int64, batch int, timeout time.Duration) error {
 	p.began = p.clock.now()
 	idle := time.NewTimer(timeout)
 	defer idle.Stop()
 	for sent := uint64(0); p.count == 0 || sent < p.count; p.sent.Store(sent) {
 		select {
 		case <-stop:
-			return nil
+			owed := p.dueBefore(until())
+			if owed <= sent {
+				return nil
+			}
+			stop, p.count = nil, owed
 		case <-ctx.Done():
 			return nil // the caller knows the cause
 		default:
@@ -178,6 +185,18 @@ func (p *publisher) write(sent uint64, n int) error {
 		p.batch = p.messages.appendTo(p.batch, uint32(sent+i), at)
 	}
 	return p.conn.Write(p.batch)
+}
+
+// dueBefore returns how many messages are due before a time; 0 without a rate.
+func (p *publisher) dueBefore(at int64) uint64 {
+	if p.interval == 0 || at == math.MaxInt64 || at <= p.began {
+		return 0
+	}
+	n := uint64(math.Ceil(float64(at-p.began) / p.interval))
+	if p.count > 0 {
+		n = min(n, p.count)
+	}
+	return n
 }
 
 // due returns the time at which a message is due, in ns on the run's clock.
