@@ -12,12 +12,12 @@ import (
 	"hoofbeat/frames"
 )
 
-// TokenDestination is where a client SENDs a new token, to go on beyond the
-// end of the one that it connected with.
+// TokenDestination takes a new token as the body of a SEND. It replaces the token of
+// CONNECT before that expires.
 const TokenDestination = "/hoofbeat/token"
 
-// authenticate identifies the client. A client that failed before may have to
-// wait.
+// authenticate returns the client's identity. Clients that have failed before may have
+// to wait.
 func (s *Session) authenticate(h *frame.Header) (*auth.Identity, error) {
 	id, err := s.options.Authenticator.Authenticate(auth.Request{
 		Login: h.Get(frame.Login), Passcode: h.Get(frame.Passcode), Unescaped: readEscaped(h), Authorization: authorization(h),
@@ -30,9 +30,8 @@ func (s *Session) authenticate(h *frame.Header) (*auth.Identity, error) {
 	return id, nil
 }
 
-// readEscaped is the login and passcode of a client that has escaped them, nil if
-// that reads the same. STOMP 1.2, Value Encoding, excepts CONNECT, but there are
-// clients that escape it, too.
+// readEscaped returns the unescaped login and passcode, or nil if they contain no
+// escapes. STOMP 1.2 (Value Encoding) does not escape CONNECT, but some clients do.
 func readEscaped(h *frame.Header) *auth.Reading {
 	login, ok1 := frames.Unescape(h.Get(frame.Login))
 	passcode, ok2 := frames.Unescape(h.Get(frame.Passcode))
@@ -42,11 +41,11 @@ func readEscaped(h *frame.Header) *auth.Reading {
 	return &auth.Reading{Login: login, Passcode: passcode}
 }
 
-// peerOf is where the client's credentials come from.
+// peerOf returns the address that throttling counts failures for.
 func (s *Session) peerOf() auth.Peer { return auth.Peer{Remote: s.info.Remote, Gone: s.out.Done} }
 
-// authorization is the header of that name, in whatever case: clients copy it
-// from HTTP, where that does not matter.
+// authorization returns the Authorization header. Its case does not matter, because
+// clients copy it from HTTP.
 func authorization(h *frame.Header) string {
 	for i := range h.Len() {
 		if k, v := h.GetAt(i); strings.EqualFold(k, "authorization") {
@@ -56,8 +55,8 @@ func authorization(h *frame.Header) string {
 	return ""
 }
 
-// notAuthenticated records why credentials were refused, which the client is
-// not told.
+// notAuthenticated records why the credentials were refused, and returns the fault for
+// the client, which does not say why.
 func (s *Session) notAuthenticated(what string, err error) *Fault {
 	r := auth.RefusalOf(err)
 	about := r.Record()
@@ -78,7 +77,7 @@ func (s *Session) audit(what string, a ...any) {
 	s.options.Audit.Info(what, append([]any{"session", s.id, "remote", s.info.Remote, "transport", s.info.Transport}, a...)...)
 }
 
-// enter lets an identity in: from now on the session acts for it.
+// enter makes the session act for an identity.
 func (s *Session) enter(id *auth.Identity) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,8 +103,8 @@ func (s *Session) isRevoked(id *auth.Identity) bool {
 	return s.options.Revoked != nil && s.options.Revoked(id)
 }
 
-// may refuses actions that the client has no right to. The goroutine of Run
-// calls it.
+// may returns a fault unless the client may do the action. The goroutine of Run calls
+// it.
 func (s *Session) may(action acl.Action, destination string) error {
 	p := s.permissions.Load()
 	if p == nil {
@@ -118,7 +117,7 @@ func (s *Session) may(action acl.Action, destination string) error {
 	return s.denied(action, destination, d)
 }
 
-// decide asks the rules. Only the owner of p may call it.
+// decide applies the rules. Only the owner of p may call it.
 func (s *Session) decide(p *acl.Permissions, action acl.Action, destination string) acl.Decision {
 	d := p.Decide(action, destination)
 	s.counts.decided(action, d.Allowed)
@@ -136,8 +135,8 @@ func (s *Session) denied(action acl.Action, destination string, d acl.Decision) 
 	return fault(AccessDenied, "The user %q may not %s %q.", user, verb, destination)
 }
 
-// softly answers a refused SUBSCRIBE with an ERROR and leaves the connection
-// open, if the configuration says so.
+// softly answers a refused SUBSCRIBE with an ERROR and keeps the connection open, if
+// auth.on_denied_subscribe says so.
 func (s *Session) softly(err error, f frames.Inbound) error {
 	e := (*Fault)(nil)
 	if !s.options.KeepAfterDenied || !errors.As(err, &e) || e.Word != AccessDenied {
@@ -152,8 +151,7 @@ func (s *Session) softly(err error, f frames.Inbound) error {
 	return nil
 }
 
-// refresh handles a SEND to TokenDestination: its body takes the place of the
-// token that the session has.
+// refresh handles a SEND to TokenDestination: its body replaces the session's token.
 func (s *Session) refresh(f frames.Inbound) error {
 	if s.options.Verify == nil {
 		return fault(NotSupported, "This broker knows no tokens.")
@@ -186,8 +184,7 @@ func (s *Session) refresh(f frames.Inbound) error {
 	return nil
 }
 
-// Reauthorize applies changes of revocations, users and rules. It may be
-// called from any goroutine.
+// Reauthorize applies changed revocations, users and rules. Any goroutine may call it.
 func (s *Session) Reauthorize() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -232,7 +229,7 @@ func (s *Session) reevaluate(id *auth.Identity) {
 	}
 }
 
-// expire ends the session because its token has.
+// expire ends the session because its token has expired.
 func (s *Session) expire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -242,7 +239,7 @@ func (s *Session) expire() {
 	s.End(fault(TokenExpired, "The token has expired. Connect with a new one, or send it to %s before the old one expires.", TokenDestination))
 }
 
-// expiry is the end of a token for the audit log.
+// expiry formats the expiry of a token for the audit log.
 func expiry(id *auth.Identity) string {
 	if id.Expires.IsZero() {
 		return "never"

@@ -82,8 +82,8 @@ func (s *Session) delivery(f frames.Inbound, id string) (sub *subscription, tag 
 	return sub, tag, nil
 }
 
-// deliveryOf finds the delivery of a message by its message-id, which some clients
-// write into the ACKs of STOMP 1.2, too.
+// deliveryOf finds a delivery by its message-id, which some clients write into ACKs of
+// STOMP 1.2, too.
 func (s *Session) deliveryOf(id string) (sub *subscription, tag uint64, err error) {
 	parts := strings.Split(id, "-")
 	if s.version != frames.V12 || len(parts) != 3 || !strings.HasPrefix(id, "M") {

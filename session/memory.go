@@ -7,9 +7,8 @@ import (
 	"hoofbeat/internal/memory"
 )
 
-// This file is how a session keeps within limits.memory_per_connection and
-// limits.memory: where the client can wait it is not read, and else it gets an
-// ERROR.
+// This file keeps a session within limits.memory_per_connection and limits.memory.
+// Where the client can wait, reading pauses; elsewhere it gets an ERROR.
 
 // EndForMemory implements memory.Holder.
 func (s *Session) EndForMemory() {
@@ -22,8 +21,7 @@ func (s *Session) EndForMemory() {
 // MemoryRelieved implements memory.Holder.
 func (s *Session) MemoryRelieved() { s.account.Feed() }
 
-// endFull ends the session because messages have come for it which it has no
-// memory for.
+// endFull ends the session because it has no memory for its messages.
 func (s *Session) endFull() {
 	f, ok := asFault(s.afford(1))
 	if !ok {
@@ -33,8 +31,8 @@ func (s *Session) endFull() {
 	s.End(f)
 }
 
-// afford refuses n bytes more of memory for things that do not go away by
-// waiting.
+// afford returns a fault if n more bytes exceed the limit, for things that waiting
+// does not free.
 func (s *Session) afford(n int) error {
 	if !s.account.Over(n) {
 		return nil
@@ -64,7 +62,7 @@ func (s *Session) awaitMemory() {
 // still has to wait: its memory may have shrunk.
 const lookAgain = time.Second
 
-// waitAwhile waits for c, but not for long.
+// waitAwhile waits for c, at most for lookAgain.
 func (s *Session) waitAwhile(c <-chan struct{}) {
 	t := time.NewTimer(lookAgain)
 	defer t.Stop()
@@ -77,9 +75,8 @@ func (s *Session) waitAwhile(c <-chan struct{}) {
 	})
 }
 
-// Partial says how many bytes the transport holds of a frame that has not come
-// in full, which is waited for. The transport's reader calls it before it
-// reads more.
+// Partial charges the session for the n bytes of an incomplete frame that the
+// transport holds. The transport's reader calls it before it reads more.
 func (s *Session) Partial(n int) {
 	if s.partial == n {
 		return
@@ -95,10 +92,9 @@ func (s *Session) Partial(n int) {
 // goroutine, and leaves nothing behind when the connection is closed.
 func (s *Session) Hold(n int) { s.account.Add(n) }
 
-// A flight has the frames that the broker has not finished: SENDs, ACKs and
-// COMMITs that wait for the disk. They finish in about the order in which
-// they came, so their number tells how many bytes are left. They are counted
-// in segments, and charged to the account by segment.
+// A flight counts the frames that the broker has not finished: SENDs, ACKs and COMMITs
+// that wait for the disk. They finish roughly in order, so their number tells how many
+// bytes are left. They are charged to the account in segments.
 type flight struct {
 	account *memory.Account
 	segs    []segment // the oldest first
@@ -171,7 +167,7 @@ func (f *flight) land() {
 	}
 }
 
-// newest is how many of the newest take at most so many bytes.
+// newest returns how many of the newest frames take at most so many bytes.
 func (f *flight) newest(bytes int) int {
 	n := f.last.count
 	bytes -= f.last.bytes
@@ -213,10 +209,10 @@ func (s *Session) begun(size int) {
 	f.add(size + frameOverhead)
 }
 
-// underWay is how many frames the broker is not done with.
+// underWay returns the number of unfinished frames.
 func (s *Session) underWay() int { return max(0, int(s.life.unfinished.Load())-1) }
 
-// mayFly is how many bytes may wait for the disk.
+// mayFly returns how many bytes may wait for the disk.
 func (s *Session) mayFly() int {
 	limit := s.account.Limit() / flightPart
 	switch {

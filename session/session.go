@@ -35,8 +35,7 @@ type Session struct {
 	started time.Time
 	out     *outbox.Outbox  // locks for itself
 	account *memory.Account // locks for itself
-	// senderAccount is that of the user, for messages of its queues in
-	// memory.
+	// senderAccount is the user's, for messages that its queues have in memory only.
 	senderAccount *memory.Account
 	counts        *Counters
 
@@ -44,19 +43,18 @@ type Session struct {
 	publisher Publisher
 	beat      heartBeat
 	timer     *timers.Timer
-	// tokenTimer ends the session with its token; nil: that has had no end.
+	// tokenTimer ends the session when its token expires; nil: no token had an expiry.
 	// Owned by the reader.
 	tokenTimer *timers.Timer
-	// silentSince is when the client was last heard of, if that was too long
-	// ago when the timer looked; lookAt is when it is to look again. Both owned
-	// by the timer.
+	// silentSince is the time of the last read if that was too long ago at the last
+	// tick; lookAt is the time of the second look. Both owned by the timer.
 	silentSince, lookAt time.Time
 	// stuckBatch was with the writer when the timer looked, first at
 	// stuckSince. Both owned by the timer.
 	stuckBatch int64
 	stuckSince time.Time
-	// readsPaused is set while nothing is read because the client has to wait;
-	// resumed is when that was over last.
+	// readsPaused is set while the client has to wait and is not read from; resumed is
+	// the end of the last pause.
 	readsPaused atomic.Bool
 	resumed     atomic.Pointer[time.Time]
 	rate        bucket       // of SENDs
@@ -170,8 +168,7 @@ func (s *Session) serve() error {
 	}
 }
 
-// awaitEnd reads and discards frames until the client or the outbox has
-// closed the connection, or a frame is invalid.
+// awaitEnd discards frames until the connection is closed or a frame is invalid.
 func (s *Session) awaitEnd() {
 	for !s.readEnded {
 		_, err := s.conn.ReadFrame()
@@ -182,7 +179,8 @@ func (s *Session) awaitEnd() {
 	}
 }
 
-// readFailed tells a frame that cannot be read from a connection that ended.
+// readFailed handles an error of ReadFrame: an invalid frame, the client's half-close,
+// or a lost connection.
 func (s *Session) readFailed(err error) error {
 	e := (*frames.Error)(nil)
 	switch {
@@ -203,8 +201,8 @@ func (s *Session) readFailed(err error) error {
 	return nil
 }
 
-// unfinishedFrame describes, behind a blank, the part that has come of an
-// incomplete frame; empty if there is none.
+// unfinishedFrame describes the part of an incomplete frame that has arrived, with a
+// leading space; empty if there is none.
 func (s *Session) unfinishedFrame() string {
 	if c, ok := s.conn.(Partly); ok {
 		if p, ok := c.Partial(); ok {
@@ -214,15 +212,13 @@ func (s *Session) unfinishedFrame() string {
 	return ""
 }
 
-// lastReadTimeout is the time in which a client that has closed its side, and
-// waits for no answer, may read the frames on their way to it. Most such
-// clients have gone altogether.
+// lastReadTimeout bounds how long queued frames are written to a client that has
+// closed its side and expects no answer. Most such clients are gone.
 const lastReadTimeout = time.Second
 
-// hearOut ends the session of a client that has closed its side. It says nothing
-// more, but may still read, as a script does that pipes frames into nc -N: the
-// RECEIPTs that wait for the disk and the messages that are on their way to it
-// are written, within CloseTimeout. Queues give it nothing more.
+// hearOut ends the session of a client that has closed its side but may still read,
+// such as a script that pipes frames into nc -N. RECEIPTs that wait for the disk and
+// queued messages are written, within CloseTimeout. Queues deliver nothing more.
 func (s *Session) hearOut() {
 	s.out.Gone.Ring()
 	s.out.Pause()
@@ -247,8 +243,8 @@ func withReceipt(err error, f frames.Inbound) error {
 	return e
 }
 
-// handleSafely turns a panic into the end of this session alone: nothing that
-// a client sends may end the process.
+// handleSafely turns a panic into the end of this session, so that no client can end
+// the process.
 func (s *Session) handleSafely(f frames.Inbound) (last bool, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -258,7 +254,7 @@ func (s *Session) handleSafely(f frames.Inbound) (last bool, err error) {
 	return s.handle(f)
 }
 
-// handle handles one frame; last says that nothing may follow it.
+// handle handles one frame; last reports that it was DISCONNECT.
 func (s *Session) handle(f frames.Inbound) (last bool, err error) {
 	if s.version == 0 {
 		return false, s.connect(f)
@@ -285,8 +281,8 @@ func (s *Session) handle(f frames.Inbound) (last bool, err error) {
 	return false, fault(AlreadyConnected, "%s came after the session was connected; it may come once.", f.Command)
 }
 
-// disconnect ends the session as its client wishes (STOMP 1.2, DISCONNECT),
-// once all that it sent is done: its receipt says so.
+// disconnect ends the session (STOMP 1.2, DISCONNECT) when everything that the client
+// sent is done, which the RECEIPT confirms.
 func (s *Session) disconnect(f frames.Inbound) {
 	s.conn.SetWriteDeadline(time.Now().Add(s.options.CloseTimeout))
 	s.awaitSettled(2 * s.options.CloseTimeout) // the deadline ends it before
@@ -304,7 +300,7 @@ func (s *Session) done(receipt string) {
 	}
 }
 
-// blame turns an error into the fault that the client is told.
+// blame returns the fault for an error, which the client is told.
 func (s *Session) blame(err error) *Fault {
 	f, ok := asFault(err)
 	if !ok {
@@ -322,7 +318,7 @@ func (s *Session) receipt(f frames.Inbound) {
 	}
 }
 
-// owner is the owner of the session's own destinations.
+// owner returns the owner of the session's own destinations.
 func (s *Session) owner() destination.Owner {
 	return destination.Owner{User: s.user(), Connection: s.secret}
 }
@@ -335,8 +331,8 @@ func (s *Session) ownerOf(name string) destination.Owner {
 	return s.owner()
 }
 
-// newSecret makes an unguessable text: it is part of the reply destinations
-// that clients hand out.
+// newSecret returns an unguessable text for the reply destinations that clients hand
+// out.
 func newSecret() string {
 	var b [15]byte
 	rand.Read(b[:]) // never fails, see its documentation
@@ -352,13 +348,13 @@ func (s *Session) peer() Peer {
 	return p
 }
 
-// Why sessions end that end without a Fault, for counters.
+// The reasons of sessions that end without a Fault, for counters.
 const (
 	Disconnected   = "disconnected"    // by DISCONNECT
 	ConnectionLost = "connection-lost" // the client is gone
 )
 
-// ending is why the session has ended, as one dashed word.
+// ending returns the reason of the end as one dashed word.
 func (s *Session) ending() string {
 	switch f := s.life.reason.Load(); {
 	case f != nil:

@@ -34,8 +34,8 @@ type subscription struct {
 	durable         destination.Destination // its durable subscription; the zero value: none
 	byID            bool                    // the id alone names it
 
-	// before is the subscription that this one has taken the place of, if
-	// messages of it may still wait to be written.
+	// before is the subscription that this one replaced, while messages of it may
+	// still wait to be written.
 	before *subscription
 
 	handle Subscription
@@ -95,8 +95,8 @@ func (s *Session) subscribe(f frames.Inbound) error {
 	return s.start(sub)
 }
 
-// checkSubscribe tells whether a subscription may begin; there says that it is
-// there already. The lock is held.
+// checkSubscribe reports whether a subscription may begin, and whether it exists
+// already. The lock is held.
 func (s *Session) checkSubscribe(sub *subscription) (there bool, err error) {
 	if err := s.may(acl.Subscribe, sub.text); err != nil {
 		return false, err
@@ -120,7 +120,8 @@ func (s *Session) readSubscribe(f frames.Inbound) (*subscription, error) {
 	if err := refuseWishes(f.Header); err != nil {
 		return nil, err
 	}
-	// Copies: these strings are parts of the whole header, which is not kept.
+	// Copies, because these strings are parts of the header block, which would stay in
+	// memory with them.
 	sub := &subscription{
 		text: strings.Clone(f.Header.Get(frame.Destination)), wireID: strings.Clone(f.Wire(frame.Id)),
 		wireDestination: strings.Clone(f.Wire(frame.Destination)),
@@ -152,8 +153,8 @@ func (s *Session) readSubscribe(f frames.Inbound) (*subscription, error) {
 	return sub, err
 }
 
-// subscriptionKey is the name of a subscription for the client: its id, or,
-// as STOMP 1.0 allows, its destination.
+// subscriptionKey returns the client's name of a subscription: its id or, as STOMP 1.0
+// allows, its destination.
 func (s *Session) subscriptionKey(f frames.Inbound) (key string, hasID bool, err error) {
 	if id := f.Header.Get(frame.Id); id != "" {
 		return strings.Clone(id), true, nil
@@ -168,9 +169,8 @@ func (s *Session) subscriptionKey(f frames.Inbound) (key string, hasID bool, err
 	return "\x00" + d, false, nil
 }
 
-// askedPrefetch reads the limit of unacknowledged messages from RabbitMQ's
-// header or ActiveMQ's; 0: the client sets none. The client's own 0 means the
-// highest limit.
+// askedPrefetch reads the prefetch from RabbitMQ's or ActiveMQ's header; 0: the client
+// sends neither. A client's 0 means the highest prefetch.
 func askedPrefetch(h *frame.Header) (int, error) {
 	for _, name := range [...]string{"prefetch-count", "activemq.prefetchSize"} {
 		v := h.Get(name)
@@ -204,8 +204,8 @@ func (s *Session) prefetch(sub *subscription) int {
 	return s.options.Limits.Prefetch
 }
 
-// checkStart tells whether the connection may have one more subscription. A
-// temporary queue that nobody would miss gives up its place.
+// checkStart reports whether the connection may have one more subscription. If it has
+// too many, an idle temporary queue is removed.
 func (s *Session) checkStart(sub *subscription) error {
 	limit := s.options.Limits.Subscriptions
 	if len(s.byNumber) >= limit && !s.makeRoom(true) {
@@ -220,15 +220,15 @@ func (s *Session) checkStart(sub *subscription) error {
 	return s.afford(sub.bytes())
 }
 
-// bytes is about the memory of the subscription.
+// bytes estimates the memory of the subscription.
 func (sub *subscription) bytes() int {
 	const overhead = 1 << 10
 	return overhead + 2*(len(sub.wireID)+len(sub.wireDestination)) + len(sub.key) + len(sub.text) + len(sub.dest.Key())
 }
 
-// start registers, with the lock held, a subscription, which checkStart has let pass, with the
-// session and the broker. The outbox is held: nothing is written for the
-// subscription before its handle is set.
+// start registers a subscription with the session and the broker, after checkStart.
+// The lock and the outbox are held, so nothing is written for the subscription before
+// its handle is set.
 func (s *Session) start(sub *subscription) error {
 	s.numbers++
 	sub.session, sub.number = s, s.numbers
@@ -298,8 +298,8 @@ func (s *Session) unsubscribe(f frames.Inbound) error {
 		s.stop(sub)
 	case s.giveBack(key):
 	default:
-		// It has ended, by the rules or with an earlier connection, or was
-		// refused. The client tidies up: all is as it wants it.
+		// The subscription has ended already or was refused, so the client has what it
+		// wants.
 		s.late(f)
 		return nil
 	}
@@ -314,8 +314,8 @@ func (sub *subscription) silence() {
 	}
 }
 
-// end stops deliveries, and gives back unacknowledged messages; lost means
-// that the client was lost.
+// end stops deliveries and returns unacknowledged messages to the queue. lost means
+// that the connection was lost.
 func (sub *subscription) end(lost bool) {
 	sub.silence()
 	switch {

@@ -1,12 +1,12 @@
 package session
 
-// A client with a client-id that comes back on another connection takes its
-// durable subscriptions over: the old connection is often one that its network
-// has lost, and that would keep messages until it is found silent.
+// A client with a client-id that connects again takes over its durable subscriptions.
+// Its old connection is often one that the network has lost, and would keep messages
+// until its heart-beats are missed.
 
-// whenTakenOver is called when another connection takes the durable subscription
-// over that sub is attached to; nil if none may. See broker.SubscribeOptions: the
-// locks of a queue are held, and the session's is not to be taken.
+// whenTakenOver returns the function for broker.SubscribeOptions.TakenOver: another
+// connection has taken over the durable subscription. nil: none may. The queue's lock
+// is held then, so the function must not take Session.mu.
 func (sub *subscription) whenTakenOver() func() {
 	if sub.durable.Kind == 0 || sub.session.clientID == "" {
 		return nil
@@ -29,8 +29,7 @@ func (sub *subscription) takeAway() {
 	s.End(f)
 }
 
-// subscriptionOf is the subscription that is known by a key, nil if there is
-// none. The lock is held.
+// subscriptionOf returns the subscription with a key, or nil. The lock is held.
 func (s *Session) subscriptionOf(key string) *subscription { return s.unlessTaken(s.subs[key]) }
 
 // unlessTaken forgets a subscription that was taken over. The lock is held.

@@ -8,14 +8,14 @@ import (
 	"hoofbeat/destination"
 )
 
-// A temporary is one of the session's own queues, /temp-queue/NAME. It exists
-// until the session ends, or until its place is needed while nobody would miss
-// it: a client may name a reply queue for each of its requests.
+// A temporary is a queue of the session, /temp-queue/NAME. It exists until the session
+// ends, or until it is idle and a new one needs its place: some clients name a new
+// reply queue for each request.
 type temporary struct {
 	dest destination.Destination
 	subs int // subscriptions to it
-	// implicit is the subscription that a reply-to has made; nil: none. It is
-	// the only one then.
+	// implicit is the subscription that a reply-to has made, and then the only one;
+	// nil: none.
 	implicit *subscription
 	// place is its element in temporaries.spare; nil: the client has subscribed
 	// to it.
@@ -25,14 +25,14 @@ type temporary struct {
 // temporaries are all of them, guarded by Session.mu. The zero value is ready.
 type temporaries struct {
 	byKey map[string]*temporary
-	// spare are those that may give up their place, in the order in which they
-	// were last named: that no SUBSCRIBE of the client's is attached to.
+	// spare has those without a SUBSCRIBE, which may be removed, in the order in which
+	// they were last named.
 	spare list.List
 }
 
 func (ts *temporaries) find(d destination.Destination) *temporary { return ts.byKey[d.Key()] }
 
-// settle puts t into spare, as the one that was named last, or takes it out.
+// settle moves t to the end of spare, or takes it out.
 func (ts *temporaries) settle(t *temporary) {
 	spare := t.subs == 0 || t.implicit != nil
 	switch {
@@ -46,7 +46,7 @@ func (ts *temporaries) settle(t *temporary) {
 	}
 }
 
-// nameAgain is for a reply-to of a queue that there is: it waits for an answer.
+// nameAgain notes a reply-to to an existing queue, which waits for an answer now.
 func (ts *temporaries) nameAgain(t *temporary) {
 	if t.implicit != nil {
 		t.implicit.answered.Store(false)
@@ -54,8 +54,8 @@ func (ts *temporaries) nameAgain(t *temporary) {
 	ts.settle(t)
 }
 
-// occupy makes the queue of a subscription that begins, unless there is one. A
-// subscription to it that a reply-to made gives way to the client's own.
+// occupy makes the queue of a new subscription unless it exists. The client's own
+// subscription replaces one that a reply-to has made.
 func (s *Session) occupy(sub *subscription) error {
 	t := s.temporary.find(sub.dest)
 	if t == nil {
@@ -90,7 +90,7 @@ func (s *Session) vacate(sub *subscription) {
 	s.temporary.settle(t)
 }
 
-// drop takes a temporary queue out, with all that it holds.
+// drop removes a temporary queue with its messages.
 func (s *Session) drop(t *temporary) {
 	if t.implicit != nil {
 		s.stop(t.implicit)
@@ -102,10 +102,9 @@ func (s *Session) drop(t *temporary) {
 	s.options.Broker.DropTemporary(t.dest)
 }
 
-// makeRoom gives up one temporary queue that holds nothing and that no SUBSCRIBE
-// is attached to; if subscribed, one that takes the place of a subscription. Of
-// the few that were named the longest time ago, one that has had its answer goes
-// first. False: there is none.
+// makeRoom removes one idle temporary queue without a SUBSCRIBE; if subscribed is
+// true, one that counts as a subscription. Among the few that were named longest ago,
+// it prefers one that has had its answer. It returns false if there is none.
 func (s *Session) makeRoom(subscribed bool) bool {
 	const few = 32
 	var oldest *temporary
@@ -131,19 +130,20 @@ func (s *Session) makeRoom(subscribed bool) bool {
 	return oldest != nil
 }
 
-// isIdle tells whether nothing waits in a temporary queue, or to be written.
+// isIdle reports whether a temporary queue is empty and nothing of it waits to be
+// written.
 func (s *Session) isIdle(t *temporary) bool {
 	d, _ := s.options.Broker.Depth(t.dest)
 	return d == (broker.Depth{})
 }
 
-// replyKey is the key of the subscription that a reply-to makes. No client's
-// subscription can have it.
+// replyKey returns the key of a subscription that a reply-to makes. Clients'
+// subscriptions have other keys.
 func replyKey(destination string) string { return "\x00reply " + destination }
 
-// giveBack ends the subscription and the queue that a reply-to has made, by the
-// id that their MESSAGEs show, or, as in STOMP 1.0, by the destination. False:
-// there is none.
+// giveBack ends the subscription and the queue that a reply-to has made, by the id in
+// their MESSAGEs or, in STOMP 1.0, by the destination. It returns false if there is
+// none.
 func (s *Session) giveBack(key string) bool {
 	sub := s.subs[replyKey(strings.TrimPrefix(key, "\x00"))]
 	if sub == nil {

@@ -9,15 +9,14 @@ import (
 	"hoofbeat/session/outbox"
 )
 
-// A Tracer makes spans of messages. Its methods, and those of its Traces, are
-// called from any goroutine, with no lock held that they could need; nobody
-// waits for the spans.
+// A Tracer makes spans of messages. Any goroutine may call its methods and those of
+// its Traces, with no lock held that they could need. They must not block.
 type Tracer interface {
-	// Begin is called when a SEND has come, before any check; nil means that
-	// its message is not traced. Begin must not keep its arguments.
+	// Begin is called for each SEND before any check. It returns nil if the message is
+	// not traced. It must not keep its arguments.
 	Begin(s Sending) Trace
-	// Restored is called when a message was written to a client after a Store
-	// had kept it, and its own Trace is lost; nil means that it has none.
+	// Restored is called when a message that was read from the Store, and so has no
+	// Trace, was written to a client. It returns nil if the message is not traced.
 	Restored(m *broker.Message) Trace
 }
 
@@ -30,17 +29,17 @@ type Sending struct {
 	Body        int    // bytes
 }
 
-// A Trace is that of one message that is traced.
+// A Trace belongs to one message.
 type Trace interface {
-	// To says that the SEND may be sent, and where.
+	// To is called when the SEND was authorized, with its destination.
 	To(d destination.Destination)
-	// Offered says that the message is now given to the broker, so that its
-	// deliveries may begin. Where a queue has no room it is called again.
+	// Offered is called before the message is given to the broker, and again each time
+	// a full queue makes it wait.
 	Offered()
-	// End says that the SEND is done: with nil when it was accepted, which is
-	// when it would get its RECEIPT. Only the first call counts.
+	// End is called when the SEND is done: with nil when it would get its RECEIPT,
+	// else with the reason. Only the first call counts.
 	End(f *Fault)
-	// Delivered says that a MESSAGE is with the socket of its client.
+	// Delivered is called when a MESSAGE was written to the socket.
 	Delivered(d Delivery)
 }
 
@@ -53,11 +52,11 @@ type Delivery struct {
 	Attempt      int    // 1 the first time
 }
 
-// TransactionAborted is why the SENDs of a transaction end that is aborted.
-// No client reads it.
+// TransactionAborted ends the Traces of an aborted transaction. It is never sent to
+// clients.
 const TransactionAborted = "transaction-aborted"
 
-// sendTraced is send where there is a Tracer.
+// sendTraced is send with a Tracer.
 func (s *Session) sendTraced(f frames.Inbound) error {
 	to := f.Header.Get(frame.Destination)
 	if to == TokenDestination { // it is no message, and its body is secret
@@ -87,7 +86,7 @@ func whenTraced(t Trace, to destination.Destination, done func(error)) func(erro
 	}
 }
 
-// traceOf is the message's trace, nil if it has none.
+// traceOf returns the message's Trace, or nil.
 func traceOf(m *broker.Message) Trace {
 	t, _ := m.Trace().(Trace)
 	return t

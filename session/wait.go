@@ -12,9 +12,9 @@ func ringOnce(c chan<- struct{}) {
 	}
 }
 
-// waitFor makes the client wait for c: nothing that it sends is read
-// meanwhile, and its silence does not count. False says that the session is at
-// its end. The goroutine of Run calls it, with nothing locked.
+// waitFor pauses reading until c is closed. The client's silence does not count
+// meanwhile. It returns false if the session ends. The goroutine of Run calls it, with
+// nothing locked.
 func (s *Session) waitFor(c <-chan struct{}) bool {
 	s.whileReadsPaused(func() {
 		select {
@@ -32,14 +32,14 @@ func (s *Session) awaitSettled(limit time.Duration) {
 	s.whileReadsPaused(func() { s.out.AwaitSettled(limit) })
 }
 
-// pausedLimit is how long a client may read nothing while the broker does not
-// read from it. Heart-beats cannot prove that such a client lives. A client
-// that has frames to read for so long, and waits for room meanwhile, is lost.
+// pausedLimit bounds how long a client may read nothing while the broker does not read
+// from it. Heart-beats cannot show that such a client is alive, so after this time it
+// counts as lost.
 const pausedLimit = 5 * time.Minute
 
-// isLost tells whether the client has read nothing for too long while it was
-// not listened to. The timer asks, and remembers since when one batch has been
-// with the writer.
+// isLost reports whether the client has read nothing for too long while reads were
+// paused. The timer calls it, and remembers since when the writer has had the same
+// batch.
 func (s *Session) isLost(now time.Time) bool {
 	number, writing := s.out.Batch()
 	if !s.readsPaused.Load() || !writing || number != s.stuckBatch {
@@ -49,8 +49,8 @@ func (s *Session) isLost(now time.Time) bool {
 	return now.Sub(s.stuckSince) >= max(pausedLimit, tolerance*s.beat.receive)
 }
 
-// whileReadsPaused waits, while the client's silence does not count: it may be
-// beating, and is not heard.
+// whileReadsPaused runs wait with reads paused. The client's silence does not count
+// meanwhile, because its heart-beats are not read.
 func (s *Session) whileReadsPaused(wait func()) {
 	s.readsPaused.Store(true)
 	wait()
@@ -59,8 +59,8 @@ func (s *Session) whileReadsPaused(wait func()) {
 	s.readsPaused.Store(false)
 }
 
-// lastHeard is when the client was last heard of, or would have been if it had
-// been listened to.
+// lastHeard returns the time of the last read, or of the end of the last pause if that
+// is later.
 func (s *Session) lastHeard(now time.Time) time.Time {
 	if s.readsPaused.Load() {
 		return now
