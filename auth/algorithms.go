@@ -108,12 +108,12 @@ func newKey(material any) (key, error) {
 	return k, nil
 }
 
-// allows tells whether k is a key for a, be it strong enough or not.
+// allows reports whether k is a key for a, be it strong enough or not.
 func (k key) allows(a algorithm) bool {
 	return k.family == a.family && (k.only == "" || k.only == string(a.name))
 }
 
-// fits tells whether signatures by a may be verified with k.
+// fits reports whether signatures by a may be verified with k.
 func (k key) fits(a algorithm) bool {
 	if !k.allows(a) {
 		return false
@@ -148,7 +148,7 @@ func newKeyset(keys []key) keyset {
 	return s
 }
 
-// has tells whether a key of this name is in the set.
+// has reports whether a key of this name is in the set.
 func (s keyset) has(id string) bool { return len(s.named[id]) > 0 }
 
 // candidates adds to dst the keys that a token may have been signed with: those

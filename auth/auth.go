@@ -108,8 +108,8 @@ func (r *Refusal) Told() string {
 	return r.Reason
 }
 
-// isGuess tells whether an error is about credentials that somebody may have
-// made up.
+// isGuess reports whether an error is about credentials that somebody may have made
+// up.
 func isGuess(err error) bool {
 	r, refused := errors.AsType[*Refusal](err)
 	return refused && !r.Busy && !r.Limited && !r.genuine && r.Reason != reasonGone

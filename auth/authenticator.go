@@ -216,8 +216,8 @@ func (s *state) token(token string, u *turn) (*Identity, error) {
 	return id, err
 }
 
-// isStatic tells whether a token's user has the name of a static user, if that
-// is not allowed.
+// isStatic reports whether a token's user has the name of a static user, if that is
+// not allowed.
 func (s *state) isStatic(id *Identity) bool {
 	_, known := s.users.byName[id.User]
 	return known && !s.tokens.options.StaticNames
@@ -225,10 +225,10 @@ func (s *state) isStatic(id *Identity) bool {
 
 const reasonStatic = "the token names a static user"
 
-// Revoked tells whether a session must end that was let in with id: its token
-// or user was revoked, the key that signed its token was withdrawn, the static
-// user was removed or got another hash, or the way it came in is closed. It
-// does not look at Expires.
+// Revoked reports whether a session must end that was let in with id: its token or
+// user was revoked, the key that signed its token was withdrawn, the static user was
+// removed or got another hash, or the way it came in is closed. It does not look at
+// Expires.
 func (a *Authenticator) Revoked(id *Identity) bool {
 	s := a.state.Load()
 	if s.revoked.check(id) != nil {

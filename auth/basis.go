@@ -29,8 +29,8 @@ func printOf(material any) fingerprint {
 	return sha256.Sum256(append([]byte("public "), public...))
 }
 
-// supports tells whether a token that one of the keys has verified would still
-// be verified.
+// supports reports whether a token that one of the keys has verified would still be
+// verified.
 func (s keyset) supports(b basis) bool {
 	a, known := algorithmOf(b.algorithm)
 	for _, k := range s.all {
@@ -41,7 +41,7 @@ func (s keyset) supports(b basis) bool {
 	return false
 }
 
-// lacks tells whether one of other's keys is not in s, or not for the same.
+// lacks reports whether one of other's keys is not in s, or not for the same.
 func (s keyset) lacks(other keyset) bool {
 	for _, k := range other.all {
 		found := false

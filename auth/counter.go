@@ -35,9 +35,9 @@ func (c *counter) age(now time.Time) {
 // rounding is the tolerance for a sum of floats.
 const rounding = 1e-6
 
-// room tells whether one more attempt may begin. Each attempt under way counts
-// as a failure until it is known to be none. least is how many may be under
-// way whatever the failures are.
+// room reports whether one more attempt may begin. Each attempt under way counts as a
+// failure until it is known to be none. least is how many may be under way whatever
+// the failures are.
 func (c *counter) room(now time.Time, least int) bool {
 	c.age(now)
 	return c.running < least || c.level+float64(c.running)+1 <= c.free+rounding

@@ -256,11 +256,10 @@ func (r *remote) report(keys keyset, err error) {
 	}
 }
 
-// learn asks for the keys again because a token names one that seen does not
-// have, and tells whether there is now a key of this name that was not in
-// seen. It waits for the answer, at most a timeout or two. It asks nobody if
-// that was done a moment ago, or if the last answer for this id was that there
-// is no such key.
+// learn asks for the keys again because a token names one that seen does not have, and
+// reports whether there is now a key of this name that was not in seen. It waits for
+// the answer, at most a timeout or two. It asks nobody if that was done a moment ago,
+// or if the last answer for this id was that there is no such key.
 func (r *remote) learn(id string, seen *fetched) bool {
 	if keys, _ := r.keys(); keys.has(id) {
 		return r.current.Load() != seen

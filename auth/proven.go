@@ -33,7 +33,7 @@ func (p *proven) digest(name, password string) (sum [sha256.Size]byte) {
 	return sum
 }
 
-// right tells whether that login was right before.
+// right reports whether that login was right before.
 func (p *proven) right(name, password string) bool {
 	p.mu.Lock()
 	known, ok := p.digests[name]

@@ -127,7 +127,7 @@ func edit(data []byte, r Revocation, on bool) []byte {
 	return append(out, r.Kind+":"+r.Value+"\n"...)
 }
 
-// is tells whether a line says a revocation, as readRevocations reads it.
+// is reports whether a line says a revocation, as readRevocations reads it.
 func is(line []byte, r Revocation) bool {
 	for _, text := range lines(line) {
 		kind, value, _ := strings.Cut(text, ":")

@@ -54,9 +54,9 @@ func (s *state) withBasic(r Request) Request {
 	return r
 }
 
-// looksLikeToken tells whether s has the form of a signed token, and its first
-// part begins like a JSON object: a brace and a quote or white space. Passwords
-// do not look like that.
+// looksLikeToken reports whether s has the form of a signed token, and its first part
+// begins like a JSON object: a brace and a quote or white space. Passwords do not look
+// like that.
 func looksLikeToken(s string) bool {
 	return threeParts(s) && (strings.HasPrefix(s, "ey") || strings.HasPrefix(s, "ew"))
 }

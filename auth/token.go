@@ -224,8 +224,8 @@ func (v *verifier) checkHeader(members map[string]any) (header, error) {
 	return h, nil
 }
 
-// threeParts tells whether all of token is base64url in three parts. Decoders
-// skip line ends, so they are looked for here.
+// threeParts reports whether all of token is base64url in three parts. Decoders skip
+// line ends, so they are looked for here.
 func threeParts(token string) bool {
 	dots := 0
 	for i := range len(token) {

@@ -9,14 +9,14 @@ import (
 // This file charges messages that a queue has in memory. Messages of a Store
 // are in memory while they are delivered, and charged to their consumer.
 
-// came counts a message that has come into the queue. The lock is held.
+// came counts a message that entered the queue. The lock is held.
 func (q *queue) came(e *entry) {
 	q.count++
 	q.size += e.msg.Size()
 	q.charge(e, 1)
 }
 
-// went counts a message that has left it. The lock is held.
+// went counts a message that left the queue. The lock is held.
 func (q *queue) went(e *entry) {
 	q.count--
 	q.size -= e.msg.Size()
@@ -50,7 +50,7 @@ type bill struct {
 	n       int
 }
 
-// billBytes is how much a bill may have that the account was not told of.
+// billBytes is how much a bill collects before it charges the account.
 const billBytes = 8 << 10
 
 // smallBill is the same for a queue's where there are many queues: a user may have
@@ -95,8 +95,8 @@ func (q *queue) unchargePile(p *pile) {
 	}
 }
 
-// ErrNoMemory is why a message was refused that no Store would keep: those of its
-// user take as much memory as they may.
+// ErrNoMemory refuses a message that no Store keeps, because its user's messages in
+// memory take as much as they may.
 var ErrNoMemory = errors.New("the messages of the user take too much memory")
 
 // affords reports whether the sender's account has room for messages that
@@ -105,8 +105,8 @@ func (q *queue) affords(a *application) bool {
 	return q.private || a.p == nil || a.loose <= 0 || a.p.account.Affords(a.loose)
 }
 
-// hold charges the consumer for a message that is in memory because it has it.
-// The lock is held.
+// hold charges the consumer for a stored message that is in memory because it was
+// delivered. The lock is held.
 func (c *consumer) hold(e *entry) {
 	if !e.stored() {
 		return
@@ -130,8 +130,8 @@ func (c *consumer) unhold(d *delivery) {
 	}
 }
 
-// starves tells whether the consumer has to do without e for want of memory; it
-// comes back when its account has room. One delivery it may always have.
+// starves reports whether the consumer must wait for memory before it gets e. It
+// resumes when its account has room. One delivery is always allowed.
 func (c *consumer) starves(e *entry) bool {
 	if c.held.pending == 0 || !e.stored() || !c.account.Crowded() {
 		return false
@@ -148,11 +148,11 @@ func (c *consumer) starves(e *entry) bool {
 // no messages does not: the holders of the memory may wait for it.
 func (c *consumer) hungry() bool { return c.starving && c.held.pending > 0 }
 
-// sated tells whether the consumer has as much as it may have at a time.
+// sated reports whether the consumer has reached its prefetch.
 func (c *consumer) sated() bool { return c.held.pending >= c.prefetch }
 
-// Share is the charge for each holder of the message in memory: the
-// subscribers of a topic share it.
+// Share returns the charge for each holder of the message: the subscribers of a topic
+// share its memory.
 func (m *Message) Share() int {
 	if m.share > 0 {
 		return m.share

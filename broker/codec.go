@@ -126,7 +126,7 @@ func AppendReference(dst []byte, shared uint64, s State) []byte {
 	return AppendState(binary.AppendUvarint(append(dst, isReference), shared), s)
 }
 
-// IsReference tells whether a message's record is one of AppendReference.
+// IsReference reports whether a message's record is one of AppendReference.
 func IsReference(b []byte) bool { return len(b) > 0 && b[0] == isReference }
 
 // ParseReference is the inverse of AppendReference.

@@ -87,7 +87,7 @@ func (c *commitment) find(get func(d destination.Destination, user string) (*que
 	c.locked = distinct(c.locked)
 }
 
-// deadLetters is where the dead of the queue go. Nothing is locked.
+// deadLetters returns the queue's dead letter queue. Nothing is locked.
 func (q *queue) deadLetters() destination.Destination {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -119,8 +119,8 @@ func (c *commitment) admit() verdict {
 	return verdict{}
 }
 
-// tooLarge tells that the batch may get larger than the Store takes as one. That
-// must be known before anything has changed.
+// tooLarge returns an error if the batch may exceed the Store's limit. That must be
+// known before anything changes.
 func (c *commitment) tooLarge() error {
 	if c.qs.store == nil {
 		return nil
@@ -146,7 +146,7 @@ func (c *commitment) tooLarge() error {
 	return nil
 }
 
-// describing is the extra cost of a queue's first message.
+// describing returns the extra cost of a queue's first message.
 func describing(q *queue) int {
 	if q.described {
 		return 0
@@ -154,7 +154,7 @@ func describing(q *queue) int {
 	return 2*opSize + len(AppendQueueMeta(nil, QueueMeta{Destination: q.dest, Topic: q.topic}))
 }
 
-// claimCost is the most that settling a claim takes in a batch. The lock is held.
+// claimCost returns the most that settling a claim takes in a batch. The lock is held.
 func (c *consumer) claimCost(cl claim) (n int) {
 	for _, tag := range cl.tags {
 		d := c.held.of(tag)
@@ -169,8 +169,8 @@ func (c *consumer) claimCost(cl claim) (n int) {
 	return n
 }
 
-// wants gives the bytes that come into each queue, less those that the
-// transaction acknowledges there.
+// wants returns what the transaction adds to each queue, less what it acknowledges
+// there.
 func (c *commitment) wants() map[*queue]*application {
 	wants := make(map[*queue]*application)
 	for i, m := range c.t.messages {
@@ -238,7 +238,7 @@ func (c *commitment) apply(done func(error)) {
 	c.qs.batcher.apply(batch, done)
 }
 
-// awaitDead makes done wait for the dead that unlock buries.
+// awaitDead makes done wait for the dead letters that unlock moves.
 func (c *commitment) awaitDead(done func(error)) func(error) {
 	var dying []*queue
 	for _, q := range c.locked {
@@ -280,5 +280,5 @@ func (c *commitment) deadLetter(batch *gathering) {
 	}
 }
 
-// unlock lets the queues go on.
+// unlock unlocks the queues, which go on with their work.
 func (c *commitment) unlock() { goOn(c.locked, c.dying) }

@@ -74,7 +74,7 @@ func (c *consumer) open() bool {
 	return true
 }
 
-// ready tells whether it may have a message.
+// ready reports whether it may have a message.
 func (c *consumer) ready() bool { return !c.closed && !c.blocked && !c.hungry() && !c.sated() }
 
 // lineUp puts it at the end of the line, if it may have a message.

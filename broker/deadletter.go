@@ -33,7 +33,7 @@ type deadLetter struct {
 	until  int64
 }
 
-// target tells apart the queues to which dead letters go.
+// target identifies the queue to which a dead letter goes.
 func (d *deadLetter) target() string {
 	if d.to == nil {
 		return ""
@@ -93,8 +93,8 @@ func (q *queue) moveDead(dead []deadLetter, done func(error)) {
 	}
 }
 
-// split tells apart dead messages that can move at once. Those behind a stub wait
-// with it, for the sake of order, but for those that only memory has.
+// split separates dead messages that can move at once. Those behind a stub wait with
+// it, for the sake of order, but for those that only memory has.
 func split(dead []deadLetter) (now, later []deadLetter) {
 	n := slices.IndexFunc(dead, func(d deadLetter) bool { return d.msg.bodiless() })
 	if n < 0 {
@@ -172,8 +172,8 @@ func (q *queue) moveDeadTo(to destination.Destination, dead []deadLetter, done f
 	}
 }
 
-// deathSize is the most that it takes in a batch to move a message to its dead
-// letter queue, or to the schedule.
+// deathSize returns the most that moving a message to its dead letter queue, or to the
+// schedule, takes in a batch.
 func (e *entry) deathSize() int {
 	const headers = 3*headerOverhead + len(originalDestination+deathReason+deathCount) + 64
 	return e.msg.Size() + headers + 2*len(e.msg.Destination()) + 4*opSize
@@ -222,7 +222,7 @@ func (m *Message) dead(to, from destination.Destination, why reason) *Message {
 	return d
 }
 
-// redirected is the message with another destination and header.
+// redirected returns the message with another destination and header.
 func (m *Message) redirected(to destination.Destination, h *frame.Header) *Message {
 	d := newMessage(to, h, m.Body(), !frames.NeedsEscape(h))
 	d.priority, d.transient, d.arrived, d.restored = m.priority, m.transient, m.arrived, m.restored
@@ -232,8 +232,7 @@ func (m *Message) redirected(to destination.Destination, h *frame.Header) *Messa
 	return d
 }
 
-// Header is a copy of the sender's headers, without those that the server
-// sets.
+// Header returns a copy of the sender's headers, without those that the server sets.
 func (m *Message) Header() *frame.Header {
 	if h := m.rarely().header; h != nil {
 		return h.Clone()

@@ -72,7 +72,7 @@ func (b *Broker) attach(s *Subscription, o SubscribeOptions) error {
 	}
 }
 
-// durable gives a durable subscription's queue, and makes it if there is none.
+// durable returns the queue of a durable subscription, and makes it if there is none.
 // The error is a QuotaError.
 func (b *Broker) durable(d, topic destination.Destination) (*queue, error) {
 	qs := b.queues

@@ -8,7 +8,7 @@ import "time"
 // readAgainAfter is how long a queue waits after a page could not be read.
 const readAgainAfter = time.Second
 
-// expires is when m expires in this queue; 0: never.
+// expires returns when m expires in this queue; 0: never.
 func (q *queue) expires(m *Message) int64 {
 	at := m.rarely().expires
 	if q.hasTTL() && m.arrived != 0 {
@@ -37,7 +37,7 @@ func (q *queue) mark(m *Message) {
 	}
 }
 
-// sooner is the earlier of two times, of which 0 means never.
+// sooner returns the earlier of two times; 0 means never.
 func sooner(a, b int64) int64 {
 	if a == 0 || b != 0 && b < a {
 		return b
@@ -45,7 +45,7 @@ func sooner(a, b int64) int64 {
 	return a
 }
 
-// mayExpire tells whether it may have messages that expire.
+// mayExpire reports whether it may have messages that expire.
 func (q *queue) mayExpire() bool {
 	return q.count > 0 && (q.expiring || q.hasTTL()) && q.failed == nil
 }
@@ -54,9 +54,8 @@ func (q *queue) mayExpire() bool {
 // limits, that is for queues that clients share.
 func (q *queue) hasTTL() bool { return q.policy.TTL > 0 && !q.private }
 
-// nextExpiry is when the first of those expires that are at a head, or in a
-// pile. For heads that only the Store knows, that is as soon as they are read,
-// or when they are to be looked at.
+// nextExpiry returns when the first message at a head or in a pile expires. For a head
+// that only the Store has, it returns when to read it.
 func (q *queue) nextExpiry() (at int64) {
 	if !q.mayExpire() {
 		return 0
@@ -80,7 +79,7 @@ func (q *queue) nextExpiry() (at int64) {
 	return at
 }
 
-// nextLook is when a head is to be read that only the Store knows.
+// nextLook returns when to read a head that only the Store has.
 func (q *queue) nextLook(r *pageReader) int64 {
 	switch {
 	case !q.wanted():
@@ -91,7 +90,7 @@ func (q *queue) nextLook(r *pageReader) int64 {
 	return q.set.now()
 }
 
-// unread tells whether there is a head that only the Store knows.
+// unread reports whether only the Store has some head.
 func (q *queue) unread() bool {
 	for _, l := range q.lanes {
 		if l.behind.Count > 0 && l.window.len() == 0 {
@@ -101,14 +100,14 @@ func (q *queue) unread() bool {
 	return q.delayed.unread()
 }
 
-// Expiring and becoming due is left to the next tick when the lock was held
-// for so much of it.
+// While the lock is held, at most so many messages expire or become due; the rest
+// waits for the next tick.
 const (
 	toilMessages = 1024
 	toilBytes    = 1 << 20
 )
 
-// tired tells whether so much has been done; then the rest follows at once.
+// tired reports whether that many were handled; the next tick then follows at once.
 func (q *queue) tired() bool {
 	if q.toil.Count < toilMessages && q.toil.Size < toilBytes {
 		return false
@@ -117,16 +116,14 @@ func (q *queue) tired() bool {
 	return true
 }
 
-// expire ends a message that is in no list of the queue's any more, as its
-// time is over.
+// expire ends an expired message that was taken out of all lists.
 func (q *queue) expire(e entry) {
 	q.toil.add(e.msg.Size())
 	q.sweeping = q.look
 	q.die(e, reasonExpired)
 }
 
-// expireHeads lets go of the messages at the heads, and in piles, that have
-// expired.
+// expireHeads ends the expired messages at the heads and in piles.
 func (q *queue) expireHeads() {
 	if !q.mayExpire() {
 		return
@@ -159,9 +156,8 @@ func (q *queue) expireHeads() {
 	}
 }
 
-// promote makes messages visible whose time has come. It returns false if the
-// next message is unknown: more messages are due than one call handles, or
-// only the Store knows.
+// promote makes due messages visible. It returns false if the next message is unknown:
+// more are due than one call handles, or only the Store has the next one.
 func (q *queue) promote() bool {
 	s := &q.delayed
 	if it := s.soon.first(); it != nil {
@@ -218,7 +214,7 @@ func (q *queue) due() (x Extent) {
 	return x
 }
 
-// nextWake is when something is to be done; 0: nothing.
+// nextWake returns when the next work is due; 0: there is none.
 func (q *queue) nextWake() (at int64) {
 	if q.hurry {
 		return q.set.now()
@@ -245,7 +241,7 @@ func (q *queue) anyFailed() bool {
 	return q.delayed.failed || q.reread.failed
 }
 
-// setWake makes sure that tick comes when it is needed.
+// setWake sets the timer for the next tick.
 func (q *queue) setWake() {
 	at := q.nextWake()
 	if at == 0 || q.gone {
@@ -295,7 +291,7 @@ func (q *queue) tick() {
 	q.rest()
 }
 
-// tryAgain asks once more for pages that could not be read.
+// tryAgain requests pages again that could not be read.
 func (q *queue) tryAgain() {
 	for _, l := range q.lanes {
 		l.failed = false

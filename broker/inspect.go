@@ -32,7 +32,7 @@ type QueueInfo struct {
 	Policy    Policy
 }
 
-// OverLimits tells whether the queue holds more than its policy would let in.
+// OverLimits reports whether the queue holds more than its policy would let in.
 func (i QueueInfo) OverLimits() bool {
 	return i.Policy.over(i.Ready+i.Unacked+i.Delayed, i.Bytes)
 }

@@ -39,7 +39,7 @@ type pageReader struct {
 	round   uint64 // grows when a page that is under way is not wanted any more
 }
 
-// stop makes a page that is under way go unheeded.
+// stop makes the lane ignore a page that is under way.
 func (r *pageReader) stop() {
 	r.reading = false
 	r.round++
@@ -49,7 +49,7 @@ func (r *pageReader) stop() {
 // were given back.
 func (l *lane) idle() bool { return l.window.len() == 0 && l.behind.Count == 0 }
 
-// empty tells whether nothing waits in the lane.
+// empty reports whether nothing waits in the lane.
 func (l *lane) empty() bool {
 	return l.idle() && l.loose.len() == 0 && l.due.len() == 0 && l.back.len() == 0
 }
@@ -89,7 +89,7 @@ const (
 	inWindow
 )
 
-// head is where the lane's next message is.
+// head returns where the lane's next message is.
 func (l *lane) head() source {
 	from, seq := nowhere, uint64(0)
 	if l.window.len() > 0 {
@@ -128,7 +128,7 @@ func (l *lane) pop(from source) entry {
 	return e
 }
 
-// arrival is when the oldest message of the lane arrived, as far as that is
+// arrival returns when the oldest message of the lane arrived, as far as that is
 // known.
 func (l *lane) arrival() (at int64) {
 	switch {

@@ -20,7 +20,7 @@ func (q *queue) makeRoom(m *Message) bool {
 	return true
 }
 
-// turnAway counts a message that a private queue was given and has no room for.
+// turnAway counts a message for which a private queue has no room.
 func (q *queue) turnAway() {
 	q.countEnqueued()
 	q.set.stats.drop(DropNoRoom, 1)
@@ -40,7 +40,7 @@ type application struct {
 	outOfTurn bool
 }
 
-// applies is the application of one message.
+// applies returns the application of one message.
 func (q *queue) applies(m *Message, p *Publisher) application {
 	a := application{Extent: Extent{1, m.Size()}, largest: m.Size(), keep: q.keeps(m), p: p}
 	if !a.keep {
@@ -49,8 +49,8 @@ func (q *queue) applies(m *Message, p *Publisher) application {
 	return a
 }
 
-// admit tells whether it may come in. It changes nothing, so that others can be
-// asked as well. The lock is held.
+// admit reports whether the application may enter. It changes nothing, so several
+// queues can be asked first. The lock is held.
 func (q *queue) admit(a application) verdict {
 	if q.failed != nil {
 		return verdict{err: q.failed}
@@ -81,8 +81,8 @@ func (q *queue) admit(a application) verdict {
 	return verdict{err: ErrQueueFull}
 }
 
-// storable tells why a message of that size cannot be kept; nil: it can. It must
-// fit into a batch wherever it goes, with the headers of a dead one.
+// storable returns why a message of that size cannot be stored; nil: it can. It must
+// fit into a batch in any queue, with the headers of a dead letter.
 func (q *queue) storable(size int) error {
 	if most := q.set.maxBatch / 2; size > most {
 		return fmt.Errorf("%w: a message of %d bytes, and %d are the most", ErrTooLarge, size, most)
@@ -90,7 +90,7 @@ func (q *queue) storable(size int) error {
 	return q.set.store.Ready()
 }
 
-// over tells whether a queue that holds so much is beyond its limits.
+// over reports whether so much exceeds the limits.
 func (p *Policy) over(count, size int) bool {
 	return p.MaxMessages > 0 && count > p.MaxMessages || p.MaxBytes > 0 && size > p.MaxBytes
 }
@@ -100,8 +100,7 @@ func (p *Policy) over(count, size int) bool {
 // its backlog.
 func (q *queue) over(count, size int) bool { return !q.private && q.policy.over(count, size) }
 
-// dropsHead tells whether the queue is to be kept within limits by giving up
-// its oldest messages.
+// dropsHead reports whether a full queue drops its oldest messages.
 func (q *queue) dropsHead() bool { return !q.private && q.policy.Overflow == DropHead }
 
 // dropHead gives up the oldest messages of the lowest priority until the new
@@ -122,7 +121,7 @@ func (q *queue) yields(m *Message) bool {
 	return l != nil && m.priority < l.priority
 }
 
-// giveUp drops messages until more fits, but not more than most.
+// giveUp drops messages until more fits, but at most most.
 func (q *queue) giveUp(pop func(owed Extent) (entry, bool), more, most Extent) {
 	for q.over(q.count+more.Count, q.size+more.Size) && (most.Count > 0 || most.Size > 0) {
 		e, ok := pop(most)
@@ -134,7 +133,7 @@ func (q *queue) giveUp(pop func(owed Extent) (entry, bool), more, most Extent) {
 	}
 }
 
-// settleDebt gives up the messages that dropHead could not.
+// settleDebt drops the messages that dropHead could not drop yet.
 func (q *queue) settleDebt() {
 	now, later := q.debt, q.debtLater
 	q.debt, q.debtLater = Extent{}, Extent{}
@@ -145,9 +144,9 @@ func (q *queue) settleDebt() {
 	q.giveUp(q.popLast, Extent{}, now)
 }
 
-// popLast takes the first message of the lowest priority that no consumer has;
-// of those that wait for their time, which come last, the next one. If it is to
-// be read first, so much is given up when it is there.
+// popLast takes the first waiting message of the lowest priority, or else the delayed
+// message that is due next. If that must be read first, so much is dropped when it has
+// come.
 func (q *queue) popLast(owed Extent) (entry, bool) {
 	l := q.last()
 	if l == nil {
@@ -182,7 +181,7 @@ func (x *Extent) owe(more Extent) {
 	x.Size += max(0, more.Size)
 }
 
-// last is the lane of the lowest priority that has messages, nil if none.
+// last returns the lane of the lowest priority with messages; nil: there is none.
 func (q *queue) last() *lane {
 	for i := len(q.lanes) - 1; i >= 0; i-- {
 		if !q.lanes[i].empty() {

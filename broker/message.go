@@ -285,7 +285,7 @@ func (m *Message) Expires() int64 { return m.rarely().expires }
 // Arrived is described at Expires.
 func (m *Message) Arrived() int64 { return m.arrived }
 
-// Text tells whether the message is valid UTF-8 and may travel as text.
+// Text reports whether the message is valid UTF-8 and may travel as text.
 func (m *Message) Text() bool { return m.utf8 }
 
 // Size is the size of the message in bytes for all limits: its size on the

@@ -93,7 +93,7 @@ func (q *queue) take(ctx context.Context, limit int) (some []entry, err error) {
 	}
 }
 
-// reads tells whether a page is on its way.
+// reads reports whether a page is on its way.
 func (q *queue) reads() bool {
 	return q.delayed.reading || q.reread.reading || slices.ContainsFunc(q.lanes, func(l *lane) bool { return l.reading })
 }

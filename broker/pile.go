@@ -55,7 +55,7 @@ func (r *ranking) Swap(i, j int) {
 	r.settle(j)
 }
 
-// settle tells an item its place.
+// settle records an item's place in the heap.
 func (r *ranking) settle(i int) {
 	if r.by == byExpiry {
 		r.items[i].expiry = i
@@ -109,7 +109,7 @@ func (p *pile) len() int {
 	return len(p.stored.items) + len(p.loose.items)
 }
 
-// kept is how much of it the Store keeps.
+// kept returns how much of the pile the Store keeps.
 func (p *pile) kept() Extent {
 	if p == nil {
 		return Extent{}
@@ -117,7 +117,7 @@ func (p *pile) kept() Extent {
 	return Extent{len(p.stored.items), p.stored.size}
 }
 
-// first is the next item, nil if there is none.
+// first returns the next item; nil: there is none.
 func (p *pile) first() *item {
 	if p == nil {
 		return nil
@@ -179,7 +179,7 @@ func (p *pile) leave(f func(*entry)) {
 	p.stored.items, p.stored.size = nil, 0
 }
 
-// sorted are copies of the entries, in their order.
+// sorted returns copies of the entries in order.
 func (p *pile) sorted() []entry {
 	if p == nil {
 		return nil
@@ -208,7 +208,7 @@ func compare(less bool) int {
 	return 1
 }
 
-// reindex looks anew when the items expire, by another policy.
+// reindex recomputes when the items expire, by a new policy.
 func (q *queue) reindex() {
 	q.expiries.items = nil
 	for _, p := range q.piles() {
@@ -222,7 +222,7 @@ func (q *queue) reindex() {
 	}
 }
 
-// piles are all that the queue has.
+// piles returns all piles of the queue.
 func (q *queue) piles() (all []*pile) {
 	if q.delayed.soon != nil {
 		all = append(all, q.delayed.soon)

@@ -94,15 +94,15 @@ type queue struct {
 	hurry bool
 }
 
-// ErrQueueFull is why a message was refused: its queue is at the limits of its
-// policy.
+// ErrQueueFull refuses a message because its queue is at the limits of its policy.
 var ErrQueueFull = errors.New("the queue is full")
 
-// ErrTooLarge is why a message or a transaction was refused that the store
-// cannot write as one. Nothing of it has happened.
+// ErrTooLarge refuses a message or a transaction that the Store cannot write as one
+// batch. Nothing of it has happened.
 var ErrTooLarge = errors.New("it is larger than the store writes as one")
 
-// ErrQueueFailed wraps why a queue takes part in nothing any more.
+// ErrQueueFailed refuses everything for a queue after the Store has refused a change
+// of it. It wraps the cause.
 var ErrQueueFailed = errors.New("the store has refused a change of the queue, which ends until the broker is started again")
 
 // A verdict is the queue's answer to a message.
@@ -168,7 +168,7 @@ func (q *queue) offer(m *Message, done func(error), p *Publisher) (taken bool, f
 	return true, nil
 }
 
-// decide tells whether a message that somebody sends may come in. The lock is held.
+// decide reports whether a message that somebody sends may come in. The lock is held.
 func (q *queue) decide(m *Message, p *Publisher) verdict {
 	if q.lacks(m) {
 		return verdict{err: q.storedError()}
@@ -205,13 +205,13 @@ func (q *queue) settleUp() []deadLetter {
 	return dead
 }
 
-// keeps tells whether the Store is to keep m.
+// keeps reports whether the Store keeps m.
 func (q *queue) keeps(m *Message) bool {
 	return q.set.store != nil && !q.private && q.policy.Durable && !m.transient
 }
 
-// append puts a message at the end, and gives up the head where that is the
-// policy of a full queue. The lock is held.
+// append puts a message at the end. With overflow drop-oldest, a full queue drops its
+// head for it. The lock is held.
 func (q *queue) append(m *Message, s State) {
 	yields := q.yields(m)
 	if q.dropsHead() && !yields {
@@ -245,17 +245,17 @@ func (q *queue) append(m *Message, s State) {
 	}
 }
 
-// enqueue puts an entry to the end of its lane.
+// enqueue puts an entry at the end of its lane.
 func (q *queue) enqueue(e entry) {
 	l := q.lane(e.msg.priority)
 	l.add(e, e.stored() && q.wanted() && q.hasRoom(l, e.msg))
 }
 
-// wanted tells whether the queue's head is to be in memory.
+// wanted reports whether the queue's head is to be in memory.
 func (q *queue) wanted() bool { return q.look || q.steadilyWanted() }
 
-// steadilyWanted tells whether messages are taken from its head, by consumers
-// or to make room.
+// steadilyWanted reports whether messages are taken from its head, by consumers or to
+// make room.
 func (q *queue) steadilyWanted() bool {
 	return q.consumers > 0 || q.takers > 0 || q.dropsHead() && (q.policy.MaxMessages > 0 || q.policy.MaxBytes > 0)
 }
@@ -265,7 +265,7 @@ func (q *queue) hasRoom(l *lane, m *Message) bool {
 	return l.window.len() == 0 || l.window.len() < w.Count && l.loaded+m.Size() <= w.Size
 }
 
-// lane gives the lane of a priority, and makes it if there is none.
+// lane returns the lane of a priority, and makes it if there is none.
 func (q *queue) lane(priority uint8) *lane {
 	for i, l := range q.lanes {
 		switch {
@@ -301,7 +301,7 @@ func (q *queue) pump() {
 	}
 }
 
-// next takes the message at the head, and lets go of those that have expired.
+// next takes the message at the head, and drops those that have expired.
 func (q *queue) next() (entry, bool) {
 	for {
 		e, ok := q.pop()
@@ -314,8 +314,8 @@ func (q *queue) next() (entry, bool) {
 	}
 }
 
-// pop takes the message at the head, if it is in memory; if it is not, it will
-// be read, and delivered then. The lock is held.
+// pop takes the message at the head if it is in memory. Otherwise the message is read
+// first, and delivered then. The lock is held.
 func (q *queue) pop() (entry, bool) {
 	if q.delayed.count > 0 && !q.promote() {
 		return entry{}, false
@@ -343,8 +343,7 @@ func (q *queue) pop() (entry, bool) {
 	return entry{}, false
 }
 
-// giveBack puts a message that was taken from the head there again. The lock
-// is held.
+// giveBack returns a message to the head. The lock is held.
 func (q *queue) giveBack(e entry) {
 	l := q.lane(e.msg.priority)
 	if e.at != 0 {
@@ -357,8 +356,7 @@ func (q *queue) giveBack(e entry) {
 	l.back.push(e)
 }
 
-// ripe is the pile of messages whose time has come. It is made if there is
-// none.
+// ripe returns the pile of messages that are due, and makes it if there is none.
 func (l *lane) ripe(q *queue) *pile {
 	if l.due == nil {
 		l.due = newPile(q, bySeq)
@@ -366,8 +364,7 @@ func (l *lane) ripe(q *queue) *pile {
 	return l.due
 }
 
-// empty tells whether nothing would be lost without the queue. The lock is
-// held.
+// empty reports whether nothing would be lost without the queue. The lock is held.
 func (q *queue) empty() bool { return q.count == 0 && q.consumers == 0 && q.moving == 0 && !q.kept }
 
 // Depth is how many messages a queue holds.

@@ -66,7 +66,7 @@ type quotaBook struct {
 	users  map[string]*holdings // users that own at least one
 }
 
-// admit tells whether a user may have one more queue of a kind.
+// admit reports whether a user may have one more queue of a kind.
 func (b *quotaBook) admit(k destination.Kind, user string) error {
 	most, perUser := b.quotas.of(k)
 	if n := *b.all.of(k); most > 0 && n >= most {
@@ -99,9 +99,8 @@ func (b *quotaBook) add(k destination.Kind, user string, n int) *holdings {
 	return h
 }
 
-// Admit tells whether a user may use the queue of that name, which may have to
-// be made. Between this and the making, others may be faster. The error is a
-// QuotaError.
+// Admit reports whether a user may use the queue of that name, which may have to be
+// made. Between this and the making, others may be faster. The error is a QuotaError.
 func (b *Broker) Admit(d destination.Destination, user string) error {
 	if d.Kind != destination.Queue && d.Kind != destination.TempQueue || user == "" {
 		return nil

@@ -196,8 +196,8 @@ func (q *queue) ending() DropReason {
 	return DropDeleted
 }
 
-// passing tells whether the queue is a topic's subscription's own, which
-// nobody can look up.
+// passing reports whether the queue is a topic's subscription's own, which nobody can
+// look up.
 func (q *queue) passing() bool {
 	return q.dest.Kind == destination.Topic || q.dest.Kind == destination.User
 }

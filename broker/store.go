@@ -96,7 +96,7 @@ func (o *Op) size() int {
 	return n
 }
 
-// OnlyDrops tells whether a batch does nothing but forget queues.
+// OnlyDrops reports whether a batch does nothing but forget queues.
 func (b Batch) OnlyDrops() bool {
 	for i := range b {
 		if b[i].Kind != Drop {

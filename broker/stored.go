@@ -61,14 +61,14 @@ func (q *queue) settleStored() {
 	}
 }
 
-// exceeds tells whether n more bytes are above the owner's quota. The lock is held.
+// exceeds reports whether n more bytes are above the owner's quota. The lock is held.
 func (q *queue) exceeds(n int) bool {
 	most := q.set.storedPerUser.Load()
 	return most > 0 && q.holdings != nil && q.holdings.stored.Load()+int64(q.stored-q.told+n) > most
 }
 
-// lacks tells whether the owner has no room for a message that the Store is to
-// keep. The lock is held.
+// lacks reports whether the owner has no room for a message that the Store is to keep.
+// The lock is held.
 func (q *queue) lacks(m *Message) bool { return q.exceeds(m.Size()) && q.keeps(m) }
 
 // A StoredError refuses a message for a queue whose owner is at

@@ -159,7 +159,7 @@ func (ts *topics) resolve(d destination.Destination) route {
 	return r
 }
 
-// current tells whether no topic came or went since r was resolved.
+// current reports whether no topic came or went since r was resolved.
 func (ts *topics) current(r route) bool { return r.generation == ts.generation.Load() }
 
 // publish gives m to every subscriber on the route, but for durable

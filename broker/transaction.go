@@ -34,7 +34,7 @@ func (t *Transaction) Send(m *Message) {
 	t.messages = append(t.messages, m)
 }
 
-// Len is how many steps the transaction has.
+// Len returns the number of steps.
 func (t *Transaction) Len() int { return len(t.messages) + len(t.claims) }
 
 // Ack acknowledges a delivery as [Subscription.Ack] does, once the transaction
@@ -88,11 +88,10 @@ func distinct(qs []*queue) []*queue {
 	return slices.Compact(qs)
 }
 
-// Commit makes all of it happen. Nobody sees a part: the queues are locked
-// together, and a Store gets one batch. done is called as by
-// [Publisher.Send], for all of it; if wait is not nil nothing has happened,
-// and Commit is to be called again when it is closed. If the messages are
-// refused, the transaction is aborted.
+// Commit carries out all steps as one: the queues are locked together, and the Store
+// gets one batch. done is called as by [Publisher.Send], for all of it; if wait is not
+// nil nothing has happened, and Commit is to be called again when it is closed. If the
+// messages are refused, the transaction is aborted.
 func (t *Transaction) Commit(done func(error)) (wait <-chan struct{}) {
 	c := commitment{t: t, qs: t.publisher.broker.queues}
 	c.lock()
@@ -125,7 +124,7 @@ func (t *Transaction) refuse(queues []*queue, why error) {
 	}
 }
 
-// finish does the work that concerns no queue that was locked.
+// finish does the work for queues that were not locked.
 func (t *Transaction) finish(queues []*queue) {
 	b := t.publisher.broker
 	for _, m := range t.messages {

@@ -158,7 +158,7 @@ func (s *Session) whenAcked(receipt string) func(error) {
 	}
 }
 
-// requeues tells whether a NACK gives its message back, by RabbitMQ's header;
+// requeues reports whether a NACK gives its message back, by RabbitMQ's header;
 // without it, it does.
 func requeues(f frames.Inbound) (bool, error) {
 	v := f.Header.Get(requeueHeader)
@@ -183,7 +183,7 @@ func ackFault(err error, command string) error {
 		"the subscription header is another subscription's, or the subscription's mode is auto.", command)
 }
 
-// names tells whether an ACK's subscription header, if it has one, is the
+// names reports whether an ACK's subscription header, if it has one, is the
 // subscription that its id belongs to.
 func (s *Session) names(f frames.Inbound, sub *subscription) bool {
 	id := f.Header.Get(frame.Subscription)

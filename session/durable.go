@@ -78,8 +78,8 @@ func durableName(f frames.Inbound) (string, error) {
 	return strings.Clone(name), checkDurableName(name, from, f.Command)
 }
 
-// isNamed tells whether a header names a durable subscription; the id alone may
-// do that, too.
+// isNamed reports whether a header names a durable subscription; the id alone may do
+// that, too.
 func isNamed(f frames.Inbound) bool {
 	return slices.ContainsFunc(durableByName[:], func(header string) bool {
 		_, ok := f.Header.Contains(header)

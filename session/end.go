@@ -61,9 +61,9 @@ func (s *Session) fail(f *Fault, receipt string, err error) {
 	s.await(frameFailed)
 }
 
-// wasLost tells whether the client is gone without having meant to, which may
-// be the fault of a message that it was working on. It is not where the client
-// has said that it leaves, and where the broker ended it for reasons of its own.
+// wasLost reports whether the client is gone without having meant to, which may be the
+// fault of a message that it was working on. It is not where the client has said that
+// it leaves, and where the broker ended it for reasons of its own.
 func (s *Session) wasLost() bool {
 	if s.life.disconnected() {
 		return false

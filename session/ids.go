@@ -40,7 +40,7 @@ func NewIDs() *IDs {
 // Next is the id of one more session.
 func (i *IDs) Next() string { return i.prefix + strconv.FormatUint(i.last.Add(1), 36) }
 
-// isSessionID tells whether IDs can have made an id, here or elsewhere.
+// isSessionID reports whether IDs can have made an id, here or elsewhere.
 func isSessionID(id string) bool {
 	if len(id) <= prefixLength || strings.Trim(id[:prefixLength], prefixLetters) != "" {
 		return false

@@ -37,7 +37,7 @@ type Options struct {
 	// Verify identifies the owner of a token that a client sends to replace
 	// its own; nil: there are no tokens.
 	Verify func(token string, from auth.Peer) (*auth.Identity, error)
-	// Revoked tells whether a session of that identity must end; nil: never.
+	// Revoked reports whether a session of that identity must end; nil: never.
 	Revoked func(*auth.Identity) bool
 	// KeepAfterDenied leaves the connection open after a SUBSCRIBE that is
 	// refused, and after the end of a subscription that is no longer allowed.

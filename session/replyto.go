@@ -59,9 +59,9 @@ func (r replyTos) clone() replyTos {
 	return c
 }
 
-// mayBeReplyTo tells whether a header of another name is to be looked at: 1.0
-// readers trim names, HTTP's and .NET's collections ignore their case, and JMS
-// names it JMSReplyTo. It is on the way of each SEND.
+// mayBeReplyTo reports whether a header of another name is to be looked at: 1.0
+// readers trim names, HTTP's and .NET's collections ignore their case, and JMS names
+// it JMSReplyTo. It is on the way of each SEND.
 func mayBeReplyTo(name string) bool {
 	if len(name) < len(replyToHeader) {
 		return false

@@ -14,7 +14,7 @@ func (s *Session) givesBack(sub *subscription) bool {
 	return old != nil && old.auto && !sub.auto && !old.isFanOut()
 }
 
-// isFanOut tells whether messages come from a topic and are not acknowledged.
+// isFanOut reports whether messages come from a topic and are not acknowledged.
 func (sub *subscription) isFanOut() bool {
 	return sub.auto && sub.durable.Kind == 0 && (sub.dest.Kind == destination.Topic || sub.dest.Kind == destination.User)
 }

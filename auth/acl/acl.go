@@ -47,7 +47,7 @@ func (a Action) String() string {
 	return fmt.Sprintf("action %d", uint8(a))
 }
 
-// known tells whether there is such an action.
+// known reports whether there is such an action.
 func (a Action) known() bool { return a >= Send && a <= AdminWrite }
 
 // admin reports whether the action belongs to the admin API. There, a
@@ -184,7 +184,7 @@ func (c *compiledRule) compile(vs *variables) []error {
 	return faults
 }
 
-// administers tells whether a rule is about the admin API only.
+// administers reports whether a rule is about the admin API only.
 func (c *compiledRule) administers() bool {
 	all := slices.Concat(c.Allow, c.Deny)
 	return len(all) > 0 && !slices.ContainsFunc(all, func(a Action) bool { return !a.admin() })

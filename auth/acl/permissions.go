@@ -30,7 +30,7 @@ const (
 	maxKeptBytes = 16 << 10 // of destinations
 )
 
-// A Decision tells whether something is allowed.
+// A Decision reports whether something is allowed.
 type Decision struct {
 	Allowed bool
 	// Rule is the rule that decided: its name, "#" and its index if it has no
@@ -238,7 +238,7 @@ func (p *Permissions) decide(action Action, destination string) verdict {
 	return p.allowed(action, &r)
 }
 
-// ownerless tells whether a destination is one that needs no rule.
+// ownerless reports whether a destination is one that needs no rule.
 func ownerless(action Action, text string) (reason, bool) {
 	switch {
 	case strings.HasPrefix(text, destination.TempPrefix):

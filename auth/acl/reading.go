@@ -29,7 +29,7 @@ func (r *reading) granting(action Action) []destination.Word {
 	return r.words[:1]
 }
 
-// wild tells whether the destination has wildcards.
+// wild reports whether the destination has wildcards.
 func (r *reading) wild() bool { return r.words[0].Wild() }
 
 // read takes a destination apart as the broker does for the action; user is

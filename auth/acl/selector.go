@@ -24,7 +24,7 @@ func (s ruleSet) and(t ruleSet) {
 	}
 }
 
-// meets tells whether s, which may be shorter, and t have a rule in common.
+// meets reports whether s, which may be shorter, and t have a rule in common.
 func (s ruleSet) meets(t ruleSet) bool {
 	for i := range s {
 		if s[i]&t[i] != 0 {

@@ -146,7 +146,7 @@ type walk struct {
 // that are long lists lead to as many.
 const maxSteps = 1 << 16
 
-// run walks a tree and tells whether it came to the end.
+// run walks a tree and reports whether it came to the end.
 func (k *walk) run(t *ruleTree) bool {
 	k.best, k.left = noRule, t.nodes+maxSteps
 	k.visit(t.root, k.w.Start(k.cover))

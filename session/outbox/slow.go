@@ -24,9 +24,9 @@ func (o *Outbox) topicLimit() int {
 	return o.options.Limit - o.options.Limit/4
 }
 
-// full tells whether there is no room for a topic's message of that size. One
-// that takes more than half of the limit is let in while less than half is
-// taken: a body may be longer than the limit, and nobody is slow for that.
+// full reports whether there is no room for a topic's message of that size. One that
+// takes more than half of the limit is let in while less than half is taken: a body
+// may be longer than the limit, and nobody is slow for that.
 func (o *Outbox) full(size int) bool {
 	limit := o.topicLimit()
 	if size > limit/2 {

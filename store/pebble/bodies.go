@@ -152,8 +152,8 @@ func (e *encoder) reserve(id uint64) error {
 // A clearance is the references that a Clear forgets.
 type clearance map[broker.Position]uint64
 
-// hasClear tells whether steps have a Clear, which is written by itself: to find
-// its references, everything before must be readable.
+// hasClear reports whether steps have a Clear, which is written by itself: to find its
+// references, everything before must be readable.
 func hasClear(ops []broker.Op) bool {
 	for i := range ops {
 		if ops[i].Kind == broker.Clear && ops[i].Count > 0 {

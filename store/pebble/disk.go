@@ -49,7 +49,7 @@ func (d *disk) MkdirAll(dir string, _ os.FileMode) error {
 	return d.FS.MkdirAll(dir, perm)
 }
 
-// vital tells whether a file is one that Pebble cannot write again.
+// vital reports whether a file is one that Pebble cannot write again.
 func (d *disk) vital(name string) bool {
 	if d.PathDir(name) != d.dir {
 		return name == d.dir // a backup is not vital
@@ -172,7 +172,7 @@ type file struct {
 	unsynced atomic.Bool
 }
 
-// later tells whether a sync is left out.
+// later reports whether a sync is left out.
 func (f *file) later() bool {
 	if !f.disk.lazy.Load() || !strings.HasSuffix(f.name, ".log") {
 		f.unsynced.Store(false)

@@ -66,7 +66,7 @@ func (s *Store) acquire() (err error) {
 	return fmt.Errorf("the store in %s cannot be locked: %w; the user that hoofbeat runs as must be able to write there", s.dir, err)
 }
 
-// held tells whether a lock is taken: by another process, or by this one.
+// held reports whether a lock is taken: by another process, or by this one.
 func held(err error) bool {
 	return errors.Is(err, syscall.EAGAIN) ||
 		strings.Contains(err.Error(), "held by current process")
