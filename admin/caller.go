@@ -115,7 +115,11 @@ func (s *server) proven(r *http.Request, header string) (caller, error) {
 // notProven records refused credentials.
 func (s *server) notProven(r *http.Request, remote string, err error) error {
 	told := auth.RefusalOf(err)
-	s.o.Audit.Info("operator refused", append(told.Record(), "path", r.URL.Path, "remote", remote)...)
+	about := append(told.Record(), "path", r.URL.Path, "remote", remote)
+	if about[1] == "" {
+		about = about[2:] // no user is known
+	}
+	s.o.Audit.Info("operator refused", about...)
 	switch answer, why := told.Answer(); {
 	case answer == auth.TooMany:
 		return &refusal{http.StatusTooManyRequests, "rate-limited", "too many passcodes from this address, or of this user there, were wrong (limits.failed_connects)"}

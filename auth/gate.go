@@ -8,9 +8,9 @@ import (
 	"hoofbeat/internal/mask"
 )
 
-// This file has what sessions and the admin API do alike with credentials: how an
-// HTTP header is read, how a refusal is recorded, and what the caller may learn.
-// Authentication and throttling are those of [Authenticator].
+// Sessions and the admin API share this file: it reads an HTTP header, records a
+// refusal, and decides how much the caller may learn. [Authenticator] authenticates
+// and throttles.
 
 const reasonHTTPHeader = "the Authorization header is neither Bearer with a token nor Basic"
 
@@ -44,9 +44,9 @@ func RefusalOf(err error) *Refusal {
 	return &Refusal{Reason: err.Error()}
 }
 
-// Record returns the attributes of a refusal for the log and the audit log. Clients
-// put tokens where the login belongs, so the user is masked, and left out if it is
-// too long to be a name.
+// Record returns the attributes of a refusal for the log and the audit log, beginning
+// with the user, which is empty if unknown. Some clients send a token as their login,
+// so the user is masked, and left out if it is too long for a name.
 func (r *Refusal) Record() []any {
 	user := mask.Text(r.User)
 	if len(user) > maxNameBytes {
@@ -59,7 +59,7 @@ func (r *Refusal) Record() []any {
 	return about
 }
 
-// An Answer is what the sender of refused credentials is told.
+// An Answer is the response to refused credentials.
 type Answer uint8
 
 // The answers.
@@ -69,8 +69,8 @@ const (
 	Later                     // they could not be checked: HTTP 503, ERROR try-later
 )
 
-// Answer returns what the sender is told, and for NotAccepted the part of the reason
-// that it may learn; often empty.
+// Answer returns the response, and for NotAccepted the part of the reason that the
+// caller may learn; often empty.
 func (r *Refusal) Answer() (Answer, string) {
 	switch {
 	case r.Busy:

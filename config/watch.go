@@ -20,12 +20,19 @@ const (
 	// lacking is how long a file may be missing before that counts as a change:
 	// some programs remove a file and write it again.
 	lacking = time.Second
+	// recheck is how often the files are read without an event: network file
+	// systems report no changes of other machines, and no system reports that a
+	// directory further up was replaced.
+	recheck = 10 * time.Second
+	// maxTraces limits how often refresh follows a way that changes meanwhile.
+	maxTraces = 10
 )
 
 // Watch calls changed when the content of a file has changed: written in place,
 // replaced, or reached through a symbolic link with a new target, as with a
 // mounted Kubernetes secret. A file that becomes unreadable for longer than a
-// moment counts as changed, and so does its return.
+// moment counts as changed, and so does its return. Changes that the system
+// reports are noticed at once, all others within ten seconds.
 //
 // Watch calls files at the start, and again after each call of changed. Changes
 // before that are not noticed. Both functions are called from the goroutine
@@ -39,7 +46,9 @@ func Watch(ctx context.Context, files func() []string, changed func()) error {
 	if err != nil {
 		return fmt.Errorf("watching files: %w", err)
 	}
-	w.run(ctx, files, changed)
+	rechecks := time.NewTicker(recheck)
+	defer rechecks.Stop()
+	w.run(ctx, rechecks.C, files, changed)
 	return w.close()
 }
 
@@ -110,13 +119,16 @@ func (w *watch) drain() {
 	}
 }
 
-func (w *watch) run(ctx context.Context, files func() []string, changed func()) {
+// run looks at the files after each event, and at each of the rechecks.
+func (w *watch) run(ctx context.Context, rechecks <-chan time.Time, files func() []string, changed func()) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-w.stirred:
 			w.timer.Reset(settling)
+		case <-rechecks:
+			w.recheck()
 		case <-w.timer.C:
 			if !w.look() {
 				continue
@@ -124,6 +136,13 @@ func (w *watch) run(ctx context.Context, files func() []string, changed func()) 
 			changed()
 			w.follow(files())
 		}
+	}
+}
+
+// recheck schedules a look if a file differs from its reported condition.
+func (w *watch) recheck() {
+	if !w.waiting && !maps.Equal(conditions(w.paths), w.last) {
+		w.timer.Reset(settling)
 	}
 }
 
@@ -154,17 +173,23 @@ func (w *watch) someLost(now map[string]condition) bool {
 }
 
 // follow changes the list of files. Files that were watched before keep their
-// reported condition.
+// reported condition. If one differs from it already, follow schedules a look:
+// the notifier drops the event of a directory that is replaced while refresh
+// adds it.
 func (w *watch) follow(paths []string) {
 	w.paths = paths
 	w.mustRefresh()
 	now := conditions(paths)
+	reported := maps.Clone(now)
 	for path := range now {
 		if before, known := w.last[path]; known {
-			now[path] = before
+			reported[path] = before
 		}
 	}
-	w.last = now
+	w.last = reported
+	if !maps.Equal(now, reported) {
+		w.timer.Reset(settling)
+	}
 }
 
 // mustRefresh schedules a retry if it could not watch everything.
@@ -174,27 +199,49 @@ func (w *watch) mustRefresh() {
 	}
 }
 
-// refresh watches the directories on the present way to the files.
+// refresh watches the directories on the present way to the files. A way that
+// changed before its directories were watched is followed again.
 func (w *watch) refresh() error {
-	trail, dirs := map[string]bool{}, map[string]bool{}
-	var failed error
-	for _, path := range w.paths {
-		steps, err := trace(path)
+	trail, dirs, failed := ways(w.paths)
+	for range maxTraces {
+		known := trail // drain reads it later
+		w.trail.Store(&known)
+		for dir := range dirs {
+			failed = errors.Join(failed, w.notifier.Add(dir))
+		}
+		next, nextDirs, err := ways(w.paths)
+		if maps.Equal(trail, next) {
+			w.forget(dirs)
+			return failed
+		}
+		trail, dirs, failed = next, nextDirs, err
+	}
+	return errors.Join(failed, errRestless)
+}
+
+// errRestless is an error of refresh.
+var errRestless = errors.New("the links to the files change without end")
+
+// ways returns the paths whose events matter, and the directories to watch.
+func ways(files []string) (trail, dirs map[string]bool, failed error) {
+	trail, dirs = map[string]bool{}, map[string]bool{}
+	for _, file := range files {
+		steps, err := trace(file)
 		failed = errors.Join(failed, err)
 		for _, step := range steps {
 			dir := filepath.Dir(step)
 			dirs[dir], trail[step], trail[dir] = true, true, true
 		}
 	}
-	w.trail.Store(&trail)
-	for dir := range dirs {
-		failed = errors.Join(failed, w.notifier.Add(dir))
-	}
+	return trail, dirs, failed
+}
+
+// forget ends the watch of all other directories.
+func (w *watch) forget(dirs map[string]bool) {
 	for _, dir := range w.notifier.WatchList() {
 		if !dirs[dir] {
 			// It fails if the directory is gone, which is harmless.
 			_ = w.notifier.Remove(dir)
 		}
 	}
-	return failed
 }

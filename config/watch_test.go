@@ -36,7 +36,7 @@ func observe(t *testing.T, files func() []string) *observed {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		w.run(ctx, files, func() {
+		w.run(ctx, nil, files, func() {
 			select {
 			case o.calls <- struct{}{}:
 			case <-ctx.Done():
@@ -71,6 +71,16 @@ func replace(t *testing.T, path, text string) {
 	t.Helper()
 	writeFile(t, path+".new", text)
 	rename(t, path+".new", path)
+}
+
+// replaceDir replaces a directory, with the only file in it, by renames.
+func replaceDir(t *testing.T, dir, file, text string) {
+	t.Helper()
+	mkdir(t, filepath.Dir(filepath.Join(dir+".new", file)))
+	writeFile(t, filepath.Join(dir+".new", file), text)
+	remove(t, dir+".old")
+	rename(t, dir, dir+".old")
+	rename(t, dir+".new", dir)
 }
 
 func rename(t *testing.T, from, to string) {
@@ -121,12 +131,7 @@ func TestWatchFile(t *testing.T) {
 			writeFile(t, path, text)
 		},
 		"directory replaced": func(t *testing.T, path, text string) {
-			dir := filepath.Dir(path)
-			mkdir(t, dir+".new")
-			writeFile(t, filepath.Join(dir+".new", filepath.Base(path)), text)
-			remove(t, dir+".old")
-			rename(t, dir, dir+".old")
-			rename(t, dir+".new", dir)
+			replaceDir(t, filepath.Dir(path), filepath.Base(path), text)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -140,6 +145,63 @@ func TestWatchFile(t *testing.T) {
 				o.want(t, name+" "+text)
 			}
 		})
+	}
+}
+
+// TestWatchFollow changes the file after it was reported and before it is
+// followed, and sees to it that no event tells.
+func TestWatchFollow(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "etc", "hoofbeat.yaml")
+	mkdir(t, filepath.Dir(path))
+	writeFile(t, path, "0")
+	w, err := startWatch([]string{path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.close()
+	replaceDir(t, filepath.Dir(path), filepath.Base(path), "1")
+	w.follow([]string{path})
+	select {
+	case <-w.timer.C:
+	case <-time.After(patience):
+		t.Error("follow scheduled no look")
+	}
+	if !w.look() {
+		t.Error("no change")
+	}
+}
+
+// TestWatchRecheck replaces a directory further up, which causes no event.
+func TestWatchRecheck(t *testing.T) {
+	t.Parallel()
+	top := filepath.Join(t.TempDir(), "etc")
+	path := filepath.Join(top, "hoofbeat", "hoofbeat.yaml")
+	mkdir(t, filepath.Dir(path))
+	writeFile(t, path, "0")
+	w, err := startWatch([]string{path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	rechecks, calls, ended := make(chan time.Time), make(chan struct{}, 1), make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.run(ctx, rechecks, func() []string { return []string{path} }, func() { calls <- struct{}{} })
+	}()
+	defer func() {
+		cancel()
+		<-ended
+		w.close()
+	}()
+	for _, text := range []string{"1", "2"} {
+		replaceDir(t, top, filepath.Join("hoofbeat", "hoofbeat.yaml"), text)
+		rechecks <- time.Now()
+		select {
+		case <-calls:
+		case <-time.After(patience):
+			t.Fatal("no call after change", text)
+		}
 	}
 }
 
@@ -279,7 +341,7 @@ func TestWatchTogether(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		w.run(ctx, func() []string { return files }, func() {
+		w.run(ctx, nil, func() []string { return files }, func() {
 			calls++ // unguarded, so that the race detector finds concurrent calls
 			text, err := os.ReadFile(files[1])
 			if err != nil || string(text) == fmt.Sprint(changes-1) {

@@ -10,7 +10,7 @@ import (
 // [Local], and so may one of several nodes. Messages, policies and errors are those
 // of package broker.
 
-// A Broker routes messages. Its methods may be called from any goroutine, with
+// A Broker routes messages. Its methods may be called from any goroutine, also with
 // Session.mu held. done functions may be called from any goroutine and before the
 // method returns; their error says that the change is not kept.
 type Broker interface {
@@ -18,7 +18,9 @@ type Broker interface {
 	NewPublisher() Publisher
 
 	// Subscribe starts a subscription. Messages may be delivered before it
-	// returns. The error is broker.ErrOtherTopic or a *broker.QuotaError.
+	// returns. The error is broker.ErrOtherTopic or a *broker.QuotaError. A
+	// subscription that comes with an error must be ended like any other; it may
+	// be nil.
 	Subscribe(o broker.SubscribeOptions) (Subscription, error)
 
 	// Admit reports whether a user may use a queue, which may have to be made.
@@ -45,8 +47,9 @@ type Broker interface {
 
 	// DeleteDurable deletes a durable subscription with its messages. The error
 	// is broker.ErrNoSubscription, or broker.ErrQueueInUse while it has a
-	// subscriber; ReclaimDurable takes it away from that one instead. done, if
-	// not nil, is called when it will not come back.
+	// subscriber. ReclaimDurable takes it away from that subscriber, unless the
+	// policy lets several share it: then its error is broker.ErrQueueInUse too.
+	// done, if not nil, is called when it will not come back.
 	DeleteDurable(d destination.Destination, done func(error)) error
 	ReclaimDurable(d destination.Destination, done func(error)) error
 
@@ -66,8 +69,10 @@ type Publisher interface {
 	ChargeTo(user *memory.Account)
 
 	// Send routes a message. done, if not nil, is called when the message is as
-	// safe as its policies promise, or with the reason why it was not taken. If
-	// wait is not nil, the message was not taken and done will not be called: the
+	// safe as its policies promise, or with an error if it was not taken: a
+	// *broker.QuotaError, a *broker.StoredError, broker.ErrQueueFull,
+	// broker.ErrNoMemory, broker.ErrTooLarge, broker.ErrQueueFailed, or one of the
+	// store. If wait is not nil, the message was not taken and done will not be called: the
 	// session sends it again when wait is closed.
 	Send(m *broker.Message, done func(error)) (wait <-chan struct{})
 

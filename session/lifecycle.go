@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A state is where a session is in its life. ARCHITECTURE.md has the diagram.
+// A state is a phase of a session's life. ARCHITECTURE.md has the diagram.
 type state uint8
 
 const (
@@ -66,19 +66,19 @@ func (s state) awaits() bool { return s == leaving || s == halfClosed || s == fa
 // A lifecycle has the state of a session and the reasons for its end. Any goroutine
 // may use it.
 type lifecycle struct {
-	word atomic.Uint32 // the state, and what has been
+	word atomic.Uint32 // the state, with the marks of history
 
 	// unfinished counts the frames that the broker is not done with, and 1 for the
 	// session until it awaits the others.
 	unfinished atomic.Int64
 	// deadline is how long a session awaits answers; nil: it does not.
 	deadline atomic.Pointer[time.Time]
-	// failure is why a session is failing, and reason why it has ended: the first
-	// reason that there was.
+	// failure is why a session is failing, and reason why it has ended. The first
+	// reason counts.
 	failure, reason atomic.Pointer[Fault]
 }
 
-// What has been, which stays in the word.
+// Marks in the word, which stay once they are set.
 const (
 	wasConnected    = 1 << 7 // CONNECT was accepted
 	wasDisconnected = 1 << 6 // DISCONNECT was read
