@@ -16,6 +16,7 @@ import (
 	"hoofbeat/admin/console"
 	"hoofbeat/broker"
 	"hoofbeat/config"
+	"hoofbeat/connections"
 	"hoofbeat/internal/memory"
 	"hoofbeat/internal/setup"
 	"hoofbeat/transport"
@@ -45,7 +46,8 @@ type adminParts struct {
 	store       *setup.Store // nil: nothing is on disk
 	budget      *memory.Budget
 	access      *access
-	sessions    *transport.Server
+	connections *connections.Registry
+	transport   *transport.Server
 	settings    func() []admin.Setting
 	level       *slog.LevelVar
 	drain       func() // begins the shutdown
@@ -71,13 +73,13 @@ func (s *adminServer) options(p adminParts) admin.Options {
 	c := p.config
 	l := c.Listen.Admin
 	return admin.Options{
-		Queues: p.broker, Namespace: setup.Namespace(c), Connections: connectionsOf(p.sessions), Access: p.access, Remote: p.sessions.RemoteOf,
+		Queues: p.broker, Namespace: setup.Namespace(c), Connections: connectionsOf(p.connections), Access: p.access, Remote: p.transport.RemoteOf,
 		LoopbackWithoutToken: l.LoopbackWithoutToken, MetricsWithoutToken: l.MetricsWithoutToken, Hosts: l.Hosts,
 		Backup: p.store.Backup(), About: s.about(p), Holdings: p.holdings, Memory: p.memory, Settings: p.settings, Level: p.level, Drain: s.drainer(p.drain),
 		Checks: []admin.Check{
 			{Name: "listeners", Ready: s.listening}, {Name: "storage", Ready: p.store.Ready}, {Name: "keys", Ready: p.access.ready}, {Name: "draining", Ready: s.ready},
 		},
-		Proven: keepOperator, Console: console.Handler(), Metrics: p.metrics, STOMP: p.sessions.Handler(), StompPath: adminStomp, Log: p.log, Audit: p.record,
+		Proven: keepOperator, Console: console.Handler(), Metrics: p.metrics, STOMP: p.transport.Handler(), StompPath: adminStomp, Log: p.log, Audit: p.record,
 	}
 }
 
@@ -121,11 +123,11 @@ func (s *adminServer) drainer(drain func()) func() {
 	}
 }
 
-// connectionsOf returns a server's sessions as the admin API lists them.
-func connectionsOf(s *transport.Server) func() iter.Seq[admin.Connection] {
+// connectionsOf returns the sessions as the admin API lists them.
+func connectionsOf(r *connections.Registry) func() iter.Seq[admin.Connection] {
 	return func() iter.Seq[admin.Connection] {
 		return func(yield func(admin.Connection) bool) {
-			for ses := range s.AllSessions() {
+			for ses := range r.AllSessions() {
 				if !yield(ses) {
 					return
 				}

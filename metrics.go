@@ -7,17 +7,17 @@ import (
 	"time"
 
 	"hoofbeat/admin/metrics"
+	"hoofbeat/connections"
 	"hoofbeat/internal/setup"
 	"hoofbeat/internal/tracing"
-	"hoofbeat/transport"
 )
 
 // metrics returns the handler of /metrics. The tracer is nil if spans are off.
 func (s *Server) metrics(tracer *tracing.Tracer) http.Handler {
 	sources := metrics.Sources{
 		Build:  metrics.Build{Version: s.options.Version, Commit: s.options.Commit, Go: runtime.Version()},
-		Broker: s.broker, Sessions: s.transport.Counters().Totals, Auth: s.access.authenticator.Stats, Reloads: s.reloader.counts.read, Log: s.log,
-		Outbound: func() metrics.Outbound { return outbound(s.transport) },
+		Broker: s.broker, Sessions: s.connections.Counters().Totals, Auth: s.access.authenticator.Stats, Reloads: s.reloader.counts.read, Log: s.log,
+		Outbound: func() metrics.Outbound { return outbound(s.connections) },
 		Memory: func() metrics.Memory {
 			m := s.budget.Stats()
 			return metrics.Memory{Limit: m.Limit, Used: m.Used, Paused: m.Paused, Ended: m.Ended}
@@ -33,8 +33,8 @@ func (s *Server) metrics(tracer *tracing.Tracer) http.Handler {
 }
 
 // outbound adds up the bytes that wait to be written to clients.
-func outbound(s *transport.Server) (all metrics.Outbound) {
-	for ses := range s.AllSessions() {
+func outbound(r *connections.Registry) (all metrics.Outbound) {
+	for ses := range r.AllSessions() {
 		n := int64(ses.Outbound())
 		all.All += n
 		all.Most = max(all.Most, n)

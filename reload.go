@@ -16,23 +16,23 @@ import (
 	"hoofbeat/admin"
 	"hoofbeat/broker"
 	"hoofbeat/config"
+	"hoofbeat/connections"
 	"hoofbeat/internal/setup"
-	"hoofbeat/transport"
 )
 
 // A reloader applies changes of the files while the broker runs.
 type reloader struct {
-	load    func() (*config.Config, error)
-	known   [sha256.Size]byte // of the files, when they were loaded first
-	started *config.Config    // the configuration of the start
-	access  *access
-	broker  *broker.Broker
-	server  *transport.Server
-	audit   *auditLog
-	log     *slog.Logger
-	record  *slog.Logger // of the audit log
-	counts  reloadCounts
-	inForce atomic.Pointer[[]admin.Setting]
+	load        func() (*config.Config, error)
+	known       [sha256.Size]byte // of the files, when they were loaded first
+	started     *config.Config    // the configuration of the start
+	access      *access
+	broker      *broker.Broker
+	connections *connections.Registry
+	audit       *auditLog
+	log         *slog.Logger
+	record      *slog.Logger // of the audit log
+	counts      reloadCounts
+	inForce     atomic.Pointer[[]admin.Setting]
 
 	mu      sync.Mutex     // held during a reload, which takes other locks
 	current *config.Config // guarded by mu: the last configuration without faults
@@ -182,8 +182,8 @@ func (r *reloader) apply(c *config.Config, policies broker.Policies) {
 	r.broker.SetQuotas(setup.Quotas(c))
 	r.current = c
 	r.settle(c)
-	r.server.Reauthorize()
-	r.log.Info("reloaded: policies, rules, users, keys and revocations are in force", "file", c.File, "sessions", r.server.Sessions())
+	r.connections.Reauthorize()
+	r.log.Info("reloaded: policies, rules, users, keys and revocations are in force", "file", c.File, "sessions", r.connections.Sessions())
 	r.record.Info("reloaded", "file", c.File)
 	r.counts.reloaded()
 }

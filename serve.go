@@ -84,7 +84,7 @@ func (s *Server) wait(ctx context.Context, ended <-chan error, n int) error {
 		s.operators.draining.Store(true)
 		s.options.OnDrain()
 		limits := s.config.Limits
-		s.log.Info("stopping", "sessions", s.transport.Sessions(), "drainDelay", limits.DrainDelay, "drainTimeout", limits.DrainTimeout)
+		s.log.Info("stopping", "sessions", s.connections.Sessions(), "drainDelay", limits.DrainDelay, "drainTimeout", limits.DrainTimeout)
 		if failed = s.linger(limits.DrainDelay, ended); failed != nil {
 			n--
 		}
@@ -112,7 +112,7 @@ func (s *Server) wait(ctx context.Context, ended <-chan error, n int) error {
 func (s *Server) disconnect(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, s.config.Limits.DrainTimeout)
 	defer cancel()
-	if err := s.transport.Shutdown(ctx); err != nil {
+	if err := s.connections.Shutdown(ctx); err != nil {
 		s.log.Warn("clients were cut off: limits.drain_timeout has passed", "error", err)
 	}
 }

@@ -21,6 +21,7 @@ import (
 
 	"hoofbeat/broker"
 	"hoofbeat/config"
+	"hoofbeat/connections"
 	"hoofbeat/internal/logs"
 	"hoofbeat/internal/memory"
 	"hoofbeat/internal/setup"
@@ -43,6 +44,7 @@ type Server struct {
 	store       *setup.Store // nil: nothing is on disk
 	broker      *broker.Broker
 	budget      *memory.Budget
+	connections *connections.Registry
 	transport   *transport.Server
 	operators   *adminServer
 	reloader    *reloader
@@ -159,20 +161,25 @@ func (s *Server) openBroker(context.Context) (err error) {
 
 // openTransport puts the parts together.
 func (s *Server) openTransport(context.Context) error {
-	o, tracer, err := s.transportOptions()
+	o, tracer, err := s.connectionOptions()
 	if err != nil {
 		return err
 	}
-	s.transport = transport.NewServer(o)
-	reauthorize := s.transport.Reauthorize
+	endpoints, err := s.transportOptions()
+	if err != nil {
+		return err
+	}
+	s.connections = connections.New(o)
+	s.transport = transport.NewServer(s.connections, endpoints)
+	reauthorize := s.connections.Reauthorize
 	s.access.reauthorize.Store(&reauthorize)
 	r := s.reloader
-	r.access, r.broker, r.server, r.log, r.record = s.access, s.broker, s.transport, s.log, s.record
+	r.access, r.broker, r.connections, r.log, r.record = s.access, s.broker, s.connections, s.log, s.record
 	r.settle(s.config)
 	r.counts.started()
 	s.operators = newAdminServer(adminParts{
 		metrics: s.metrics(tracer), config: s.config, version: s.options.Version, commit: s.options.Commit,
-		broker: s.broker, store: s.store, budget: s.budget, access: s.access, sessions: s.transport,
+		broker: s.broker, store: s.store, budget: s.budget, access: s.access, connections: s.connections, transport: s.transport,
 		settings: r.settings, level: s.options.Level, drain: s.drain, log: s.log, record: s.record,
 	})
 	s.operators.listen(s.sockets.admin, s.config.Listen.Admin.Connections, s.log)
@@ -181,26 +188,29 @@ func (s *Server) openTransport(context.Context) error {
 	return nil
 }
 
-// transportOptions completes the options of the configuration with the parts
+// connectionOptions completes the options of the configuration with the parts
 // that sessions use. The Tracer is nil if spans are off.
-func (s *Server) transportOptions() (o transport.Options, tracer *tracing.Tracer, err error) {
+func (s *Server) connectionOptions() (o connections.Options, tracer *tracing.Tracer, err error) {
 	c := s.config
-	o = setup.Transport(c, s.broker, s.options.Version, s.log)
+	o = setup.Connections(c, s.broker, s.options.Version, s.log)
 	o.Session.Timers = timers.New()
 	s.onRelease(func() error { o.Session.Timers.Close(); return nil })
 	s.budget = s.watchMemory()
 	o.Session.Memory = s.budget
-	if o.Elsewhere, err = page(c); err != nil {
-		return o, nil, err
-	}
 	restrict(&o.Session, c, s.access, s.record)
 	o.Limits.Connections = reachable(c, maxDescriptors(), s.log)
-	o.GuardHosts, o.Hosts = s.access.open.Load, c.Listen.WebSocket.Hosts
 	if tracer, err = newTracer(c.Tracing, s.broker, s.options.Version, s.log); tracer != nil {
 		s.onRelease(func() error { tracer.Close(); return nil })
 		o.Session.Tracer = tracer
 	}
 	return o, tracer, err
+}
+
+func (s *Server) transportOptions() (o transport.Options, err error) {
+	o = setup.Transport(s.config)
+	o.GuardHosts, o.Hosts = s.access.open.Load, s.config.Listen.WebSocket.Hosts
+	o.Elsewhere, err = page(s.config)
+	return o, err
 }
 
 // watchMemory makes the budget of all clients, which is watched until release.

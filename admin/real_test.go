@@ -16,10 +16,11 @@ import (
 	"hoofbeat/auth"
 	"hoofbeat/auth/acl"
 	"hoofbeat/broker"
+	"hoofbeat/connections"
 	"hoofbeat/destination"
+	"hoofbeat/internal/servertest"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
-	"hoofbeat/transport"
 )
 
 // A realDesk is a desk over a broker with clients.
@@ -27,7 +28,7 @@ type realDesk struct {
 	*desk
 	t      *testing.T
 	broker *broker.Broker
-	server *transport.Server
+	server *servertest.Server
 	access *realAccess
 }
 
@@ -94,7 +95,7 @@ func newRealDesk(t *testing.T) *realDesk {
 	o := session.DefaultOptions(b)
 	o.Authenticator, o.Authorizer, o.Revoked = a, d.access, a.Revoked
 	o.Log = slog.New(slog.DiscardHandler)
-	d.server = transport.NewServer(transport.Options{Session: o})
+	d.server = servertest.New(servertest.Options{Options: connections.Options{Session: o}})
 	t.Cleanup(func() {
 		if err := d.server.Shutdown(context.Background()); err != nil {
 			t.Error(err)

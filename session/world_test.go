@@ -13,11 +13,12 @@ import (
 	"go.uber.org/goleak"
 
 	"hoofbeat/broker"
+	"hoofbeat/connections"
 	"hoofbeat/destination"
 	"hoofbeat/internal/memory"
+	"hoofbeat/internal/servertest"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
-	"hoofbeat/transport"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -29,7 +30,7 @@ type world struct {
 	setup   broker.Options
 	edit    []func(*session.Options)
 	options session.Options
-	server  *transport.Server
+	server  *servertest.Server
 	log     logbook
 	clients []*stomptest.Client
 	socket  int // the size of the buffers between client and server
@@ -63,7 +64,7 @@ func newWorld(t testing.TB, bo broker.Options, edit ...func(*session.Options)) *
 	for _, e := range edit {
 		e(&w.options)
 	}
-	w.server = transport.NewServer(transport.Options{Session: w.options, Log: w.options.Log})
+	w.server = servertest.New(servertest.Options{Options: connections.Options{Session: w.options}})
 	return w
 }
 

@@ -12,13 +12,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hoofbeat/internal/servertest"
 	"hoofbeat/internal/stomptest"
-	"hoofbeat/transport"
 )
 
 // inBubble runs a test in a synctest bubble, where waiting costs no time.
 // Connections in it are pipes, not sockets.
-func inBubble(t *testing.T, f func(w *world), edit ...func(*transport.Options)) {
+func inBubble(t *testing.T, f func(w *world), edit ...func(*servertest.Options)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { f(newWorld(t, edit...)) })
 }

@@ -11,8 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hoofbeat/internal/servertest"
 	"hoofbeat/internal/stomptest"
-	"hoofbeat/transport"
 )
 
 // An addressed connection has the given remote address.
@@ -106,7 +106,7 @@ func TestSocketsCount(t *testing.T) {
 				_ = first.Close()
 				synctest.Wait()
 				stomptest.New(w.t, tcp.dial(w.t)).Connect("1.2")
-			}, func(o *transport.Options) {
+			}, func(o *servertest.Options) {
 				o.Limits.Connections, o.SockJS.Enabled = 2, true
 			})
 		})
@@ -151,7 +151,7 @@ func TestSocketsOfAnAddress(t *testing.T) {
 				w.t.Errorf("connection %d with a PROXY header: refused %v", i, got)
 			}
 		}
-	}, func(o *transport.Options) {
+	}, func(o *servertest.Options) {
 		o.Limits.PerAddress, o.SockJS.Enabled = 2, true
 		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	})
@@ -182,7 +182,7 @@ func TestTurningAwayIsBounded(t *testing.T) {
 		if status, body := ask(w.t, ws.dial(w.t), handshake); status != http.StatusServiceUnavailable || !strings.Contains(body, "limits.connections)") {
 			w.t.Errorf("answered %d, %q", status, body)
 		}
-	}, func(o *transport.Options) { o.Limits.Connections = 1 })
+	}, func(o *servertest.Options) { o.Limits.Connections = 1 })
 }
 
 // TestNoDescriptors: Accept fails for a minute on one listener. That listener

@@ -14,8 +14,9 @@ import (
 	"time"
 
 	"hoofbeat/broker"
+	"hoofbeat/connections"
+	"hoofbeat/internal/servertest"
 	"hoofbeat/session"
-	"hoofbeat/transport"
 )
 
 // A stub is a connection without a socket: reads return the strings in in,
@@ -73,7 +74,7 @@ func BenchmarkFanOut50(b *testing.B) {
 	}
 	defer hub.Close()
 	o := session.DefaultOptions(hub)
-	server := transport.NewServer(transport.Options{Session: o})
+	server := servertest.New(servertest.Options{Options: connections.Options{Session: o}})
 	arrived := make(chan struct{}, subscribers)
 	connect := func(seen func([]byte)) *stub {
 		connected := make(chan struct{}, 1)

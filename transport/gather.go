@@ -370,9 +370,9 @@ func recycle(b *[]byte) {
 	writeBuffers.Put(b)
 }
 
-// cut closes the socket at once, also during a write, and without a TLS
+// Cut closes the socket at once, also during a write, and without a TLS
 // close_notify, for which tls.Conn would wait.
-func (g *gatherer) cut() {
+func (g *gatherer) Cut() {
 	c := g.Conn
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()

@@ -21,6 +21,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"hoofbeat/connections"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
 )
@@ -299,7 +300,7 @@ func TestReadHoldsNothing(t *testing.T) {
 func TestLastReadIsMonotonic(t *testing.T) {
 	_, there := socketPair(t)
 	for name, c := range map[string]interface{ LastRead() time.Time }{
-		"socket": newGatherer(there, nil), "SockJS": newXHRConn(&Options{}, sockKey{}, session.Info{}),
+		"socket": newGatherer(there, nil), "SockJS": newXHRConn(NewServer(connections.New(connections.Options{}), Options{}), sockKey{}, session.Info{}),
 	} {
 		if text := c.LastRead().String(); !strings.Contains(text, " m=") {
 			t.Errorf("%s: %s is by the machine's clock", name, text)
@@ -384,7 +385,7 @@ func TestCut(t *testing.T) {
 			}
 			_ = there.SetWriteDeadline(time.Time{})
 			start := time.Now()
-			newGatherer(c, nil).cut()
+			newGatherer(c, nil).Cut()
 			if took := time.Since(start); took > 4*time.Second { // crypto/tls waits 5 s to send close_notify
 				t.Errorf("it took %v", took)
 			}

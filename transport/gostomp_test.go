@@ -9,9 +9,10 @@ import (
 
 	"github.com/go-stomp/stomp/v3"
 
+	"hoofbeat/connections"
 	"hoofbeat/internal/client"
+	"hoofbeat/internal/servertest"
 	"hoofbeat/internal/stomptest"
-	"hoofbeat/transport"
 )
 
 // A gostomp runs go-stomp's client against a broker, in one version over one
@@ -264,11 +265,11 @@ func gostompError(g gostomp) {
 }
 
 func TestGoStompIsRefused(t *testing.T) {
-	w := newWorld(t, func(o *transport.Options) { o.Limits.Connections = 1 })
+	w := newWorld(t, func(o *servertest.Options) { o.Limits.Connections = 1 })
 	address := "tcp://" + w.tcp(nil)
 	first := gostomp{w, address, stomp.V12}.dial()
 	_, err := client.Dial(context.Background(), address, client.Options{})
-	if f := client.ErrorFrame(err); f == nil || f.Header.Get("message") != transport.TooManyConnections {
+	if f := client.ErrorFrame(err); f == nil || f.Header.Get("message") != connections.TooManyConnections {
 		t.Errorf("got %v, want the ERROR", err)
 	}
 	if err := first.Disconnect(); err != nil {

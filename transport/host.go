@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"hoofbeat/connections"
 	"net"
 	"net/http"
 	"net/netip"
@@ -30,7 +31,7 @@ func (s *Server) guardHosts(h http.Handler) http.Handler {
 
 func (s *Server) refuseHost(w http.ResponseWriter, r *http.Request) {
 	const longest = 255
-	s.refused(s.remoteOf(r), "host", quoted(r.Host[:min(len(r.Host), longest)]))
+	s.conns.Refused(s.RemoteOf(r), "host", quoted(r.Host[:min(len(r.Host), longest)]))
 	http.Error(w, "Pages may ask for this broker by localhost and by its address only, as it lets everybody in (auth.anonymous). "+
 		"Add the name in the page's URL to listen.websocket.hosts.", http.StatusForbidden)
 }
@@ -56,5 +57,5 @@ func (s *Server) isHere(r *http.Request) bool {
 	}
 	ip = ip.Unmap().WithZone("")
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	return ip.IsLoopback() || ok && ip == ipOf(local)
+	return ip.IsLoopback() || ok && ip == connections.IPOf(local)
 }

@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"hoofbeat/internal/servertest"
 	"io"
 	"net/http"
 	"strings"
@@ -8,15 +9,13 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
-
-	"hoofbeat/transport"
 )
 
 // TestHosts covers pages whose name was made to resolve to the broker, and the
 // pages and programs that may connect.
 func TestHosts(t *testing.T) {
 	var anonymous atomic.Bool
-	w := newWorld(t, func(o *transport.Options) {
+	w := newWorld(t, func(o *servertest.Options) {
 		o.Origins, o.Hosts, o.GuardHosts = []string{"https://app.example.com"}, []string{"Broker.example.com", "192.0.2.1"}, anonymous.Load
 		o.SockJS.Enabled = true
 		o.Elsewhere = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "page") })

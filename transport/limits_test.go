@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hoofbeat/connections"
+	"hoofbeat/internal/servertest"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
 	"hoofbeat/transport"
@@ -31,12 +33,12 @@ func wantRefusal(t *testing.T, url, says string) {
 
 // Connections over a limit get a refusal, and closed ones free their place.
 func TestCaps(t *testing.T) {
-	for setting, limits := range map[string]transport.Limits{
+	for setting, limits := range map[string]connections.Limits{
 		"limits.connections)":        {Connections: 2},
 		"limits.connections_per_ip)": {PerAddress: 2},
 	} {
 		t.Run(setting, func(t *testing.T) {
-			w := newWorld(t, func(o *transport.Options) { o.Limits = limits })
+			w := newWorld(t, func(o *servertest.Options) { o.Limits = limits })
 			tcp, url := w.tcp(nil), "ws://"+w.ws(nil)+path
 			a := stomptest.New(t, dialTCP(t, tcp))
 			a.Connect("1.2")
@@ -75,7 +77,7 @@ func TestCaps(t *testing.T) {
 // A refused connection ends with a FIN, not with a reset: after a reset,
 // systems other than Linux discard the ERROR.
 func TestRefusalIsNoReset(t *testing.T) {
-	w := newWorld(t, func(o *transport.Options) { o.Limits.Connections = 1 })
+	w := newWorld(t, func(o *servertest.Options) { o.Limits.Connections = 1 })
 	stomptest.New(t, dialTCP(t, w.tcp(nil))).Connect("1.2")
 	l := w.listen()
 	refused := dialTCP(t, l.Addr().String())
@@ -93,7 +95,7 @@ func TestRefusalIsNoReset(t *testing.T) {
 
 // Requests that become no session free their place.
 func TestFailedHandshakesKeepNoPlace(t *testing.T) {
-	w := newWorld(t, func(o *transport.Options) { o.Limits.Connections = 1 })
+	w := newWorld(t, func(o *servertest.Options) { o.Limits.Connections = 1 })
 	ws, secure := w.ws(nil), w.tcp(serverTLS())
 	for range 3 {
 		// The place is freed when the response has been sent, or shortly after.
@@ -150,7 +152,7 @@ func TestConnectRate(t *testing.T) {
 		for _, ok := range []bool{true, true, true, false} {
 			try(ok)
 		}
-	}, func(o *transport.Options) {
+	}, func(o *servertest.Options) {
 		o.Limits.ConnectRate, o.Limits.ConnectRatePer = 3, time.Minute
 	})
 }

@@ -38,9 +38,9 @@ func (l *link) ReadFrame() (frames.Inbound, error) {
 	}
 }
 
-// chargeTo sets the function that is told how many bytes a partial frame holds.
+// ChargeTo sets the function that is told how many bytes a partial frame holds.
 // It must be called before the first read.
-func (l *link) chargeTo(f func(int)) { l.charge = f }
+func (l *link) ChargeTo(f func(int)) { l.charge = f }
 
 // Flush implements session.Conn.
 func (l *link) Flush() error {

@@ -6,8 +6,8 @@ import "hoofbeat/session"
 // went.
 type meters struct{ came, went session.Meter }
 
-// measure sets the counters. It must be called before the first read and write.
-func (m *meters) measure(c *session.Counters) { m.came, m.went = c.Meters() }
+// Measure sets the counters. It must be called before the first read and write.
+func (m *meters) Measure(c *session.Counters) { m.came, m.went = c.Meters() }
 
-// measured counts the last frames read. It is called after the last read.
-func (m *meters) measured() { m.came.Flush() }
+// Measured counts the last frames read. It is called after the last read.
+func (m *meters) Measured() { m.came.Flush() }

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// remoteOf returns the address of a request's client: the peer's, or, if the
+// RemoteOf returns the address of a request's client: the peer's, or, if the
 // peer is a trusted proxy, the last address in X-Forwarded-For that is not a
 // trusted proxy. Entries before that one can be forged.
-func (s *Server) remoteOf(r *http.Request) string {
+func (s *Server) RemoteOf(r *http.Request) string {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil || !s.trusts(peer.Addr()) {
+	if err != nil || !s.conns.Trusts(peer.Addr()) {
 		return r.RemoteAddr
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
@@ -22,7 +22,7 @@ func (s *Server) remoteOf(r *http.Request) string {
 			break
 		}
 		client = netip.AddrPortFrom(a, 0).String()
-		if !s.trusts(a) {
+		if !s.conns.Trusts(a) {
 			break
 		}
 	}
@@ -40,16 +40,6 @@ func parseHop(s string) (netip.Addr, bool) {
 	}
 	a, err := netip.ParseAddr(strings.Trim(s, "[]"))
 	return a.Unmap().WithZone(""), err == nil
-}
-
-func (s *Server) trusts(a netip.Addr) bool {
-	a = a.Unmap().WithZone("")
-	for _, p := range s.options.TrustedProxies {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
 }
 
 // credentials returns the request's credentials from the places that the

@@ -16,9 +16,9 @@ import (
 
 	"github.com/coder/websocket"
 
+	"hoofbeat/internal/servertest"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
-	"hoofbeat/transport"
 )
 
 // shutdown runs Shutdown with a timeout and sends its result to the channel.
@@ -135,7 +135,7 @@ func TestShutdownRequeues(t *testing.T) {
 // Clients get different times after which to reconnect.
 func TestShutdownRetryAfter(t *testing.T) {
 	const most = 1000
-	w := newWorld(t, func(o *transport.Options) { o.RetryAfter = most*time.Second + time.Millisecond })
+	w := newWorld(t, func(o *servertest.Options) { o.RetryAfter = most*time.Second + time.Millisecond })
 	tcp := stomptest.New(t, dialTCP(t, w.tcp(nil)))
 	tcp.Connect("1.2")
 	browser := dialWS(t, "ws://"+w.ws(nil)+path, nil)
@@ -243,7 +243,7 @@ func TestShutdownCutsOff(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const timeout = 300 * time.Millisecond
-			w := newWorld(t, func(o *transport.Options) { o.Session.CloseTimeout = time.Minute })
+			w := newWorld(t, func(o *servertest.Options) { o.Session.CloseTimeout = time.Minute })
 			c, frame := open(w)
 			clog(c, w, frame)
 			start := time.Now()

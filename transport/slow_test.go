@@ -12,8 +12,8 @@ import (
 
 	"github.com/coder/websocket"
 
+	"hoofbeat/internal/servertest"
 	"hoofbeat/internal/stomptest"
-	"hoofbeat/transport"
 )
 
 // heap returns the bytes in use after a collection.
@@ -29,7 +29,7 @@ func heap() uint64 {
 // broker no more memory than its limit.
 func TestStalledSubscriber(t *testing.T) {
 	const readers, n, size, limit = 20, 130, 64 << 10, 1 << 20
-	w := newWorld(t, func(o *transport.Options) { o.Session.Limits.Outbound = limit })
+	w := newWorld(t, func(o *servertest.Options) { o.Session.Limits.Outbound = limit })
 	address := w.ws(nil)
 	socket := dialTCP(t, address)
 	if err := socket.SetReadBuffer(4 << 10); err != nil {
@@ -100,7 +100,7 @@ func wantNumber(t *testing.T, c *stomptest.Client, i int) {
 // none.
 func TestStalledConsumer(t *testing.T) {
 	const n, size = 200, 64 << 10
-	w := newWorld(t, func(o *transport.Options) { o.Session.Limits.Outbound = 1 << 20 })
+	w := newWorld(t, func(o *servertest.Options) { o.Session.Limits.Outbound = 1 << 20 })
 	url := "ws://" + w.ws(nil) + path
 	ws := dialWS(t, url, nil)
 	stalled := converse(t, ws)

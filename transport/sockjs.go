@@ -152,7 +152,7 @@ func (s *Server) info(w http.ResponseWriter, r *http.Request) {
 func (s *Server) crossOrigin(w http.ResponseWriter, r *http.Request, method string) bool {
 	h := w.Header()
 	h.Add("Vary", "Origin")
-	if !s.checkOrigin(w, r, s.remoteOf(r)) {
+	if !s.checkOrigin(w, r, s.RemoteOf(r)) {
 		return false
 	}
 	if origin := r.Header.Get("Origin"); origin != "" {

@@ -181,5 +181,5 @@ func (s *Server) userOf(r *http.Request, token string) (user string, ok bool) {
 	if token == "" {
 		return "", false
 	}
-	return s.options.Session.UserOf(token, s.remoteOf(r), r.Context().Done())
+	return s.session.UserOf(token, s.RemoteOf(r), r.Context().Done())
 }

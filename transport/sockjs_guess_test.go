@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hoofbeat/auth"
+	"hoofbeat/internal/servertest"
 	"hoofbeat/transport"
 )
 
@@ -70,7 +71,7 @@ func TestGuessesAreSlow(t *testing.T) {
 		if got := guess(0, "192.0.2.9:1"); got != http.StatusNotFound || time.Since(before) > 0 {
 			w.t.Errorf("later: %d after %v", got, time.Since(before))
 		}
-	}, func(o *transport.Options) { o.SockJS.Enabled = true })
+	}, func(o *servertest.Options) { o.SockJS.Enabled = true })
 }
 
 // TestSessionsOpenedAreNoGuesses: more clients connect from one network than it
@@ -98,7 +99,7 @@ func TestSessionsOpenedAreNoGuesses(t *testing.T) {
 		if took := time.Since(start); took > time.Second {
 			w.t.Errorf("they were held up for %v", took)
 		}
-	}, func(o *transport.Options) { o.SockJS.Enabled = true })
+	}, func(o *servertest.Options) { o.SockJS.Enabled = true })
 }
 
 // A registry accepts tokens of the form user.number, unless number is
@@ -131,7 +132,7 @@ func TestRenewedCredentials(t *testing.T) {
 				w.t.Errorf("%s: %d, want %d", step.cookie, got, step.want)
 			}
 		}
-	}, func(o *transport.Options) {
+	}, func(o *servertest.Options) {
 		o.SockJS.Enabled, o.Credentials.Cookie, o.Session.Verify = true, "c", registry
 	})
 }
@@ -164,7 +165,7 @@ func TestSessionWantsItsCredentials(t *testing.T) {
 				if got := sockRequest(h, "/a/s/xhr"+with[0], "", from, with[1]); got != http.StatusOK {
 					w.t.Errorf("receiving: %d", got)
 				}
-			}, func(o *transport.Options) {
+			}, func(o *servertest.Options) {
 				o.SockJS.Enabled = true
 				o.Credentials = transport.Credentials{HTTPAuthorization: true, QueryParameter: "access_token", Cookie: "c"}
 			})

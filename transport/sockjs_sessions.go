@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"hoofbeat/connections"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -39,7 +40,7 @@ func newSockSessions() *sockSessions {
 }
 
 func (s *Server) sockKey(r *http.Request, id string) sockKey {
-	ip := ipOf(addr(s.remoteOf(r)))
+	ip := connections.IPOf(addr(s.RemoteOf(r)))
 	bits := networkBits6
 	if ip.Is4() {
 		bits = networkBits4
@@ -109,29 +110,29 @@ func (s *Server) findOrOpen(w http.ResponseWriter, r *http.Request, id string) *
 		return s.proven(w, r, c)
 	}
 	s.guesses.count(key.network, 1, time.Now())
-	if !s.begin() {
+	if !s.conns.Begin() {
 		refuseHTTP(w, http.StatusServiceUnavailable, stopping)
 		return nil
 	}
-	remote := s.remoteOf(r)
+	remote := s.RemoteOf(r)
 	release := s.place(w, remote)
 	if release == nil {
-		s.wait.Done()
+		s.conns.End()
 		return nil
 	}
-	c := newXHRConn(&s.options, key, s.infoOf(r, remote, "sockjs-http"))
+	c := newXHRConn(s, key, s.infoOf(r, remote, "sockjs-http"))
 	c.owner = &owner{shown: s.credentialsOf(r)}
 	c.accepted = func() { s.guesses.count(key.network, -1, time.Now()) }
-	c.timer = s.options.Session.Timers.Add(time.Now().Add(c.options.disconnectDelay()), c.tick)
+	c.timer = s.session.Timers.Add(time.Now().Add(c.options.disconnectDelay()), c.tick)
 	if other := s.sockJS.add(c); other != nil {
 		c.timer.Stop()
 		release()
-		s.wait.Done()
+		s.conns.End()
 		return s.proven(w, r, other)
 	}
 	go func() {
-		defer s.wait.Done()
-		s.run(c)
+		defer s.conns.End()
+		s.conns.Run(c)
 		release()
 		s.linger(c)
 	}()

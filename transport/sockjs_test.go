@@ -19,6 +19,8 @@ import (
 	"github.com/coder/websocket"
 
 	"hoofbeat/auth"
+	"hoofbeat/connections"
+	"hoofbeat/internal/servertest"
 	"hoofbeat/internal/socktest"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/transport"
@@ -255,7 +257,7 @@ func TestSockJSIsOff(t *testing.T) {
 // sockjs-protocol: InfoTest.
 func TestSockJSInfo(t *testing.T) {
 	t.Parallel()
-	p := newPage(newWorld(t, patientSockJS, func(o *transport.Options) { o.Origins = []string{"*"} }))
+	p := newPage(newWorld(t, patientSockJS, func(o *servertest.Options) { o.Origins = []string{"*"} }))
 	seen := map[uint32]bool{}
 	for range 5 {
 		a := p.do("GET", "/info", "", "Origin: http://test")
@@ -292,7 +294,7 @@ func wantHeaders(t *testing.T, a answer, headers ...string) {
 // "*".
 func TestSockJSOrigins(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, patientSockJS, func(o *transport.Options) { o.Origins = []string{"https://app.example.com"} })
+	w := newWorld(t, patientSockJS, func(o *servertest.Options) { o.Origins = []string{"https://app.example.com"} })
 	p := newPage(w)
 	self := strings.TrimSuffix(p.base, path)
 	s := p.connected() // without Origin, as programs do
@@ -385,7 +387,7 @@ func TestSockJSPolling(t *testing.T) {
 // sockjs-protocol: XhrStreaming, HandlingClose.
 func TestSockJSStreaming(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, patientSockJS, func(o *transport.Options) { o.SockJS.ResponseBytes = 4096 })
+	w := newWorld(t, patientSockJS, func(o *servertest.Options) { o.SockJS.ResponseBytes = 4096 })
 	p := newPage(w)
 	s := newSession()
 	r := p.open(s)
@@ -492,7 +494,7 @@ func TestSockJSCloses(t *testing.T) {
 func TestSockJSWebSocket(t *testing.T) {
 	t.Parallel()
 	for _, compressed := range []bool{false, true} {
-		w := newWorld(t, patientSockJS, func(o *transport.Options) { o.Compression = compressed })
+		w := newWorld(t, patientSockJS, func(o *servertest.Options) { o.Compression = compressed })
 		url := "ws://" + w.ws(nil) + path + newSession() + "/websocket"
 		o := &websocket.DialOptions{Subprotocols: []string{"v12.stomp"}}
 		if compressed {
@@ -555,7 +557,7 @@ func TestSockJSBinary(t *testing.T) {
 // read the ERROR.
 func TestSockJSTooLong(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, patientSockJS, func(o *transport.Options) { o.Session.Limits.BodyBytes = 100 << 10 })
+	w := newWorld(t, patientSockJS, func(o *servertest.Options) { o.Session.Limits.BodyBytes = 100 << 10 })
 	p := newPage(w)
 	for _, n := range []int{64 << 10, 200 << 10, 2 << 20} {
 		s := newSession()
@@ -581,7 +583,7 @@ func TestSockJSTooLong(t *testing.T) {
 // A session cannot be used from another page or network, even with its id.
 func TestSockJSSessionsAreOwned(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, patientSockJS, func(o *transport.Options) {
+	w := newWorld(t, patientSockJS, func(o *servertest.Options) {
 		o.Origins = []string{"http://a", "http://b"}
 		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	})
@@ -614,7 +616,7 @@ func TestSockJSSessionsAreOwned(t *testing.T) {
 // Sessions count against the limits like connections, and free their place.
 func TestSockJSPlaces(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, patientSockJS, func(o *transport.Options) { o.Limits = transport.Limits{Connections: 2} })
+	w := newWorld(t, patientSockJS, func(o *servertest.Options) { o.Limits = connections.Limits{Connections: 2} })
 	p := newPage(w)
 	s := p.connected()
 	ws := dialSockWS(t, "ws"+strings.TrimPrefix(p.base, "http")+newSession()+"/websocket", nil)
@@ -683,7 +685,7 @@ func (c clerk) Authenticate(r auth.Request) (*auth.Identity, error) {
 func TestSockJSCredentials(t *testing.T) {
 	t.Parallel()
 	seen := make(chan auth.Request, 1)
-	p := newPage(newWorld(t, patientSockJS, func(o *transport.Options) {
+	p := newPage(newWorld(t, patientSockJS, func(o *servertest.Options) {
 		o.Credentials = transport.Credentials{HTTPAuthorization: true, QueryParameter: "token", Cookie: "session"}
 		o.Session.Authenticator = clerk{seen: seen}
 	}))
@@ -717,7 +719,7 @@ func TestSockJSCredentials(t *testing.T) {
 // All endpoints are below the path, for any path.
 func TestSockJSPrefix(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, patientSockJS, func(o *transport.Options) { o.SockJS.DisconnectDelay = time.Millisecond })
+	w := newWorld(t, patientSockJS, func(o *servertest.Options) { o.SockJS.DisconnectDelay = time.Millisecond })
 	for prefix, others := range map[string][]string{
 		"/":            {"/x/info"},
 		"/ws":          {"/info", "/wsx/info", "/ws/ws/info", "/wsx/a/b/xhr"},

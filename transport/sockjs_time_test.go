@@ -13,16 +13,16 @@ import (
 	"time"
 
 	budgets "hoofbeat/internal/memory"
+	"hoofbeat/internal/servertest"
 	"hoofbeat/internal/socktest"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
 	"hoofbeat/session/outbox"
-	"hoofbeat/transport"
 )
 
 // sockInBubble runs a test in a bubble with a page that reaches the broker
 // through pipes. The page's connections are closed at the end.
-func sockInBubble(t *testing.T, f func(w *world, p page), edit ...func(*transport.Options)) {
+func sockInBubble(t *testing.T, f func(w *world, p page), edit ...func(*servertest.Options)) {
 	inBubble(t, func(w *world) {
 		l := w.pipeWS()
 		f(w, page{w.t, httpClient(w.t, func() net.Conn { return l.dial(w.t) }), "http://x" + path})
@@ -273,7 +273,7 @@ func TestSockJSSlow(t *testing.T) {
 				if n := w.server.Sessions(); n != 1 || !strings.Contains(w.log.String(), "reason=slow-consumer") {
 					t.Errorf("%d sessions; %s", n, w.log.String())
 				}
-			}, withSockJS, func(o *transport.Options) { o.Session.Limits.Outbound = limit })
+			}, withSockJS, func(o *servertest.Options) { o.Session.Limits.Outbound = limit })
 		})
 	}
 	t.Run("drop-oldest", func(t *testing.T) {
@@ -290,7 +290,7 @@ func TestSockJSSlow(t *testing.T) {
 			if n := w.server.Sessions(); n != 1 {
 				t.Errorf("%d sessions", n)
 			}
-		}, func(o *transport.Options) {
+		}, func(o *servertest.Options) {
 			o.Session.Limits.Outbound, o.Session.Limits.SlowConsumer = 64<<10, outbox.DropOldest
 		})
 	})
@@ -416,5 +416,5 @@ func TestSockJSBodyIsCharged(t *testing.T) {
 		if n := budget.Stats().Stray; n != 0 {
 			t.Errorf("%d bytes are stray", n)
 		}
-	}, func(o *transport.Options) { o.Session.Memory = budget })
+	}, func(o *servertest.Options) { o.Session.Memory = budget })
 }

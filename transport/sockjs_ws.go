@@ -12,6 +12,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"hoofbeat/connections"
 	"hoofbeat/frames"
 	"hoofbeat/internal/timers"
 	"hoofbeat/session"
@@ -68,20 +69,20 @@ type sockConn struct {
 const unquoteShift = 8
 
 // acceptSockJS accepts a request as a SockJS session over a WebSocket.
-func (s *Server) acceptSockJS(w http.ResponseWriter, r *http.Request, remote string) (conn, error) {
+func (s *Server) acceptSockJS(w http.ResponseWriter, r *http.Request, remote string) (connections.Conn, error) {
 	ws, err := s.acceptWS(w, r, remote, nil, 0) // the subprotocol would be that of SockJS, which has none
 	if err != nil {
 		return nil, err
 	}
 	ws.info.Transport = "sockjs-" + ws.info.Transport
-	c := &sockConn{wsConn: ws, heartbeat: s.options.SockJS.heartbeat(), log: s.options.Log}
+	c := &sockConn{wsConn: ws, heartbeat: s.options.SockJS.heartbeat(), log: s.conns.Log()}
 	c.more = c.readMore
 	if err := c.say([]byte("o")); err != nil {
 		return nil, errors.Join(err, ws.gatherer.Close())
 	}
 	now := time.Now()
 	c.lastOut.Store(now.UnixNano())
-	c.timer = s.options.Session.Timers.Add(now.Add(c.heartbeat), c.tick)
+	c.timer = s.session.Timers.Add(now.Add(c.heartbeat), c.tick)
 	return c, nil
 }
 

@@ -26,8 +26,8 @@ type stall struct {
 	begun bool
 }
 
-// watch sets the function to call. It must be called before the first read.
-func (s *stall) watch(tell func(frames.Partial)) {
+// Watch sets the function to call. It must be called before the first read.
+func (s *stall) Watch(tell func(frames.Partial)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tell = tell
@@ -90,8 +90,8 @@ func (s *stall) Partial() (frames.Partial, bool) {
 	return s.partial, s.within
 }
 
-// unwatch is called after the last read.
-func (s *stall) unwatch() {
+// Unwatch is called after the last read.
+func (s *stall) Unwatch() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.over = true

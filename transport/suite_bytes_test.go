@@ -6,18 +6,18 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"hoofbeat/internal/servertest"
 	"hoofbeat/internal/stomptest"
-	"hoofbeat/transport"
 )
 
 // quickBeats allows heart-beat intervals that tests can wait for.
-func quickBeats(o *transport.Options) { o.Session.HeartBeat.Min = 10 * time.Millisecond }
+func quickBeats(o *servertest.Options) { o.Session.HeartBeat.Min = 10 * time.Millisecond }
 
-func withSockJS(o *transport.Options) { o.SockJS.Enabled = true }
+func withSockJS(o *servertest.Options) { o.SockJS.Enabled = true }
 
 // patientSockJS is for clients that a busy machine may prevent from polling in
 // time.
-func patientSockJS(o *transport.Options) {
+func patientSockJS(o *servertest.Options) {
 	o.SockJS.Enabled, o.SockJS.DisconnectDelay = true, stomptest.DefaultLimit/2
 }
 

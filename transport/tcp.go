@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"hoofbeat/connections"
 	"hoofbeat/frames"
 	"hoofbeat/session"
 )
@@ -97,11 +98,12 @@ func closeGently(c net.Conn) {
 // closed or the server is shut down, and then returns nil. After Shutdown it
 // returns ErrServerClosed. config, if not nil, makes it TLS.
 func (s *Server) ServeTCP(l net.Listener, config *tls.Config) error {
-	if !s.addListener(l) {
+	counted, ok := s.conns.Listen(l)
+	if !ok {
 		return ErrServerClosed
 	}
-	defer s.removeListener(l)
-	return s.acceptLoop(&door{Listener: l, server: s}, func(c net.Conn) { s.serveTCP(c, config) })
+	defer counted.Release()
+	return s.acceptLoop(counted, func(c net.Conn) { s.serveTCP(c, config) })
 }
 
 // acceptLoop accepts connections until the listener is closed.
@@ -110,8 +112,8 @@ func (s *Server) acceptLoop(l net.Listener, serve func(net.Conn)) error {
 		c, err := l.Accept()
 		switch {
 		case err == nil:
-			s.start(c, func() { serve(c) })
-		case s.closing(), errors.Is(err, net.ErrClosed):
+			s.conns.Start(c, func() { serve(c) })
+		case s.conns.Closing(), errors.Is(err, net.ErrClosed):
 			return nil
 		default:
 			return err
@@ -119,17 +121,12 @@ func (s *Server) acceptLoop(l net.Listener, serve func(net.Conn)) error {
 	}
 }
 
-func isTemporary(err error) bool {
-	t, ok := err.(interface{ Temporary() bool })
-	return ok && t.Temporary()
-}
-
 func (s *Server) serveTCP(c net.Conn, config *tls.Config) {
-	if v, ok := c.(*counted); ok && v.refusal != nil {
-		s.turnAway(c, config, v.refusal)
+	if socket, ok := c.(*connections.Socket); ok && socket.Refusal() != nil {
+		s.turnAway(c, config, socket.Refusal())
 		return
 	}
-	release, refusal := s.admit(c.RemoteAddr())
+	release, refusal := s.conns.Admit(c.RemoteAddr())
 	if refusal != nil {
 		s.turnAway(c, config, refusal)
 		return
@@ -145,12 +142,12 @@ func (s *Server) serveTCP(c net.Conn, config *tls.Config) {
 		}
 		c = t
 	}
-	s.run(newTCPConn(c, s.options.Session.Limits.Limits, info))
+	s.conns.Run(newTCPConn(c, s.session.Limits.Limits, info))
 }
 
 // handshake performs the TLS handshake within ConnectTimeout.
 func (s *Server) handshake(c net.Conn, config *tls.Config) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(s.context, s.options.Session.ConnectTimeout)
+	ctx, cancel := context.WithTimeout(s.conns.Context(), s.session.ConnectTimeout)
 	defer cancel()
 	t := tls.Server(c, config)
 	if err := t.HandshakeContext(ctx); err != nil {
@@ -171,13 +168,13 @@ func (s *Server) noHandshake(remote string, err error) {
 	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, context.Canceled) {
 		level = slog.LevelDebug
 	}
-	s.options.Session.Counters.Reject("tls-handshake")
-	s.options.Log.Log(context.Background(), level, "TLS handshake failed", "remote", remote, "error", err)
+	s.session.Counters.Reject("tls-handshake")
+	s.conns.Log().Log(context.Background(), level, "TLS handshake failed", "remote", remote, "error", err)
 }
 
 // turnAway tells a client why it is refused, unless that needs a TLS handshake.
 func (s *Server) turnAway(c net.Conn, config *tls.Config, f *session.Fault) {
-	s.refused(c.RemoteAddr().String(), f.Word, f.Text)
+	s.conns.Refused(c.RemoteAddr().String(), f.Word, f.Text)
 	if config != nil {
 		_ = c.Close()
 		return

@@ -10,6 +10,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"hoofbeat/internal/servertest"
 	"hoofbeat/transport"
 )
 
@@ -17,8 +18,8 @@ import (
 // fragmented. Binary messages are not checked (RFC 6455, 8.1).
 func TestInvalidText(t *testing.T) {
 	const head = "SEND\ndestination:/topic/a\n\n"
-	for name, edit := range map[string]func(o *transport.Options){
-		"plain": func(o *transport.Options) {}, "compressed": func(o *transport.Options) { o.Compression = true },
+	for name, edit := range map[string]func(o *servertest.Options){
+		"plain": func(o *servertest.Options) {}, "compressed": func(o *servertest.Options) { o.Compression = true },
 	} {
 		w := newWorld(t, edit)
 		for _, tc := range []struct {
@@ -63,7 +64,7 @@ func TestInvalidText(t *testing.T) {
 // its own code.
 func TestInvalidCloseReason(t *testing.T) {
 	for _, compressed := range []bool{false, true} {
-		w := newWorld(t, func(o *transport.Options) { o.Compression = compressed })
+		w := newWorld(t, func(o *servertest.Options) { o.Compression = compressed })
 		for reason, want := range map[string]websocket.StatusCode{"bye": 4000, "grüße": 4000, "": 4000, "\xff": 1007, "gr\xc3": 1007} {
 			ws := dialWS(t, "ws://"+w.ws(nil)+path, nil)
 			write(t, ws, websocket.MessageText, "CONNECT\naccept-version:1.2\n\n\x00")

@@ -5,14 +5,16 @@ package transport
 import (
 	"net"
 	"syscall"
+
+	"hoofbeat/connections"
 )
 
 // waiter returns the means to wait for a TCP connection without a buffer: the
 // runtime calls the function when the socket may be readable, and only then a
 // buffer is taken. It returns nil if c is not a plain TCP connection.
 func waiter(c net.Conn, g *gatherer) (syscall.RawConn, func(uintptr) bool) {
-	if v, ok := c.(*counted); ok {
-		c = v.Conn
+	if socket, ok := c.(*connections.Socket); ok {
+		c = socket.Conn
 	}
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"hoofbeat/connections"
 	"hoofbeat/frames"
 	"hoofbeat/session"
 )
@@ -32,27 +33,28 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.upgrade) }
 // nil. After Shutdown it returns ErrServerClosed. config, if not nil, makes it
 // wss.
 func (s *Server) ServeWebSocket(l net.Listener, path string, config *tls.Config) error {
-	if !s.addListener(l) {
+	counted, ok := s.conns.Listen(l)
+	if !ok {
 		return ErrServerClosed
 	}
-	defer s.removeListener(l)
-	if !s.begin() {
+	defer counted.Release()
+	if !s.conns.Begin() {
 		return ErrServerClosed
 	}
-	defer s.wait.Done() // Shutdown waits for the last responses
-	l = &door{Listener: l, server: s}
+	defer s.conns.End() // Shutdown waits for the last responses
+	l = counted
 	if config != nil {
 		l = tls.NewListener(l, config)
 	}
-	timeout := s.options.Session.ConnectTimeout
+	timeout := s.session.ConnectTimeout
 	hs := &http.Server{
-		Handler: s.turnAwayHTTP(s.guardHosts(s.endpoint(path))), ConnContext: withCounted, ReadHeaderTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: timeout,
+		Handler: s.turnAwayHTTP(s.guardHosts(s.endpoint(path))), ConnContext: withSocket, ReadHeaderTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: timeout,
 		MaxHeaderBytes: 32 << 10,
-		ErrorLog:       slog.NewLogLogger(s.options.Log.Handler(), slog.LevelDebug),
+		ErrorLog:       slog.NewLogLogger(s.conns.Log().Handler(), slog.LevelDebug),
 	}
 	defer hs.Close()
 	err := hs.Serve(l)
-	if s.closing() {
+	if s.conns.Closing() {
 		s.finish(hs)
 		return nil
 	}
@@ -102,33 +104,33 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 
 // An accepter turns a request into a connection. On an error it has answered
 // the request.
-type accepter func(w http.ResponseWriter, r *http.Request, remote string) (conn, error)
+type accepter func(w http.ResponseWriter, r *http.Request, remote string) (connections.Conn, error)
 
 func (s *Server) upgradeTo(accept accepter, w http.ResponseWriter, r *http.Request) {
 	s.handshakes.Add(1) // before begin, so that finish sees every handshake that began before close
 	defer s.handshakes.Add(-1)
-	if !s.begin() {
+	if !s.conns.Begin() {
 		refuseHTTP(w, http.StatusServiceUnavailable, stopping)
 		return
 	}
 	c, release := s.welcome(accept, w, r)
 	if c == nil {
-		s.wait.Done()
+		s.conns.End()
 		return
 	}
 	// The handler returns, so that net/http can free its data for the request.
 	go func() {
-		defer s.wait.Done()
+		defer s.conns.End()
 		defer release()
-		s.run(c)
+		s.conns.Run(c)
 	}()
 }
 
 // welcome checks a request and accepts it as a connection, which occupies a
 // place until release. It returns nil if it has answered the request with an
 // error.
-func (s *Server) welcome(accept accepter, w http.ResponseWriter, r *http.Request) (c conn, release func()) {
-	remote := s.remoteOf(r)
+func (s *Server) welcome(accept accepter, w http.ResponseWriter, r *http.Request) (c connections.Conn, release func()) {
+	remote := s.RemoteOf(r)
 	if !s.checkOrigin(w, r, remote) {
 		return nil, nil
 	}
@@ -139,8 +141,8 @@ func (s *Server) welcome(accept accepter, w http.ResponseWriter, r *http.Request
 	c, err := accept(w, r, remote)
 	if err != nil {
 		release() // accept has answered
-		s.options.Session.Counters.Reject("websocket-handshake")
-		s.options.Log.Info("WebSocket handshake failed", "remote", remote, "error", err)
+		s.session.Counters.Reject("websocket-handshake")
+		s.conns.Log().Info("WebSocket handshake failed", "remote", remote, "error", err)
 		return nil, nil
 	}
 	return c, release
@@ -152,7 +154,7 @@ func (s *Server) checkOrigin(w http.ResponseWriter, r *http.Request, remote stri
 	if s.origins.allow(r) {
 		return true
 	}
-	s.refused(remote, "origin", quoted(r.Header.Get("Origin")))
+	s.conns.Refused(remote, "origin", quoted(r.Header.Get("Origin")))
 	http.Error(w, "The Origin of this page may not connect (listen.websocket.origins).", http.StatusForbidden)
 	return false
 }
@@ -163,9 +165,9 @@ func quoted(text string) string { return strconv.QuoteToASCII(text) }
 // place takes a place for a connection; release gives it back. It returns nil
 // if it has answered the request with a refusal.
 func (s *Server) place(w http.ResponseWriter, remote string) (release func()) {
-	release, refusal := s.admit(addr(remote))
+	release, refusal := s.conns.Admit(addr(remote))
 	if refusal != nil {
-		s.refused(remote, refusal.Word, refusal.Text)
+		s.conns.Refused(remote, refusal.Word, refusal.Text)
 		refuseHTTP(w, http.StatusServiceUnavailable, refusal.Text)
 		return nil
 	}
@@ -175,21 +177,40 @@ func (s *Server) place(w http.ResponseWriter, remote string) (release func()) {
 // turnAwayHTTP answers requests on refused connections and closes these.
 func (s *Server) turnAwayHTTP(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v, ok := r.Context().Value(countedKey{}).(*counted)
+		socket, ok := r.Context().Value(socketKey{}).(*connections.Socket)
 		if !ok {
 			h.ServeHTTP(w, r)
 			return
 		}
-		refusal := v.claim(addr(r.RemoteAddr))
+		refusal := socket.Claim(addr(r.RemoteAddr))
 		if refusal == nil {
 			h.ServeHTTP(w, r)
 			return
 		}
-		s.refused(s.remoteOf(r), refusal.Word, refusal.Text)
+		s.conns.Refused(s.RemoteOf(r), refusal.Word, refusal.Text)
 		w.Header().Set("Connection", "close")
 		refuseHTTP(w, http.StatusServiceUnavailable, refusal.Text)
 	})
 }
+
+// socketKey is the context key of a request's Socket.
+type socketKey struct{}
+
+func withSocket(ctx context.Context, c net.Conn) context.Context {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	return context.WithValue(ctx, socketKey{}, c)
+}
+
+// addr is the net.Addr of a request's client.
+type addr string
+
+// Network implements net.Addr.
+func (addr) Network() string { return "tcp" }
+
+// String implements net.Addr.
+func (a addr) String() string { return string(a) }
 
 // stopping is the response to requests during a shutdown.
 const stopping = "The broker stops; come back later."
@@ -199,7 +220,7 @@ func refuseHTTP(w http.ResponseWriter, status int, why string) {
 	http.Error(w, why, status)
 }
 
-func (s *Server) accept(w http.ResponseWriter, r *http.Request, remote string) (conn, error) {
+func (s *Server) accept(w http.ResponseWriter, r *http.Request, remote string) (connections.Conn, error) {
 	r, bits := takeWindow(r)
 	c, err := s.acceptWS(w, r, remote, subprotocols, bits)
 	if err != nil {
@@ -229,7 +250,7 @@ func (s *Server) acceptWS(w http.ResponseWriter, r *http.Request, remote string,
 	info := s.infoOf(r, remote, "ws")
 	info.Version = versionOf(ws.Subprotocol())
 	compressed := h.Header().Get(extensions) != ""
-	return newWSConn(ws, h.conn, compressed, s.options.Session.Limits.Limits, info), nil
+	return newWSConn(ws, h.conn, compressed, s.session.Limits.Limits, info), nil
 }
 
 // compressionFor returns the compression of a connection whose window has so many

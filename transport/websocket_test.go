@@ -1,14 +1,13 @@
 package transport_test
 
 import (
+	"hoofbeat/internal/servertest"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/coder/websocket"
-
-	"hoofbeat/transport"
 )
 
 func TestSubprotocol(t *testing.T) {
@@ -63,7 +62,7 @@ func TestOrigin(t *testing.T) {
 			"capacitor://localhost ionic://localhost chrome-extension://abcd http://localhost http://localhost:1 http://localhost:8080 file:// http://[::1]:7 http://[::1]",
 		},
 	} {
-		w := newWorld(t, func(o *transport.Options) { o.Origins = tc.patterns })
+		w := newWorld(t, func(o *servertest.Options) { o.Origins = tc.patterns })
 		address := w.ws(nil)
 		dial := func(origin string) *http.Response {
 			o := &websocket.DialOptions{HTTPHeader: http.Header{}}

@@ -22,7 +22,9 @@ import (
 	"go.uber.org/goleak"
 
 	"hoofbeat/broker"
+	"hoofbeat/connections"
 	"hoofbeat/destination"
+	"hoofbeat/internal/servertest"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
 	"hoofbeat/transport"
@@ -42,27 +44,27 @@ func TestMain(m *testing.M) {
 type world struct {
 	t       testing.TB
 	broker  *broker.Broker
-	options transport.Options
-	server  *transport.Server
+	options servertest.Options
+	server  *servertest.Server
 	log     logbook
 	serving sync.WaitGroup
 }
 
 const path = "/ws"
 
-func newWorld(t testing.TB, edit ...func(*transport.Options)) *world {
+func newWorld(t testing.TB, edit ...func(*servertest.Options)) *world {
 	t.Helper()
 	b, err := broker.New(broker.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, broker: b, options: transport.Options{Session: session.DefaultOptions(b)}}
+	w := &world{t: t, broker: b, options: servertest.Options{Options: connections.Options{Session: session.DefaultOptions(b)}}}
 	w.options.Session.CloseGrace = 0 // most tests wait for the end
 	w.options.Session.Log = slog.New(slog.NewTextHandler(&w.log, nil))
 	for _, e := range edit {
 		e(&w.options)
 	}
-	w.server = transport.NewServer(w.options)
+	w.server = servertest.New(w.options)
 	t.Cleanup(w.end)
 	return w
 }

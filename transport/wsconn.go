@@ -208,7 +208,7 @@ func (c *wsConn) answerPings() error {
 	if len(c.pongs) == 0 {
 		return nil
 	}
-	late := time.AfterFunc(closeTimeout, c.cut) // the client may send pings without reading
+	late := time.AfterFunc(closeTimeout, c.Cut) // the client may send pings without reading
 	defer late.Stop()
 	_, err := c.write(c.pongs)
 	c.pongs = nil
@@ -242,7 +242,7 @@ func (c *wsConn) echoClose(payload []byte) {
 // sayClose writes a close frame unless one was written; code 0 means a frame
 // without a code. Any goroutine may call it.
 func (c *wsConn) sayClose(code session.CloseCode, reason string) {
-	late := time.AfterFunc(closeTimeout, c.cut)
+	late := time.AfterFunc(closeTimeout, c.Cut)
 	defer late.Stop()
 	frame := []byte{finBit | opClose, 0}
 	if code != 0 {

@@ -15,15 +15,15 @@ import (
 	"github.com/coder/websocket"
 
 	"hoofbeat/auth"
+	"hoofbeat/internal/servertest"
 	"hoofbeat/internal/stomptest"
-	"hoofbeat/transport"
 )
 
 // A frame is one message, as text if it is valid UTF-8.
 func TestMessages(t *testing.T) {
 	for name, compressed := range map[string]bool{"plain": false, "compressed": true} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, func(o *transport.Options) { o.Compression = compressed })
+			w := newWorld(t, func(o *servertest.Options) { o.Compression = compressed })
 			ws := dialWS(t, "ws://"+w.ws(nil)+path, &websocket.DialOptions{CompressionMode: websocket.CompressionContextTakeover})
 			put := func(text string) {
 				t.Helper()
@@ -153,7 +153,7 @@ func TestCloseCodes(t *testing.T) {
 	}
 }
 
-func smallLimits(o *transport.Options) {
+func smallLimits(o *servertest.Options) {
 	l := &o.Session.Limits
 	l.HeaderBytes, l.BodyBytes, l.BytesBeforeConnect = 1000, 2000, 500
 	l.SendRate, l.SendRatePer, l.Subscriptions = 3, time.Hour, 1
@@ -251,7 +251,7 @@ func TestWebSocketProtocolErrors(t *testing.T) {
 
 func TestCompressionIsNegotiated(t *testing.T) {
 	for _, offered := range []bool{false, true} {
-		w := newWorld(t, func(o *transport.Options) { o.Compression = offered })
+		w := newWorld(t, func(o *servertest.Options) { o.Compression = offered })
 		_, r, err := tryWS(t, "ws://"+w.ws(nil)+path, &websocket.DialOptions{CompressionMode: websocket.CompressionContextTakeover})
 		if err != nil {
 			t.Fatal(err)
@@ -265,7 +265,7 @@ func TestCompressionIsNegotiated(t *testing.T) {
 // A message that becomes large by decompression is abandoned at the limit, and
 // costs no more than an uncompressed one of that size.
 func TestCompressionBomb(t *testing.T) {
-	w := newWorld(t, func(o *transport.Options) {
+	w := newWorld(t, func(o *servertest.Options) {
 		o.Compression = true
 		o.Session.Limits.BodyBytes = 1 << 20
 	})

@@ -96,10 +96,10 @@ const (
 	interrupted = "Connection interrupted"
 )
 
-func newXHRConn(o *Options, key sockKey, info session.Info) *xhrConn {
-	l := o.Session.Limits.Limits
+func newXHRConn(s *Server, key sockKey, info session.Info) *xhrConn {
+	l := s.session.Limits.Limits
 	c := &xhrConn{
-		key: key, info: info, limits: l, options: o.SockJS, log: o.Log, closeTimeout: o.Session.ConnectTimeout, decoder: frames.NewDecoder(l), away: time.Now(),
+		key: key, info: info, limits: l, options: s.options.SockJS, log: s.conns.Log(), closeTimeout: s.session.ConnectTimeout, decoder: frames.NewDecoder(l), away: time.Now(),
 		free: make(chan *receiver, 1), inbox: make(chan delivery, 1), sending: make(chan struct{}, 1),
 		closed: make(chan struct{}), told: make(chan struct{}), lost: make(chan struct{}),
 	}
@@ -144,12 +144,12 @@ func (c *xhrConn) ReadFrame() (frames.Inbound, error) {
 	}
 }
 
-// chargeTo is like link.chargeTo.
-func (c *xhrConn) chargeTo(f func(int)) { c.charge = f }
+// ChargeTo is like link.ChargeTo.
+func (c *xhrConn) ChargeTo(f func(int)) { c.charge = f }
 
-// chargeRequestsTo sets the function that is charged for the bytes of
+// ChargeRequestsTo sets the function that is charged for the bytes of
 // incomplete requests.
-func (c *xhrConn) chargeRequestsTo(f func(int)) {
+func (c *xhrConn) ChargeRequestsTo(f func(int)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hold = f
@@ -370,8 +370,8 @@ func (c *xhrConn) interrupt() {
 	}
 }
 
-// cut ends the session at once, also a blocked write.
-func (c *xhrConn) cut() {
+// Cut ends the session at once, also a blocked write.
+func (c *xhrConn) Cut() {
 	c.interrupt()
 	c.SetWriteDeadline(time.Unix(1, 0))
 }

@@ -23,7 +23,7 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, id string, stre
 	// connection from the server.
 	if n, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxReceiveBody)); err != nil {
 		http.Error(w, "This request has no body.", http.StatusRequestEntityTooLarge)
-		s.options.Log.Debug("SockJS request with a body", "bytes", n, "error", err)
+		s.conns.Log().Debug("SockJS request with a body", "bytes", n, "error", err)
 		return
 	}
 	c := s.findOrOpen(w, r, id)
@@ -228,9 +228,9 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, id string) {
 		http.NotFound(w, r)
 		return
 	}
-	d, bad := c.receiveText(r, control, s.options.Session.ConnectTimeout)
+	d, bad := c.receiveText(r, control, s.session.ConnectTimeout)
 	c.holds(0)
-	_ = control.SetWriteDeadline(time.Now().Add(s.options.Session.ConnectTimeout))
+	_ = control.SetWriteDeadline(time.Now().Add(s.session.ConnectTimeout))
 	switch {
 	case bad != "":
 		<-c.sending

@@ -68,7 +68,11 @@ var table = []rule{
 			"go-stomp's Frame and Header are data types, which frames uses for decoded frames",
 	},
 	{
-		pkg: "transport", own: []string{"session", "frames", "internal/timers", "internal/tlsfiles"}, third: []string{websocketLib},
+		pkg: "connections", own: []string{"session", "frames"},
+		reason: "counts, admits, runs and drains connections of any transport",
+	},
+	{
+		pkg: "transport", own: []string{"connections", "session", "frames", "internal/timers"}, third: []string{websocketLib},
 		reason: "moves bytes; the session interprets them, so this package must not reach the broker",
 	},
 	{
@@ -89,12 +93,12 @@ var table = []rule{
 			"the root may import are passed as values",
 	},
 	{
-		pkg: "internal/setup", own: []string{"auth", "auth/acl", "broker", "config", "destination", "session", "session/outbox", "store/pebble", "transport"},
+		pkg: "internal/setup", own: []string{"auth", "auth/acl", "broker", "config", "destination", "connections", "session", "session/outbox", "store/pebble", "transport"},
 		reason: "copies the configuration into each package's Options, for the server and for commands that need one part of it",
 	},
 	{
 		pkg: ".", own: []string{
-			"admin", "admin/console", "admin/metrics", "auth", "auth/acl", "broker", "config", "examples/browser", "session", "transport",
+			"admin", "admin/console", "admin/metrics", "auth", "auth/acl", "broker", "config", "connections", "examples/browser", "session", "transport",
 			"internal/logs", "internal/memory", "internal/setup", "internal/timers", "internal/tlsfiles", "internal/tracing",
 		},
 		third:  []string{proxyproto},
@@ -159,6 +163,10 @@ var table = []rule{
 	{
 		pkg: "internal/stomptest", own: []string{"frames"}, third: []string{stompFrame},
 		reason: "the client side in tests of every layer above frames, so it imports none of them",
+	},
+	{
+		pkg: "internal/servertest", own: []string{"connections", "transport"},
+		reason: "the server side in tests of sessions and of everything around them",
 	},
 	{
 		pkg: "internal/socktest", own: []string{"internal/stomptest"}, third: []string{websocketLib},

@@ -15,7 +15,9 @@ import (
 	"go.uber.org/goleak"
 
 	"hoofbeat/broker"
+	"hoofbeat/connections"
 	"hoofbeat/destination"
+	"hoofbeat/internal/servertest"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
 	"hoofbeat/transport"
@@ -49,7 +51,9 @@ func newWorld(t testing.TB, edit ...func(*session.Options)) *world {
 	for _, e := range edit {
 		e(&w.options)
 	}
-	s := transport.NewServer(transport.Options{Session: w.options, SockJS: transport.SockJS{Enabled: true}})
+	o := servertest.Options{Options: connections.Options{Session: w.options}}
+	o.SockJS.Enabled = true
+	s := servertest.New(o)
 	ws, tcp := listen(t), listen(t)
 	w.ws, w.tcp = "ws://"+ws.Addr().String()+"/ws", tcp.Addr().String()
 	var serving sync.WaitGroup

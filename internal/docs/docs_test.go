@@ -99,7 +99,7 @@ func errorWords(t *testing.T) []string {
 	for _, file := range []string{"session/fault.go", "frames/error.go"} {
 		words = append(words, constants(t, file, "")...)
 	}
-	words = append(words, constants(t, "transport/gate.go", "TooManyConnections")...)
+	words = append(words, constants(t, "connections/gate.go", "TooManyConnections")...)
 	words = append(words, constants(t, "transport/sockjs_ws.go", "BinaryMessage")...)
 	if len(words) < 30 {
 		t.Fatalf("only %d words: %v", len(words), words)

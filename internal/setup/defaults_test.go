@@ -11,6 +11,7 @@ import (
 	"hoofbeat/auth/acl"
 	"hoofbeat/broker"
 	"hoofbeat/config"
+	"hoofbeat/connections"
 	"hoofbeat/session"
 	"hoofbeat/transport"
 )
@@ -38,7 +39,7 @@ func newBroker(t *testing.T) *broker.Broker {
 // The defaults of the configuration are those of the packages.
 func TestDefaults(t *testing.T) {
 	b := newBroker(t)
-	got, want := Transport(loadSettings(t, nil), b, "v1", slog.New(slog.DiscardHandler)).Session, session.DefaultOptions(b)
+	got, want := Connections(loadSettings(t, nil), b, "v1", slog.New(slog.DiscardHandler)).Session, session.DefaultOptions(b)
 	got.Limits.SendRatePer = 0 // it means nothing without a rate
 	for name, pair := range map[string][2]any{
 		"Limits":          {got.Limits, want.Limits},
@@ -59,11 +60,12 @@ func TestDefaults(t *testing.T) {
 // outcome is everything that this package makes of a configuration, but for an
 // open store.
 type outcome struct {
-	transport transport.Options
-	auth      auth.Options
-	policies  broker.Policies
-	quotas    broker.Quotas
-	list      *acl.List
+	connections connections.Options
+	transport   transport.Options
+	auth        auth.Options
+	policies    broker.Policies
+	quotas      broker.Quotas
+	list        *acl.List
 }
 
 func outcomeOf(t *testing.T, b *broker.Broker, c *config.Config) outcome {
@@ -76,8 +78,8 @@ func outcomeOf(t *testing.T, b *broker.Broker, c *config.Config) outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := outcome{Transport(c, b, "v1", nil), AuthOptions(c, nil), policies, Quotas(c), list}
-	o.transport.Session.Timers, o.transport.Session.Counters = nil, nil // new ones for each configuration
+	o := outcome{Connections(c, b, "v1", nil), Transport(c), AuthOptions(c, nil), policies, Quotas(c), list}
+	o.connections.Session.Timers, o.connections.Session.Counters = nil, nil // new ones for each configuration
 	return o
 }
 

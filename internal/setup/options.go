@@ -7,24 +7,31 @@ import (
 
 	"hoofbeat/broker"
 	"hoofbeat/config"
+	"hoofbeat/connections"
 	"hoofbeat/session"
 	"hoofbeat/session/outbox"
 	"hoofbeat/transport"
 )
 
-// Transport returns the options of connections and their sessions. Version is
+// Connections returns the options of connections and their sessions. Version is
 // that of the program, for the header server of CONNECTED.
-func Transport(c *config.Config, b *broker.Broker, version string, log *slog.Logger) transport.Options {
+func Connections(c *config.Config, b *broker.Broker, version string, log *slog.Logger) connections.Options {
 	l := c.Limits
-	return transport.Options{
-		Session: sessionOptions(c, b, version, log), Origins: c.Listen.WebSocket.Origins, Compression: c.Listen.WebSocket.Compression, CompressionThreshold: c.Listen.WebSocket.CompressionThreshold, Log: log,
-		SockJS:         transport.SockJS{Enabled: c.Listen.WebSocket.SockJS},
-		TrustedProxies: l.TrustedProxies, Credentials: credentials(c.Auth),
-		RetryAfter: l.RetryAfter,
-		Limits: transport.Limits{
+	return connections.Options{
+		Session: sessionOptions(c, b, version, log), TrustedProxies: l.TrustedProxies, RetryAfter: l.RetryAfter, Log: log,
+		Limits: connections.Limits{
 			Connections: l.Connections, PerAddress: l.ConnectionsPerIP,
 			ConnectRate: l.ConnectRatePerIP.Events, ConnectRatePer: l.ConnectRatePerIP.Per,
 		},
+	}
+}
+
+// Transport returns the options of the endpoints.
+func Transport(c *config.Config) transport.Options {
+	ws := c.Listen.WebSocket
+	return transport.Options{
+		Origins: ws.Origins, Compression: ws.Compression, CompressionThreshold: ws.CompressionThreshold,
+		SockJS: transport.SockJS{Enabled: ws.SockJS}, Credentials: credentials(c.Auth),
 	}
 }
 

@@ -17,10 +17,11 @@ import (
 	"go.uber.org/goleak"
 
 	"hoofbeat/broker"
+	"hoofbeat/connections"
 	"hoofbeat/destination"
+	"hoofbeat/internal/servertest"
 	"hoofbeat/internal/stomptest"
 	"hoofbeat/session"
-	"hoofbeat/transport"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -38,7 +39,7 @@ const (
 type world struct {
 	t       *testing.T
 	broker  *broker.Broker
-	server  *transport.Server
+	server  *servertest.Server
 	spans   *tracetest.SpanRecorder
 	clients []*stomptest.Client
 }
@@ -64,7 +65,7 @@ func converse(t *testing.T, o setup, f func(w *world)) {
 		if o.session != nil {
 			o.session(&so)
 		}
-		w.server = transport.NewServer(transport.Options{Session: so})
+		w.server = servertest.New(servertest.Options{Options: connections.Options{Session: so}})
 		f(w)
 		w.end()
 		so.Timers.Close()

@@ -1,4 +1,4 @@
-package transport
+package connections
 
 import (
 	"fmt"
@@ -40,17 +40,17 @@ func newGate(l Limits) *gate {
 	return &gate{limits: l, clients: make(map[netip.Addr]*visitor)}
 }
 
-// admit takes a place for one more session. It returns either a refusal or the
-// function that gives the place back.
-func (s *Server) admit(a net.Addr) (release func(), refusal *session.Fault) {
-	ip := site(ipOf(a))
-	if s.options.Session.Memory.Exhausted() {
+// Admit takes a place for one more session of an address. It returns either a
+// refusal or the function that gives the place back.
+func (r *Registry) Admit(a net.Addr) (release func(), refusal *session.Fault) {
+	ip := site(IPOf(a))
+	if r.options.Session.Memory.Exhausted() {
 		return nil, &session.Fault{Word: session.TryLater, Text: "The broker has used up its memory (limits.memory). Connect again later."}
 	}
-	if f := s.gate.enter(ip, time.Now()); f != nil {
+	if f := r.gate.enter(ip, time.Now()); f != nil {
 		return nil, f
 	}
-	return func() { s.gate.leave(ip) }, nil
+	return func() { r.gate.leave(ip) }, nil
 }
 
 // TooManyConnections is the word of an ERROR that refuses a connection.
@@ -207,9 +207,9 @@ func (v *visitor) take(l Limits, now time.Time) bool {
 	return true
 }
 
-// ipOf returns the address without port and zone, or the zero Addr if a is no
+// IPOf returns the address without port and zone, or the zero Addr if a is no
 // IP address (a pipe, for example).
-func ipOf(a net.Addr) netip.Addr {
+func IPOf(a net.Addr) netip.Addr {
 	ap, err := netip.ParseAddrPort(a.String())
 	if err != nil {
 		return netip.Addr{}
@@ -230,11 +230,13 @@ func site(ip netip.Addr) netip.Addr {
 	return p.Addr()
 }
 
-// addr is the net.Addr of a request's client.
-type addr string
-
-// Network implements net.Addr.
-func (addr) Network() string { return "tcp" }
-
-// String implements net.Addr.
-func (a addr) String() string { return string(a) }
+// Trusts reports whether an address is that of a trusted proxy.
+func (r *Registry) Trusts(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	for _, p := range r.options.TrustedProxies {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}

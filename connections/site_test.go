@@ -1,4 +1,4 @@
-package transport
+package connections
 
 import (
 	"net/netip"

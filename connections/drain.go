@@ -1,4 +1,4 @@
-package transport
+package connections
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 // reconnect at the same moment.
 const dismissal = time.Millisecond
 
-// Shutdown stops accepting and drains every connection: its queues deliver
+// Shutdown closes the listeners and drains every connection: its queues deliver
 // nothing more, the client may acknowledge the messages that it holds, and it
 // is told that the server stops, behind everything already queued for it: by an
 // ERROR, or over WebSocket by the close code 1001. Shutdown returns when all
@@ -20,23 +20,23 @@ const dismissal = time.Millisecond
 // clients that have not finished are told as well and their unacknowledged
 // messages are requeued. Connections that are still open at the deadline are
 // cut off.
-func (s *Server) Shutdown(ctx context.Context) error {
-	sessions := s.close()
+func (r *Registry) Shutdown(ctx context.Context) error {
+	sessions := r.close()
 	for ses := range sessions {
-		ses.Drain(s.retryAfter())
+		ses.Drain(r.retryAfter())
 	}
-	s.cancel() // handshakes are aborted; their clients have sent nothing yet
+	r.cancel() // handshakes are aborted; their clients have sent nothing yet
 	done := make(chan struct{})
 	go func() {
-		s.wait.Wait()
+		r.wait.Wait()
 		close(done)
 	}()
-	d := s.drainOf(ctx, len(sessions))
+	d := r.drainOf(ctx, len(sessions))
 	d.dismiss(sessions, done)
 	if d.waitFinished(done) {
 		return nil
 	}
-	for ses := range s.close() {
+	for ses := range r.close() {
 		ses.Shutdown(d.grace)
 	}
 	select {
@@ -44,9 +44,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	for ses, c := range s.close() {
+	for ses, c := range r.close() {
 		ses.Kill()
-		c.cut()
+		c.Cut()
 	}
 	<-done
 	return ctx.Err()
@@ -54,8 +54,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // retryAfter draws the time after which one client is told to reconnect: whole
 // seconds, at least one, or 0 for no such hint.
-func (s *Server) retryAfter() time.Duration {
-	most := int(s.options.RetryAfter / time.Second)
+func (r *Registry) retryAfter() time.Duration {
+	most := int(r.options.RetryAfter / time.Second)
 	if most < 1 {
 		return 0
 	}
@@ -70,8 +70,8 @@ type drain struct {
 }
 
 // drainOf plans a shutdown with n sessions.
-func (s *Server) drainOf(ctx context.Context, n int) drain {
-	d := drain{spread: time.Duration(n) * dismissal, until: ctx.Done(), grace: s.options.Session.CloseTimeout}
+func (r *Registry) drainOf(ctx context.Context, n int) drain {
+	d := drain{spread: time.Duration(n) * dismissal, until: ctx.Done(), grace: r.options.Session.CloseTimeout}
 	end, ok := ctx.Deadline()
 	if !ok {
 		return d
@@ -86,7 +86,7 @@ func (s *Server) drainOf(ctx context.Context, n int) drain {
 }
 
 // dismiss dismisses the sessions one by one, in no particular order.
-func (d drain) dismiss(sessions map[*session.Session]conn, done <-chan struct{}) {
+func (d drain) dismiss(sessions map[*session.Session]Conn, done <-chan struct{}) {
 	const steps = 50
 	size := max(1, len(sessions)/steps)
 	pace := time.NewTicker(max(d.spread/steps, time.Nanosecond))
