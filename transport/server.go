@@ -48,14 +48,11 @@ type Credentials struct {
 // to its Serve methods, or requests to its Handler. The registry's Shutdown ends
 // it.
 type Server struct {
-	options Options
-	conns   *connections.Registry
-	session *session.Options // that of conns
-	origins origins
-	sockJS  *sockSessions
-	guesses *guesses
-	// compression is that of connections that do not limit the window.
-	compression *compression
+	options  Options
+	conns    *connections.Registry
+	session  *session.Options // that of conns
+	origins  origins
+	upgrader *upgrader
 
 	handshakes atomic.Int64 // WebSocket handshakes under way
 }
@@ -64,7 +61,7 @@ type Server struct {
 func NewServer(r *connections.Registry, o Options) *Server {
 	return &Server{
 		options: o, conns: r, session: r.Session(), origins: newOrigins(o.Origins),
-		sockJS: newSockSessions(), guesses: newGuesses(), compression: &compression{new(deflater), maxWindow, o.CompressionThreshold},
+		upgrader: newUpgrader(o.Compression, o.CompressionThreshold),
 	}
 }
 

@@ -4,16 +4,17 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"hoofbeat/connections"
+	"hoofbeat/session"
 	"io"
 	"net/http"
 	"strings"
 	"time"
 )
 
-// SockJS configures the endpoints for pages that use sockjs-client, below the
-// path of the WebSocket endpoint. See docs/adr.
+// Options configure [New].
 type SockJS struct {
-	Enabled bool
+	Enabled bool // for the server: whether it has the endpoint
 	// Heartbeat is the silence after which an h frame is sent; 0: 25 s.
 	Heartbeat time.Duration
 	// DisconnectDelay is how long an HTTP session survives without a request
@@ -46,36 +47,83 @@ func (o SockJS) responseBytes() int {
 	return o.ResponseBytes
 }
 
-// SockJSHandler returns the endpoint at a path with SockJS below it, for use in
-// any http.Server:
+// A Host is the server with the WebSocket endpoint that SockJS is below. Its methods
+// may be called from any goroutine.
+type Host interface {
+	// RemoteOf returns the address of a request's client.
+	RemoteOf(r *http.Request) string
+	// Info describes the connection of a request. With TLS, an s is appended to
+	// transport.
+	Info(r *http.Request, remote, transport string) session.Info
+	// CheckOrigin returns false if it has refused the request because of its
+	// Origin.
+	CheckOrigin(w http.ResponseWriter, r *http.Request, remote string) bool
+	// Place takes a place for a connection; release gives it back. It is nil if
+	// the request was answered with a refusal.
+	Place(w http.ResponseWriter, remote string) (release func())
+	// Upgrade serves a request for the WebSocket endpoint itself.
+	Upgrade(w http.ResponseWriter, r *http.Request)
+	// UpgradeTo checks a request, accepts it as a connection, and runs a session
+	// on that.
+	UpgradeTo(accept Accepter, w http.ResponseWriter, r *http.Request)
+	// AcceptWebSocket performs a handshake without a subprotocol. On an error it
+	// has answered the request.
+	AcceptWebSocket(w http.ResponseWriter, r *http.Request, info session.Info) (*wsConn, error)
+}
+
+// An Accepter turns a request into a connection. On an error it has answered
+// the request.
+type Accepter = func(w http.ResponseWriter, r *http.Request, remote string) (connections.Conn, error)
+
+// An Endpoint serves SockJS below a path. Its sessions over HTTP live in it.
+type Endpoint struct {
+	host     Host
+	conns    *connections.Registry
+	session  *session.Options // that of conns
+	options  SockJS
+	base     string
+	sessions *sockSessions
+	guesses  *guesses
+}
+
+// New returns the endpoint at a path of the host.
+func newEndpoint(h Host, r *connections.Registry, path string, o SockJS) *Endpoint {
+	return &Endpoint{
+		host: h, conns: r, session: r.Session(), options: o, base: strings.TrimSuffix(path, "/"),
+		sessions: newSockSessions(), guesses: newGuesses(),
+	}
+}
+
+// Wait waits until all sessions over HTTP have ended. It reports whether there was
+// one.
+func (e *Endpoint) Wait() bool { return e.sessions.wait() }
+
+// ServeHTTP implements http.Handler:
 //
 //	path                               WebSocket, or a greeting
 //	path/websocket                     WebSocket
 //	path/info                          the endpoint, as JSON
 //	path/{server}/{session}/websocket  SockJS in WebSocket
 //	path/{server}/{session}/xhr_streaming, xhr, xhr_send
-func (s *Server) SockJSHandler(path string) http.Handler {
-	base := strings.TrimSuffix(path, "/")
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rest, ok := strings.CutPrefix(r.URL.Path, base)
-		switch {
-		case ok && (rest == "" || rest == "/"):
-			s.greet(w, r)
-		case ok && rest == "/websocket":
-			s.upgrade(w, r)
-		case ok && rest == "/info":
-			s.info(w, r)
-		case ok && rest[0] == '/':
-			s.sockSession(w, r, rest[1:])
-		default:
-			http.NotFound(w, r)
-		}
-	})
+func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	rest, ok := strings.CutPrefix(r.URL.Path, e.base)
+	switch {
+	case ok && (rest == "" || rest == "/"):
+		e.greet(w, r)
+	case ok && rest == "/websocket":
+		e.host.Upgrade(w, r)
+	case ok && rest == "/info":
+		e.info(w, r)
+	case ok && rest[0] == '/':
+		e.sockSession(w, r, rest[1:])
+	default:
+		http.NotFound(w, r)
+	}
 }
 
-func (s *Server) greet(w http.ResponseWriter, r *http.Request) {
+func (e *Endpoint) greet(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.Header.Get("Upgrade") != "" {
-		s.upgrade(w, r)
+		e.host.Upgrade(w, r)
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=UTF-8")
@@ -84,7 +132,7 @@ func (s *Server) greet(w http.ResponseWriter, r *http.Request) {
 
 // sockSession serves /{server}/{session}/{transport}. The server part exists
 // for load balancers and is ignored here.
-func (s *Server) sockSession(w http.ResponseWriter, r *http.Request, rest string) {
+func (e *Endpoint) sockSession(w http.ResponseWriter, r *http.Request, rest string) {
 	server, rest, _ := strings.Cut(rest, "/")
 	id, transport, _ := strings.Cut(rest, "/")
 	if !validPart(server) || !validPart(id) {
@@ -93,14 +141,14 @@ func (s *Server) sockSession(w http.ResponseWriter, r *http.Request, rest string
 	}
 	switch transport {
 	case "websocket":
-		s.upgradeSockJS(w, r)
+		e.upgradeSockJS(w, r)
 	case "xhr", "xhr_streaming":
-		if s.crossOrigin(w, r, http.MethodPost) {
-			s.receive(w, r, id, transport == "xhr_streaming")
+		if e.crossOrigin(w, r, http.MethodPost) {
+			e.receive(w, r, id, transport == "xhr_streaming")
 		}
 	case "xhr_send":
-		if s.crossOrigin(w, r, http.MethodPost) {
-			s.take(w, r, id)
+		if e.crossOrigin(w, r, http.MethodPost) {
+			e.take(w, r, id)
 		}
 	default:
 		http.NotFound(w, r)
@@ -116,7 +164,7 @@ func validPart(p string) bool {
 
 // upgradeSockJS serves SockJS over WebSocket. It answers requests that are no
 // handshake as the protocol demands.
-func (s *Server) upgradeSockJS(w http.ResponseWriter, r *http.Request) {
+func (e *Endpoint) upgradeSockJS(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method != http.MethodGet:
 		wrongMethod(w, http.MethodGet)
@@ -125,7 +173,7 @@ func (s *Server) upgradeSockJS(w http.ResponseWriter, r *http.Request) {
 	case !strings.Contains(strings.ToLower(r.Header.Get("Connection")), "upgrade"):
 		http.Error(w, `"Connection" must be "Upgrade".`, http.StatusBadRequest)
 	default:
-		s.upgradeTo(s.acceptSockJS, w, r)
+		e.host.UpgradeTo(e.acceptSockJS, w, r)
 	}
 }
 
@@ -136,8 +184,8 @@ func wrongMethod(w http.ResponseWriter, allowed string) {
 
 // info describes the endpoint. Its entropy is for browsers that have no random
 // source.
-func (s *Server) info(w http.ResponseWriter, r *http.Request) {
-	if !s.crossOrigin(w, r, http.MethodGet) {
+func (e *Endpoint) info(w http.ResponseWriter, r *http.Request) {
+	if !e.crossOrigin(w, r, http.MethodGet) {
 		return
 	}
 	var b [4]byte
@@ -149,10 +197,10 @@ func (s *Server) info(w http.ResponseWriter, r *http.Request) {
 // crossOrigin applies CORS: the pages that may open a WebSocket may send
 // requests. It returns false if it has answered the request itself: the page is
 // refused, the request is a preflight, or its method is not the allowed one.
-func (s *Server) crossOrigin(w http.ResponseWriter, r *http.Request, method string) bool {
+func (e *Endpoint) crossOrigin(w http.ResponseWriter, r *http.Request, method string) bool {
 	h := w.Header()
 	h.Add("Vary", "Origin")
-	if !s.checkOrigin(w, r, s.RemoteOf(r)) {
+	if !e.host.CheckOrigin(w, r, e.host.RemoteOf(r)) {
 		return false
 	}
 	if origin := r.Header.Get("Origin"); origin != "" {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"hoofbeat/session"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -102,8 +103,8 @@ func (g *guesses) delay(network netip.Prefix, now time.Time) (d time.Duration, o
 // holdUp delays a request of a network that guesses too much. It returns false
 // if it has answered the request because the delay would be too long or the
 // client has gone.
-func (s *Server) holdUp(w http.ResponseWriter, r *http.Request, network netip.Prefix) bool {
-	d, ok := s.guesses.delay(network, time.Now())
+func (e *Endpoint) holdUp(w http.ResponseWriter, r *http.Request, network netip.Prefix) bool {
+	d, ok := e.guesses.delay(network, time.Now())
 	if ok && (d == 0 || waited(r.Context(), d)) {
 		return true
 	}
@@ -133,9 +134,9 @@ type owner struct {
 // credentials are those that a request carries.
 type credentials struct{ authorization, query, cookie string }
 
-func (s *Server) credentialsOf(r *http.Request) (c credentials) {
-	c.authorization, c.query, c.cookie = s.credentials(r)
-	return c
+// credentialsOf returns those of a connection.
+func credentialsOf(info session.Info) credentials {
+	return credentials{info.HTTPAuthorization, info.QueryToken, info.CookieToken}
 }
 
 // same compares in constant time.
@@ -157,16 +158,16 @@ func (c credentials) token() string {
 }
 
 // owns reports whether a request may use a session.
-func (s *Server) owns(r *http.Request, o *owner) bool {
-	now := s.credentialsOf(r)
+func (e *Endpoint) owns(r *http.Request, o *owner) bool {
+	now := credentialsOf(e.host.Info(r, "", ""))
 	o.mu.Lock()
 	was := o.shown
 	o.mu.Unlock()
 	if was == (credentials{}) || was.same(now) {
 		return true
 	}
-	user, known := s.userOf(r, was.token())
-	again, proven := s.userOf(r, now.token())
+	user, known := e.userOf(r, was.token())
+	again, proven := e.userOf(r, now.token())
 	if !known || !proven || user != again {
 		return false
 	}
@@ -177,9 +178,9 @@ func (s *Server) owns(r *http.Request, o *owner) bool {
 }
 
 // userOf returns the user that a token proves.
-func (s *Server) userOf(r *http.Request, token string) (user string, ok bool) {
+func (e *Endpoint) userOf(r *http.Request, token string) (user string, ok bool) {
 	if token == "" {
 		return "", false
 	}
-	return s.session.UserOf(token, s.RemoteOf(r), r.Context().Done())
+	return e.session.UserOf(token, e.host.RemoteOf(r), r.Context().Done())
 }

@@ -39,8 +39,8 @@ func newSockSessions() *sockSessions {
 	return s
 }
 
-func (s *Server) sockKey(r *http.Request, id string) sockKey {
-	ip := connections.IPOf(addr(s.RemoteOf(r)))
+func (e *Endpoint) sockKey(r *http.Request, id string) sockKey {
+	ip := connections.IPOf(addr(e.host.RemoteOf(r)))
 	bits := networkBits6
 	if ip.Is4() {
 		bits = networkBits4
@@ -101,60 +101,60 @@ func (s *sockSessions) wait() bool {
 
 // findOrOpen returns the session of a receiving request, opening it if there is
 // none. It returns nil if it has answered the request with an error.
-func (s *Server) findOrOpen(w http.ResponseWriter, r *http.Request, id string) *xhrConn {
-	key := s.sockKey(r, id)
-	if !s.holdUp(w, r, key.network) {
+func (e *Endpoint) findOrOpen(w http.ResponseWriter, r *http.Request, id string) *xhrConn {
+	key := e.sockKey(r, id)
+	if !e.holdUp(w, r, key.network) {
 		return nil
 	}
-	if c := s.sockJS.find(key); c != nil {
-		return s.proven(w, r, c)
+	if c := e.sessions.find(key); c != nil {
+		return e.proven(w, r, c)
 	}
-	s.guesses.count(key.network, 1, time.Now())
-	if !s.conns.Begin() {
+	e.guesses.count(key.network, 1, time.Now())
+	if !e.conns.Begin() {
 		refuseHTTP(w, http.StatusServiceUnavailable, stopping)
 		return nil
 	}
-	remote := s.RemoteOf(r)
-	release := s.place(w, remote)
+	remote := e.host.RemoteOf(r)
+	release := e.host.Place(w, remote)
 	if release == nil {
-		s.conns.End()
+		e.conns.End()
 		return nil
 	}
-	c := newXHRConn(s, key, s.infoOf(r, remote, "sockjs-http"))
-	c.owner = &owner{shown: s.credentialsOf(r)}
-	c.accepted = func() { s.guesses.count(key.network, -1, time.Now()) }
-	c.timer = s.session.Timers.Add(time.Now().Add(c.options.disconnectDelay()), c.tick)
-	if other := s.sockJS.add(c); other != nil {
+	c := newXHRConn(e, key, e.host.Info(r, remote, "sockjs-http"))
+	c.owner = &owner{shown: credentialsOf(e.host.Info(r, "", ""))}
+	c.accepted = func() { e.guesses.count(key.network, -1, time.Now()) }
+	c.timer = e.session.Timers.Add(time.Now().Add(c.options.disconnectDelay()), c.tick)
+	if other := e.sessions.add(c); other != nil {
 		c.timer.Stop()
 		release()
-		s.conns.End()
-		return s.proven(w, r, other)
+		e.conns.End()
+		return e.proven(w, r, other)
 	}
 	go func() {
-		defer s.conns.End()
-		s.conns.Run(c)
+		defer e.conns.End()
+		e.conns.Run(c)
 		release()
-		s.linger(c)
+		e.linger(c)
 	}()
 	return c
 }
 
 // proven returns the session if the request may use it. Otherwise it answers as
 // if there were none.
-func (s *Server) proven(w http.ResponseWriter, r *http.Request, c *xhrConn) *xhrConn {
-	if s.owns(r, c.owner) {
+func (e *Endpoint) proven(w http.ResponseWriter, r *http.Request, c *xhrConn) *xhrConn {
+	if e.owns(r, c.owner) {
 		return c
 	}
-	s.guesses.count(c.key.network, 1, time.Now())
+	e.guesses.count(c.key.network, 1, time.Now())
 	http.NotFound(w, r)
 	return nil
 }
 
 // linger keeps an ended session for a moment, so that its client can be told why
 // it ended.
-func (s *Server) linger(c *xhrConn) {
-	if !s.sockJS.end(c) {
+func (e *Endpoint) linger(c *xhrConn) {
+	if !e.sessions.end(c) {
 		return
 	}
-	c.forget(func() { s.sockJS.remove(c) })
+	c.forget(func() { e.sessions.remove(c) })
 }

@@ -69,20 +69,19 @@ type sockConn struct {
 const unquoteShift = 8
 
 // acceptSockJS accepts a request as a SockJS session over a WebSocket.
-func (s *Server) acceptSockJS(w http.ResponseWriter, r *http.Request, remote string) (connections.Conn, error) {
-	ws, err := s.acceptWS(w, r, remote, nil, 0) // the subprotocol would be that of SockJS, which has none
+func (e *Endpoint) acceptSockJS(w http.ResponseWriter, r *http.Request, remote string) (connections.Conn, error) {
+	ws, err := e.host.AcceptWebSocket(w, r, e.host.Info(r, remote, "sockjs-ws"))
 	if err != nil {
 		return nil, err
 	}
-	ws.info.Transport = "sockjs-" + ws.info.Transport
-	c := &sockConn{wsConn: ws, heartbeat: s.options.SockJS.heartbeat(), log: s.conns.Log()}
+	c := &sockConn{wsConn: ws, heartbeat: e.options.heartbeat(), log: e.conns.Log()}
 	c.more = c.readMore
 	if err := c.say([]byte("o")); err != nil {
 		return nil, errors.Join(err, ws.gatherer.Close())
 	}
 	now := time.Now()
 	c.lastOut.Store(now.UnixNano())
-	c.timer = s.session.Timers.Add(now.Add(c.heartbeat), c.tick)
+	c.timer = e.session.Timers.Add(now.Add(c.heartbeat), c.tick)
 	return c, nil
 }
 

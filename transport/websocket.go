@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -12,21 +11,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/coder/websocket"
-
 	"hoofbeat/connections"
-	"hoofbeat/frames"
 	"hoofbeat/session"
 )
-
-// subprotocols are those of STOMP, preferred first. The client's order does not
-// matter.
-var subprotocols = []string{"v12.stomp", "v11.stomp", "v10.stomp"}
 
 // Handler returns the WebSocket endpoint, for use in any http.Server. It
 // answers other requests, and handshakes that are not allowed, with a status
 // and one sentence.
-func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.upgrade) }
+func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.Upgrade) }
 
 // ServeWebSocket serves the endpoint at path on the listener's connections
 // until the listener is closed or the server is shut down, and then returns
@@ -47,15 +39,16 @@ func (s *Server) ServeWebSocket(l net.Listener, path string, config *tls.Config)
 		l = tls.NewListener(l, config)
 	}
 	timeout := s.session.ConnectTimeout
+	endpoint, wait := s.endpoint(path)
 	hs := &http.Server{
-		Handler: s.turnAwayHTTP(s.guardHosts(s.endpoint(path))), ConnContext: withSocket, ReadHeaderTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: timeout,
+		Handler: s.turnAwayHTTP(s.guardHosts(endpoint)), ConnContext: withSocket, ReadHeaderTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: timeout,
 		MaxHeaderBytes: 32 << 10,
 		ErrorLog:       slog.NewLogLogger(s.conns.Log().Handler(), slog.LevelDebug),
 	}
 	defer hs.Close()
 	err := hs.Serve(l)
 	if s.conns.Closing() {
-		s.finish(hs)
+		s.finish(hs, wait)
 		return nil
 	}
 	if errors.Is(err, net.ErrClosed) {
@@ -71,8 +64,8 @@ const lastResponses = 500 * time.Millisecond
 // server. SockJS clients need these connections to learn of the end. And
 // net/http would close the connection of a handshake that has just finished,
 // before its client is told that the server stops.
-func (s *Server) finish(hs *http.Server) {
-	if !s.sockJS.wait() && s.handshakes.Load() == 0 {
+func (s *Server) finish(hs *http.Server, wait func() bool) {
+	if !wait() && s.handshakes.Load() == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lastResponses)
@@ -80,33 +73,38 @@ func (s *Server) finish(hs *http.Server) {
 	_ = hs.Shutdown(ctx) // remaining connections are closed by the caller
 }
 
-// endpoint serves path, and with SockJS everything below it.
-func (s *Server) endpoint(path string) http.Handler {
+// endpoint serves path, and with SockJS everything below it. wait waits for the
+// sessions of SockJS over HTTP, and reports whether there was one.
+func (s *Server) endpoint(path string) (h http.Handler, wait func() bool) {
 	mux := http.NewServeMux()
 	if s.options.Elsewhere != nil && path != "/" {
 		mux.Handle("/", s.options.Elsewhere)
 	}
 	if !s.options.SockJS.Enabled {
 		mux.Handle(path, s.Handler())
-		return mux
+		return mux, func() bool { return false }
 	}
-	h := s.SockJSHandler(path)
-	mux.Handle(path, h)
+	e := s.SockJSHandler(path)
+	mux.Handle(path, e)
 	if below := strings.TrimSuffix(path, "/") + "/"; below != path {
-		mux.Handle(below, h)
+		mux.Handle(below, e)
 	}
-	return mux
+	return mux, e.Wait
 }
 
-func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
-	s.upgradeTo(s.accept, w, r)
+// SockJSHandler returns the endpoint at a path with SockJS below it, for use in
+// any http.Server.
+func (s *Server) SockJSHandler(path string) *Endpoint {
+	return newEndpoint(s, s.conns, path, s.options.SockJS)
 }
 
-// An accepter turns a request into a connection. On an error it has answered
-// the request.
-type accepter func(w http.ResponseWriter, r *http.Request, remote string) (connections.Conn, error)
+// Upgrade implements sockjs.Host.
+func (s *Server) Upgrade(w http.ResponseWriter, r *http.Request) {
+	s.UpgradeTo(s.accept, w, r)
+}
 
-func (s *Server) upgradeTo(accept accepter, w http.ResponseWriter, r *http.Request) {
+// UpgradeTo implements sockjs.Host.
+func (s *Server) UpgradeTo(accept Accepter, w http.ResponseWriter, r *http.Request) {
 	s.handshakes.Add(1) // before begin, so that finish sees every handshake that began before close
 	defer s.handshakes.Add(-1)
 	if !s.conns.Begin() {
@@ -129,12 +127,12 @@ func (s *Server) upgradeTo(accept accepter, w http.ResponseWriter, r *http.Reque
 // welcome checks a request and accepts it as a connection, which occupies a
 // place until release. It returns nil if it has answered the request with an
 // error.
-func (s *Server) welcome(accept accepter, w http.ResponseWriter, r *http.Request) (c connections.Conn, release func()) {
+func (s *Server) welcome(accept Accepter, w http.ResponseWriter, r *http.Request) (c connections.Conn, release func()) {
 	remote := s.RemoteOf(r)
-	if !s.checkOrigin(w, r, remote) {
+	if !s.CheckOrigin(w, r, remote) {
 		return nil, nil
 	}
-	release = s.place(w, remote)
+	release = s.Place(w, remote)
 	if release == nil {
 		return nil, nil
 	}
@@ -148,9 +146,8 @@ func (s *Server) welcome(accept accepter, w http.ResponseWriter, r *http.Request
 	return c, release
 }
 
-// checkOrigin returns false if it has refused the request because of its
-// Origin.
-func (s *Server) checkOrigin(w http.ResponseWriter, r *http.Request, remote string) bool {
+// CheckOrigin implements sockjs.Host.
+func (s *Server) CheckOrigin(w http.ResponseWriter, r *http.Request, remote string) bool {
 	if s.origins.allow(r) {
 		return true
 	}
@@ -162,9 +159,8 @@ func (s *Server) checkOrigin(w http.ResponseWriter, r *http.Request, remote stri
 // quoted makes a client's text safe for the log.
 func quoted(text string) string { return strconv.QuoteToASCII(text) }
 
-// place takes a place for a connection; release gives it back. It returns nil
-// if it has answered the request with a refusal.
-func (s *Server) place(w http.ResponseWriter, remote string) (release func()) {
+// Place implements sockjs.Host.
+func (s *Server) Place(w http.ResponseWriter, remote string) (release func()) {
 	release, refusal := s.conns.Admit(addr(remote))
 	if refusal != nil {
 		s.conns.Refused(remote, refusal.Word, refusal.Text)
@@ -221,96 +217,24 @@ func refuseHTTP(w http.ResponseWriter, status int, why string) {
 }
 
 func (s *Server) accept(w http.ResponseWriter, r *http.Request, remote string) (connections.Conn, error) {
-	r, bits := takeWindow(r)
-	c, err := s.acceptWS(w, r, remote, subprotocols, bits)
+	c, err := s.upgrader.accept(w, r, subprotocols, s.session.Limits.Limits, s.Info(r, remote, "ws"))
 	if err != nil {
 		return nil, err // not a nil pointer in an interface
-	}
-	if c.ws != nil {
-		c.compression = s.compressionFor(bits)
 	}
 	return c, nil
 }
 
-func (s *Server) acceptWS(w http.ResponseWriter, r *http.Request, remote string, subprotocols []string, window int) (*wsConn, error) {
-	mode := websocket.CompressionDisabled
-	if s.options.Compression {
-		// No context takeover: the dictionary would cost 64 KiB per connection.
-		mode = websocket.CompressionNoContextTakeover
-	}
-	h := &hijacker{ResponseWriter: w, window: window}
-	ws, err := websocket.Accept(h, r, &websocket.AcceptOptions{
-		Subprotocols:       subprotocols,
-		InsecureSkipVerify: true, // the origin was checked by our rules
-		CompressionMode:    mode,
-	})
-	if err != nil {
-		return nil, err
-	}
-	info := s.infoOf(r, remote, "ws")
-	info.Version = versionOf(ws.Subprotocol())
-	compressed := h.Header().Get(extensions) != ""
-	return newWSConn(ws, h.conn, compressed, s.session.Limits.Limits, info), nil
+// AcceptWebSocket implements sockjs.Host.
+func (s *Server) AcceptWebSocket(w http.ResponseWriter, r *http.Request, info session.Info) (*wsConn, error) {
+	return s.upgrader.accept(w, r, nil, s.session.Limits.Limits, info)
 }
 
-// compressionFor returns the compression of a connection whose window has so many
-// bits; 0: as many as there are.
-func (s *Server) compressionFor(bits int) *compression {
-	if bits == 0 || 1<<bits == maxWindow {
-		return s.compression
-	}
-	c := *s.compression
-	c.window = 1 << bits
-	return &c
-}
-
-// infoOf describes the connection of a request. With TLS, an s is appended to
-// transport.
-func (s *Server) infoOf(r *http.Request, remote, transport string) session.Info {
+// Info implements sockjs.Host.
+func (s *Server) Info(r *http.Request, remote, transport string) session.Info {
 	info := session.Info{Transport: transport, Remote: remote}
 	info.HTTPAuthorization, info.QueryToken, info.CookieToken = s.credentials(r)
 	if r.TLS != nil {
 		info.Transport += "s"
 	}
 	return info
-}
-
-func versionOf(subprotocol string) frames.Version {
-	for i, p := range subprotocols {
-		if strings.EqualFold(p, subprotocol) { // the library echoes the client's spelling
-			return frames.V12 - frames.Version(i)
-		}
-	}
-	return 0
-}
-
-// A hijacker gives the WebSocket library a connection that gathers writes, and
-// small buffers: most of the thousands of connections are idle.
-type hijacker struct {
-	http.ResponseWriter
-	conn   *gatherer
-	window int // the number of bits from takeWindow
-}
-
-const (
-	wsReadBuffer  = 256 // headers of WebSocket frames; payloads bypass it
-	wsWriteBuffer = 128 // a control frame in one piece
-)
-
-// Hijack implements http.Hijacker.
-func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	c, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := c.SetDeadline(time.Time{}); err != nil {
-		return nil, nil, errors.Join(err, c.Close())
-	}
-	first, err := rw.Reader.Peek(rw.Reader.Buffered())
-	if err != nil {
-		return nil, nil, errors.Join(err, c.Close())
-	}
-	h.conn = newGatherer(c, append([]byte(nil), first...))
-	h.conn.control = closeInvalid
-	return h.conn, bufio.NewReadWriter(bufio.NewReaderSize(h.conn, wsReadBuffer), bufio.NewWriterSize(h.conn, wsWriteBuffer)), nil
 }

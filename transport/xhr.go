@@ -96,10 +96,10 @@ const (
 	interrupted = "Connection interrupted"
 )
 
-func newXHRConn(s *Server, key sockKey, info session.Info) *xhrConn {
-	l := s.session.Limits.Limits
+func newXHRConn(e *Endpoint, key sockKey, info session.Info) *xhrConn {
+	l := e.session.Limits.Limits
 	c := &xhrConn{
-		key: key, info: info, limits: l, options: s.options.SockJS, log: s.conns.Log(), closeTimeout: s.session.ConnectTimeout, decoder: frames.NewDecoder(l), away: time.Now(),
+		key: key, info: info, limits: l, options: e.options, log: e.conns.Log(), closeTimeout: e.session.ConnectTimeout, decoder: frames.NewDecoder(l), away: time.Now(),
 		free: make(chan *receiver, 1), inbox: make(chan delivery, 1), sending: make(chan struct{}, 1),
 		closed: make(chan struct{}), told: make(chan struct{}), lost: make(chan struct{}),
 	}

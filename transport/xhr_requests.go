@@ -18,15 +18,15 @@ var prelude = []byte(strings.Repeat("h", 2048) + "\n")
 
 // receive serves a request whose response carries frames: until some were
 // written (xhr) or ResponseBytes (xhr_streaming).
-func (s *Server) receive(w http.ResponseWriter, r *http.Request, id string, streaming bool) {
+func (e *Endpoint) receive(w http.ResponseWriter, r *http.Request, id string, streaming bool) {
 	// The request has no body. An unread one would hide the end of the
 	// connection from the server.
 	if n, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxReceiveBody)); err != nil {
 		http.Error(w, "This request has no body.", http.StatusRequestEntityTooLarge)
-		s.conns.Log().Debug("SockJS request with a body", "bytes", n, "error", err)
+		e.conns.Log().Debug("SockJS request with a body", "bytes", n, "error", err)
 		return
 	}
-	c := s.findOrOpen(w, r, id)
+	c := e.findOrOpen(w, r, id)
 	if c == nil {
 		return
 	}
@@ -205,14 +205,14 @@ func (c *xhrConn) lastFrame() string {
 const maxSenders = 4
 
 // take serves a request that carries the client's messages.
-func (s *Server) take(w http.ResponseWriter, r *http.Request, id string) {
-	key := s.sockKey(r, id)
-	if !s.holdUp(w, r, key.network) {
+func (e *Endpoint) take(w http.ResponseWriter, r *http.Request, id string) {
+	key := e.sockKey(r, id)
+	if !e.holdUp(w, r, key.network) {
 		return
 	}
-	c := s.sockJS.find(key)
-	if c == nil || !s.owns(r, c.owner) {
-		s.guesses.count(key.network, 1, time.Now())
+	c := e.sessions.find(key)
+	if c == nil || !e.owns(r, c.owner) {
+		e.guesses.count(key.network, 1, time.Now())
 		http.NotFound(w, r)
 		return
 	}
@@ -228,9 +228,9 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, id string) {
 		http.NotFound(w, r)
 		return
 	}
-	d, bad := c.receiveText(r, control, s.session.ConnectTimeout)
+	d, bad := c.receiveText(r, control, e.session.ConnectTimeout)
 	c.holds(0)
-	_ = control.SetWriteDeadline(time.Now().Add(s.session.ConnectTimeout))
+	_ = control.SetWriteDeadline(time.Now().Add(e.session.ConnectTimeout))
 	switch {
 	case bad != "":
 		<-c.sending
