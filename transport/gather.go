@@ -106,7 +106,7 @@ func (g *gatherer) fill() error {
 
 // fillChunk is fill for a connection that cannot wait without a buffer.
 func (g *gatherer) fillChunk() error {
-	chunk := readChunks.Get().(*readChunk)
+	chunk := takeChunk()
 	n, err := g.Conn.Read(chunk[:])
 	g.lastRead.set()
 	if n == 0 {
@@ -228,30 +228,23 @@ func (g *gatherer) addLarge(parts ...[]byte) error {
 	return nil
 }
 
-// writeQuoted adds a header, text in the form of a JSON string, and end to the
-// batch. It holds at most one piece in memory. Only the writer calls it.
-func (g *gatherer) writeQuoted(header, text []byte, end string) error {
+// writeEncoded adds a header, text in an encoding, and end to the batch. It holds
+// at most one piece in memory. Only the writer calls it.
+func (g *gatherer) writeEncoded(header, text []byte, e encoder, end string) error {
 	g.add(header)
 	for len(text) > 0 && len(*g.batch) < gatherBytes {
-		text = g.addQuoted(text)
+		*g.batch, text = e.append(*g.batch, text)
 	}
 	if len(text) > 0 {
-		return g.sendQuoted(text, end)
+		return g.sendEncoded(text, e, end)
 	}
 	*g.batch = append(*g.batch, end...)
 	return g.sendFull()
 }
 
-// addQuoted appends a piece of text to the batch and returns the rest.
-func (g *gatherer) addQuoted(text []byte) []byte {
-	n := nextPiece(text)
-	*g.batch = appendQuoted(*g.batch, text[:n])
-	return text[n:]
-}
-
-// sendQuoted sends the batch, which ends within a frame, and the rest of that
+// sendEncoded sends the batch, which ends within a frame, and the rest of that
 // frame. It holds the lock throughout, so that no control frame comes between.
-func (g *gatherer) sendQuoted(text []byte, end string) error {
+func (g *gatherer) sendEncoded(text []byte, e encoder, end string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for len(text) > 0 {
@@ -259,7 +252,7 @@ func (g *gatherer) sendQuoted(text []byte, end string) error {
 			return err
 		}
 		for len(text) > 0 && len(*g.batch) < gatherBytes {
-			text = g.addQuoted(text)
+			*g.batch, text = e.append(*g.batch, text)
 		}
 	}
 	*g.batch = append(*g.batch, end...)
@@ -354,12 +347,20 @@ func (g *gatherer) send() error {
 	return g.sendLocked(out)
 }
 
+// takeChunk returns a chunk of the pool, for recycleChunk.
+func takeChunk() *readChunk { return readChunks.Get().(*readChunk) }
+
+func recycleChunk(c *readChunk) { readChunks.Put(c) }
+
 // join copies the parts of a frame into a buffer, for recycle.
 func join(p, shared []byte) *[]byte {
 	b := writeBuffers.Get().(*[]byte)
 	*b = append(append(*b, p...), shared...)
 	return b
 }
+
+// takeBuffer returns an empty buffer of the pool, for recycle.
+func takeBuffer() *[]byte { return writeBuffers.Get().(*[]byte) }
 
 // recycle returns a buffer to the pool.
 func recycle(b *[]byte) {

@@ -1,6 +1,9 @@
 package transport
 
-import "hoofbeat/session"
+import (
+	"hoofbeat/frames"
+	"hoofbeat/session"
+)
 
 // meters count a connection's frames. The reader owns came, the writer owns
 // went.
@@ -11,3 +14,10 @@ func (m *meters) Measure(c *session.Counters) { m.came, m.went = c.Meters() }
 
 // Measured counts the last frames read. It is called after the last read.
 func (m *meters) Measured() { m.came.Flush() }
+
+// countWritten counts a frame that is written. The writer calls it.
+func (m *meters) countWritten(p []byte, tail *frames.Tail) { m.went.CountEncoded(p, tail.Len()) }
+
+// flushWritten adds the written frames to the counters, after a flush. The writer
+// calls it.
+func (m *meters) flushWritten() { m.went.Flush() }

@@ -204,6 +204,12 @@ func nextPiece(p []byte) int {
 	return n
 }
 
+// appendPiece appends a piece of a text, quoted, and returns the rest.
+func appendPiece(dst, text []byte) (_, rest []byte) {
+	n := nextPiece(text)
+	return appendQuoted(dst, text[:n]), text[n:]
+}
+
 // appendQuoted appends valid UTF-8 in the form it has within a JSON string.
 // Beyond JSON's own escapes, it escapes the characters that sockjs-protocol
 // lists because browsers and proxies have been seen to change them.

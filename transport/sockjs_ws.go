@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -9,8 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/coder/websocket"
 
 	"hoofbeat/connections"
 	"hoofbeat/frames"
@@ -75,25 +72,15 @@ func (e *Endpoint) acceptSockJS(w http.ResponseWriter, r *http.Request, remote s
 		return nil, err
 	}
 	c := &sockConn{wsConn: ws, heartbeat: e.options.heartbeat(), log: e.conns.Log()}
-	c.more = c.readMore
-	if err := c.say([]byte("o")); err != nil {
-		return nil, errors.Join(err, ws.gatherer.Close())
+	c.readFrom(c.readMore)
+	if err := c.writeNow([]byte("o")); err != nil {
+		ws.Cut()
+		return nil, err
 	}
 	now := time.Now()
 	c.lastOut.Store(now.UnixNano())
 	c.timer = e.session.Timers.Add(now.Add(c.heartbeat), c.tick)
 	return c, nil
-}
-
-// say writes a control frame of SockJS. Any goroutine may call it.
-func (c *sockConn) say(text []byte) error {
-	if c.ws != nil {
-		c.encoding.Add(1)
-		defer c.encoding.Add(-1)
-		return c.ws.Write(context.Background(), websocket.MessageText, text)
-	}
-	_, err := c.Write(append(appendFrameHeader(nil, true, len(text)), text...))
-	return err
 }
 
 // tick sends a SockJS heart-beat after a silence. It runs on the timers'
@@ -116,7 +103,7 @@ func (c *sockConn) tick(now time.Time) time.Time {
 
 func (c *sockConn) beat() {
 	defer c.beating.Store(false)
-	_ = c.say([]byte("h")) // if it fails, so does the session's next write
+	_ = c.writeNow([]byte("h")) // if it fails, so does the session's next write
 }
 
 // readMore reads a part of a message into the decoder.
@@ -129,13 +116,9 @@ func (c *sockConn) readMore() error {
 			return err
 		}
 	}
-	if len(c.pending) > 0 {
-		n := copy(c.decoder.Space(), c.pending)
-		c.decoder.Commit(n)
-		c.pending = c.pending[n:]
-	}
+	c.pending = c.pending[c.feed(c.pending):]
 	if len(c.pending) == 0 && c.chunk != nil {
-		readChunks.Put(c.chunk)
+		recycleChunk(c.chunk)
 		c.pending, c.chunk = nil, nil
 	}
 	return nil
@@ -143,19 +126,15 @@ func (c *sockConn) readMore() error {
 
 // fill reads a piece of a message into pending.
 func (c *sockConn) fill() error {
-	c.reading.take()
-	defer c.reading.give()
-	if err := c.ready(); err != nil {
-		return c.after(0, err)
-	}
-	c.chunk = readChunks.Get().(*readChunk)
-	quoted := c.chunk[unquoteShift:]
-	n, ended, err := c.piece(quoted)
+	n, ended, err := c.readPiece(c.room)
 	if errors.As(err, new(*frames.Error)) {
 		c.fault = err
 		return nil
 	}
-	text, broken := c.unquote.decode(c.chunk[:0], quoted[:n])
+	if err != nil {
+		return err
+	}
+	text, broken := c.unquote.decode(c.chunk[:0], c.chunk[unquoteShift:][:n])
 	c.pending = text
 	if ended {
 		if broken == nil && !c.unquote.complete() {
@@ -166,10 +145,16 @@ func (c *sockConn) fill() error {
 	switch {
 	case broken != nil:
 		c.fault = notStrings()
-	case c.read > maxQuoted*c.messageLimit():
+	case c.messageBytes() > maxQuoted*c.messageLimit():
 		c.fault = c.messageTooLong()
 	}
-	return c.after(n, errors.Join(err, c.answerPings()))
+	return nil
+}
+
+// room takes a chunk, and returns the part of it for quoted text.
+func (c *sockConn) room() []byte {
+	c.chunk = takeChunk()
+	return c.chunk[unquoteShift:]
 }
 
 func notStrings() error {
@@ -183,16 +168,10 @@ func (c *sockConn) WriteFrame(p []byte, tail *frames.Tail, text bool) error {
 	if !text {
 		return c.refuse()
 	}
-	c.went.CountEncoded(p, tail.Len())
+	c.countWritten(p, tail)
 	whole := join(p, tail.Span())
 	defer recycle(whole)
-	const before, after = `a["`, `"]`
-	if c.ws != nil {
-		return c.compress(before, *whole, after)
-	}
-	var room [maxFrameHeader + len(before)]byte
-	header := appendFrameHeader(room[:0], true, len(before)+quotedLen(*whole)+len(after))
-	return c.writeQuoted(append(header, before...), *whole, after)
+	return c.writeEncoded(`a["`, *whole, encoder{appendPiece, quotedLen}, `"]`)
 }
 
 // refuse tells the client that a frame cannot be sent to it because it is
@@ -200,34 +179,8 @@ func (c *sockConn) WriteFrame(p []byte, tail *frames.Tail, text bool) error {
 func (c *sockConn) refuse() error {
 	err := c.WriteFrame(binaryRefusal(), nil, true)
 	c.refused.Store(true)
-	c.log.Info("binary message for a SockJS client, disconnecting it", "remote", c.info.Remote, "transport", c.info.Transport)
+	c.log.Info("binary message for a SockJS client, disconnecting it", "remote", c.Info().Remote, "transport", c.Info().Transport)
 	return errors.Join(errBinary, err, c.Flush())
-}
-
-func (c *sockConn) compress(before string, p []byte, after string) error {
-	c.cork()
-	c.encoding.Add(1)
-	defer c.encoding.Add(-1)
-	w, err := c.ws.Writer(context.Background(), websocket.MessageText)
-	if err != nil {
-		return err
-	}
-	buf := writeBuffers.Get().(*[]byte)
-	defer func() { writeBuffers.Put(buf) }()
-	*buf = append((*buf)[:0], before...)
-	for len(p) > 0 {
-		n := nextPiece(p)
-		*buf = appendQuoted(*buf, p[:n])
-		p = p[n:]
-		if _, err := w.Write(*buf); err != nil {
-			return err
-		}
-		*buf = (*buf)[:0]
-	}
-	if _, err := w.Write(append(*buf, after...)); err != nil {
-		return err
-	}
-	return w.Close()
 }
 
 // Flush implements session.Conn.
@@ -247,7 +200,7 @@ func (c *sockConn) Close(code session.CloseCode, reason string) {
 		if c.refused.Load() {
 			code, reason = closeUnsupported, BinaryMessage
 		}
-		_ = c.say(appendClose(nil, code, reason)) // the peer may have gone
+		_ = c.writeNow(appendClose(nil, code, reason)) // the peer may have gone
 		c.wsConn.Close(code, reason)
 		c.beats.Wait()
 	})

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"sync"
 	"syscall"
 	"time"
 
@@ -15,84 +14,6 @@ import (
 	"hoofbeat/frames"
 	"hoofbeat/session"
 )
-
-// A tcpConn carries STOMP on a stream: TCP, TLS, or any other net.Conn. It
-// implements session.Conn.
-type tcpConn struct {
-	link
-	once sync.Once
-
-	// small receives the first bytes of a frame, so that an idle connection
-	// needs no larger buffer.
-	small [256]byte
-}
-
-func newTCPConn(c net.Conn, l frames.Limits, info session.Info) *tcpConn {
-	info.Mute = true
-	t := &tcpConn{link: link{gatherer: newGatherer(c, nil), decoder: frames.NewDecoder(l), info: info}}
-	t.more = t.readMore
-	return t
-}
-
-func (c *tcpConn) readMore() error {
-	// An error that comes together with bytes (TLS does that) is returned again
-	// by the next Read, without bytes.
-	if c.decoder.Buffered() > 0 {
-		n, err := c.Read(c.decoder.Space())
-		if c.decoder.Commit(n); n > 0 {
-			return nil
-		}
-		return err
-	}
-	n, err := c.Read(c.small[:])
-	if n > 0 {
-		c.decoder.Commit(copy(c.decoder.Space(), c.small[:n]))
-		return nil
-	}
-	return err
-}
-
-// Negotiated implements session.Conn.
-func (c *tcpConn) Negotiated(v frames.Version) { c.decoder.SetVersion(v) }
-
-// WriteFrame implements session.Conn. A LF follows each frame: ActiveMQ's Java
-// client waits for it, and other clients take it for a heart-beat (STOMP 1.2,
-// Augmented BNF).
-func (c *tcpConn) WriteFrame(p []byte, tail *frames.Tail, _ bool) error {
-	c.went.CountEncoded(p, tail.Len())
-	if len(p) == 1 { // a heart-beat
-		_, err := c.Write(p)
-		return err
-	}
-	return c.writeLine(p, tail.Span())
-}
-
-const (
-	// linger is how long a peer has to read the last frames. Closing a socket
-	// with unread bytes resets the connection, and the peer loses them.
-	linger = 2 * time.Second
-	// lingerBytes bounds the bytes that are discarded meanwhile.
-	lingerBytes = 1 << 20
-)
-
-// Close implements session.Conn. TCP cannot transmit the reason.
-func (c *tcpConn) Close(session.CloseCode, string) {
-	c.once.Do(func() {
-		// The first steps fail if the peer has gone, and need no handling: the
-		// last one frees the socket in any case.
-		_ = c.Conn.SetReadDeadline(time.Now().Add(linger))
-		closeGently(c.Conn)
-	})
-}
-
-// closeGently half-closes the connection and reads until the peer closes it,
-// too, or the read deadline passes. Then it closes it.
-func closeGently(c net.Conn) {
-	if half, ok := c.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		_, _ = io.CopyN(io.Discard, c, lingerBytes)
-	}
-	_ = c.Close()
-}
 
 // ServeTCP serves STOMP on the listener's connections until the listener is
 // closed or the server is shut down, and then returns nil. After Shutdown it

@@ -29,17 +29,17 @@ func waiter(c net.Conn, g *gatherer) (syscall.RawConn, func(uintptr) bool) {
 
 // readReady reads the available bytes; it returns false if there are none.
 func (g *gatherer) readReady(fd uintptr) bool {
-	chunk := readChunks.Get().(*readChunk)
+	chunk := takeChunk()
 	for {
 		n, err := syscall.Read(int(fd), chunk[:])
 		switch {
 		case err == syscall.EINTR:
 			continue
 		case err == syscall.EAGAIN:
-			readChunks.Put(chunk)
+			recycleChunk(chunk)
 			return false
 		case err != nil || n == 0:
-			readChunks.Put(chunk)
+			recycleChunk(chunk)
 			g.inErr = err
 			return true
 		}

@@ -58,8 +58,8 @@ func (s semaphore) give() { <-s }
 const closeTimeout = 5 * time.Second
 
 func newWSConn(ws *websocket.Conn, g *gatherer, compressed bool, l frames.Limits, info session.Info) *wsConn {
-	c := &wsConn{link: link{gatherer: g, decoder: frames.NewDecoder(l), info: info}, limits: l, reading: make(semaphore, 1)}
-	c.more = c.readMore
+	c := &wsConn{link: link{g, newFrameReader(l), info}, limits: l, reading: make(semaphore, 1)}
+	c.readFrom(c.readMore)
 	if compressed {
 		ws.SetReadLimit(-1) // the limit is enforced here, with an ERROR
 		c.ws, g.control = ws, closeInvalid
@@ -129,6 +129,22 @@ func (c *wsConn) piece(space []byte) (n int, ended bool, err error) {
 	}
 	return n, ended, err
 }
+
+// readPiece waits for the next piece of a message, and reads it into the space
+// that room returns. ended reports that it is the last one. The reader calls it.
+func (c *wsConn) readPiece(room func() []byte) (n int, ended bool, err error) {
+	c.reading.take()
+	defer c.reading.give()
+	if err := c.ready(); err != nil {
+		return 0, false, c.after(0, err)
+	}
+	n, ended, err = c.piece(room())
+	return n, ended, c.after(n, errors.Join(err, c.answerPings()))
+}
+
+// messageBytes returns how many bytes of the current or last message were read.
+// The reader calls it.
+func (c *wsConn) messageBytes() int { return c.read }
 
 // after handles an error that came with n bytes: if n > 0, it is returned only
 // after the frames in these bytes are used.
@@ -311,7 +327,7 @@ func (c *wsConn) Negotiated(v frames.Version) {
 
 // WriteFrame implements session.Conn: one frame is one message.
 func (c *wsConn) WriteFrame(p []byte, tail *frames.Tail, text bool) error {
-	c.went.CountEncoded(p, tail.Len())
+	c.countWritten(p, tail)
 	if c.compression != nil {
 		return c.writeDeflated(p, tail, text)
 	}
@@ -321,6 +337,64 @@ func (c *wsConn) WriteFrame(p []byte, tail *frames.Tail, text bool) error {
 func (c *wsConn) writePlain(p, shared []byte, text bool) error {
 	var room [maxFrameHeader]byte
 	return c.writeFrame(appendFrameHeader(room[:0], text, len(p)+len(shared)), p, shared)
+}
+
+// An encoder writes text in another form.
+type encoder struct {
+	// append appends a piece of the text to dst, and returns dst and the rest.
+	append func(dst, text []byte) (_, rest []byte)
+	// length returns how many bytes append makes of the whole text.
+	length func(text []byte) int
+}
+
+// writeEncoded writes a message that has text in another form between before and
+// after. The writer calls it.
+func (c *wsConn) writeEncoded(before string, text []byte, e encoder, after string) error {
+	if c.ws != nil {
+		return c.compress(before, text, e, after)
+	}
+	header := make([]byte, 0, maxFrameHeader+maxBefore)
+	header = appendFrameHeader(header, true, len(before)+e.length(text)+len(after))
+	return c.gatherer.writeEncoded(append(header, before...), text, e, after)
+}
+
+// maxBefore is about the longest before of writeEncoded.
+const maxBefore = 8
+
+// compress is writeEncoded for a compressed connection.
+func (c *wsConn) compress(before string, text []byte, e encoder, after string) error {
+	c.cork()
+	c.encoding.Add(1)
+	defer c.encoding.Add(-1)
+	w, err := c.ws.Writer(context.Background(), websocket.MessageText)
+	if err != nil {
+		return err
+	}
+	buf := writeBuffers.Get().(*[]byte)
+	defer func() { writeBuffers.Put(buf) }()
+	*buf = append((*buf)[:0], before...)
+	for len(text) > 0 {
+		*buf, text = e.append(*buf, text)
+		if _, err := w.Write(*buf); err != nil {
+			return err
+		}
+		*buf = (*buf)[:0]
+	}
+	if _, err := w.Write(append(*buf, after...)); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// writeNow writes a text message at once. Any goroutine may call it.
+func (c *wsConn) writeNow(text []byte) error {
+	if c.ws != nil {
+		c.encoding.Add(1)
+		defer c.encoding.Add(-1)
+		return c.ws.Write(context.Background(), websocket.MessageText, text)
+	}
+	_, err := c.Write(append(appendFrameHeader(nil, true, len(text)), text...))
+	return err
 }
 
 // Close implements session.Conn: it performs the closing handshake (RFC 6455,

@@ -24,8 +24,7 @@ import (
 // one. An incoming request waits until the reader has taken the text of the
 // previous one.
 type xhrConn struct {
-	meters
-	stall
+	frameReader
 	key   sockKey
 	owner *owner // checks that requests may use the session
 	// accepted is called after the session's CONNECT.
@@ -57,10 +56,7 @@ type xhrConn struct {
 	lost   chan struct{} // closed when there is no client to tell
 	late   deadline      // of writes
 
-	// Owned by the reader.
-	decoder *frames.Decoder
-	charge  func(int) // see session.Session.Partial
-	in      delivery
+	in delivery // owned by the reader
 
 	// Owned by the writer, between the first WriteFrame and Flush.
 	receiver *receiver
@@ -99,10 +95,11 @@ const (
 func newXHRConn(e *Endpoint, key sockKey, info session.Info) *xhrConn {
 	l := e.session.Limits.Limits
 	c := &xhrConn{
-		key: key, info: info, limits: l, options: e.options, log: e.conns.Log(), closeTimeout: e.session.ConnectTimeout, decoder: frames.NewDecoder(l), away: time.Now(),
+		key: key, info: info, limits: l, options: e.options, log: e.conns.Log(), closeTimeout: e.session.ConnectTimeout, frameReader: newFrameReader(l), away: time.Now(),
 		free: make(chan *receiver, 1), inbox: make(chan delivery, 1), sending: make(chan struct{}, 1),
 		closed: make(chan struct{}), told: make(chan struct{}), lost: make(chan struct{}),
 	}
+	c.readFrom(c.readMore)
 	c.lastRead.begin()
 	return c
 }
@@ -122,30 +119,13 @@ func (c *xhrConn) Negotiated(v frames.Version) {
 	if c.accepted != nil {
 		c.accepted()
 	}
-	c.decoder.SetVersion(v)
+	c.frameReader.Negotiated(v)
 }
 
-// ReadFrame implements session.Conn.
-func (c *xhrConn) ReadFrame() (frames.Inbound, error) {
-	for {
-		f, err := c.decoder.Next()
-		if err != nil || f.Frame != nil {
-			c.complete()
-			c.came.CountFrame(f)
-			return f, err
-		}
-		c.came.Flush()
-		c.charge(c.decoder.Held() + len(c.in.text))
-		c.waits(c.decoder)
-		if err := c.readMore(); err != nil {
-			c.decoder.Release()
-			return frames.Inbound{}, err
-		}
-	}
+// ChargeTo implements connections.Conn. The rest of a request counts as well.
+func (c *xhrConn) ChargeTo(f func(int)) {
+	c.frameReader.ChargeTo(func(n int) { f(n + len(c.in.text)) })
 }
-
-// ChargeTo is like link.ChargeTo.
-func (c *xhrConn) ChargeTo(f func(int)) { c.charge = f }
 
 // ChargeRequestsTo sets the function that is charged for the bytes of
 // incomplete requests.
@@ -187,9 +167,7 @@ func (c *xhrConn) readMore() error {
 			return c.in.err
 		}
 	}
-	n := copy(c.decoder.Space(), c.in.text)
-	c.decoder.Commit(n)
-	if c.in.text = c.in.text[n:]; len(c.in.text) == 0 {
+	if c.in.text = c.in.text[c.feed(c.in.text):]; len(c.in.text) == 0 {
 		c.in.text = nil
 		<-c.sending // lets the next request begin
 	}
@@ -207,7 +185,7 @@ func (c *xhrConn) WriteFrame(p []byte, tail *frames.Tail, text bool) error {
 			return err
 		}
 	}
-	c.went.CountEncoded(p, tail.Len())
+	c.countWritten(p, tail)
 	whole := join(p, tail.Span())
 	defer recycle(whole)
 	if err := c.writeQuoted(*whole); err != nil {
@@ -263,7 +241,7 @@ func (c *xhrConn) refuse() error {
 func (c *xhrConn) await() error {
 	select {
 	case c.receiver = <-c.free:
-		c.out = writeBuffers.Get().(*[]byte)
+		c.out = takeBuffer()
 		return nil
 	case <-c.closed:
 		return net.ErrClosed
@@ -292,7 +270,7 @@ func (c *xhrConn) send() error {
 }
 
 func (c *xhrConn) releaseReceiver() {
-	writeBuffers.Put(c.out)
+	recycle(c.out)
 	c.receiver, c.out, c.line = nil, nil, 0
 }
 
@@ -307,7 +285,7 @@ func (c *xhrConn) Flush() error {
 	if err := c.send(); err != nil {
 		return err
 	}
-	c.went.Flush()
+	c.flushWritten()
 	if !r.streaming || r.sent >= c.options.responseBytes() {
 		close(r.done)
 	} else {
@@ -410,7 +388,8 @@ func (c *xhrConn) deliver(d delivery) bool {
 // forget calls remove after DisconnectDelay. The session's reader and writer
 // have ended; their buffers are dropped at once.
 func (c *xhrConn) forget(remove func()) {
-	c.in, c.decoder = delivery{}, nil
+	c.in = delivery{}
+	c.drop()
 	select {
 	case <-c.inbox:
 	default:

@@ -272,8 +272,8 @@ const (
 // receiveText reads the body of a request. Broken JSON fails the request only;
 // a body that is too long ends the session.
 func (c *xhrConn) receiveText(r *http.Request, control *http.ResponseController, patience time.Duration) (d delivery, bad string) {
-	chunk := readChunks.Get().(*readChunk)
-	defer readChunks.Put(chunk)
+	chunk := takeChunk()
+	defer recycleChunk(chunk)
 	u := c.unquote
 	u.reset()
 	limit, read := c.messageLimit(), 0
