@@ -209,8 +209,11 @@ func (v *visitor) take(l Limits, now time.Time) bool {
 
 // IPOf returns the address without port and zone, or the zero Addr if a is no
 // IP address (a pipe, for example).
-func IPOf(a net.Addr) netip.Addr {
-	ap, err := netip.ParseAddrPort(a.String())
+func IPOf(a net.Addr) netip.Addr { return ParseIP(a.String()) }
+
+// ParseIP is IPOf for an address with a port in the form of a text.
+func ParseIP(remote string) netip.Addr {
+	ap, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return netip.Addr{}
 	}

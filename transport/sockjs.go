@@ -58,9 +58,12 @@ type Host interface {
 	// CheckOrigin returns false if it has refused the request because of its
 	// Origin.
 	CheckOrigin(w http.ResponseWriter, r *http.Request, remote string) bool
-	// Place takes a place for a connection; release gives it back. It is nil if
+	// Enter takes a place for a session that is not the only one of its
+	// connection; leave gives it back. Shutdown waits for that. leave is nil if
 	// the request was answered with a refusal.
-	Place(w http.ResponseWriter, remote string) (release func())
+	Enter(w http.ResponseWriter, remote string) (leave func())
+	// Refuse answers a request with a status, a sentence, and the time to wait.
+	Refuse(w http.ResponseWriter, status int, why string)
 	// Upgrade serves a request for the WebSocket endpoint itself.
 	Upgrade(w http.ResponseWriter, r *http.Request)
 	// UpgradeTo checks a request, accepts it as a connection, and runs a session

@@ -108,7 +108,7 @@ func (e *Endpoint) holdUp(w http.ResponseWriter, r *http.Request, network netip.
 	if ok && (d == 0 || waited(r.Context(), d)) {
 		return true
 	}
-	refuseHTTP(w, http.StatusTooManyRequests, "Too many requests of this network were for sessions that do not exist.")
+	e.host.Refuse(w, http.StatusTooManyRequests, "Too many requests of this network were for sessions that do not exist.")
 	return false
 }
 

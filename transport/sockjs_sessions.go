@@ -40,7 +40,7 @@ func newSockSessions() *sockSessions {
 }
 
 func (e *Endpoint) sockKey(r *http.Request, id string) sockKey {
-	ip := connections.IPOf(addr(e.host.RemoteOf(r)))
+	ip := connections.ParseIP(e.host.RemoteOf(r))
 	bits := networkBits6
 	if ip.Is4() {
 		bits = networkBits4
@@ -110,14 +110,9 @@ func (e *Endpoint) findOrOpen(w http.ResponseWriter, r *http.Request, id string)
 		return e.proven(w, r, c)
 	}
 	e.guesses.count(key.network, 1, time.Now())
-	if !e.conns.Begin() {
-		refuseHTTP(w, http.StatusServiceUnavailable, stopping)
-		return nil
-	}
 	remote := e.host.RemoteOf(r)
-	release := e.host.Place(w, remote)
-	if release == nil {
-		e.conns.End()
+	leave := e.host.Enter(w, remote)
+	if leave == nil {
 		return nil
 	}
 	c := newXHRConn(e, key, e.host.Info(r, remote, "sockjs-http"))
@@ -126,14 +121,12 @@ func (e *Endpoint) findOrOpen(w http.ResponseWriter, r *http.Request, id string)
 	c.timer = e.session.Timers.Add(time.Now().Add(c.options.disconnectDelay()), c.tick)
 	if other := e.sessions.add(c); other != nil {
 		c.timer.Stop()
-		release()
-		e.conns.End()
+		leave()
 		return e.proven(w, r, other)
 	}
 	go func() {
-		defer e.conns.End()
+		defer leave()
 		e.conns.Run(c)
-		release()
 		e.linger(c)
 	}()
 	return c

@@ -108,7 +108,7 @@ func (s *Server) UpgradeTo(accept Accepter, w http.ResponseWriter, r *http.Reque
 	s.handshakes.Add(1) // before begin, so that finish sees every handshake that began before close
 	defer s.handshakes.Add(-1)
 	if !s.conns.Begin() {
-		refuseHTTP(w, http.StatusServiceUnavailable, stopping)
+		s.Refuse(w, http.StatusServiceUnavailable, stopping)
 		return
 	}
 	c, release := s.welcome(accept, w, r)
@@ -132,7 +132,7 @@ func (s *Server) welcome(accept Accepter, w http.ResponseWriter, r *http.Request
 	if !s.CheckOrigin(w, r, remote) {
 		return nil, nil
 	}
-	release = s.Place(w, remote)
+	release = s.place(w, remote)
 	if release == nil {
 		return nil, nil
 	}
@@ -159,12 +159,30 @@ func (s *Server) CheckOrigin(w http.ResponseWriter, r *http.Request, remote stri
 // quoted makes a client's text safe for the log.
 func quoted(text string) string { return strconv.QuoteToASCII(text) }
 
-// Place implements sockjs.Host.
-func (s *Server) Place(w http.ResponseWriter, remote string) (release func()) {
+// Enter implements sockjs.Host.
+func (s *Server) Enter(w http.ResponseWriter, remote string) (leave func()) {
+	if !s.conns.Begin() {
+		s.Refuse(w, http.StatusServiceUnavailable, stopping)
+		return nil
+	}
+	release := s.place(w, remote)
+	if release == nil {
+		s.conns.End()
+		return nil
+	}
+	return func() {
+		release()
+		s.conns.End()
+	}
+}
+
+// place takes a place for a connection; release gives it back. It returns nil
+// if it has answered the request with a refusal.
+func (s *Server) place(w http.ResponseWriter, remote string) (release func()) {
 	release, refusal := s.conns.Admit(addr(remote))
 	if refusal != nil {
 		s.conns.Refused(remote, refusal.Word, refusal.Text)
-		refuseHTTP(w, http.StatusServiceUnavailable, refusal.Text)
+		s.Refuse(w, http.StatusServiceUnavailable, refusal.Text)
 		return nil
 	}
 	return release
@@ -185,7 +203,7 @@ func (s *Server) turnAwayHTTP(h http.Handler) http.Handler {
 		}
 		s.conns.Refused(s.RemoteOf(r), refusal.Word, refusal.Text)
 		w.Header().Set("Connection", "close")
-		refuseHTTP(w, http.StatusServiceUnavailable, refusal.Text)
+		s.Refuse(w, http.StatusServiceUnavailable, refusal.Text)
 	})
 }
 
@@ -211,7 +229,8 @@ func (a addr) String() string { return string(a) }
 // stopping is the response to requests during a shutdown.
 const stopping = "The broker stops; come back later."
 
-func refuseHTTP(w http.ResponseWriter, status int, why string) {
+// Refuse implements sockjs.Host.
+func (*Server) Refuse(w http.ResponseWriter, status int, why string) {
 	w.Header().Set("Retry-After", "5")
 	http.Error(w, why, status)
 }

@@ -219,7 +219,7 @@ func (e *Endpoint) take(w http.ResponseWriter, r *http.Request, id string) {
 	c.heard()
 	defer c.senders.Add(-1)
 	if c.senders.Add(1) > maxSenders {
-		refuseHTTP(w, http.StatusServiceUnavailable, "This session has too many requests that send.")
+		e.host.Refuse(w, http.StatusServiceUnavailable, "This session has too many requests that send.")
 		return
 	}
 	control := http.NewResponseController(w)
