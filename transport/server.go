@@ -8,6 +8,8 @@ import (
 
 	"hoofbeat/connections"
 	"hoofbeat/session"
+	"hoofbeat/transport/internal/wire"
+	"hoofbeat/transport/sockjs"
 )
 
 // ErrServerClosed is returned by the Serve methods after Shutdown.
@@ -30,7 +32,7 @@ type Options struct {
 	Compression          bool
 	CompressionThreshold int
 	Credentials          Credentials
-	SockJS               SockJS
+	SockJS               sockjs.Options
 	// Elsewhere serves the WebSocket listener's paths other than the endpoint;
 	// nil: 404.
 	Elsewhere http.Handler
@@ -52,7 +54,7 @@ type Server struct {
 	conns    *connections.Registry
 	session  *session.Options // that of conns
 	origins  origins
-	upgrader *upgrader
+	upgrader *wire.Upgrader
 
 	handshakes atomic.Int64 // WebSocket handshakes under way
 }
@@ -61,12 +63,12 @@ type Server struct {
 func NewServer(r *connections.Registry, o Options) *Server {
 	return &Server{
 		options: o, conns: r, session: r.Session(), origins: newOrigins(o.Origins),
-		upgrader: newUpgrader(o.Compression, o.CompressionThreshold),
+		upgrader: wire.NewUpgrader(o.Compression, o.CompressionThreshold),
 	}
 }
 
 // Serve runs a session on one stream, for example an end of a net.Pipe, and
 // returns at once. The session closes c when it ends.
 func (s *Server) Serve(c net.Conn, info session.Info) {
-	s.conns.Start(c, func() { s.conns.Run(newTCPConn(c, s.session.Limits.Limits, info)) })
+	s.conns.Start(c, func() { s.conns.Run(wire.NewTCP(c, s.session.Limits.Limits, info)) })
 }

@@ -13,6 +13,7 @@ import (
 	"hoofbeat/connections"
 	"hoofbeat/frames"
 	"hoofbeat/session"
+	"hoofbeat/transport/internal/wire"
 )
 
 // ServeTCP serves STOMP on the listener's connections until the listener is
@@ -63,7 +64,7 @@ func (s *Server) serveTCP(c net.Conn, config *tls.Config) {
 		}
 		c = t
 	}
-	s.conns.Run(newTCPConn(c, s.session.Limits.Limits, info))
+	s.conns.Run(wire.NewTCP(c, s.session.Limits.Limits, info))
 }
 
 // handshake performs the TLS handshake within ConnectTimeout.
@@ -109,7 +110,7 @@ func (s *Server) turnAway(c net.Conn, config *tls.Config, f *session.Fault) {
 func sayGoodbye(c net.Conn, f *session.Fault) {
 	_ = c.SetDeadline(time.Now().Add(refuseLinger))
 	_, _ = c.Write(append(session.Refusal(f), '\n'))
-	closeGently(c)
+	wire.CloseGently(c)
 }
 
 // refuseLinger is the linger of refused clients; they get less time.

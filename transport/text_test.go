@@ -3,15 +3,12 @@ package transport_test
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/coder/websocket"
 
 	"hoofbeat/internal/servertest"
-	"hoofbeat/transport"
 )
 
 // Text that is not UTF-8 closes the connection with 1007, however it is
@@ -101,21 +98,6 @@ func closeCode(t *testing.T, ws *websocket.Conn) websocket.StatusCode {
 	for {
 		if _, _, err := ws.Read(context.Background()); err != nil {
 			return websocket.CloseStatus(err)
-		}
-	}
-}
-
-// The check does not depend on the pieces that text comes in.
-func TestTextInPieces(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 1))
-	parts := []string{"a", "ü", "€", "🐴", "\xc3", "\x80", "\xf0\x9f", "\xed\xa0\x80", "\xc0", "\xff", "\xef\xbf\xbf"}
-	for range 20_000 {
-		text := ""
-		for range r.IntN(6) {
-			text += parts[r.IntN(len(parts)-r.IntN(7))]
-		}
-		if got := transport.TextInPieces([]byte(text), func(n int) int { return 1 + r.IntN(n) }); got != utf8.ValidString(text) {
-			t.Fatalf("%q: valid is %v", text, got)
 		}
 	}
 }

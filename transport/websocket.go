@@ -13,6 +13,8 @@ import (
 
 	"hoofbeat/connections"
 	"hoofbeat/session"
+	"hoofbeat/transport/internal/wire"
+	"hoofbeat/transport/sockjs"
 )
 
 // Handler returns the WebSocket endpoint, for use in any http.Server. It
@@ -94,8 +96,8 @@ func (s *Server) endpoint(path string) (h http.Handler, wait func() bool) {
 
 // SockJSHandler returns the endpoint at a path with SockJS below it, for use in
 // any http.Server.
-func (s *Server) SockJSHandler(path string) *Endpoint {
-	return newEndpoint(s, s.conns, path, s.options.SockJS)
+func (s *Server) SockJSHandler(path string) *sockjs.Endpoint {
+	return sockjs.New(s, s.conns, path, s.options.SockJS)
 }
 
 // Upgrade implements sockjs.Host.
@@ -104,7 +106,7 @@ func (s *Server) Upgrade(w http.ResponseWriter, r *http.Request) {
 }
 
 // UpgradeTo implements sockjs.Host.
-func (s *Server) UpgradeTo(accept Accepter, w http.ResponseWriter, r *http.Request) {
+func (s *Server) UpgradeTo(accept sockjs.Accepter, w http.ResponseWriter, r *http.Request) {
 	s.handshakes.Add(1) // before begin, so that finish sees every handshake that began before close
 	defer s.handshakes.Add(-1)
 	if !s.conns.Begin() {
@@ -127,7 +129,7 @@ func (s *Server) UpgradeTo(accept Accepter, w http.ResponseWriter, r *http.Reque
 // welcome checks a request and accepts it as a connection, which occupies a
 // place until release. It returns nil if it has answered the request with an
 // error.
-func (s *Server) welcome(accept Accepter, w http.ResponseWriter, r *http.Request) (c connections.Conn, release func()) {
+func (s *Server) welcome(accept sockjs.Accepter, w http.ResponseWriter, r *http.Request) (c connections.Conn, release func()) {
 	remote := s.RemoteOf(r)
 	if !s.CheckOrigin(w, r, remote) {
 		return nil, nil
@@ -236,7 +238,7 @@ func (*Server) Refuse(w http.ResponseWriter, status int, why string) {
 }
 
 func (s *Server) accept(w http.ResponseWriter, r *http.Request, remote string) (connections.Conn, error) {
-	c, err := s.upgrader.accept(w, r, subprotocols, s.session.Limits.Limits, s.Info(r, remote, "ws"))
+	c, err := s.upgrader.Accept(w, r, wire.Subprotocols, s.session.Limits.Limits, s.Info(r, remote, "ws"))
 	if err != nil {
 		return nil, err // not a nil pointer in an interface
 	}
@@ -244,8 +246,8 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, remote string) (
 }
 
 // AcceptWebSocket implements sockjs.Host.
-func (s *Server) AcceptWebSocket(w http.ResponseWriter, r *http.Request, info session.Info) (*wsConn, error) {
-	return s.upgrader.accept(w, r, nil, s.session.Limits.Limits, info)
+func (s *Server) AcceptWebSocket(w http.ResponseWriter, r *http.Request, info session.Info) (*wire.WebSocket, error) {
+	return s.upgrader.Accept(w, r, nil, s.session.Limits.Limits, info)
 }
 
 // Info implements sockjs.Host.

@@ -72,8 +72,16 @@ var table = []rule{
 		reason: "counts, admits, runs and drains connections of any transport",
 	},
 	{
-		pkg: "transport", own: []string{"connections", "session", "frames", "internal/timers"}, third: []string{websocketLib},
-		reason: "moves bytes; the session interprets them, so this package must not reach the broker",
+		pkg: "transport", own: []string{"connections", "session", "frames", "transport/internal/wire", "transport/sockjs"},
+		reason: "listeners and the WebSocket endpoint; sessions interpret the bytes, so this package must not reach the broker",
+	},
+	{
+		pkg: "transport/sockjs", own: []string{"connections", "session", "frames", "transport/internal/wire", "internal/timers"},
+		reason: "a protocol around frames; it sees the server through its Host",
+	},
+	{
+		pkg: "transport/internal/wire", own: []string{"connections", "session", "frames"}, third: []string{websocketLib},
+		reason: "moves bytes over one connection; it knows no listeners and no other connections",
 	},
 	{
 		pkg: "store/pebble", own: []string{"broker", "destination", "frames"}, third: []string{"github.com/cockroachdb/pebble/v2"},
@@ -93,7 +101,7 @@ var table = []rule{
 			"the root may import are passed as values",
 	},
 	{
-		pkg: "internal/setup", own: []string{"auth", "auth/acl", "broker", "config", "destination", "connections", "session", "session/outbox", "store/pebble", "transport"},
+		pkg: "internal/setup", own: []string{"auth", "auth/acl", "broker", "config", "destination", "connections", "session", "session/outbox", "store/pebble", "transport", "transport/sockjs"},
 		reason: "copies the configuration into each package's Options, for the server and for commands that need one part of it",
 	},
 	{

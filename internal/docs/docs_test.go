@@ -100,7 +100,7 @@ func errorWords(t *testing.T) []string {
 		words = append(words, constants(t, file, "")...)
 	}
 	words = append(words, constants(t, "connections/gate.go", "TooManyConnections")...)
-	words = append(words, constants(t, "transport/sockjs_ws.go", "BinaryMessage")...)
+	words = append(words, constants(t, "transport/sockjs/ws.go", "BinaryMessage")...)
 	if len(words) < 30 {
 		t.Fatalf("only %d words: %v", len(words), words)
 	}

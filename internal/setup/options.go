@@ -11,6 +11,7 @@ import (
 	"hoofbeat/session"
 	"hoofbeat/session/outbox"
 	"hoofbeat/transport"
+	"hoofbeat/transport/sockjs"
 )
 
 // Connections returns the options of connections and their sessions. Version is
@@ -31,7 +32,7 @@ func Transport(c *config.Config) transport.Options {
 	ws := c.Listen.WebSocket
 	return transport.Options{
 		Origins: ws.Origins, Compression: ws.Compression, CompressionThreshold: ws.CompressionThreshold,
-		SockJS: transport.SockJS{Enabled: ws.SockJS}, Credentials: credentials(c.Auth),
+		SockJS: sockjs.Options{Enabled: ws.SockJS}, Credentials: credentials(c.Auth),
 	}
 }
 

@@ -1,4 +1,4 @@
-package transport
+package wire
 
 import (
 	"hoofbeat/frames"
@@ -15,9 +15,9 @@ func (m *meters) Measure(c *session.Counters) { m.came, m.went = c.Meters() }
 // Measured counts the last frames read. It is called after the last read.
 func (m *meters) Measured() { m.came.Flush() }
 
-// countWritten counts a frame that is written. The writer calls it.
-func (m *meters) countWritten(p []byte, tail *frames.Tail) { m.went.CountEncoded(p, tail.Len()) }
+// CountWritten counts a frame that is written. The writer calls it.
+func (m *meters) CountWritten(p []byte, tail *frames.Tail) { m.went.CountEncoded(p, tail.Len()) }
 
-// flushWritten adds the written frames to the counters, after a flush. The writer
+// FlushWritten adds the written frames to the counters, after a flush. The writer
 // calls it.
-func (m *meters) flushWritten() { m.went.Flush() }
+func (m *meters) FlushWritten() { m.went.Flush() }

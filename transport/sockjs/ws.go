@@ -1,4 +1,4 @@
-package transport
+package sockjs
 
 import (
 	"errors"
@@ -13,6 +13,7 @@ import (
 	"hoofbeat/frames"
 	"hoofbeat/internal/timers"
 	"hoofbeat/session"
+	"hoofbeat/transport/internal/wire"
 )
 
 // BinaryMessage is the word of the ERROR for a frame that cannot be delivered
@@ -37,10 +38,10 @@ func appendClose(dst []byte, code session.CloseCode, reason string) []byte {
 	return append(appendQuoted(append(dst, `,"`...), []byte(reason)), `"]`...)
 }
 
-// A sockConn carries STOMP in SockJS over a WebSocket: clients send arrays of
+// A wsConn carries STOMP in SockJS over a WebSocket: clients send arrays of
 // strings, the broker sends SockJS frames. It implements session.Conn.
-type sockConn struct {
-	*wsConn
+type wsConn struct {
+	*wire.WebSocket
 	heartbeat time.Duration
 	log       *slog.Logger
 	timer     *timers.Timer
@@ -48,7 +49,7 @@ type sockConn struct {
 	// Owned by the reader.
 	unquote unquoter
 	pending []byte // text that is not decoded yet; part of *chunk
-	chunk   *readChunk
+	chunk   *wire.ReadChunk
 	fault   error // reported after pending has been read
 
 	lastOut atomic.Int64 // Unix nanoseconds
@@ -66,14 +67,14 @@ type sockConn struct {
 const unquoteShift = 8
 
 // acceptSockJS accepts a request as a SockJS session over a WebSocket.
-func (e *Endpoint) acceptSockJS(w http.ResponseWriter, r *http.Request, remote string) (connections.Conn, error) {
+func (e *Endpoint) acceptWS(w http.ResponseWriter, r *http.Request, remote string) (connections.Conn, error) {
 	ws, err := e.host.AcceptWebSocket(w, r, e.host.Info(r, remote, "sockjs-ws"))
 	if err != nil {
 		return nil, err
 	}
-	c := &sockConn{wsConn: ws, heartbeat: e.options.heartbeat(), log: e.conns.Log()}
-	c.readFrom(c.readMore)
-	if err := c.writeNow([]byte("o")); err != nil {
+	c := &wsConn{WebSocket: ws, heartbeat: e.options.heartbeat(), log: e.conns.Log()}
+	c.ReadFrom(c.readMore)
+	if err := c.WriteNow([]byte("o")); err != nil {
 		ws.Cut()
 		return nil, err
 	}
@@ -85,7 +86,7 @@ func (e *Endpoint) acceptSockJS(w http.ResponseWriter, r *http.Request, remote s
 
 // tick sends a SockJS heart-beat after a silence. It runs on the timers'
 // goroutine, so it must not block on a full socket.
-func (c *sockConn) tick(now time.Time) time.Time {
+func (c *wsConn) tick(now time.Time) time.Time {
 	if due := time.Unix(0, c.lastOut.Load()).Add(c.heartbeat); due.After(now) {
 		return due
 	}
@@ -101,13 +102,13 @@ func (c *sockConn) tick(now time.Time) time.Time {
 	return now.Add(c.heartbeat)
 }
 
-func (c *sockConn) beat() {
+func (c *wsConn) beat() {
 	defer c.beating.Store(false)
-	_ = c.writeNow([]byte("h")) // if it fails, so does the session's next write
+	_ = c.WriteNow([]byte("h")) // if it fails, so does the session's next write
 }
 
 // readMore reads a part of a message into the decoder.
-func (c *sockConn) readMore() error {
+func (c *wsConn) readMore() error {
 	if len(c.pending) == 0 {
 		if c.fault != nil {
 			return c.fault
@@ -116,17 +117,17 @@ func (c *sockConn) readMore() error {
 			return err
 		}
 	}
-	c.pending = c.pending[c.feed(c.pending):]
+	c.pending = c.pending[c.Feed(c.pending):]
 	if len(c.pending) == 0 && c.chunk != nil {
-		recycleChunk(c.chunk)
+		wire.RecycleChunk(c.chunk)
 		c.pending, c.chunk = nil, nil
 	}
 	return nil
 }
 
 // fill reads a piece of a message into pending.
-func (c *sockConn) fill() error {
-	n, ended, err := c.readPiece(c.room)
+func (c *wsConn) fill() error {
+	n, ended, err := c.ReadPiece(c.room)
 	if errors.As(err, new(*frames.Error)) {
 		c.fault = err
 		return nil
@@ -145,15 +146,15 @@ func (c *sockConn) fill() error {
 	switch {
 	case broken != nil:
 		c.fault = notStrings()
-	case c.messageBytes() > maxQuoted*c.messageLimit():
-		c.fault = c.messageTooLong()
+	case c.MessageBytes() > maxQuoted*c.MessageLimit():
+		c.fault = c.MessageTooLong()
 	}
 	return nil
 }
 
 // room takes a chunk, and returns the part of it for quoted text.
-func (c *sockConn) room() []byte {
-	c.chunk = takeChunk()
+func (c *wsConn) room() []byte {
+	c.chunk = wire.TakeChunk()
 	return c.chunk[unquoteShift:]
 }
 
@@ -164,19 +165,19 @@ func notStrings() error {
 
 // WriteFrame implements session.Conn: a frame is one SockJS message, alone in
 // its SockJS frame and WebSocket message.
-func (c *sockConn) WriteFrame(p []byte, tail *frames.Tail, text bool) error {
+func (c *wsConn) WriteFrame(p []byte, tail *frames.Tail, text bool) error {
 	if !text {
 		return c.refuse()
 	}
-	c.countWritten(p, tail)
-	whole := join(p, tail.Span())
-	defer recycle(whole)
-	return c.writeEncoded(`a["`, *whole, encoder{appendPiece, quotedLen}, `"]`)
+	c.CountWritten(p, tail)
+	whole := wire.Join(p, tail.Span())
+	defer wire.Recycle(whole)
+	return c.WriteEncoded(`a["`, *whole, wire.Encoder{Append: appendPiece, Length: quotedLen}, `"]`)
 }
 
 // refuse tells the client that a frame cannot be sent to it because it is
 // binary.
-func (c *sockConn) refuse() error {
+func (c *wsConn) refuse() error {
 	err := c.WriteFrame(binaryRefusal(), nil, true)
 	c.refused.Store(true)
 	c.log.Info("binary message for a SockJS client, disconnecting it", "remote", c.Info().Remote, "transport", c.Info().Transport)
@@ -184,14 +185,14 @@ func (c *sockConn) refuse() error {
 }
 
 // Flush implements session.Conn.
-func (c *sockConn) Flush() error {
+func (c *wsConn) Flush() error {
 	c.lastOut.Store(time.Now().UnixNano())
-	return c.wsConn.Flush()
+	return c.WebSocket.Flush()
 }
 
 // Close implements session.Conn. Pages see the code and reason of SockJS's own
 // close frame instead of WebSocket's.
-func (c *sockConn) Close(code session.CloseCode, reason string) {
+func (c *wsConn) Close(code session.CloseCode, reason string) {
 	c.once.Do(func() {
 		c.timer.Stop()
 		c.mu.Lock()
@@ -200,8 +201,8 @@ func (c *sockConn) Close(code session.CloseCode, reason string) {
 		if c.refused.Load() {
 			code, reason = closeUnsupported, BinaryMessage
 		}
-		_ = c.writeNow(appendClose(nil, code, reason)) // the peer may have gone
-		c.wsConn.Close(code, reason)
+		_ = c.WriteNow(appendClose(nil, code, reason)) // the peer may have gone
+		c.WebSocket.Close(code, reason)
 		c.beats.Wait()
 	})
 }

@@ -1,4 +1,4 @@
-package transport
+package wire
 
 import (
 	"testing"
@@ -8,19 +8,19 @@ import (
 
 func TestDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var d deadline
+		var d Deadline
 		passed := func() bool {
 			synctest.Wait()
 			select {
-			case <-d.wait():
+			case <-d.Wait():
 				return true
 			default:
 				return false
 			}
 		}
-		waiting := d.wait()
-		d.set(time.Now().Add(time.Minute))
-		d.set(time.Now().Add(2 * time.Minute))
+		waiting := d.Wait()
+		d.Set(time.Now().Add(time.Minute))
+		d.Set(time.Now().Add(2 * time.Minute))
 		time.Sleep(time.Minute)
 		if passed() {
 			t.Error("the first time still counts")
@@ -30,20 +30,20 @@ func TestDeadline(t *testing.T) {
 		if !passed() {
 			t.Error("it has not passed")
 		}
-		d.set(time.Now().Add(time.Minute))
+		d.Set(time.Now().Add(time.Minute))
 		if passed() {
 			t.Error("it has passed, though it was set again")
 		}
-		d.set(time.Time{})
+		d.Set(time.Time{})
 		time.Sleep(time.Hour)
 		if passed() {
 			t.Error("never has passed")
 		}
-		d.set(time.Unix(1, 0))
+		d.Set(time.Unix(1, 0))
 		if !passed() {
 			t.Error("it is long ago, and has not passed")
 		}
-		d.set(time.Now().Add(time.Minute))
-		d.stop()
+		d.Set(time.Now().Add(time.Minute))
+		d.Stop()
 	})
 }

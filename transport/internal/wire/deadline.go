@@ -1,20 +1,20 @@
-package transport
+package wire
 
 import (
 	"sync"
 	"time"
 )
 
-// A deadline ends waits at a time that may be moved while they last.
-type deadline struct {
+// A Deadline ends waits at a time that may be moved while they last.
+type Deadline struct {
 	mu     sync.Mutex // guards the fields below; a leaf
 	timer  *time.Timer
-	sets   int           // number of calls to set; lets expire recognise an outdated timer
-	passed chan struct{} // closed at the deadline; nil before the first set or wait
+	sets   int           // number of calls to Set; lets expire recognise an outdated timer
+	passed chan struct{} // closed at the deadline; nil before the first Set or Wait
 }
 
-// set moves the deadline to t. The zero time means none.
-func (d *deadline) set(t time.Time) {
+// Set moves the deadline to t. The zero time means none.
+func (d *Deadline) Set(t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.timer != nil {
@@ -40,8 +40,8 @@ func (d *deadline) set(t time.Time) {
 	}
 }
 
-// expire closes the channel, unless set was called after the timer was started.
-func (d *deadline) expire(set int) {
+// expire closes the channel, unless Set was called after the timer was started.
+func (d *Deadline) expire(set int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.timer != nil && d.sets == set {
@@ -50,9 +50,9 @@ func (d *deadline) expire(set int) {
 	}
 }
 
-// wait returns a channel that is closed at the deadline. A later call of set
+// Wait returns a channel that is closed at the deadline. A later call of Set
 // that moves the deadline before it passes applies to the same channel.
-func (d *deadline) wait() <-chan struct{} {
+func (d *Deadline) Wait() <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.passed == nil {
@@ -61,8 +61,8 @@ func (d *deadline) wait() <-chan struct{} {
 	return d.passed
 }
 
-// stop frees the timer.
-func (d *deadline) stop() {
+// Stop frees the timer.
+func (d *Deadline) Stop() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.timer != nil {

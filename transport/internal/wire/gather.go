@@ -1,4 +1,4 @@
-package transport
+package wire
 
 import (
 	"crypto/tls"
@@ -30,10 +30,10 @@ type gatherer struct {
 	encoding atomic.Int32
 	raw      syscall.RawConn // nil if the connection cannot wait without a buffer
 	rawRead  func(fd uintptr) bool
-	lastRead stamp
+	lastRead Stamp
 
 	in      []byte // read and not consumed; part of *inChunk, if not nil
-	inChunk *readChunk
+	inChunk *ReadChunk
 	inErr   error
 
 	// batch holds whole frames until flush. It is owned by the writer, so that
@@ -47,26 +47,27 @@ type gatherer struct {
 }
 
 const (
-	// gatherBytes is the size at which gathered bytes are sent at once: the
+	// GatherBytes is the size at which gathered bytes are sent at once: the
 	// kernel accepts that much in one piece.
-	gatherBytes = 64 << 10
+	GatherBytes = 64 << 10
 	readBytes   = 16 << 10
 	// directRead is the size from which a read goes directly to the caller's
 	// buffer.
 	directRead = 4 << 10
 )
 
-type readChunk [readBytes]byte
+// A ReadChunk is a buffer for what a socket has.
+type ReadChunk [readBytes]byte
 
 var (
-	readChunks   = sync.Pool{New: func() any { return new(readChunk) }}
+	readChunks   = sync.Pool{New: func() any { return new(ReadChunk) }}
 	writeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 )
 
 // newGatherer wraps a connection of which first has been read already.
 func newGatherer(c net.Conn, first []byte) *gatherer {
 	g := &gatherer{Conn: c, in: first}
-	g.lastRead.begin()
+	g.lastRead.Begin()
 	g.raw, g.rawRead = waiter(c, g)
 	return g
 }
@@ -76,7 +77,7 @@ func (g *gatherer) Read(p []byte) (int, error) {
 	if len(g.in) == 0 {
 		if g.raw == nil || len(p) >= directRead {
 			n, err := g.Conn.Read(p)
-			g.lastRead.set()
+			g.lastRead.Set()
 			return n, err
 		}
 		if err := g.fill(); err != nil {
@@ -94,7 +95,7 @@ func (g *gatherer) fill() error {
 	if err := g.raw.Read(g.rawRead); err != nil {
 		return err
 	}
-	g.lastRead.set()
+	g.lastRead.Set()
 	if g.inErr != nil {
 		return &net.OpError{Op: "read", Net: "tcp", Source: g.LocalAddr(), Addr: g.RemoteAddr(), Err: g.inErr}
 	}
@@ -106,9 +107,9 @@ func (g *gatherer) fill() error {
 
 // fillChunk is fill for a connection that cannot wait without a buffer.
 func (g *gatherer) fillChunk() error {
-	chunk := takeChunk()
+	chunk := TakeChunk()
 	n, err := g.Conn.Read(chunk[:])
-	g.lastRead.set()
+	g.lastRead.Set()
 	if n == 0 {
 		readChunks.Put(chunk)
 		return err
@@ -152,7 +153,7 @@ func (g *gatherer) flush() error {
 		if err == nil {
 			err = g.sendLocked(batch)
 		}
-		recycle(batch)
+		Recycle(batch)
 	}
 	return err
 }
@@ -171,14 +172,14 @@ func (g *gatherer) Write(p []byte) (int, error) {
 func (g *gatherer) write(p []byte) (int, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.corked || len(p) > gatherBytes {
+	if !g.corked || len(p) > GatherBytes {
 		if err := g.send(); err != nil {
 			return 0, err
 		}
 		return g.Conn.Write(p)
 	}
 	g.gather(p)
-	if len(*g.out) >= gatherBytes {
+	if len(*g.out) >= GatherBytes {
 		if err := g.send(); err != nil {
 			return 0, err
 		}
@@ -189,7 +190,7 @@ func (g *gatherer) write(p []byte) (int, error) {
 // writeFrame adds a frame to the batch, in parts. Only the writer calls it.
 func (g *gatherer) writeFrame(header, p, shared []byte) error {
 	b := g.begin()
-	if len(p)+len(shared) <= gatherBytes {
+	if len(p)+len(shared) <= GatherBytes {
 		*b = append(append(append(*b, header...), p...), shared...)
 		return g.sendFull()
 	}
@@ -203,7 +204,7 @@ func (g *gatherer) writeFrame(header, p, shared []byte) error {
 // writeLine adds p, shared and a LF to the batch. Only the writer calls it.
 func (g *gatherer) writeLine(p, shared []byte) error {
 	b := g.begin()
-	if len(p)+len(shared) <= gatherBytes {
+	if len(p)+len(shared) <= GatherBytes {
 		*b = append(append(append(*b, p...), shared...), '\n')
 		return g.sendFull()
 	}
@@ -219,7 +220,7 @@ func (g *gatherer) writeLine(p, shared []byte) error {
 // for it.
 func (g *gatherer) addLarge(parts ...[]byte) error {
 	for _, p := range parts {
-		if len(p) <= gatherBytes {
+		if len(p) <= GatherBytes {
 			g.add(p)
 		} else if err := g.sendBatch(p); err != nil {
 			return err
@@ -228,12 +229,12 @@ func (g *gatherer) addLarge(parts ...[]byte) error {
 	return nil
 }
 
-// writeEncoded adds a header, text in an encoding, and end to the batch. It holds
+// WriteEncoded adds a header, text in an encoding, and end to the batch. It holds
 // at most one piece in memory. Only the writer calls it.
-func (g *gatherer) writeEncoded(header, text []byte, e encoder, end string) error {
+func (g *gatherer) writeEncoded(header, text []byte, e Encoder, end string) error {
 	g.add(header)
-	for len(text) > 0 && len(*g.batch) < gatherBytes {
-		*g.batch, text = e.append(*g.batch, text)
+	for len(text) > 0 && len(*g.batch) < GatherBytes {
+		*g.batch, text = e.Append(*g.batch, text)
 	}
 	if len(text) > 0 {
 		return g.sendEncoded(text, e, end)
@@ -244,15 +245,15 @@ func (g *gatherer) writeEncoded(header, text []byte, e encoder, end string) erro
 
 // sendEncoded sends the batch, which ends within a frame, and the rest of that
 // frame. It holds the lock throughout, so that no control frame comes between.
-func (g *gatherer) sendEncoded(text []byte, e encoder, end string) error {
+func (g *gatherer) sendEncoded(text []byte, e Encoder, end string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for len(text) > 0 {
 		if err := g.sendLocked(g.batch); err != nil {
 			return err
 		}
-		for len(text) > 0 && len(*g.batch) < gatherBytes {
-			*g.batch, text = e.append(*g.batch, text)
+		for len(text) > 0 && len(*g.batch) < GatherBytes {
+			*g.batch, text = e.Append(*g.batch, text)
 		}
 	}
 	*g.batch = append(*g.batch, end...)
@@ -273,9 +274,9 @@ func (g *gatherer) add(p []byte) {
 	*b = append(*b, p...)
 }
 
-// sendFull sends the batch if it has reached gatherBytes.
+// sendFull sends the batch if it has reached GatherBytes.
 func (g *gatherer) sendFull() error {
-	if g.batch == nil || len(*g.batch) < gatherBytes {
+	if g.batch == nil || len(*g.batch) < GatherBytes {
 		return nil
 	}
 	return g.sendBatch(nil)
@@ -294,7 +295,7 @@ func (g *gatherer) sendBatch(large []byte) error {
 	var err error
 	if batch != nil {
 		err = g.sendLocked(batch)
-		recycle(batch)
+		Recycle(batch)
 	}
 	if err == nil && large != nil {
 		_, err = g.Conn.Write(large)
@@ -343,28 +344,29 @@ func (g *gatherer) send() error {
 	}
 	out := g.out
 	g.out = nil
-	defer recycle(out)
+	defer Recycle(out)
 	return g.sendLocked(out)
 }
 
-// takeChunk returns a chunk of the pool, for recycleChunk.
-func takeChunk() *readChunk { return readChunks.Get().(*readChunk) }
+// TakeChunk returns a chunk of the pool, for RecycleChunk.
+func TakeChunk() *ReadChunk { return readChunks.Get().(*ReadChunk) }
 
-func recycleChunk(c *readChunk) { readChunks.Put(c) }
+// RecycleChunk returns a chunk to the pool.
+func RecycleChunk(c *ReadChunk) { readChunks.Put(c) }
 
-// join copies the parts of a frame into a buffer, for recycle.
-func join(p, shared []byte) *[]byte {
+// Join copies the parts of a frame into a buffer, for Recycle.
+func Join(p, shared []byte) *[]byte {
 	b := writeBuffers.Get().(*[]byte)
 	*b = append(append(*b, p...), shared...)
 	return b
 }
 
-// takeBuffer returns an empty buffer of the pool, for recycle.
-func takeBuffer() *[]byte { return writeBuffers.Get().(*[]byte) }
+// TakeBuffer returns an empty buffer of the pool, for Recycle.
+func TakeBuffer() *[]byte { return writeBuffers.Get().(*[]byte) }
 
-// recycle returns a buffer to the pool.
-func recycle(b *[]byte) {
-	if cap(*b) > 2*gatherBytes {
+// Recycle returns a buffer to the pool.
+func Recycle(b *[]byte) {
+	if cap(*b) > 2*GatherBytes {
 		return // it would stay as long as the program
 	}
 	*b = (*b)[:0]
@@ -382,4 +384,4 @@ func (g *gatherer) Cut() {
 }
 
 // LastRead returns the time of the last read that returned bytes.
-func (g *gatherer) LastRead() time.Time { return g.lastRead.last() }
+func (g *gatherer) LastRead() time.Time { return g.lastRead.Last() }

@@ -1,38 +1,39 @@
-package transport
+package wire
 
 import (
 	"bufio"
 	"errors"
-	"hoofbeat/frames"
-	"hoofbeat/session"
 	"net"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/coder/websocket"
+
+	"hoofbeat/frames"
+	"hoofbeat/session"
 )
 
-// subprotocols are those of STOMP, preferred first. The client's order does not
+// Subprotocols are those of STOMP, preferred first. The client's order does not
 // matter.
-var subprotocols = []string{"v12.stomp", "v11.stomp", "v10.stomp"}
+var Subprotocols = []string{"v12.stomp", "v11.stomp", "v10.stomp"}
 
-// An upgrader performs handshakes.
-type upgrader struct {
+// An Upgrader performs handshakes.
+type Upgrader struct {
 	compress bool
 	// compression is that of connections that do not limit the window.
 	compression *compression
 }
 
-// newUpgrader returns an upgrader. With compress, it offers permessage-deflate;
+// NewUpgrader returns an Upgrader. With compress, it offers permessage-deflate;
 // frames of fewer bytes than threshold are sent as they are.
-func newUpgrader(compress bool, threshold int) *upgrader {
-	return &upgrader{compress: compress, compression: &compression{new(deflater), maxWindow, threshold}}
+func NewUpgrader(compress bool, threshold int) *Upgrader {
+	return &Upgrader{compress: compress, compression: &compression{new(deflater), maxWindow, threshold}}
 }
 
-// accept performs a handshake with one of the subprotocols, or without any. On an
+// Accept performs a handshake with one of the Subprotocols, or without any. On an
 // error it has answered the request.
-func (u *upgrader) accept(w http.ResponseWriter, r *http.Request, subprotocols []string, l frames.Limits, info session.Info) (*wsConn, error) {
+func (u *Upgrader) Accept(w http.ResponseWriter, r *http.Request, subprotocols []string, l frames.Limits, info session.Info) (*WebSocket, error) {
 	bits := 0
 	if subprotocols != nil {
 		r, bits = takeWindow(r)
@@ -62,7 +63,7 @@ func (u *upgrader) accept(w http.ResponseWriter, r *http.Request, subprotocols [
 
 // compressionFor returns the compression of a connection whose window has so many
 // bits; 0: as many as there are.
-func (u *upgrader) compressionFor(bits int) *compression {
+func (u *Upgrader) compressionFor(bits int) *compression {
 	if bits == 0 || 1<<bits == maxWindow {
 		return u.compression
 	}
@@ -72,7 +73,7 @@ func (u *upgrader) compressionFor(bits int) *compression {
 }
 
 func versionOf(subprotocol string) frames.Version {
-	for i, p := range subprotocols {
+	for i, p := range Subprotocols {
 		if strings.EqualFold(p, subprotocol) { // the library echoes the client's spelling
 			return frames.V12 - frames.Version(i)
 		}

@@ -1,16 +1,17 @@
-package transport
+package sockjs
 
 import (
 	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"hoofbeat/session"
 	"net/http"
 	"net/netip"
 	"strings"
 	"sync"
 	"time"
+
+	"hoofbeat/session"
 )
 
 // guesses limits how fast ids of SockJS sessions can be guessed. It counts, by

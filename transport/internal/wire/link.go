@@ -1,4 +1,4 @@
-package transport
+package wire
 
 import (
 	"time"
@@ -7,8 +7,8 @@ import (
 	"hoofbeat/session"
 )
 
-// A frameReader reads frames from a decoder that its connection fills.
-type frameReader struct {
+// A FrameReader reads frames from a decoder that its connection fills.
+type FrameReader struct {
 	meters
 	stall
 	decoder *frames.Decoder
@@ -16,22 +16,22 @@ type frameReader struct {
 	charge  func(int)    // see session.Session.Partial
 }
 
-// newFrameReader returns a frameReader; readFrom sets more.
-func newFrameReader(l frames.Limits) frameReader { return frameReader{decoder: frames.NewDecoder(l)} }
+// NewFrameReader returns a FrameReader; ReadFrom sets more.
+func NewFrameReader(l frames.Limits) FrameReader { return FrameReader{decoder: frames.NewDecoder(l)} }
 
-// readFrom sets the function that reads more bytes, and gives them to the decoder
-// (feed). It must be called before the first read.
-func (r *frameReader) readFrom(more func() error) { r.more = more }
+// ReadFrom sets the function that reads more bytes, and gives them to the decoder
+// (Feed). It must be called before the first read.
+func (r *FrameReader) ReadFrom(more func() error) { r.more = more }
 
-// feed gives bytes to the decoder. It returns how many there was room for.
-func (r *frameReader) feed(p []byte) (n int) {
+// Feed gives bytes to the decoder. It returns how many there was room for.
+func (r *FrameReader) Feed(p []byte) (n int) {
 	n = copy(r.decoder.Space(), p)
 	r.decoder.Commit(n)
 	return n
 }
 
 // ReadFrame implements session.Conn.
-func (r *frameReader) ReadFrame() (frames.Inbound, error) {
+func (r *FrameReader) ReadFrame() (frames.Inbound, error) {
 	for {
 		f, err := r.decoder.Next()
 		if err != nil || f.Frame != nil {
@@ -50,19 +50,19 @@ func (r *frameReader) ReadFrame() (frames.Inbound, error) {
 }
 
 // Negotiated implements session.Conn.
-func (r *frameReader) Negotiated(v frames.Version) { r.decoder.SetVersion(v) }
+func (r *FrameReader) Negotiated(v frames.Version) { r.decoder.SetVersion(v) }
 
 // ChargeTo implements connections.Conn.
-func (r *frameReader) ChargeTo(f func(int)) { r.charge = f }
+func (r *FrameReader) ChargeTo(f func(int)) { r.charge = f }
 
-// drop drops the decoder, after the last read.
-func (r *frameReader) drop() { r.decoder = nil }
+// Drop drops the decoder, after the last read.
+func (r *FrameReader) Drop() { r.decoder = nil }
 
 // A link is the common part of connections with a socket of their own: a gatherer
-// and a frameReader, which together implement most of session.Conn.
+// and a FrameReader, which together implement most of session.Conn.
 type link struct {
 	*gatherer
-	frameReader
+	FrameReader
 	info session.Info
 }
 

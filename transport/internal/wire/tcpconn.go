@@ -1,17 +1,18 @@
-package transport
+package wire
 
 import (
-	"hoofbeat/frames"
-	"hoofbeat/session"
 	"io"
 	"net"
 	"sync"
 	"time"
+
+	"hoofbeat/frames"
+	"hoofbeat/session"
 )
 
-// A tcpConn carries STOMP on a stream: TCP, TLS, or any other net.Conn. It
+// A TCP carries STOMP on a stream: TCP, TLS, or any other net.Conn. It
 // implements session.Conn.
-type tcpConn struct {
+type TCP struct {
 	link
 	once sync.Once
 
@@ -20,14 +21,15 @@ type tcpConn struct {
 	small [256]byte
 }
 
-func newTCPConn(c net.Conn, l frames.Limits, info session.Info) *tcpConn {
+// NewTCP returns the connection on a stream.
+func NewTCP(c net.Conn, l frames.Limits, info session.Info) *TCP {
 	info.Mute = true
-	t := &tcpConn{link: link{newGatherer(c, nil), newFrameReader(l), info}}
-	t.readFrom(t.readMore)
+	t := &TCP{link: link{newGatherer(c, nil), NewFrameReader(l), info}}
+	t.ReadFrom(t.readMore)
 	return t
 }
 
-func (c *tcpConn) readMore() error {
+func (c *TCP) readMore() error {
 	// An error that comes together with bytes (TLS does that) is returned again
 	// by the next Read, without bytes.
 	if c.decoder.Buffered() > 0 {
@@ -39,7 +41,7 @@ func (c *tcpConn) readMore() error {
 	}
 	n, err := c.Read(c.small[:])
 	if n > 0 {
-		c.feed(c.small[:n])
+		c.Feed(c.small[:n])
 		return nil
 	}
 	return err
@@ -48,8 +50,8 @@ func (c *tcpConn) readMore() error {
 // WriteFrame implements session.Conn. A LF follows each frame: ActiveMQ's Java
 // client waits for it, and other clients take it for a heart-beat (STOMP 1.2,
 // Augmented BNF).
-func (c *tcpConn) WriteFrame(p []byte, tail *frames.Tail, _ bool) error {
-	c.countWritten(p, tail)
+func (c *TCP) WriteFrame(p []byte, tail *frames.Tail, _ bool) error {
+	c.CountWritten(p, tail)
 	if len(p) == 1 { // a heart-beat
 		_, err := c.Write(p)
 		return err
@@ -58,29 +60,28 @@ func (c *tcpConn) WriteFrame(p []byte, tail *frames.Tail, _ bool) error {
 }
 
 const (
-	// linger is how long a peer has to read the last frames. Closing a socket
+	// Linger is how long a peer has to read the last frames. Closing a socket
 	// with unread bytes resets the connection, and the peer loses them.
-	linger = 2 * time.Second
+	Linger = 2 * time.Second
 	// lingerBytes bounds the bytes that are discarded meanwhile.
 	lingerBytes = 1 << 20
 )
 
 // Close implements session.Conn. TCP cannot transmit the reason.
-func (c *tcpConn) Close(session.CloseCode, string) {
+func (c *TCP) Close(session.CloseCode, string) {
 	c.once.Do(func() {
 		// The first steps fail if the peer has gone, and need no handling: the
 		// last one frees the socket in any case.
-		_ = c.Conn.SetReadDeadline(time.Now().Add(linger))
-		closeGently(c.Conn)
+		_ = c.Conn.SetReadDeadline(time.Now().Add(Linger))
+		CloseGently(c.Conn)
 	})
 }
 
-// closeGently half-closes the connection and reads until the peer closes it,
+// CloseGently half-closes the connection and reads until the peer closes it,
 // too, or the read deadline passes. Then it closes it.
-func closeGently(c net.Conn) {
+func CloseGently(c net.Conn) {
 	if half, ok := c.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		_, _ = io.CopyN(io.Discard, c, lingerBytes)
 	}
 	_ = c.Close()
 }
-

@@ -1,4 +1,4 @@
-package transport
+package sockjs
 
 import (
 	"errors"
@@ -13,6 +13,7 @@ import (
 	"hoofbeat/frames"
 	"hoofbeat/internal/timers"
 	"hoofbeat/session"
+	"hoofbeat/transport/internal/wire"
 )
 
 // An xhrConn carries a SockJS session over plain HTTP: requests bring the
@@ -24,20 +25,20 @@ import (
 // one. An incoming request waits until the reader has taken the text of the
 // previous one.
 type xhrConn struct {
-	frameReader
-	key   sockKey
+	wire.FrameReader
+	key   sessionKey
 	owner *owner // checks that requests may use the session
 	// accepted is called after the session's CONNECT.
 	accepted func()
 	info     session.Info
 	limits   frames.Limits
-	options  SockJS
+	options  Options
 	log      *slog.Logger
 	timer    *timers.Timer
 	// closeTimeout bounds writing the end of a response.
 	closeTimeout time.Duration
 
-	lastRead   stamp
+	lastRead   wire.Stamp
 	negotiated atomic.Bool
 
 	// free holds the attached receiver while nobody writes to it. A goroutine
@@ -54,7 +55,7 @@ type xhrConn struct {
 	closed chan struct{} // closed when the session ends; last is the reason
 	told   chan struct{} // closed when a client was told so
 	lost   chan struct{} // closed when there is no client to tell
-	late   deadline      // of writes
+	late   wire.Deadline // of writes
 
 	in delivery // owned by the reader
 
@@ -92,23 +93,23 @@ const (
 	interrupted = "Connection interrupted"
 )
 
-func newXHRConn(e *Endpoint, key sockKey, info session.Info) *xhrConn {
+func newXHRConn(e *Endpoint, key sessionKey, info session.Info) *xhrConn {
 	l := e.session.Limits.Limits
 	c := &xhrConn{
-		key: key, info: info, limits: l, options: e.options, log: e.conns.Log(), closeTimeout: e.session.ConnectTimeout, frameReader: newFrameReader(l), away: time.Now(),
+		key: key, info: info, limits: l, options: e.options, log: e.conns.Log(), closeTimeout: e.session.ConnectTimeout, FrameReader: wire.NewFrameReader(l), away: time.Now(),
 		free: make(chan *receiver, 1), inbox: make(chan delivery, 1), sending: make(chan struct{}, 1),
 		closed: make(chan struct{}), told: make(chan struct{}), lost: make(chan struct{}),
 	}
-	c.readFrom(c.readMore)
-	c.lastRead.begin()
+	c.ReadFrom(c.readMore)
+	c.lastRead.Begin()
 	return c
 }
 
 // heard notes that the client has sent something.
-func (c *xhrConn) heard() { c.lastRead.set() }
+func (c *xhrConn) heard() { c.lastRead.Set() }
 
 // LastRead implements session.Conn.
-func (c *xhrConn) LastRead() time.Time { return c.lastRead.last() }
+func (c *xhrConn) LastRead() time.Time { return c.lastRead.Last() }
 
 // Info implements session.Conn.
 func (c *xhrConn) Info() session.Info { return c.info }
@@ -119,12 +120,12 @@ func (c *xhrConn) Negotiated(v frames.Version) {
 	if c.accepted != nil {
 		c.accepted()
 	}
-	c.frameReader.Negotiated(v)
+	c.FrameReader.Negotiated(v)
 }
 
 // ChargeTo implements connections.Conn. The rest of a request counts as well.
 func (c *xhrConn) ChargeTo(f func(int)) {
-	c.frameReader.ChargeTo(func(n int) { f(n + len(c.in.text)) })
+	c.FrameReader.ChargeTo(func(n int) { f(n + len(c.in.text)) })
 }
 
 // ChargeRequestsTo sets the function that is charged for the bytes of
@@ -167,7 +168,7 @@ func (c *xhrConn) readMore() error {
 			return c.in.err
 		}
 	}
-	if c.in.text = c.in.text[c.feed(c.in.text):]; len(c.in.text) == 0 {
+	if c.in.text = c.in.text[c.Feed(c.in.text):]; len(c.in.text) == 0 {
 		c.in.text = nil
 		<-c.sending // lets the next request begin
 	}
@@ -185,9 +186,9 @@ func (c *xhrConn) WriteFrame(p []byte, tail *frames.Tail, text bool) error {
 			return err
 		}
 	}
-	c.countWritten(p, tail)
-	whole := join(p, tail.Span())
-	defer recycle(whole)
+	c.CountWritten(p, tail)
+	whole := wire.Join(p, tail.Span())
+	defer wire.Recycle(whole)
 	if err := c.writeQuoted(*whole); err != nil {
 		return err
 	}
@@ -213,7 +214,7 @@ func (c *xhrConn) writeQuoted(p []byte) error {
 		n := nextPiece(p)
 		*c.out = appendQuoted(*c.out, p[:n])
 		p = p[n:]
-		if len(*c.out) >= gatherBytes {
+		if len(*c.out) >= wire.GatherBytes {
 			c.receiver.sent += len(*c.out) - before
 			if err := c.send(); err != nil {
 				return err
@@ -241,11 +242,11 @@ func (c *xhrConn) refuse() error {
 func (c *xhrConn) await() error {
 	select {
 	case c.receiver = <-c.free:
-		c.out = takeBuffer()
+		c.out = wire.TakeBuffer()
 		return nil
 	case <-c.closed:
 		return net.ErrClosed
-	case <-c.late.wait():
+	case <-c.late.Wait():
 		return os.ErrDeadlineExceeded
 	}
 }
@@ -270,7 +271,7 @@ func (c *xhrConn) send() error {
 }
 
 func (c *xhrConn) releaseReceiver() {
-	recycle(c.out)
+	wire.Recycle(c.out)
 	c.receiver, c.out, c.line = nil, nil, 0
 }
 
@@ -285,7 +286,7 @@ func (c *xhrConn) Flush() error {
 	if err := c.send(); err != nil {
 		return err
 	}
-	c.flushWritten()
+	c.FlushWritten()
 	if !r.streaming || r.sent >= c.options.responseBytes() {
 		close(r.done)
 	} else {
@@ -297,7 +298,7 @@ func (c *xhrConn) Flush() error {
 
 // SetWriteDeadline implements session.Conn.
 func (c *xhrConn) SetWriteDeadline(t time.Time) {
-	c.late.set(t)
+	c.late.Set(t)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.writeBy = t
@@ -311,14 +312,14 @@ func (c *xhrConn) SetWriteDeadline(t time.Time) {
 // as long as the session is kept.
 func (c *xhrConn) Close(code session.CloseCode, reason string) {
 	c.end(code, reason)
-	t := time.NewTimer(min(linger, c.options.disconnectDelay()))
+	t := time.NewTimer(min(wire.Linger, c.options.disconnectDelay()))
 	defer t.Stop()
 	select {
 	case <-c.told:
 	case <-c.lost:
 	case <-t.C:
 	}
-	c.late.stop()
+	c.late.Stop()
 }
 
 // end ends the session if it is open. The goroutines that serve its requests
@@ -389,7 +390,7 @@ func (c *xhrConn) deliver(d delivery) bool {
 // have ended; their buffers are dropped at once.
 func (c *xhrConn) forget(remove func()) {
 	c.in = delivery{}
-	c.drop()
+	c.Drop()
 	select {
 	case <-c.inbox:
 	default:
@@ -400,10 +401,10 @@ func (c *xhrConn) forget(remove func()) {
 	c.timer.Reset(time.Now().Add(c.options.disconnectDelay()))
 }
 
-// messageLimit is the limit for one request's text: the largest frame, with
+// MessageLimit is the limit for one request's text: the largest frame, with
 // heart-beats around it.
 func (c *xhrConn) messageLimit() int {
-	return messageLimit(c.limits, c.negotiated.Load())
+	return wire.MessageLimit(c.limits, c.negotiated.Load())
 }
 
 // A receiver is a response that carries frames.

@@ -1,4 +1,4 @@
-package transport
+package wire
 
 import (
 	"bytes"
@@ -16,9 +16,9 @@ import (
 )
 
 // compressing returns a connection that writes compressed messages to a tape.
-func compressing(c *compression) (*wsConn, *tape) {
+func compressing(c *compression) (*WebSocket, *tape) {
 	to := &tape{}
-	return &wsConn{link: link{gatherer: newGatherer(to, nil)}, compression: c}, to
+	return &WebSocket{link: link{gatherer: newGatherer(to, nil)}, compression: c}, to
 }
 
 // message returns the payload of the only message on a tape, and whether it was
@@ -211,7 +211,7 @@ func TestTakeWindow(t *testing.T) {
 func BenchmarkDeflatedFanOut(b *testing.B) {
 	r := rand.New(rand.NewPCG(5, 6))
 	shared := &compression{new(deflater), maxWindow, 512}
-	var conns []*wsConn
+	var conns []*WebSocket
 	for range 50 {
 		c, to := compressing(shared)
 		to.err = nil
@@ -240,4 +240,4 @@ type discard struct{ *tape }
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
-var _ session.Conn = (*wsConn)(nil)
+var _ session.Conn = (*WebSocket)(nil)

@@ -1,6 +1,6 @@
 //go:build unix
 
-package transport
+package wire
 
 import (
 	"net"
@@ -29,17 +29,17 @@ func waiter(c net.Conn, g *gatherer) (syscall.RawConn, func(uintptr) bool) {
 
 // readReady reads the available bytes; it returns false if there are none.
 func (g *gatherer) readReady(fd uintptr) bool {
-	chunk := takeChunk()
+	chunk := TakeChunk()
 	for {
 		n, err := syscall.Read(int(fd), chunk[:])
 		switch {
 		case err == syscall.EINTR:
 			continue
 		case err == syscall.EAGAIN:
-			recycleChunk(chunk)
+			RecycleChunk(chunk)
 			return false
 		case err != nil || n == 0:
-			recycleChunk(chunk)
+			RecycleChunk(chunk)
 			g.inErr = err
 			return true
 		}

@@ -1,27 +1,28 @@
-package transport
+package sockjs
 
 import (
-	"hoofbeat/connections"
 	"net/http"
 	"net/netip"
 	"sync"
 	"time"
+
+	"hoofbeat/connections"
 )
 
-// sockSessions are the SockJS sessions over plain HTTP requests, by key.
-type sockSessions struct {
+// sessionTable are the SockJS sessions over plain HTTP requests, by key.
+type sessionTable struct {
 	mu      sync.Mutex // guards the fields below; a leaf
-	byKey   map[sockKey]*xhrConn
+	byKey   map[sessionKey]*xhrConn
 	running int       // sessions that have not ended
 	ended   sync.Cond // signalled when running decreases
 }
 
-// A sockKey identifies the session of a request. Clients choose the id, and
+// A sessionKey identifies the session of a request. Clients choose the id, and
 // URLs with it end up in logs, so a request from another network or page
 // belongs to another session even with the same id. The key has the network
 // instead of the address because clients without WebSocket are often behind
 // proxies that use several addresses.
-type sockKey struct {
+type sessionKey struct {
 	id, origin string
 	network    netip.Prefix
 }
@@ -33,23 +34,23 @@ const (
 	maxEnded = 4096
 )
 
-func newSockSessions() *sockSessions {
-	s := &sockSessions{byKey: make(map[sockKey]*xhrConn)}
+func newSessionTable() *sessionTable {
+	s := &sessionTable{byKey: make(map[sessionKey]*xhrConn)}
 	s.ended.L = &s.mu
 	return s
 }
 
-func (e *Endpoint) sockKey(r *http.Request, id string) sockKey {
+func (e *Endpoint) keyOf(r *http.Request, id string) sessionKey {
 	ip := connections.ParseIP(e.host.RemoteOf(r))
 	bits := networkBits6
 	if ip.Is4() {
 		bits = networkBits4
 	}
 	network, _ := ip.Prefix(bits) // the zero Prefix without an IP address
-	return sockKey{id: id, origin: r.Header.Get("Origin"), network: network}
+	return sessionKey{id: id, origin: r.Header.Get("Origin"), network: network}
 }
 
-func (s *sockSessions) find(k sockKey) *xhrConn {
+func (s *sessionTable) find(k sessionKey) *xhrConn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.byKey[k]
@@ -57,7 +58,7 @@ func (s *sockSessions) find(k sockKey) *xhrConn {
 
 // add registers a session. If the key is taken, it returns that session
 // instead.
-func (s *sockSessions) add(c *xhrConn) (other *xhrConn) {
+func (s *sessionTable) add(c *xhrConn) (other *xhrConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if other = s.byKey[c.key]; other != nil {
@@ -70,7 +71,7 @@ func (s *sockSessions) add(c *xhrConn) (other *xhrConn) {
 
 // end marks a session as ended. It stays registered until remove, or is removed
 // at once (false) if too many ended sessions are kept.
-func (s *sockSessions) end(c *xhrConn) (stays bool) {
+func (s *sessionTable) end(c *xhrConn) (stays bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running--
@@ -82,14 +83,14 @@ func (s *sockSessions) end(c *xhrConn) (stays bool) {
 	return true
 }
 
-func (s *sockSessions) remove(c *xhrConn) {
+func (s *sessionTable) remove(c *xhrConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.byKey, c.key)
 }
 
 // wait waits until all sessions have ended. It reports whether there was one.
-func (s *sockSessions) wait() bool {
+func (s *sessionTable) wait() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	had := len(s.byKey) > 0
@@ -102,7 +103,7 @@ func (s *sockSessions) wait() bool {
 // findOrOpen returns the session of a receiving request, opening it if there is
 // none. It returns nil if it has answered the request with an error.
 func (e *Endpoint) findOrOpen(w http.ResponseWriter, r *http.Request, id string) *xhrConn {
-	key := e.sockKey(r, id)
+	key := e.keyOf(r, id)
 	if !e.holdUp(w, r, key.network) {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package transport
+package sockjs
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hoofbeat/frames"
+	"hoofbeat/transport/internal/wire"
 )
 
 // prelude begins a streaming response: some browsers and proxies hold back the
@@ -113,7 +114,7 @@ func (c *xhrConn) leave(r *receiver, told bool, err error) {
 // for that.
 func (c *xhrConn) endTimeout(err error) time.Duration {
 	if err != nil {
-		return linger
+		return wire.Linger
 	}
 	return c.closeTimeout
 }
@@ -206,7 +207,7 @@ const maxSenders = 4
 
 // take serves a request that carries the client's messages.
 func (e *Endpoint) take(w http.ResponseWriter, r *http.Request, id string) {
-	key := e.sockKey(r, id)
+	key := e.keyOf(r, id)
 	if !e.holdUp(w, r, key.network) {
 		return
 	}
@@ -272,8 +273,8 @@ const (
 // receiveText reads the body of a request. Broken JSON fails the request only;
 // a body that is too long ends the session.
 func (c *xhrConn) receiveText(r *http.Request, control *http.ResponseController, patience time.Duration) (d delivery, bad string) {
-	chunk := takeChunk()
-	defer recycleChunk(chunk)
+	chunk := wire.TakeChunk()
+	defer wire.RecycleChunk(chunk)
 	u := c.unquote
 	u.reset()
 	limit, read := c.messageLimit(), 0
@@ -307,5 +308,5 @@ func (c *xhrConn) receiveText(r *http.Request, control *http.ResponseController,
 }
 
 func tooLong(limit int) error {
-	return &frames.Error{Word: frames.FrameTooLarge, Text: messageTooLong("SockJS request", limit)}
+	return &frames.Error{Word: frames.FrameTooLarge, Text: wire.MessageTooLong("SockJS request", limit)}
 }

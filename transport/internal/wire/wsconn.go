@@ -1,4 +1,4 @@
-package transport
+package wire
 
 import (
 	"context"
@@ -17,12 +17,12 @@ import (
 	"hoofbeat/session"
 )
 
-// A wsConn carries STOMP on a WebSocket. It implements session.Conn. A frame
+// A WebSocket carries STOMP on a WebSocket. It implements session.Conn. A frame
 // may span several messages, and a message may hold several frames.
 //
 // The library performs the handshake, and handles compressed connections. Other
 // messages are read and written here, for speed (docs/adr/0002 and 0028).
-type wsConn struct {
+type WebSocket struct {
 	link
 	ws *websocket.Conn // nil unless the connection is compressed
 	// compression is nil if outgoing messages are not compressed here.
@@ -57,9 +57,9 @@ func (s semaphore) give() { <-s }
 // client's.
 const closeTimeout = 5 * time.Second
 
-func newWSConn(ws *websocket.Conn, g *gatherer, compressed bool, l frames.Limits, info session.Info) *wsConn {
-	c := &wsConn{link: link{g, newFrameReader(l), info}, limits: l, reading: make(semaphore, 1)}
-	c.readFrom(c.readMore)
+func newWSConn(ws *websocket.Conn, g *gatherer, compressed bool, l frames.Limits, info session.Info) *WebSocket {
+	c := &WebSocket{link: link{g, NewFrameReader(l), info}, limits: l, reading: make(semaphore, 1)}
+	c.ReadFrom(c.readMore)
 	if compressed {
 		ws.SetReadLimit(-1) // the limit is enforced here, with an ERROR
 		c.ws, g.control = ws, closeInvalid
@@ -73,11 +73,11 @@ func newWSConn(ws *websocket.Conn, g *gatherer, compressed bool, l frames.Limits
 }
 
 // readMore reads into the decoder, waiting for bytes if there are none.
-func (c *wsConn) readMore() error {
+func (c *WebSocket) readMore() error {
 	c.reading.take()
 	defer c.reading.give()
-	if c.read > c.messageLimit() { // checked here because the message may have contained CONNECT
-		return c.messageTooLong()
+	if c.read > c.MessageLimit() { // checked here because the message may have contained CONNECT
+		return c.MessageTooLong()
 	}
 	if err := c.ready(); err != nil {
 		return c.after(0, err)
@@ -95,7 +95,7 @@ func (c *wsConn) readMore() error {
 
 // ready waits until there is something to read, without holding a buffer. The
 // caller holds reading.
-func (c *wsConn) ready() error {
+func (c *WebSocket) ready() error {
 	switch {
 	case c.failed != nil:
 		return c.failed
@@ -116,7 +116,7 @@ func (c *wsConn) ready() error {
 
 // piece reads the next available piece of a message into space. ended reports
 // that it is the last one. ready must have returned nil.
-func (c *wsConn) piece(space []byte) (n int, ended bool, err error) {
+func (c *WebSocket) piece(space []byte) (n int, ended bool, err error) {
 	ascii := false
 	if c.ws != nil {
 		n, ended, err = c.decompress(space)
@@ -130,9 +130,9 @@ func (c *wsConn) piece(space []byte) (n int, ended bool, err error) {
 	return n, ended, err
 }
 
-// readPiece waits for the next piece of a message, and reads it into the space
+// ReadPiece waits for the next piece of a message, and reads it into the space
 // that room returns. ended reports that it is the last one. The reader calls it.
-func (c *wsConn) readPiece(room func() []byte) (n int, ended bool, err error) {
+func (c *WebSocket) ReadPiece(room func() []byte) (n int, ended bool, err error) {
 	c.reading.take()
 	defer c.reading.give()
 	if err := c.ready(); err != nil {
@@ -142,13 +142,13 @@ func (c *wsConn) readPiece(room func() []byte) (n int, ended bool, err error) {
 	return n, ended, c.after(n, errors.Join(err, c.answerPings()))
 }
 
-// messageBytes returns how many bytes of the current or last message were read.
+// MessageBytes returns how many bytes of the current or last message were read.
 // The reader calls it.
-func (c *wsConn) messageBytes() int { return c.read }
+func (c *WebSocket) MessageBytes() int { return c.read }
 
 // after handles an error that came with n bytes: if n > 0, it is returned only
 // after the frames in these bytes are used.
-func (c *wsConn) after(n int, err error) error {
+func (c *WebSocket) after(n int, err error) error {
 	if n > 0 {
 		c.later = err
 		return nil
@@ -160,13 +160,13 @@ func (c *wsConn) after(n int, err error) error {
 }
 
 // valid reports whether the pieces of a text message so far are UTF-8.
-func (c *wsConn) valid(p []byte, ascii, ended bool) bool {
+func (c *WebSocket) valid(p []byte, ascii, ended bool) bool {
 	return (ascii && c.check.n == 0 || c.check.add(p)) && (!ended || c.check.end())
 }
 
 // nextMessage waits for the next compressed message, unless one is being read.
 // The context never ends; deadlines of the connection cost nothing per message.
-func (c *wsConn) nextMessage() error {
+func (c *WebSocket) nextMessage() error {
 	if c.message != nil {
 		return nil
 	}
@@ -178,7 +178,7 @@ func (c *wsConn) nextMessage() error {
 	return err
 }
 
-func (c *wsConn) decompress(space []byte) (n int, ended bool, err error) {
+func (c *WebSocket) decompress(space []byte) (n int, ended bool, err error) {
 	n, err = c.message.Read(space)
 	if errors.Is(err, io.EOF) {
 		c.message = nil
@@ -187,11 +187,11 @@ func (c *wsConn) decompress(space []byte) (n int, ended bool, err error) {
 	return n, false, err
 }
 
-func (c *wsConn) beginMessage(text bool) { c.read, c.text, c.check.n = 0, text, 0 }
+func (c *WebSocket) beginMessage(text bool) { c.read, c.text, c.check.n = 0, text, 0 }
 
 // decode reads a piece of an uncompressed message from the buffered input, and
 // handles control frames.
-func (c *wsConn) decode(space []byte) (n int, ascii, ended bool, err error) {
+func (c *WebSocket) decode(space []byte) (n int, ascii, ended bool, err error) {
 	for len(c.in) > 0 {
 		used, n, high, event, err := c.decoding.next(c.in, space)
 		c.use(used)
@@ -205,7 +205,7 @@ func (c *wsConn) decode(space []byte) (n int, ascii, ended bool, err error) {
 	return 0, true, false, nil
 }
 
-func (c *wsConn) handle(e wsEvent) error {
+func (c *WebSocket) handle(e wsEvent) error {
 	switch e {
 	case wsBegin:
 		c.beginMessage(c.decoding.opcode == opText)
@@ -220,7 +220,7 @@ func (c *wsConn) handle(e wsEvent) error {
 
 // answerPings sends the pongs for all pings of one chunk, so that the pending
 // ones never exceed a chunk.
-func (c *wsConn) answerPings() error {
+func (c *WebSocket) answerPings() error {
 	if len(c.pongs) == 0 {
 		return nil
 	}
@@ -233,7 +233,7 @@ func (c *wsConn) answerPings() error {
 
 // end ends reading. It answers a close frame or a protocol violation at once
 // (RFC 6455, 5.5.1 and 7.1.7).
-func (c *wsConn) end(err error) {
+func (c *WebSocket) end(err error) {
 	c.failed = err
 	if v := (*violation)(nil); errors.As(err, &v) {
 		_ = c.answerPings()
@@ -247,7 +247,7 @@ func (c *wsConn) end(err error) {
 }
 
 // echoClose answers a close frame with the same payload.
-func (c *wsConn) echoClose(payload []byte) {
+func (c *WebSocket) echoClose(payload []byte) {
 	if len(payload) < 2 {
 		c.sayClose(0, "")
 		return
@@ -257,7 +257,7 @@ func (c *wsConn) echoClose(payload []byte) {
 
 // sayClose writes a close frame unless one was written; code 0 means a frame
 // without a code. Any goroutine may call it.
-func (c *wsConn) sayClose(code session.CloseCode, reason string) {
+func (c *WebSocket) sayClose(code session.CloseCode, reason string) {
 	late := time.AfterFunc(closeTimeout, c.Cut)
 	defer late.Stop()
 	frame := []byte{finBit | opClose, 0}
@@ -281,7 +281,7 @@ func shorten(text string, n int) string {
 }
 
 // await waits for bytes, if possible without holding a chunk.
-func (c *wsConn) await() error {
+func (c *WebSocket) await() error {
 	if c.small == nil {
 		return c.fill()
 	}
@@ -290,7 +290,7 @@ func (c *wsConn) await() error {
 		return c.fillChunk()
 	}
 	n, err := c.Conn.Read(c.small)
-	c.lastRead.set()
+	c.lastRead.Set()
 	c.in, c.full = c.small[:n], n == len(c.small)
 	if n > 0 {
 		return nil // Read returns the error again
@@ -298,20 +298,23 @@ func (c *wsConn) await() error {
 	return err
 }
 
-func (c *wsConn) messageTooLong() error {
-	return &frames.Error{Word: frames.FrameTooLarge, Text: messageTooLong("WebSocket message", c.messageLimit())}
+// MessageTooLong is the error of a message above MessageLimit.
+func (c *WebSocket) MessageTooLong() error {
+	return &frames.Error{Word: frames.FrameTooLarge, Text: MessageTooLong("WebSocket message", c.MessageLimit())}
 }
 
-func messageTooLong(what string, limit int) string {
+// MessageTooLong returns the text of an ERROR.
+func MessageTooLong(what string, limit int) string {
 	return "The " + what + " is longer than " + strconv.Itoa(limit) +
 		" bytes, after decompression (limits.frame_header_bytes and limits.frame_body_bytes together, or limits.frame_bytes_before_connect)."
 }
 
-func (c *wsConn) messageLimit() int { return messageLimit(c.limits, c.negotiated) }
+// MessageLimit returns how many bytes a message may have. The reader calls it.
+func (c *WebSocket) MessageLimit() int { return MessageLimit(c.limits, c.negotiated) }
 
-// messageLimit returns the limit of one message: the largest frame, with
+// MessageLimit returns the limit of one message: the largest frame, with
 // heart-beats around it.
-func messageLimit(l frames.Limits, negotiated bool) int {
+func MessageLimit(l frames.Limits, negotiated bool) int {
 	const around = 1024
 	if !negotiated {
 		return l.BytesBeforeConnect + around
@@ -320,49 +323,49 @@ func messageLimit(l frames.Limits, negotiated bool) int {
 }
 
 // Negotiated implements session.Conn.
-func (c *wsConn) Negotiated(v frames.Version) {
+func (c *WebSocket) Negotiated(v frames.Version) {
 	c.negotiated = true
 	c.decoder.SetVersion(v)
 }
 
 // WriteFrame implements session.Conn: one frame is one message.
-func (c *wsConn) WriteFrame(p []byte, tail *frames.Tail, text bool) error {
-	c.countWritten(p, tail)
+func (c *WebSocket) WriteFrame(p []byte, tail *frames.Tail, text bool) error {
+	c.CountWritten(p, tail)
 	if c.compression != nil {
 		return c.writeDeflated(p, tail, text)
 	}
 	return c.writePlain(p, tail.Span(), text)
 }
 
-func (c *wsConn) writePlain(p, shared []byte, text bool) error {
+func (c *WebSocket) writePlain(p, shared []byte, text bool) error {
 	var room [maxFrameHeader]byte
 	return c.writeFrame(appendFrameHeader(room[:0], text, len(p)+len(shared)), p, shared)
 }
 
-// An encoder writes text in another form.
-type encoder struct {
-	// append appends a piece of the text to dst, and returns dst and the rest.
-	append func(dst, text []byte) (_, rest []byte)
-	// length returns how many bytes append makes of the whole text.
-	length func(text []byte) int
+// An Encoder writes text in another form.
+type Encoder struct {
+	// Append appends a piece of the text to dst, and returns dst and the rest.
+	Append func(dst, text []byte) (_, rest []byte)
+	// Length returns how many bytes Append makes of the whole text.
+	Length func(text []byte) int
 }
 
-// writeEncoded writes a message that has text in another form between before and
+// WriteEncoded writes a message that has text in another form between before and
 // after. The writer calls it.
-func (c *wsConn) writeEncoded(before string, text []byte, e encoder, after string) error {
+func (c *WebSocket) WriteEncoded(before string, text []byte, e Encoder, after string) error {
 	if c.ws != nil {
 		return c.compress(before, text, e, after)
 	}
 	header := make([]byte, 0, maxFrameHeader+maxBefore)
-	header = appendFrameHeader(header, true, len(before)+e.length(text)+len(after))
+	header = appendFrameHeader(header, true, len(before)+e.Length(text)+len(after))
 	return c.gatherer.writeEncoded(append(header, before...), text, e, after)
 }
 
-// maxBefore is about the longest before of writeEncoded.
+// maxBefore is about the longest before of WriteEncoded.
 const maxBefore = 8
 
-// compress is writeEncoded for a compressed connection.
-func (c *wsConn) compress(before string, text []byte, e encoder, after string) error {
+// compress is WriteEncoded for a compressed connection.
+func (c *WebSocket) compress(before string, text []byte, e Encoder, after string) error {
 	c.cork()
 	c.encoding.Add(1)
 	defer c.encoding.Add(-1)
@@ -374,7 +377,7 @@ func (c *wsConn) compress(before string, text []byte, e encoder, after string) e
 	defer func() { writeBuffers.Put(buf) }()
 	*buf = append((*buf)[:0], before...)
 	for len(text) > 0 {
-		*buf, text = e.append(*buf, text)
+		*buf, text = e.Append(*buf, text)
 		if _, err := w.Write(*buf); err != nil {
 			return err
 		}
@@ -386,8 +389,8 @@ func (c *wsConn) compress(before string, text []byte, e encoder, after string) e
 	return w.Close()
 }
 
-// writeNow writes a text message at once. Any goroutine may call it.
-func (c *wsConn) writeNow(text []byte) error {
+// WriteNow writes a text message at once. Any goroutine may call it.
+func (c *WebSocket) WriteNow(text []byte) error {
 	if c.ws != nil {
 		c.encoding.Add(1)
 		defer c.encoding.Add(-1)
@@ -399,7 +402,7 @@ func (c *wsConn) writeNow(text []byte) error {
 
 // Close implements session.Conn: it performs the closing handshake (RFC 6455,
 // 7.1.2). Bytes that come before the client's close frame are discarded.
-func (c *wsConn) Close(code session.CloseCode, reason string) {
+func (c *WebSocket) Close(code session.CloseCode, reason string) {
 	// The first steps fail if the peer has gone, and need no handling: the last
 	// one frees the socket in any case.
 	if c.ws != nil {
@@ -418,7 +421,7 @@ func (c *wsConn) Close(code session.CloseCode, reason string) {
 
 // discard reads until the client's close frame. After a violation, the client
 // gets a moment to read the reason.
-func (c *wsConn) discard() {
+func (c *WebSocket) discard() {
 	var room [512]byte
 	for c.failed == nil {
 		err := c.ready()
@@ -430,7 +433,7 @@ func (c *wsConn) discard() {
 		}
 	}
 	if errors.As(c.failed, new(*violation)) {
-		_ = c.Conn.SetReadDeadline(time.Now().Add(linger))
-		closeGently(c.Conn)
+		_ = c.Conn.SetReadDeadline(time.Now().Add(Linger))
+		CloseGently(c.Conn)
 	}
 }

@@ -1,19 +1,23 @@
-package transport
+// Package sockjs serves pages that use sockjs-client, below the path of the
+// WebSocket endpoint: SockJS over WebSocket, and over HTTP requests (docs/adr/0016).
+package sockjs
 
 import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
-	"hoofbeat/connections"
-	"hoofbeat/session"
 	"io"
 	"net/http"
 	"strings"
 	"time"
+
+	"hoofbeat/connections"
+	"hoofbeat/session"
+	"hoofbeat/transport/internal/wire"
 )
 
 // Options configure [New].
-type SockJS struct {
+type Options struct {
 	Enabled bool // for the server: whether it has the endpoint
 	// Heartbeat is the silence after which an h frame is sent; 0: 25 s.
 	Heartbeat time.Duration
@@ -26,21 +30,21 @@ type SockJS struct {
 }
 
 // The defaults are those of the protocol's test suite.
-func (o SockJS) heartbeat() time.Duration {
+func (o Options) heartbeat() time.Duration {
 	if o.Heartbeat == 0 {
 		return 25 * time.Second
 	}
 	return o.Heartbeat
 }
 
-func (o SockJS) disconnectDelay() time.Duration {
+func (o Options) disconnectDelay() time.Duration {
 	if o.DisconnectDelay == 0 {
 		return 5 * time.Second
 	}
 	return o.DisconnectDelay
 }
 
-func (o SockJS) responseBytes() int {
+func (o Options) responseBytes() int {
 	if o.ResponseBytes == 0 {
 		return 128 << 10
 	}
@@ -71,7 +75,7 @@ type Host interface {
 	UpgradeTo(accept Accepter, w http.ResponseWriter, r *http.Request)
 	// AcceptWebSocket performs a handshake without a subprotocol. On an error it
 	// has answered the request.
-	AcceptWebSocket(w http.ResponseWriter, r *http.Request, info session.Info) (*wsConn, error)
+	AcceptWebSocket(w http.ResponseWriter, r *http.Request, info session.Info) (*wire.WebSocket, error)
 }
 
 // An Accepter turns a request into a connection. On an error it has answered
@@ -83,17 +87,17 @@ type Endpoint struct {
 	host     Host
 	conns    *connections.Registry
 	session  *session.Options // that of conns
-	options  SockJS
+	options  Options
 	base     string
-	sessions *sockSessions
+	sessions *sessionTable
 	guesses  *guesses
 }
 
 // New returns the endpoint at a path of the host.
-func newEndpoint(h Host, r *connections.Registry, path string, o SockJS) *Endpoint {
+func New(h Host, r *connections.Registry, path string, o Options) *Endpoint {
 	return &Endpoint{
 		host: h, conns: r, session: r.Session(), options: o, base: strings.TrimSuffix(path, "/"),
-		sessions: newSockSessions(), guesses: newGuesses(),
+		sessions: newSessionTable(), guesses: newGuesses(),
 	}
 }
 
@@ -118,7 +122,7 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case ok && rest == "/info":
 		e.info(w, r)
 	case ok && rest[0] == '/':
-		e.sockSession(w, r, rest[1:])
+		e.serveSession(w, r, rest[1:])
 	default:
 		http.NotFound(w, r)
 	}
@@ -133,9 +137,9 @@ func (e *Endpoint) greet(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "Welcome to SockJS!\n") // the client may have gone
 }
 
-// sockSession serves /{server}/{session}/{transport}. The server part exists
+// serveSession serves /{server}/{session}/{transport}. The server part exists
 // for load balancers and is ignored here.
-func (e *Endpoint) sockSession(w http.ResponseWriter, r *http.Request, rest string) {
+func (e *Endpoint) serveSession(w http.ResponseWriter, r *http.Request, rest string) {
 	server, rest, _ := strings.Cut(rest, "/")
 	id, transport, _ := strings.Cut(rest, "/")
 	if !validPart(server) || !validPart(id) {
@@ -144,7 +148,7 @@ func (e *Endpoint) sockSession(w http.ResponseWriter, r *http.Request, rest stri
 	}
 	switch transport {
 	case "websocket":
-		e.upgradeSockJS(w, r)
+		e.upgradeWS(w, r)
 	case "xhr", "xhr_streaming":
 		if e.crossOrigin(w, r, http.MethodPost) {
 			e.receive(w, r, id, transport == "xhr_streaming")
@@ -167,7 +171,7 @@ func validPart(p string) bool {
 
 // upgradeSockJS serves SockJS over WebSocket. It answers requests that are no
 // handshake as the protocol demands.
-func (e *Endpoint) upgradeSockJS(w http.ResponseWriter, r *http.Request) {
+func (e *Endpoint) upgradeWS(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method != http.MethodGet:
 		wrongMethod(w, http.MethodGet)
@@ -176,7 +180,7 @@ func (e *Endpoint) upgradeSockJS(w http.ResponseWriter, r *http.Request) {
 	case !strings.Contains(strings.ToLower(r.Header.Get("Connection")), "upgrade"):
 		http.Error(w, `"Connection" must be "Upgrade".`, http.StatusBadRequest)
 	default:
-		e.host.UpgradeTo(e.acceptSockJS, w, r)
+		e.host.UpgradeTo(e.acceptWS, w, r)
 	}
 }
 

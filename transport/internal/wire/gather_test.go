@@ -1,4 +1,4 @@
-package transport
+package wire
 
 import (
 	"bytes"
@@ -85,7 +85,7 @@ func TestCork(t *testing.T) {
 }
 
 func TestCorkIsBounded(t *testing.T) {
-	part, large := strings.Repeat("p", 40<<10), strings.Repeat("l", gatherBytes+1)
+	part, large := strings.Repeat("p", 40<<10), strings.Repeat("l", GatherBytes+1)
 	c := &tape{}
 	g := newGatherer(c, nil)
 	g.cork()
@@ -105,7 +105,7 @@ func TestCorkIsBounded(t *testing.T) {
 }
 
 func TestWriteFrame(t *testing.T) {
-	large := strings.Repeat("l", gatherBytes+1)
+	large := strings.Repeat("l", GatherBytes+1)
 	c := &tape{}
 	g := newGatherer(c, nil)
 	frame := func(header, payload string) {
@@ -119,9 +119,9 @@ func TestWriteFrame(t *testing.T) {
 	c.want(t)
 	frame("d", large)
 	c.want(t, "abcd", large)
-	frame("e", large[:gatherBytes])
-	c.want(t, "e"+large[:gatherBytes])
-	for _, sizes := range [][2]int{{1, gatherBytes}, {gatherBytes + 1, 1}, {gatherBytes + 1, gatherBytes + 1}, {0, 0}, {3, 4}} {
+	frame("e", large[:GatherBytes])
+	c.want(t, "e"+large[:GatherBytes])
+	for _, sizes := range [][2]int{{1, GatherBytes}, {GatherBytes + 1, 1}, {GatherBytes + 1, GatherBytes + 1}, {0, 0}, {3, 4}} {
 		p, shared := large[:sizes[0]], strings.ToUpper(large[:sizes[1]])
 		if err := errors.Join(g.writeFrame([]byte("h"), []byte(p), []byte(shared)), g.writeLine([]byte(p), []byte(shared)), g.flush()); err != nil {
 			t.Fatal(err)
@@ -147,7 +147,7 @@ func TestWriteFails(t *testing.T) {
 	g.cork()
 	put(t, g, "kept back")
 	for name, err := range map[string]error{
-		"flush": g.flush(), "frame": g.writeFrame([]byte("h"), make([]byte, gatherBytes+1), nil), "small": errors.Join(g.writeFrame([]byte("h"), nil, nil), g.flush()),
+		"flush": g.flush(), "frame": g.writeFrame([]byte("h"), make([]byte, GatherBytes+1), nil), "small": errors.Join(g.writeFrame([]byte("h"), nil, nil), g.flush()),
 	} {
 		if !errors.Is(err, broken) {
 			t.Errorf("%s: %v", name, err)
@@ -180,7 +180,7 @@ func TestConcurrentWrites(t *testing.T) {
 		}
 		size := i % 50
 		if i%500 == 7 {
-			size = gatherBytes + 1
+			size = GatherBytes + 1
 		}
 		payload := fmt.Sprintf("D%06d", i) + strings.Repeat("d", size)
 		if err := g.writeFrame([]byte("<"), []byte(payload+">"), nil); err != nil {

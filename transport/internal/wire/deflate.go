@@ -1,4 +1,4 @@
-package transport
+package wire
 
 import (
 	"compress/flate"
@@ -121,7 +121,7 @@ func appendStored(dst []byte, n int) []byte {
 }
 
 // writeDeflated writes a frame to a connection with compression.
-func (c *wsConn) writeDeflated(p []byte, tail *frames.Tail, text bool) error {
+func (c *WebSocket) writeDeflated(p []byte, tail *frames.Tail, text bool) error {
 	if len(p)+tail.Len() < c.compression.threshold {
 		return c.writePlain(p, tail.Span(), text)
 	}
@@ -139,11 +139,11 @@ func (c *wsConn) writeDeflated(p []byte, tail *frames.Tail, text bool) error {
 }
 
 // writeWhole compresses a frame for this connection alone.
-func (c *wsConn) writeWhole(p, shared []byte, text bool) error {
-	whole := join(p, shared)
-	defer recycle(whole)
+func (c *WebSocket) writeWhole(p, shared []byte, text bool) error {
+	whole := Join(p, shared)
+	defer Recycle(whole)
 	b := writeBuffers.Get().(*[]byte)
-	defer recycle(b)
+	defer Recycle(b)
 	if *b = deflate(*b, *whole, c.compression.window); len(*b) >= len(*whole) {
 		return c.writePlain(p, shared, text)
 	}
