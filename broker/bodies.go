@@ -97,14 +97,6 @@ func (c *consumer) wrote(tag uint64) {
 	c.bill.settle()
 }
 
-// await enters an item with a body that has to be read. The lock is held.
-func (q *queue) await(it *item) {
-	if q.stubs == nil {
-		q.stubs = make(map[uint64]*item)
-	}
-	q.stubs[it.seq] = it
-}
-
 // piled is the item at the head of a lane, nil if that is not in a pile.
 func (l *lane) piled(from source) *item {
 	switch from {
@@ -130,7 +122,7 @@ func (p Position) before() Position {
 
 // readAgain asks for the body of a stub, and of those behind it. The lock is held.
 func (q *queue) readAgain(it *item) {
-	r := &q.reread
+	r := &q.backlog.reread
 	if r.reading {
 		return
 	}
@@ -138,25 +130,8 @@ func (q *queue) readAgain(it *item) {
 	w := q.set.window()
 	asked := Range{Queue: q.id, After: it.position().before(), Messages: (w.Count + 1) / 2, Size: w.Size / 2}
 	q.writes.ask(asked, func(p Page) {
-		q.page(r, r.round, p, func() Extent { return q.restoreBodies(it, p) })
+		q.page(r, r.round, p, func() Extent { return q.backlog.restoreBodies(it, p) })
 	})
-}
-
-// restoreBodies makes stubs in piles whole. It returns the first one if the Store
-// has lost it.
-func (q *queue) restoreBodies(first *item, p Page) (missing Extent) {
-	for i := range p.Messages {
-		s := &p.Messages[i]
-		if it := q.stubs[s.At.Seq]; it != nil && it.position() == s.At {
-			it.msg = s.Message
-			delete(q.stubs, s.At.Seq)
-		}
-	}
-	if p.Err != nil || q.stubs[first.seq] != first {
-		return Extent{}
-	}
-	e := q.pick(first)
-	return Extent{1, e.msg.Size()}
 }
 
 // readDead reads the bodies of dead messages, of which the first one is a stub,

@@ -75,14 +75,14 @@ func (b *bill) settle() {
 // uncharge takes off the charges of waiting messages when the queue ends. The
 // lock is held.
 func (q *queue) uncharge() {
-	for _, l := range q.lanes {
+	for _, l := range q.backlog.lanes {
 		for i := range l.loose.len() {
 			q.charge(l.loose.at(i), -1)
 		}
 		q.unchargePile(l.due)
 		q.unchargePile(l.back)
 	}
-	q.unchargePile(q.delayed.soon)
+	q.unchargePile(q.backlog.delayed.soon)
 	q.bill.settle()
 }
 

@@ -8,18 +8,15 @@ import "fmt"
 // check compares the queue's counters with its lists. It takes a time of its
 // lanes, not of its messages. The lock is held.
 func (q *queue) check() error {
-	listed := q.held + q.taken + q.delayed.count
-	for _, l := range q.lanes {
-		listed += l.window.len() + l.behind.Count + l.loose.len() + l.due.len() + l.back.len()
-	}
-	delayed := q.delayed.soon.len() + q.delayed.behind.Count
+	listed := q.held + q.taken + q.backlog.listed()
+	delayed := q.backlog.delayed.listed()
 	switch {
 	case q.gone:
 		return nil // its lists have ended
 	case q.count != listed:
 		return fmt.Errorf("it counts %d messages, and its lists hold %d", q.count, listed)
-	case q.delayed.count != delayed:
-		return fmt.Errorf("it counts %d delayed messages, and its lists hold %d", q.delayed.count, delayed)
+	case q.backlog.delayed.count != delayed:
+		return fmt.Errorf("it counts %d delayed messages, and its lists hold %d", q.backlog.delayed.count, delayed)
 	case q.count < 0, q.size < 0, q.held < 0, q.taken < 0, q.moving < 0, q.count == 0 && q.size != 0:
 		return fmt.Errorf("it counts %d messages of %d bytes, %d held, %d taken, %d moving", q.count, q.size, q.held, q.taken, q.moving)
 	}

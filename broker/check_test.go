@@ -38,7 +38,7 @@ func checkQueues(tb testing.TB, b *Broker) {
 // lock is held.
 func (q *queue) checkLists() error {
 	var listed int
-	for _, l := range q.lanes {
+	for _, l := range q.backlog.lanes {
 		size, err := l.checkOrder()
 		if err != nil {
 			return fmt.Errorf("priority %d: %w", l.priority, err)
@@ -46,7 +46,7 @@ func (q *queue) checkLists() error {
 		listed += size + l.behind.Size
 	}
 	indexed := 0
-	for _, p := range q.piles() {
+	for _, p := range q.backlog.piles() {
 		size, mortal, err := p.check()
 		if err != nil {
 			return err
@@ -54,10 +54,10 @@ func (q *queue) checkLists() error {
 		listed += size
 		indexed += mortal
 	}
-	if indexed != len(q.expiries.items) {
-		return fmt.Errorf("%d messages in piles expire, and the index has %d", indexed, len(q.expiries.items))
+	if indexed != len(q.backlog.index.expiries.items) {
+		return fmt.Errorf("%d messages in piles expire, and the index has %d", indexed, len(q.backlog.index.expiries.items))
 	}
-	listed += q.delayed.behind.Size
+	listed += q.backlog.delayed.behind.Size
 	if listed > q.size || q.held+q.taken == 0 && listed != q.size {
 		return fmt.Errorf("it counts %d bytes, and its lists hold %d", q.size, listed)
 	}
@@ -74,7 +74,7 @@ func (p *pile) check() (size, mortal int, err error) {
 				return 0, 0, fmt.Errorf("a pile is in no order at %d", i)
 			case it.stored() != (r == &p.stored):
 				return 0, 0, fmt.Errorf("message %d is in the wrong part of a pile", it.seq)
-			case (it.expiry >= 0) != (it.expires != 0) || it.expiry >= 0 && p.q.expiries.items[it.expiry] != it:
+			case (it.expiry >= 0) != (it.expires != 0) || it.expiry >= 0 && p.index.expiries.items[it.expiry] != it:
 				return 0, 0, fmt.Errorf("message %d is not where the index of expiry has it", it.seq)
 			}
 			if it.expiry >= 0 {
@@ -151,7 +151,7 @@ func TestPurgeDelayed(t *testing.T) {
 func TestLostCountDeletesNothing(t *testing.T) {
 	spoil := map[string]func(q *queue){
 		"Fewer":    func(q *queue) { q.count, q.size = q.count-1, q.size-q.size/3 },
-		"InStep":   func(q *queue) { l := q.lanes[0]; q.count--; l.behind.Count--; l.learning = false },
+		"InStep":   func(q *queue) { l := q.backlog.lanes[0]; q.count--; l.behind.Count--; l.learning = false },
 		"Negative": func(q *queue) { q.count -= 9 },
 	}
 	for name, f := range spoil {

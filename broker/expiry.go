@@ -60,10 +60,10 @@ func (q *queue) nextExpiry() (at int64) {
 	if !q.mayExpire() {
 		return 0
 	}
-	if it := q.expiries.first(); it != nil {
+	if it := q.backlog.index.expiries.first(); it != nil {
 		at = it.expires
 	}
-	for _, l := range q.lanes {
+	for _, l := range q.backlog.lanes {
 		if l.loose.len() > 0 {
 			at = sooner(at, q.expires(l.loose.at(0).msg))
 		}
@@ -73,8 +73,8 @@ func (q *queue) nextExpiry() (at int64) {
 			at = sooner(at, q.nextLook(&l.pageReader))
 		}
 	}
-	if q.delayed.unread() {
-		at = sooner(at, q.nextLook(&q.delayed.pageReader))
+	if q.backlog.delayed.unread() {
+		at = sooner(at, q.nextLook(&q.backlog.delayed.pageReader))
 	}
 	return at
 }
@@ -88,16 +88,6 @@ func (q *queue) nextLook(r *pageReader) int64 {
 		return 0 // a page comes, or the next try
 	}
 	return q.set.now()
-}
-
-// unread reports whether only the Store has some head.
-func (q *queue) unread() bool {
-	for _, l := range q.lanes {
-		if l.behind.Count > 0 && l.window.len() == 0 {
-			return true
-		}
-	}
-	return q.delayed.unread()
 }
 
 // While the lock is held, at most so many messages expire or become due; the rest
@@ -129,11 +119,8 @@ func (q *queue) expireHeads() {
 		return
 	}
 	now := q.set.now()
-	for it := q.expiries.first(); it != nil && it.expires <= now && !q.tired(); it = q.expiries.first() {
-		if s := q.delayed.soon; s != nil && (it.home == &s.stored || it.home == &s.loose) {
-			q.delayed.count--
-		}
-		q.expire(q.pick(it))
+	for it := q.backlog.index.expiries.first(); it != nil && it.expires <= now && !q.tired(); it = q.backlog.index.expiries.first() {
+		q.expire(q.backlog.pick(it))
 	}
 	over := func(d *deque[entry]) bool {
 		if d.len() == 0 {
@@ -142,7 +129,7 @@ func (q *queue) expireHeads() {
 		at := q.expires(d.at(0).msg)
 		return at != 0 && at <= now && !q.tired()
 	}
-	for _, l := range q.lanes {
+	for _, l := range q.backlog.lanes {
 		for over(&l.window) {
 			q.expire(l.pop(inWindow))
 			q.fill(l)
@@ -159,23 +146,22 @@ func (q *queue) expireHeads() {
 // promote makes due messages visible. It returns false if the next message is unknown:
 // more are due than one call handles, or only the Store has the next one.
 func (q *queue) promote() bool {
-	s := &q.delayed
+	s := &q.backlog.delayed
 	if it := s.soon.first(); it != nil {
 		now := q.set.now()
 		for ; it != nil && it.at <= now; it = s.soon.first() {
 			if q.tired() {
 				return false
 			}
-			s.count--
 			s.leave(&it.entry)
-			q.ripen(q.pick(it))
+			q.ripen(q.backlog.pick(it))
 		}
 	}
 	q.fillSchedule()
 	if !s.unread() || s.failed {
 		return true
 	}
-	have := q.due() // enough to go on, while more are read
+	have := q.backlog.due() // enough to go on, while more are read
 	return have.Count >= windowMessages/2 || have.Size >= q.set.window().Size/2
 }
 
@@ -185,10 +171,10 @@ func (q *queue) promote() bool {
 // is in the way of one of a higher priority.
 func (q *queue) ripen(e entry) {
 	q.toil.Count++
-	l := q.lane(e.msg.priority)
+	l := q.backlog.lane(e.msg.priority)
 	have := l.due.kept()
 	if !e.stored() || have.Count < windowMessages && have.Size < q.set.window().Size {
-		l.ripe(q).push(e)
+		q.backlog.ripe(l).push(e, q.expires(e.msg))
 		return
 	}
 	q.toil.Size += e.msg.Size()
@@ -204,41 +190,22 @@ func (q *queue) ripen(e entry) {
 	q.put(&e)
 }
 
-// due returns the number of due messages that only the Store has.
-func (q *queue) due() (x Extent) {
-	for _, l := range q.lanes {
-		kept := l.due.kept()
-		x.Count += kept.Count
-		x.Size += kept.Size
-	}
-	return x
-}
-
 // nextWake returns when the next work is due; 0: there is none.
 func (q *queue) nextWake() (at int64) {
 	if q.hurry {
 		return q.set.now()
 	}
 	at = q.nextExpiry()
-	if it := q.delayed.soon.first(); it != nil && q.consumers > 0 {
+	if it := q.backlog.delayed.soon.first(); it != nil && q.consumers > 0 {
 		at = sooner(at, it.at)
 	}
 	if q.abandoned != 0 && q.policy.SubscriptionExpiry > 0 {
 		at = sooner(at, q.abandoned+q.policy.SubscriptionExpiry.Milliseconds())
 	}
-	if q.anyFailed() {
+	if q.backlog.failed() {
 		at = sooner(at, q.set.now()+readAgainAfter.Milliseconds())
 	}
 	return at
-}
-
-func (q *queue) anyFailed() bool {
-	for _, l := range q.lanes {
-		if l.failed {
-			return true
-		}
-	}
-	return q.delayed.failed || q.reread.failed
 }
 
 // setWake sets the timer for the next tick.
@@ -278,11 +245,11 @@ func (q *queue) tick() {
 	defer q.set.vanish(q)
 	defer q.unlock()
 	q.tryAgain()
-	if !q.wanted() && q.mayExpire() && q.unread() && q.earliest != 0 && q.earliest <= q.set.now() {
+	if !q.wanted() && q.mayExpire() && q.backlog.unread() && q.earliest != 0 && q.earliest <= q.set.now() {
 		q.look, q.earliest = true, 0
 	}
 	if q.mayExpire() && q.wanted() {
-		for _, l := range q.lanes {
+		for _, l := range q.backlog.lanes {
 			q.fill(l)
 		}
 	}
@@ -293,11 +260,11 @@ func (q *queue) tick() {
 
 // tryAgain requests pages again that could not be read.
 func (q *queue) tryAgain() {
-	for _, l := range q.lanes {
+	for _, l := range q.backlog.lanes {
 		l.failed = false
 		q.fill(l)
 	}
-	q.delayed.failed, q.reread.failed = false, false
+	q.backlog.delayed.failed, q.backlog.reread.failed = false, false
 	if q.consumers > 0 {
 		q.promote()
 	}

@@ -273,7 +273,7 @@ func TestExpiryIsBounded(t *testing.T) {
 	q := x.b.queues.lookup(d.Key())
 	x.b.queues.timers.Close() // ticks are those of this test
 	q.mu.Lock()
-	for _, l := range q.lanes {
+	for _, l := range q.backlog.lanes {
 		for i := range l.loose.len() {
 			l.loose.at(i).msg.setTimes(1, 0)
 		}

@@ -43,7 +43,7 @@ func (q *queue) info() QueueInfo {
 	defer q.mu.Unlock()
 	i.Flow = q.flow
 	i.Durable, i.Bytes, i.Consumers, i.Abandoned, i.Policy = q.described, q.size, q.consumers, q.abandoned, *q.policy
-	i.Oldest = q.oldest()
+	i.Oldest = q.backlog.oldest()
 	return i
 }
 
@@ -129,7 +129,7 @@ func (q *queue) parts() []part {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var all []part
-	for _, l := range q.lanes {
+	for _, l := range q.backlog.lanes {
 		all = append(all, part{memory: l.due.sorted()})
 		p, late := part{memory: l.back.sorted()}, part{}
 		for _, d := range []*deque[entry]{&l.window, &l.loose} {
@@ -147,9 +147,9 @@ func (q *queue) parts() []part {
 		}
 		all = append(all, p, late)
 	}
-	p := part{memory: q.delayed.soon.sorted()}
-	if q.delayed.behind.Count > 0 {
-		p.disk = Range{Queue: q.id, After: q.delayed.horizon}
+	p := part{memory: q.backlog.delayed.soon.sorted()}
+	if q.backlog.delayed.behind.Count > 0 {
+		p.disk = Range{Queue: q.id, After: q.backlog.delayed.horizon}
 		p.disk.After.Lane = Delayed
 	}
 	return append(all, p)

@@ -114,9 +114,9 @@ func (l *lane) head() source {
 func (l *lane) pop(from source) entry {
 	switch from {
 	case inDue:
-		return l.due.q.pick(l.due.first())
+		return l.due.index.pick(l.due.first())
 	case inBack:
-		return l.back.q.pick(l.back.first())
+		return l.back.index.pick(l.back.first())
 	case inLoose:
 		return l.loose.popFront()
 	}

@@ -5,7 +5,7 @@ import "fmt"
 // makeRoom reports whether m may be put into a private queue. Its backlog is
 // bounded, and its connection must not be over its account. The lock is held.
 func (q *queue) makeRoom(m *Message) bool {
-	for q.backlog > 0 && q.size > 0 && q.size+m.Size() > q.backlog || q.account.Full() {
+	for q.bound > 0 && q.size > 0 && q.size+m.Size() > q.bound || q.account.Full() {
 		if c := q.owner; c == nil || c.closed || c.sub.sink.Overrun() != DropOldest {
 			q.turnAway()
 			return false
@@ -117,7 +117,7 @@ func (q *queue) yields(m *Message) bool {
 	if !q.dropsHead() || !q.over(q.count+1, q.size+m.Size()) || m.rarely().due > q.set.now() {
 		return false
 	}
-	l := q.last()
+	l := q.backlog.last()
 	return l != nil && m.priority < l.priority
 }
 
@@ -148,7 +148,7 @@ func (q *queue) settleDebt() {
 // message that is due next. If that must be read first, so much is dropped when it has
 // come.
 func (q *queue) popLast(owed Extent) (entry, bool) {
-	l := q.last()
+	l := q.backlog.last()
 	if l == nil {
 		return q.popDelayed(owed)
 	}
@@ -165,11 +165,10 @@ func (q *queue) popLast(owed Extent) (entry, bool) {
 
 // popDelayed takes the delayed message that is due next.
 func (q *queue) popDelayed(owed Extent) (entry, bool) {
-	if it := q.delayed.soon.first(); it != nil {
-		q.delayed.count--
-		return q.pick(it), true
+	if it := q.backlog.delayed.soon.first(); it != nil {
+		return q.backlog.pick(it), true
 	}
-	if q.delayed.behind.Count > 0 {
+	if q.backlog.delayed.behind.Count > 0 {
 		q.debtLater.owe(owed)
 		q.fillSchedule()
 	}
@@ -179,14 +178,4 @@ func (q *queue) popDelayed(owed Extent) (entry, bool) {
 func (x *Extent) owe(more Extent) {
 	x.Count += max(0, more.Count)
 	x.Size += max(0, more.Size)
-}
-
-// last returns the lane of the lowest priority with messages; nil: there is none.
-func (q *queue) last() *lane {
-	for i := len(q.lanes) - 1; i >= 0; i-- {
-		if !q.lanes[i].empty() {
-			return q.lanes[i]
-		}
-	}
-	return nil
 }

@@ -47,7 +47,7 @@ func (q *queue) sketch(head bool) QueueSketch {
 	defer q.mu.Unlock()
 	s := QueueSketch{Destination: q.dest, Depth: q.depths()}
 	if head {
-		s.Oldest = q.oldest()
+		s.Oldest = q.backlog.oldest()
 	}
 	return s
 }

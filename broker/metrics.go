@@ -107,10 +107,10 @@ func (q *queue) join(groups map[group]*Group, now int64) {
 	}
 	q.sound()
 	key := group{q.policy, q.dest.Kind}
-	d := Depth{Ready: q.count - q.held - q.delayed.count, Unacked: q.held, Delayed: q.delayed.count}
+	d := Depth{Ready: q.count - q.held - q.backlog.delayed.count, Unacked: q.held, Delayed: q.backlog.delayed.count}
 	size, consumers, oldest := int64(q.size), q.consumers, int64(0)
 	if d.Ready > 0 {
-		oldest = q.oldest()
+		oldest = q.backlog.oldest()
 		q.learnHeads()
 	}
 	q.unlockSurveyed()
@@ -144,20 +144,11 @@ func (d *Depth) add(o Depth) {
 	d.Delayed += o.Delayed
 }
 
-// oldest is when the message at the head arrived, in ms since the epoch, as far
-// as that is known. The lock is held.
-func (q *queue) oldest() (at int64) {
-	for _, l := range q.lanes {
-		at = sooner(at, l.arrival())
-	}
-	return at
-}
-
 // learnHeads asks the Store for the heads that are not known. The locks of the
 // queue and of the surveyor are held; the questions are put when the queue's is
 // let go.
 func (q *queue) learnHeads() {
-	for _, l := range q.lanes {
+	for _, l := range q.backlog.lanes {
 		if l.behind.Count == 0 || l.window.len() > 0 || l.oldest != 0 || l.learning || q.set.survey.budget <= 0 {
 			continue
 		}

@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"hoofbeat/destination"
-	"slices"
 )
 
 // This file lets operators move messages to another destination.
@@ -21,7 +20,7 @@ func (b *Broker) Move(ctx context.Context, from, to destination.Destination, lim
 	}
 	q.mu.Lock()
 	q.takers++
-	if ready := q.count - q.held - q.delayed.count; limit <= 0 || limit > ready {
+	if ready := q.count - q.held - q.backlog.delayed.count; limit <= 0 || limit > ready {
 		limit = ready
 	}
 	q.unlock()
@@ -72,7 +71,7 @@ func (q *queue) take(ctx context.Context, limit int) (some []entry, err error) {
 		q.taken += len(some)
 		var page <-chan struct{}
 		again := len(some) == 0 && q.tired()
-		if len(some) == 0 && !again && q.reads() {
+		if len(some) == 0 && !again && q.backlog.reading() {
 			if q.paged == nil {
 				q.paged = make(chan struct{})
 			}
@@ -91,11 +90,6 @@ func (q *queue) take(ctx context.Context, limit int) (some []entry, err error) {
 			return nil, ctx.Err()
 		}
 	}
-}
-
-// reads reports whether a page is on its way.
-func (q *queue) reads() bool {
-	return q.delayed.reading || q.reread.reading || slices.ContainsFunc(q.lanes, func(l *lane) bool { return l.reading })
 }
 
 // transfer puts taken messages into another queue, and those that do not fit

@@ -12,7 +12,7 @@ type item struct {
 	expires int64 // 0: never
 	home    *ranking
 	place   int // in home
-	expiry  int // in queue.expiries; -1: not there
+	expiry  int // in index.expiries; -1: not there
 }
 
 // An order is the sort order of a ranking.
@@ -94,12 +94,20 @@ func (r *ranking) first() *item {
 // costs nothing for the others. nil is an empty pile. The queue's lock guards
 // it.
 type pile struct {
-	q             *queue
+	index         *index
 	stored, loose ranking
 }
 
-func newPile(q *queue, by order) *pile {
-	return &pile{q: q, stored: ranking{by: by}, loose: ranking{by: by}}
+// An index finds the items of all piles of a backlog that expire, and by their
+// number those with bodies that only the Store has. The zero value is ready but for
+// the order of expiries.
+type index struct {
+	expiries ranking
+	stubs    map[uint64]*item
+}
+
+func newPile(x *index, by order) *pile {
+	return &pile{index: x, stored: ranking{by: by}, loose: ranking{by: by}}
 }
 
 func (p *pile) len() int {
@@ -134,31 +142,45 @@ func (p *pile) first() *item {
 	return b
 }
 
-func (p *pile) push(e entry) {
-	it := &item{entry: e, expires: p.q.expires(e.msg), expiry: -1}
+// push puts in an entry that expires then; 0: never.
+func (p *pile) push(e entry, expires int64) {
+	it := &item{entry: e, expires: expires, expiry: -1}
 	if it.home = &p.loose; e.stored() {
 		it.home = &p.stored
 	}
 	it.home.size += e.msg.Size()
 	heap.Push(it.home, it)
 	if e.msg.bodiless() {
-		p.q.await(it)
+		p.index.await(it)
 	}
 	if it.expires != 0 {
-		heap.Push(&p.q.expiries, it)
+		heap.Push(&p.index.expiries, it)
+	}
+}
+
+// await enters an item with a body that has to be read.
+func (x *index) await(it *item) {
+	if x.stubs == nil {
+		x.stubs = make(map[uint64]*item)
+	}
+	x.stubs[it.seq] = it
+}
+
+// drop forgets an item.
+func (x *index) drop(it *item) {
+	if it.expiry >= 0 {
+		heap.Remove(&x.expiries, it.expiry)
+	}
+	if it.msg.bodiless() {
+		delete(x.stubs, it.seq)
 	}
 }
 
 // pick takes an item out of the pile that it is in.
-func (q *queue) pick(it *item) entry {
+func (x *index) pick(it *item) entry {
 	heap.Remove(it.home, it.place)
 	it.home.size -= it.msg.Size()
-	if it.expiry >= 0 {
-		heap.Remove(&q.expiries, it.expiry)
-	}
-	if it.msg.bodiless() {
-		delete(q.stubs, it.seq)
-	}
+	x.drop(it)
 	return it.entry
 }
 
@@ -168,12 +190,7 @@ func (p *pile) leave(f func(*entry)) {
 		return
 	}
 	for _, it := range p.stored.items {
-		if it.expiry >= 0 {
-			heap.Remove(&p.q.expiries, it.expiry)
-		}
-		if it.msg.bodiless() {
-			delete(p.q.stubs, it.seq)
-		}
+		p.index.drop(it)
 		f(&it.entry)
 	}
 	p.stored.items, p.stored.size = nil, 0
@@ -206,33 +223,4 @@ func compare(less bool) int {
 		return -1
 	}
 	return 1
-}
-
-// reindex recomputes when the items expire, by a new policy.
-func (q *queue) reindex() {
-	q.expiries.items = nil
-	for _, p := range q.piles() {
-		for _, r := range []*ranking{&p.stored, &p.loose} {
-			for _, it := range r.items {
-				if it.expires, it.expiry = q.expires(it.msg), -1; it.expires != 0 {
-					heap.Push(&q.expiries, it)
-				}
-			}
-		}
-	}
-}
-
-// piles returns all piles of the queue.
-func (q *queue) piles() (all []*pile) {
-	if q.delayed.soon != nil {
-		all = append(all, q.delayed.soon)
-	}
-	for _, l := range q.lanes {
-		for _, p := range []*pile{l.due, l.back} {
-			if p != nil {
-				all = append(all, p)
-			}
-		}
-	}
-	return all
 }

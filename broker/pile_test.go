@@ -12,10 +12,10 @@ import (
 
 // steps are the comparisons that the queue has made.
 func (q *queue) steps() (n int) {
-	for _, p := range q.piles() {
+	for _, p := range q.backlog.piles() {
 		n += p.stored.steps + p.loose.steps
 	}
-	return n + q.expiries.steps
+	return n + q.backlog.index.expiries.steps
 }
 
 // wantSteps says that n operations have cost O(log n) each.

@@ -36,16 +36,16 @@ func await(ctx context.Context, done <-chan error) error {
 // purge drops the waiting messages. The lock is held.
 func (q *queue) purge() int {
 	before := q.count
-	for _, l := range q.lanes {
+	for _, l := range q.backlog.lanes {
 		l.stop()
 		q.clearBehind(&l.behind, Position{Lane: LaneOf(l.priority), Seq: l.after})
 		for from := l.head(); from != nowhere; from = l.head() {
 			q.discard(l.pop(from), DropPurged)
 		}
 	}
-	s := &q.delayed
+	s := &q.backlog.delayed
 	for it := s.soon.first(); it != nil; it = s.soon.first() {
-		q.discard(q.pick(it), DropPurged)
+		q.discard(q.backlog.pick(it), DropPurged)
 	}
 	after := s.horizon
 	after.Lane = Delayed

@@ -21,7 +21,7 @@ type queue struct {
 	topic   destination.Destination // of a durable subscription
 	set     *queues
 	private bool // belongs to one subscription or connection; neither registered nor stored
-	backlog int  // bound on the bytes of a private one, 0: none
+	bound   int  // on the bytes of a private one, 0: none
 	// account is charged for the messages of a private queue.
 	account *memory.Account
 	bill    bill // guarded by mu
@@ -51,9 +51,7 @@ type queue struct {
 	holdings *holdings // of the owner; nil: nobody owns it
 	held     int       // delivered and not settled
 	flow     Flow
-	lanes    []*lane // the highest priority first; those that were ever needed
-	delayed  schedule
-	expiries ranking // bytes in piles that expire
+	backlog  backlog // the messages that wait
 
 	turns     turns                  // of the consumers with credit
 	consumers int                    // open ones, and closed ones with messages in a transaction
@@ -66,13 +64,9 @@ type queue struct {
 	writes pendingWrites // for the Store, made before the lock is released
 	dead   []deadLetter  // to be moved after that
 	moving int           // of those that are dead, not yet in their new queue
-	// stubs are the items of piles with bodies that only the Store has, by
-	// number; reread is the state of the page that brings some.
-	stubs  map[uint64]*item
-	reread pageReader
-	taken  int   // of count: in no list, as a Move has them
-	faulty bool  // count and lists were found to disagree; see sound
-	failed error // the Store refuses changes; see fail
+	taken  int           // of count: in no list, as a Move has them
+	faulty bool          // count and lists were found to disagree; see sound
+	failed error         // the Store refuses changes; see fail
 	// waiting are the senders that wait for room; nil: none does.
 	waiting *waitingLine
 	debt    Extent // messages that DropHead could not give up yet
@@ -247,7 +241,7 @@ func (q *queue) append(m *Message, s State) {
 
 // enqueue puts an entry at the end of its lane.
 func (q *queue) enqueue(e entry) {
-	l := q.lane(e.msg.priority)
+	l := q.backlog.lane(e.msg.priority)
 	l.add(e, e.stored() && q.wanted() && q.hasRoom(l, e.msg))
 }
 
@@ -263,25 +257,6 @@ func (q *queue) steadilyWanted() bool {
 func (q *queue) hasRoom(l *lane, m *Message) bool {
 	w := q.set.window()
 	return l.window.len() == 0 || l.window.len() < w.Count && l.loaded+m.Size() <= w.Size
-}
-
-// lane returns the lane of a priority, and makes it if there is none.
-func (q *queue) lane(priority uint8) *lane {
-	for i, l := range q.lanes {
-		switch {
-		case l.priority == priority:
-			return l
-		case l.priority < priority:
-			l := &lane{priority: priority}
-			q.lanes = append(q.lanes, nil)
-			copy(q.lanes[i+1:], q.lanes[i:])
-			q.lanes[i] = l
-			return l
-		}
-	}
-	l := &lane{priority: priority}
-	q.lanes = append(q.lanes, l)
-	return l
 }
 
 // pump delivers while there is a message and a consumer with credit. The lock
@@ -317,51 +292,33 @@ func (q *queue) next() (entry, bool) {
 // pop takes the message at the head if it is in memory. Otherwise the message is read
 // first, and delivered then. The lock is held.
 func (q *queue) pop() (entry, bool) {
-	if q.delayed.count > 0 && !q.promote() {
+	if q.backlog.delayed.count > 0 && !q.promote() {
 		return entry{}, false
 	}
-	for _, l := range q.lanes {
-		switch from := l.head(); {
-		case from == nowhere: // the next lane has its turn
-		case from == unread:
-			q.fill(l)
-			return entry{}, false
-		case l.lacksBody(from):
-			if q.reread.failed {
-				continue
-			}
-			q.readAgain(l.piled(from))
-			return entry{}, false
-		default:
-			e := l.pop(from)
-			if l.behind.Count > 0 {
-				q.fill(l)
-			}
-			return e, true
-		}
+	l, from := q.backlog.head()
+	switch {
+	case from == nowhere:
+		return entry{}, false
+	case from == unread:
+		q.fill(l)
+		return entry{}, false
+	case l.lacksBody(from):
+		q.readAgain(l.piled(from))
+		return entry{}, false
 	}
-	return entry{}, false
+	e := l.pop(from)
+	if l.behind.Count > 0 {
+		q.fill(l)
+	}
+	return e, true
 }
 
 // giveBack returns a message to the head. The lock is held.
-func (q *queue) giveBack(e entry) {
-	l := q.lane(e.msg.priority)
-	if e.at != 0 {
-		l.ripe(q).push(e)
-		return
-	}
-	if l.back == nil {
-		l.back = newPile(q, bySeq)
-	}
-	l.back.push(e)
-}
+func (q *queue) giveBack(e entry) { q.backlog.giveBack(e, q.expires(e.msg)) }
 
-// ripe returns the pile of messages that are due, and makes it if there is none.
-func (l *lane) ripe(q *queue) *pile {
-	if l.due == nil {
-		l.due = newPile(q, bySeq)
-	}
-	return l.due
+// schedule makes a message wait until its time. The lock is held.
+func (q *queue) schedule(e entry) {
+	q.backlog.schedule(e, q.expires(e.msg), q.wanted(), q.set.window())
 }
 
 // empty reports whether nothing would be lost without the queue. The lock is held.
@@ -382,5 +339,5 @@ func (q *queue) depth() Depth {
 
 // depths is depth with the lock held.
 func (q *queue) depths() Depth {
-	return Depth{Ready: q.count - q.held - q.delayed.count, Unacked: q.held, Delayed: q.delayed.count}
+	return Depth{Ready: q.count - q.held - q.backlog.delayed.count, Unacked: q.held, Delayed: q.backlog.delayed.count}
 }

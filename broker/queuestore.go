@@ -108,7 +108,7 @@ func (q *queue) pageFor(messages int) int {
 
 // fillSchedule asks for the next messages that wait for their time.
 func (q *queue) fillSchedule() {
-	s := &q.delayed
+	s := &q.backlog.delayed
 	w := q.set.window()
 	if !s.wants(w) || !q.wanted() {
 		return
@@ -119,7 +119,7 @@ func (q *queue) fillSchedule() {
 	after.Lane = Delayed
 	r := Range{Queue: q.id, After: after, Messages: q.pageFor((w.Count + 1) / 2), Size: w.Size / 2}
 	q.writes.ask(r, func(p Page) {
-		q.page(&s.pageReader, round, p, func() Extent { return q.loadSchedule(p, expected) })
+		q.page(&s.pageReader, round, p, func() Extent { return q.backlog.loadSchedule(p, expected, q.expires) })
 	})
 }
 
@@ -168,7 +168,7 @@ func (q *queue) rest() {
 	if !q.described || q.held > 0 || q.moving > 0 || q.taken > 0 || q.steadilyWanted() {
 		return
 	}
-	if q.reads() {
+	if q.backlog.reading() {
 		return
 	}
 	q.forget()
@@ -177,18 +177,10 @@ func (q *queue) rest() {
 // forget leaves stored messages to the Store. No message is with a consumer.
 func (q *queue) forget() {
 	q.earliest = q.nextExpiry()
-	if q.anyFailed() {
+	if q.backlog.failed() {
 		q.earliest = sooner(q.earliest, q.set.now()+readAgainAfter.Milliseconds())
 	}
 	q.look, q.sweeping = false, false
 	q.settleStored()
-	for _, l := range q.lanes {
-		l.oldest = l.arrival()
-		l.due.leave(func(e *entry) {
-			q.delayed.count++
-			q.delayed.behind.add(e.msg.Size())
-		})
-		l.forget()
-	}
-	q.delayed.forget()
+	q.backlog.forget()
 }

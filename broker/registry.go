@@ -112,7 +112,7 @@ func (qs *queues) lookup(key string) *queue {
 // make makes a queue. Its name in the Store is a new number each time, so
 // that nothing of an older queue of the same name can reappear.
 func (qs *queues) make(d destination.Destination) *queue {
-	return &queue{id: QueueID(qs.ids.Add(1)), dest: d, set: qs, policy: qs.policies.Load().For(d), private: d.Kind != destination.Queue && d.Kind != destination.Durable, expiries: ranking{by: byExpiry}}
+	return &queue{id: QueueID(qs.ids.Add(1)), dest: d, set: qs, policy: qs.policies.Load().For(d), private: d.Kind != destination.Queue && d.Kind != destination.Durable, backlog: newBacklog()}
 }
 
 // enter registers a queue. The lock is held.
@@ -181,7 +181,7 @@ func (q *queue) end() {
 	if q.dest.Kind == destination.TempQueue {
 		q.account.Add(-q.bytes())
 	}
-	q.lanes, q.delayed, q.expiries.items, q.stubs = nil, schedule{}, nil, nil
+	q.backlog = newBacklog()
 	q.count = stays
 	if q.wake != nil {
 		q.wake.Stop()
@@ -227,7 +227,7 @@ func (qs *queues) makeTemporary(d destination.Destination, user string, backlog 
 	}
 	q, err := qs.gotFor(d, user)
 	if err == nil {
-		q.backlog, q.account = backlog, a
+		q.bound, q.account = backlog, a
 		a.Add(q.bytes())
 	}
 	return err
@@ -265,9 +265,9 @@ func (qs *queues) restore(s StoredQueue) *queue {
 		case x.Count == 0:
 			continue
 		case Lane(i) == Delayed:
-			q.delayed.behind, q.delayed.count = x, x.Count
+			q.backlog.delayed.behind, q.backlog.delayed.count = x, x.Count
 		default:
-			q.lane(MaxPriority - uint8(i)).behind = x
+			q.backlog.lane(MaxPriority - uint8(i)).behind = x
 		}
 		q.count += x.Count
 		q.size += x.Size
@@ -301,7 +301,7 @@ func (q *queue) follow(p *Policies) {
 		q.earliest = q.set.now()
 	}
 	q.describeKept()
-	q.reindex()
+	q.backlog.reindex(q.expires)
 	q.expireHeads()
 	q.pump()
 }
@@ -310,7 +310,7 @@ func (q *queue) follow(p *Policies) {
 // has its policy after setPolicies can see it, or a reload could miss it.
 func (qs *queues) makePassing(d destination.Destination, backlog int, a *memory.Account) *queue {
 	q := qs.make(d)
-	q.backlog, q.account = backlog, a
+	q.bound, q.account = backlog, a
 	qs.passing.Store(q, nil)
 	q.mu.Lock()
 	defer q.mu.Unlock()

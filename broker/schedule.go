@@ -24,19 +24,20 @@ type schedule struct {
 	fresh []entry
 }
 
-// schedule puts in an entry, whose at is set.
-func (q *queue) schedule(e entry) {
-	s, w := &q.delayed, q.set.window()
+// schedule puts in an entry whose at is set, and that expires then; 0: never. wanted
+// says that the head of the backlog is to be in memory.
+func (b *backlog) schedule(e entry, expires int64, wanted bool, w Extent) {
+	s := &b.delayed
 	s.count++
 	later := e.stored() && e.position().Compare(s.horizon) > 0
-	if later && (s.behind.Count > 0 || !q.wanted()) {
+	if later && (s.behind.Count > 0 || !wanted) {
 		s.behind.add(e.msg.Size())
 		if s.reading {
 			s.fresh = append(s.fresh, e)
 		}
 		return
 	}
-	q.soon().push(e)
+	b.soon().push(e, expires)
 	if later {
 		s.horizon = e.position()
 	}
@@ -46,11 +47,11 @@ func (q *queue) schedule(e entry) {
 }
 
 // soon is the pile of the schedule, which is made if there is none.
-func (q *queue) soon() *pile {
-	if q.delayed.soon == nil {
-		q.delayed.soon = newPile(q, byTime)
+func (b *backlog) soon() *pile {
+	if b.delayed.soon == nil {
+		b.delayed.soon = newPile(&b.index, byTime)
 	}
-	return q.delayed.soon
+	return b.delayed.soon
 }
 
 // shorten leaves the later stored messages to the Store. Half of them go, and
@@ -68,7 +69,7 @@ func (s *schedule) shorten(w Extent) {
 		case over && it.position().Compare(s.left) > 0:
 			for _, it := range all[i:] {
 				s.behind.add(it.msg.Size())
-				s.soon.q.pick(it)
+				s.soon.index.pick(it)
 			}
 			return
 		case over:
@@ -97,11 +98,12 @@ func (s *schedule) wants(w Extent) bool {
 // next.
 func (s *schedule) unread() bool { return s.behind.Count > 0 && s.soon.kept().Count == 0 }
 
-// load takes over a page, as lane.load does.
-func (q *queue) loadSchedule(p Page, expected Extent) (missing Extent) {
-	s := &q.delayed
+// loadSchedule takes over a page, as lane.load does. expires tells when a message
+// expires.
+func (b *backlog) loadSchedule(p Page, expected Extent, expires func(*Message) int64) (missing Extent) {
+	s := &b.delayed
 	for _, m := range p.Messages {
-		q.soon().push(storedEntry(&m))
+		b.soon().push(storedEntry(&m), expires(m.Message))
 		s.behind.remove(m.Message.Size())
 		expected.remove(m.Message.Size())
 		s.horizon = m.At
@@ -112,14 +114,14 @@ func (q *queue) loadSchedule(p Page, expected Extent) (missing Extent) {
 		s.behind.Size -= missing.Size
 		s.count -= missing.Count
 	}
-	q.refresh(p)
+	b.refresh(p, expires)
 	return missing
 }
 
 // refresh takes in those that came while the page was read, if they belong
 // before its end and it lacks them.
-func (q *queue) refresh(p Page) {
-	s := &q.delayed
+func (b *backlog) refresh(p Page, expires func(*Message) int64) {
+	s := &b.delayed
 	for _, e := range s.fresh {
 		at := e.position()
 		if !p.End && at.Compare(s.horizon) > 0 {
@@ -128,7 +130,7 @@ func (q *queue) refresh(p Page) {
 		if _, there := slices.BinarySearchFunc(p.Messages, at, func(m Stored, at Position) int { return m.At.Compare(at) }); there {
 			continue
 		}
-		q.soon().push(e)
+		b.soon().push(e, expires(e.msg))
 		s.behind.remove(e.msg.Size())
 		if at.Compare(s.horizon) > 0 {
 			s.horizon = at
@@ -144,3 +146,6 @@ func (s *schedule) forget() {
 	s.soon.leave(func(e *entry) { s.behind.add(e.msg.Size()) })
 	s.horizon, s.left, s.stuck = Position{}, Position{}, 0
 }
+
+// listed returns how many messages the lists have.
+func (s *schedule) listed() int { return s.soon.len() + s.behind.Count }

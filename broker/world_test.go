@@ -272,13 +272,13 @@ func (w *world) look() map[spot]int {
 				for _, e := range append(waiting, held[q]...) {
 					w.note("%v, stored %v; looks %v, policy %+v", e.position(), e.stored(), q.look, *q.policy)
 				}
-				w.note("delayed %d, behind %d, horizon %v, fresh %d, soon %d; held %d", q.delayed.count, q.delayed.behind.Count, q.delayed.horizon, len(q.delayed.fresh), q.delayed.soon.len(), len(held[q]))
+				w.note("delayed %d, behind %d, horizon %v, fresh %d, soon %d; held %d", q.backlog.delayed.count, q.backlog.delayed.behind.Count, q.backlog.delayed.horizon, len(q.backlog.delayed.fresh), q.backlog.delayed.soon.len(), len(held[q]))
 				w.fail("%s: %s is at %v, where the store has %q", key, body, e.position(), stored[e.position()])
 			}
 			delete(stored, e.position())
 		}
-		behind := q.delayed.behind.Count
-		for _, l := range q.lanes {
+		behind := q.backlog.delayed.behind.Count
+		for _, l := range q.backlog.lanes {
 			behind += l.behind.Count
 		}
 		if away := q.moving + q.taken; behind+away != len(stored) {
@@ -296,10 +296,10 @@ func (w *world) look() map[spot]int {
 
 // inMemory are the entries in the queue's lists.
 func (q *queue) inMemory() (all []entry) {
-	for _, p := range q.piles() {
+	for _, p := range q.backlog.piles() {
 		all = append(all, p.sorted()...)
 	}
-	for _, l := range q.lanes {
+	for _, l := range q.backlog.lanes {
 		for _, d := range []*deque[entry]{&l.window, &l.loose} {
 			for i := range d.len() {
 				all = append(all, *d.at(i))
@@ -364,7 +364,11 @@ func (w *world) checkGone(found map[spot]int) {
 	}
 	for body, n := range buried {
 		s := spot{dead, body}
-		if came := found[s] - w.there[s] + w.step.acked[s]; came < n && !w.step.wiped[dead] && (w.there[s] == 0 || !w.mayDie(s)) {
+		came := found[s] - w.there[s] + w.step.acked[s]
+		// It may have died there, too, if it was there before, or was delivered and
+		// rejected in the same step.
+		again := w.mayDie(s) && (w.there[s] > 0 || w.step.refused[s])
+		if came < n && !w.step.wiped[dead] && !again {
 			for _, r := range DropReasons() {
 				w.note("dropped for %s: %d", r, w.b.Stats().DroppedFor(r))
 			}
@@ -440,7 +444,7 @@ func (w *world) checkLive() {
 		}
 		// The wall clock is looked at every few seconds.
 		const late = 10 * time.Second
-		if it := c.q.delayed.soon.first(); it != nil && c.ready() && time.Since(w.stepped) > late && w.now()-it.at > late.Milliseconds() {
+		if it := c.q.backlog.delayed.soon.first(); it != nil && c.ready() && time.Since(w.stepped) > late && w.now()-it.at > late.Milliseconds() {
 			w.fail("%s: %d is late by %d ms, and a consumer has room", c.q.dest.Key(), it.seq, w.now()-it.at)
 		}
 	}

@@ -159,7 +159,7 @@ func (w *world) drain() {
 	}
 	if len(w.there) > 0 {
 		for _, q := range w.all() {
-			w.note("%q: %+v, %d consumers, line %d, lanes %d", q.dest.Key(), q.depths(), q.consumers, q.turns.line.len(), len(q.lanes))
+			w.note("%q: %+v, %d consumers, line %d, lanes %d", q.dest.Key(), q.depths(), q.consumers, q.turns.line.len(), len(q.backlog.lanes))
 			for _, e := range q.inMemory() {
 				w.note("%d at %d, stored %v, expires %d; now %d", e.seq, e.at, e.stored(), q.expires(e.msg), w.now())
 			}
