@@ -12,8 +12,9 @@ import (
 // acker acknowledges each delivery after the call that brought it.
 type acker struct{ tag uint64 }
 
-func (a *acker) Deliver(_ *Message, tag uint64, _ int) bool { a.tag = tag; return true }
-func (a *acker) Overrun() Overflow                          { return DropNewest }
+func (a *acker) TakeCredit(int) bool { return true }
+func (a *acker) Deliver(d Delivery)  { a.tag = d.Tag }
+func (a *acker) Overrun() Overflow   { return DropNewest }
 
 func BenchmarkQueuePushAck(b *testing.B) {
 	for _, kept := range []bool{false, true} {

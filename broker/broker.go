@@ -261,7 +261,6 @@ func (b *Broker) consume(s *Subscription, q *queue, o SubscribeOptions) bool {
 		q: q, sub: s, auto: o.Ack == AckAuto, ack: o.Ack, prefetch: max(1, o.Prefetch),
 		account: o.Account, takenOver: o.TakenOver,
 	}
-	s.consumer.numbered, _ = s.sink.(NumberedSink)
 	return s.consumer.open()
 }
 

@@ -53,16 +53,19 @@ type workerSub struct {
 	held []delivered // owned by the worker
 }
 
-func (s *workerSub) Deliver(m *Message, tag uint64, attempt int) bool {
+// TakeCredit implements Sink. Only one queue delivers, so there is room until Deliver.
+func (s *workerSub) TakeCredit(int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.inbox) == 10 {
-		s.refused = true
-		return false
-	}
-	s.inbox = append(s.inbox, delivered{m, tag, attempt})
-	s.l.count(s.l.attempts, fmt.Sprintf("%s %s %d", s.queue, m.Body(), attempt))
-	return true
+	s.refused = s.refused || len(s.inbox) == 10
+	return len(s.inbox) < 10
+}
+
+func (s *workerSub) Deliver(d Delivery) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.inbox = append(s.inbox, delivered{d.Message, d.Tag, d.Attempt})
+	s.l.count(s.l.attempts, fmt.Sprintf("%s %s %d", s.queue, d.Message.Body(), d.Attempt))
 }
 
 func (s *workerSub) Overrun() Overflow { return DropNewest }

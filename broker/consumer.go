@@ -27,13 +27,12 @@ type consumer struct {
 	heavy   atomic.Bool
 	// takenOver is that of SubscribeOptions.
 	takenOver func()
-	numbered  NumberedSink // its sink, if it is one
 
 	// held are its deliveries. Acknowledgements in a transaction make room at once,
 	// or a transaction longer than prefetch could never be committed.
 	held leases
 
-	blocked  bool // the sink has no room
+	blocked  bool // the sink has no credit
 	starving bool // its account had no room when it had something
 	inLine   bool // it stands in q.turns
 	closed   bool
@@ -80,29 +79,22 @@ func (c *consumer) ready() bool { return !c.closed && !c.blocked && !c.hungry() 
 // lineUp puts it at the end of the line, if it may have a message.
 func (c *consumer) lineUp() { c.q.turns.join(c) }
 
+// deliver gives a message to the consumer, if its account and its sink have room.
 func (c *consumer) deliver(e entry) bool {
 	switch {
 	case c.starves(&e):
 		c.starving = true // until resume
 		return false
-	case !c.hand(&e):
-		c.blocked = true
+	case !c.sub.sink.TakeCredit(e.msg.Size()):
+		c.blocked = true // until resume
 		return false
 	}
+	c.sub.sink.Deliver(Delivery{Message: e.msg, Tag: c.held.newest + 1, Attempt: int(e.state().Attempts) + 1, Seq: e.number()})
 	c.held.grant(e)
 	c.hold(&e)
 	c.q.held++
 	c.q.countDelivered(e.state().Attempts > 0)
 	return true
-}
-
-// hand gives a message to the sink.
-func (c *consumer) hand(e *entry) bool {
-	attempt := int(e.state().Attempts) + 1
-	if c.numbered != nil {
-		return c.numbered.DeliverNumbered(e.msg, c.held.newest+1, attempt, e.number())
-	}
-	return c.sub.sink.Deliver(e.msg, c.held.newest+1, attempt)
 }
 
 func (c *consumer) resume() {

@@ -16,14 +16,15 @@ type numberer struct {
 	numbers map[string]uint64
 }
 
-func (n *numberer) DeliverNumbered(m *Message, tag uint64, attempt int, seq uint64) bool {
+func (n *numberer) Deliver(d Delivery) {
 	n.mu.Lock()
-	was, again := n.numbers[string(m.Body())]
-	if n.numbers[string(m.Body())] = seq; again && was != seq {
-		n.t.Errorf("%s has number %d, and had %d", m.Body(), seq, was)
+	body := string(d.Message.Body())
+	was, again := n.numbers[body]
+	if n.numbers[body] = d.Seq; again && was != d.Seq {
+		n.t.Errorf("%s has number %d, and had %d", body, d.Seq, was)
 	}
 	n.mu.Unlock()
-	return n.Deliver(m, tag, attempt)
+	n.recorder.Deliver(d)
 }
 
 // A message keeps its number when more become due at once than memory takes, so that

@@ -37,15 +37,20 @@ func (d delivered) String() string {
 
 func newRecorder() *recorder { return &recorder{room: -1} }
 
-func (r *recorder) Deliver(m *Message, tag uint64, attempt int) bool {
+func (r *recorder) TakeCredit(int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.room == 0 {
 		return false
 	}
 	r.room--
-	r.got = append(r.got, delivered{m, tag, attempt})
 	return true
+}
+
+func (r *recorder) Deliver(d Delivery) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.got = append(r.got, delivered{d.Message, d.Tag, d.Attempt})
 }
 
 func (r *recorder) Overrun() Overflow {
@@ -77,8 +82,9 @@ func (r *recorder) delivery(i int) delivered {
 // A discard is a Sink that takes everything and remembers nothing.
 type discard struct{}
 
-func (discard) Deliver(*Message, uint64, int) bool { return true }
-func (discard) Overrun() Overflow                  { return DropNewest }
+func (discard) TakeCredit(int) bool { return true }
+func (discard) Deliver(Delivery)    {}
+func (discard) Overrun() Overflow   { return DropNewest }
 
 // matches reports whether a pattern matches a name, segment by segment, in
 // the plainest way. It is the reference for a topic's tree.

@@ -193,40 +193,48 @@ func (s *modelSub) Overrun() Overflow {
 	return DropNewest
 }
 
-// Deliver implements Sink.
-func (s *modelSub) Deliver(msg *Message, tag uint64, attempt int) bool {
-	if s.q == nil {
-		if len(s.expected) == 0 || s.expected[0] != msg || tag != 0 || attempt != 1 {
-			s.m.fail("%s: got %s, tag %d, attempt %d; %d are expected", s.dest.Key(), msg.Body(), tag, attempt, len(s.expected))
-			return true
-		}
-		s.expected = s.expected[1:]
-		return true
-	}
-	mm := s.q.byMsg[msg]
-	switch {
-	case mm == nil:
-		s.m.fail("%s: got %s, which is not in the queue", s.dest.Key(), msg.Body())
-		return true
-	case mm.holder != nil:
-		s.m.fail("%s: got %s, which a consumer has", s.dest.Key(), msg.Body())
-	case !s.ready():
-		s.m.fail("%s: got %s; closed %v, blocked %v, pending %d of %d", s.dest.Key(), msg.Body(), s.closed, s.blocked, len(s.pending()), s.prefetch)
-	case s.q.head() != mm:
-		s.m.fail("%s: got %s, but %s is older", s.dest.Key(), msg.Body(), s.q.head().msg.Body())
-	case attempt != mm.attempts+1:
-		s.m.fail("%s: got %s as attempt %d, want %d", s.dest.Key(), msg.Body(), attempt, mm.attempts+1)
-	case tag <= s.lastTag:
-		s.m.fail("%s: tag %d after %d", s.dest.Key(), tag, s.lastTag)
+// TakeCredit implements Sink.
+func (s *modelSub) TakeCredit(int) bool {
+	if !s.ready() {
+		s.m.fail("%s: asked for credit; closed %v, blocked %v, pending %d of %d", s.dest.Key(), s.closed, s.blocked, len(s.pending()), s.prefetch)
 	}
 	if s.room == 0 {
 		s.blocked = true
 		return false
 	}
 	s.room--
-	s.lastTag, mm.holder, mm.tag = tag, s, tag
-	mm.attempts++
 	return true
+}
+
+// Deliver implements Sink.
+func (s *modelSub) Deliver(d Delivery) {
+	msg := d.Message
+	if s.q == nil {
+		if len(s.expected) == 0 || s.expected[0] != msg || d.Tag != 0 || d.Attempt != 1 {
+			s.m.fail("%s: got %s, tag %d, attempt %d; %d are expected", s.dest.Key(), msg.Body(), d.Tag, d.Attempt, len(s.expected))
+			return
+		}
+		s.expected = s.expected[1:]
+		return
+	}
+	mm := s.q.byMsg[msg]
+	switch {
+	case mm == nil:
+		s.m.fail("%s: got %s, which is not in the queue", s.dest.Key(), msg.Body())
+		return
+	case mm.holder != nil:
+		s.m.fail("%s: got %s, which a consumer has", s.dest.Key(), msg.Body())
+	case !s.ready():
+		s.m.fail("%s: got %s; closed %v, blocked %v, pending %d of %d", s.dest.Key(), msg.Body(), s.closed, s.blocked, len(s.pending()), s.prefetch)
+	case s.q.head() != mm:
+		s.m.fail("%s: got %s, but %s is older", s.dest.Key(), msg.Body(), s.q.head().msg.Body())
+	case d.Attempt != mm.attempts+1:
+		s.m.fail("%s: got %s as attempt %d, want %d", s.dest.Key(), msg.Body(), d.Attempt, mm.attempts+1)
+	case d.Tag <= s.lastTag:
+		s.m.fail("%s: tag %d after %d", s.dest.Key(), d.Tag, s.lastTag)
+	}
+	s.lastTag, mm.holder, mm.tag = d.Tag, s, d.Tag
+	mm.attempts++
 }
 
 func (m *model) fail(format string, a ...any) {

@@ -44,29 +44,32 @@ func (m AckMode) String() string {
 // the broker's locks held, by any goroutine: they never block and never call
 // the broker back.
 type Sink interface {
-	// Deliver hands over a message. The tag identifies the delivery among
-	// those of the subscription and grows from one to the next; it is 0 where
-	// nothing is to be acknowledged. Attempt counts the deliveries of this
-	// message, this one included.
-	//
-	// It may still be called for a moment after Unsubscribe has returned, by a
-	// publisher that was under way.
-	//
-	// False says that there is no room. A queue then keeps the message, and
-	// gives nothing more to this sink until [Subscription.Resume].
-	Deliver(m *Message, tag uint64, attempt int) bool
+	// TakeCredit takes credit for one message of a queue, of so many bytes. Deliver
+	// follows at once, before the queue's lock is released. False says that there
+	// is none: the queue keeps the message, and gives nothing more to this sink
+	// until [Subscription.Resume]. Messages of topics need no credit.
+	TakeCredit(size int) bool
+
+	// Deliver hands over a message. It may still be called for a moment after
+	// Unsubscribe has returned, by a publisher that was under way.
+	Deliver(d Delivery)
 
 	// Overrun reports that the subscription's own backlog is full, and asks
 	// for the fate of the newest message.
 	Overrun() Overflow
 }
 
-// A NumberedSink is a Sink that tells messages apart. Deliveries from a queue come
-// by DeliverNumbered, which is Deliver but for seq: the message's number in that
-// queue, the same at each delivery.
-type NumberedSink interface {
-	Sink
-	DeliverNumbered(m *Message, tag uint64, attempt int, seq uint64) bool
+// A Delivery is a message on its way to a Sink.
+type Delivery struct {
+	Message *Message
+	// Tag identifies the delivery among those of the subscription and grows from
+	// one to the next; 0: nothing is to be acknowledged.
+	Tag uint64
+	// Attempt counts the deliveries of this message, this one included.
+	Attempt int
+	// Seq is the message's number in its queue, the same at each delivery; 0: it
+	// comes from a topic.
+	Seq uint64
 }
 
 // Overflow decides about messages for which there is no room.
@@ -136,7 +139,7 @@ type Subscription struct {
 // It returns false if a queue has it first.
 func (s *Subscription) take(m *Message) bool {
 	if s.consumer == nil {
-		s.sink.Deliver(m, 0, 1)
+		s.sink.Deliver(Delivery{Message: m, Attempt: 1})
 		return true
 	}
 	s.consumer.q.push(m)

@@ -109,11 +109,12 @@ func TestCountedBeforeAnybodyHears(t *testing.T) {
 // their body.
 type heard struct{ x *tester }
 
-func (h heard) Deliver(m *Message, _ uint64, _ int) bool {
-	if n := h.x.b.Stats().Sent(); strconv.FormatInt(n, 10) != string(m.Body()) {
-		h.x.Errorf("%d were counted when number %s came", n, m.Body())
+func (h heard) TakeCredit(int) bool { return true }
+
+func (h heard) Deliver(d Delivery) {
+	if n := h.x.b.Stats().Sent(); strconv.FormatInt(n, 10) != string(d.Message.Body()) {
+		h.x.Errorf("%d were counted when number %s came", n, d.Message.Body())
 	}
-	return true
 }
 
 func (heard) Overrun() Overflow { return DropNewest }

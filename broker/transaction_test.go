@@ -294,10 +294,9 @@ type pairing struct {
 	news chan string
 }
 
-func (p *pairing) Deliver(m *Message, tag uint64, attempt int) bool {
-	p.recorder.Deliver(m, tag, attempt)
-	p.news <- string(m.Body())
-	return true
+func (p *pairing) Deliver(d Delivery) {
+	p.recorder.Deliver(d)
+	p.news <- string(d.Message.Body())
 }
 
 // TestCommitIsAtomic: a client that has got a message of a transaction from

@@ -55,19 +55,27 @@ type worldDelivery struct {
 // Overrun implements Sink; no backlog here is bounded.
 func (s *worldSub) Overrun() Overflow { return DropNewest }
 
-// Deliver implements Sink.
-func (s *worldSub) Deliver(m *Message, tag uint64, attempt int) bool {
-	if tag == 0 {
-		return true
-	}
-	w, at := s.w, spot{s.queue, string(m.Body())}
-	w.mu.Lock() // pages are delivered by the Store's goroutine
-	defer w.mu.Unlock()
-	now := w.now()
+// TakeCredit implements Sink.
+func (s *worldSub) TakeCredit(int) bool {
+	s.w.mu.Lock() // pages are delivered by the Store's goroutine
+	defer s.w.mu.Unlock()
 	if s.room == 0 {
 		return false
 	}
 	s.room--
+	return true
+}
+
+// Deliver implements Sink.
+func (s *worldSub) Deliver(d Delivery) {
+	m := d.Message
+	if d.Tag == 0 {
+		return
+	}
+	w, at := s.w, spot{s.queue, string(m.Body())}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.now()
 	switch e := m.rarely(); {
 	case e.due > now && !w.back, w.notBefore[at] > now && !w.back:
 		w.note("FAULT: %s: %s is %d ms early", at.queue, at.body, max(e.due, w.notBefore[at])-now)
@@ -75,7 +83,7 @@ func (s *worldSub) Deliver(m *Message, tag uint64, attempt int) bool {
 	case e.expires != 0 && e.expires <= now:
 		w.note("FAULT: %s: %s has expired", at.queue, at.body)
 		w.t.Error("an expired message was delivered")
-	case attempt == 1 && e.due == 0 && !strings.HasSuffix(at.queue, "dead"):
+	case d.Attempt == 1 && e.due == 0 && !strings.HasSuffix(at.queue, "dead"):
 		lane := fmt.Sprint(s.queue, " ", m.priority)
 		if w.order[lane] >= w.arrival[at.body] {
 			w.note("FAULT: %s: %s, which came as %d, is delivered after %d", lane, at.body, w.arrival[at.body], w.order[lane])
@@ -83,8 +91,7 @@ func (s *worldSub) Deliver(m *Message, tag uint64, attempt int) bool {
 		}
 		w.order[lane] = w.arrival[at.body]
 	}
-	s.pending = append(s.pending, worldDelivery{tag: tag, body: at.body})
-	return true
+	s.pending = append(s.pending, worldDelivery{tag: d.Tag, body: at.body})
 }
 
 // act takes a random step.

@@ -109,7 +109,7 @@ type Subscription interface {
 	// acknowledgement, which would come to mean something else.
 	Adjust(ack broker.AckMode, prefetch int) bool
 
-	// Resume says that there is room again after a delivery was refused, and
+	// Resume says that there is credit again after it was refused, and
 	// Written that all deliveries up to tag were written to the client.
 	Resume()
 	Written(tag uint64)

@@ -186,7 +186,11 @@ func TestOtherBroker(t *testing.T) {
 		expect(`send /topic/a "x"`)
 		c.Send("SUBSCRIBE", "id:1", "destination:/queue/a", "ack:client-individual")
 		expect("subscribe /queue/a client-individual 7")
-		b.sinks["/queue/a"].Deliver(message("/queue/a", "news"), 1, 1)
+		news := message("/queue/a", "news")
+		if !b.sinks["/queue/a"].TakeCredit(news.Size()) {
+			t.Fatal("there is no credit")
+		}
+		b.sinks["/queue/a"].Deliver(broker.Delivery{Message: news, Tag: 1, Attempt: 1, Seq: 1})
 		m := c.Want("MESSAGE", "subscription:1", "", "news")
 		expect("written /queue/a 1")
 		c.Send("ACK", "id:"+m.Get("ack"))

@@ -11,19 +11,19 @@ import (
 	"hoofbeat/session/outbox"
 )
 
-// Deliver implements broker.Sink.
-func (sub *subscription) Deliver(m *broker.Message, tag uint64, attempt int) bool {
-	return sub.DeliverNumbered(m, tag, attempt, 0)
+// TakeCredit implements broker.Sink.
+func (sub *subscription) TakeCredit(size int) bool {
+	return !sub.ended.Load() && sub.session.out.TakeCredit(&sub.source, size)
 }
 
-// DeliverNumbered implements broker.NumberedSink.
-func (sub *subscription) DeliverNumbered(m *broker.Message, tag uint64, attempt int, seq uint64) bool {
-	it := outbox.Item{From: &sub.source, Message: m, Tag: tag, Attempt: attempt, Seq: seq}
-	if sub.ended.Load() {
+// Deliver implements broker.Sink.
+func (sub *subscription) Deliver(d broker.Delivery) {
+	it := outbox.Item{From: &sub.source, Message: d.Message, Tag: d.Tag, Attempt: d.Attempt, Seq: d.Seq}
+	if sub.ended.Load() && d.Tag == 0 {
 		sub.session.out.CountLost(it)
-		return false
+		return
 	}
-	return sub.session.out.Deliver(it)
+	sub.session.out.Deliver(it)
 }
 
 // Overrun implements broker.Sink: the backlog of a subscription with a queue

@@ -160,11 +160,11 @@ func (w *world) drain() {
 // A sink takes everything.
 type sink struct{ tag atomic.Uint64 }
 
+// TakeCredit implements broker.Sink.
+func (*sink) TakeCredit(int) bool { return true }
+
 // Deliver implements broker.Sink.
-func (k *sink) Deliver(_ *broker.Message, tag uint64, _ int) bool {
-	k.tag.Store(tag)
-	return true
-}
+func (k *sink) Deliver(d broker.Delivery) { k.tag.Store(d.Tag) }
 
 // Overrun implements broker.Sink.
 func (k *sink) Overrun() broker.Overflow { return broker.DropNewest }

@@ -75,6 +75,9 @@ type Outbox struct {
 	mu    sync.Mutex // guards the fields below
 	items []Item
 	bytes int
+	// granted is the credit that was taken for messages which Deliver has not brought
+	// yet.
+	granted int
 	// large is the number of bytes beyond the limit that may wait, because of a
 	// message of more than half of it: such a message is admitted, and the
 	// frames behind it are no fault of the client. aside has the bytes of a
@@ -125,7 +128,7 @@ type Source struct {
 
 // An Owner is told of its messages. The outbox calls it with no lock held.
 type Owner interface {
-	// Resume says that there is room again after a message was refused.
+	// Resume says that there is credit again after it was refused.
 	Resume()
 	// Written says that all messages up to a tag were written.
 	Written(tag uint64)
@@ -139,7 +142,7 @@ type Item struct {
 	control []byte
 	Tag     uint64 // of a queue's delivery; 0: the message comes from a topic
 	Attempt int
-	Seq     uint64 // see broker.NumberedSink; 0: a topic's
+	Seq     uint64 // see broker.Delivery; 0: a topic's
 }
 
 // Stats are sums since the start.
@@ -171,35 +174,44 @@ func (o *Outbox) Load() (messages int64, bytes int) {
 	return o.stats.Messages, o.bytes
 }
 
-// Deliver takes a message for a subscription; see broker.Sink.
-func (o *Outbox) Deliver(it Item) bool {
+// TakeCredit takes room for a message of a queue, of so many bytes, which Deliver then
+// brings; see broker.Sink. Queues keep their messages until there is room, and fill
+// only half of it, so that they do not push out the messages of topics.
+func (o *Outbox) TakeCredit(from *Source, size int) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.state != open || o.paused {
+		return false
+	}
+	if taken := o.bytes + o.granted; taken > 0 && taken+size > o.options.Limit/2 {
+		o.refuse(from)
+		return false
+	}
+	o.granted += size
+	return true
+}
+
+// Deliver takes a message for a subscription; see broker.Sink. A message of a queue is
+// not written if the outbox is closed: it stays with its consumer, and goes back to the
+// queue with that one's end.
+func (o *Outbox) Deliver(it Item) {
 	size, share := it.Message.Size(), 0
 	if it.Tag == 0 { // else it is charged to its queue, or its consumer
 		share = it.Message.Share()
 	}
 	o.mu.Lock()
-	if o.state != open {
-		o.mu.Unlock()
-		return o.CountLost(it)
-	}
-	if it.Tag != 0 && o.paused {
-		o.mu.Unlock()
-		return false
-	}
 	if it.Tag != 0 {
-		// A queue keeps its messages until there is room, and fills only half
-		// of it, so that it does not push out the messages of topics.
-		if o.bytes > 0 && o.bytes+size > o.options.Limit/2 {
-			o.refuse(it.From)
-			o.mu.Unlock()
-			return false
-		}
-	} else if o.full(size) && !o.overflow(size) {
-		o.mu.Unlock()
-		return true
+		o.granted -= size
 	}
-	o.add(it, size, share)
-	return true
+	switch {
+	case o.state != open:
+		o.mu.Unlock()
+		o.CountLost(it)
+	case it.Tag == 0 && o.full(size) && !o.overflow(size):
+		o.mu.Unlock()
+	default:
+		o.add(it, size, share)
+	}
 }
 
 // topics is 1 for a message of a topic that goes to its subscriber directly.
@@ -210,13 +222,11 @@ func (it *Item) topics() int64 {
 	return 0
 }
 
-// CountLost counts a message that will not be written, and returns whether nobody
-// will deliver it again.
-func (o *Outbox) CountLost(it Item) bool {
+// CountLost counts a message that will not be written, unless a queue has it.
+func (o *Outbox) CountLost(it Item) {
 	if it.Tag == 0 {
 		o.options.Counts.Lost.Add(1)
 	}
-	return it.Tag == 0
 }
 
 // loseAll counts items that will not be written.

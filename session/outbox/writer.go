@@ -93,8 +93,8 @@ func (o *Outbox) next(last []Item, done load) ([]Item, bool) {
 	return last, false
 }
 
-// resumeUnlocked tells the queues that were refused that there is room; they
-// Deliver at once, so the lock is not held meanwhile.
+// resumeUnlocked tells the queues that were refused that there is credit again; they
+// deliver at once, so the lock is not held meanwhile.
 func (o *Outbox) resumeUnlocked() {
 	subs := o.refused
 	o.refused = nil
