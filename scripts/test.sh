@@ -96,7 +96,7 @@ soak() {
   cd internal/soak
   SOAK=${SOAK:-5m} exec "$logs/soak.test" -test.v -test.timeout 30m
 }
-mapfile -t concurrent < <(folders broker session transport)
+mapfile -t concurrent < <(folders broker connections session transport)
 beside soak soak
 beside 'go test, with the race detector, on one processor' env GOMAXPROCS=1 go test -race -count=1 "${concurrent[@]}"
 
