@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Compares hoofbeat with Debian's RabbitMQ and its Web STOMP plugin, alternating, in the same scenarios on the same
-# machine, and prints one table with the ratios. Each scenario starts a new broker, so that none inherits another's
+# Compares hoofbeat with NATS over WebSocket, and with Debian's RabbitMQ and its Web STOMP plugin, alternating, in the
+# same scenarios on the same machine, and prints a table with the ratios, and then the one of the README. Each scenario starts a new broker, so that none inherits another's
 # memory. The script fails if hoofbeat loses or misorders messages, but never because of timing.
 #
 #   BENCH_DURATION  how long each scenario is measured (5s)
 #   BENCH_WARMUP    how long each runs before that (2s)
 #   BENCH_CONNECTIONS  how many idle connections are opened (5000)
-#   BENCH_PORT      first of the five ports on loopback that are used (25700)
+#   BENCH_PORT      first of the six ports on loopback that are used (25700)
 #   BENCH_OUT       file to write the comparison to, as JSON
 #   BENCH_RABBITMQ  path of rabbitmq-server, or "none" to leave RabbitMQ out
-#   BENCH_COMPARE   all, or first: RabbitMQ takes part in the first scenario only
+#   BENCH_NATS      path of nats-server, or "none" to leave NATS out (built by Go from its module, if it can be had)
+#   BENCH_COMPARE   all, or first: the others take part in the first scenario only
 #   BENCH_SERVE     more arguments for hoofbeat serve
 #   BENCH_AGAINST   a revision of hoofbeat, such as HEAD~1: instead of RabbitMQ, its build is measured, in turn with
 #                   this one, by the same generator. The table has the median of the ratios and their middle half.
@@ -28,6 +29,8 @@ out=${BENCH_OUT:-}
 case $out in '' | /*) ;; *) out=$root/$out ;; esac
 
 hoofbeat_port=$port rabbit_port=$((port + 1)) stomp_port=$((port + 2)) dist_port=$((port + 3)) epmd_port=$((port + 4))
+nats_port=$((port + 5))
+nats_version=v2.15.2
 
 work=$(mktemp -d)
 broker=       # process id of the shell's child that is the broker, or ends it
@@ -141,27 +144,61 @@ start_rabbitmq() {
 	broker_pid=$(cat "$dir/pid")
 }
 
-# measure runs one scenario against the broker on a port and appends the result to a file.
-measure() {
-	local file=$1 target=$2
-	shift 2
-	"$root/bin/hoofbeat" bench "$@" --url "ws://127.0.0.1:$target/ws" --pid "$broker_pid" --json >>"$file"
+# find_nats prints the path of nats-server, which it builds if need be.
+find_nats() {
+	case ${BENCH_NATS:-} in
+	none) return 1 ;;
+	'') ;;
+	*) echo "$BENCH_NATS" && return ;;
+	esac
+	command -v nats-server && return
+	GOBIN=$work/bin GOFLAGS= go install "github.com/nats-io/nats-server/v2@$nats_version" >"$work/nats.log" 2>&1 || return 1
+	echo "$work/bin/nats-server"
 }
 
-# both runs one scenario against each broker.
-both() {
+start_nats() {
+	cat >"$work/nats.conf" <<-END
+		listen: 127.0.0.1:-1
+		websocket { host: 127.0.0.1, port: $nats_port, no_tls: true }
+	END
+	"$nats" --config "$work/nats.conf" >"$work/broker.log" 2>&1 &
+	broker=$! broker_pid=$!
+	await_port "$nats_port"
+}
+
+# measure runs one scenario against the broker at a URL and appends the result to a file.
+measure() {
+	local file=$1 url=$2
+	shift 2
+	"$root/bin/hoofbeat" bench "$@" --url "$url" --pid "$broker_pid" --json >>"$file"
+}
+
+# topics runs one scenario against each broker, and all one that NATS cannot.
+topics() { each nats "$@"; }
+all() { each '' "$@"; }
+
+each() {
+	local with=$1
+	shift
 	echo "bench: $*" >&2
-	if ! { start_hoofbeat && measure "$work/hoofbeat.json" "$hoofbeat_port" "$@"; }; then
+	if ! { start_hoofbeat && measure "$work/hoofbeat.json" "ws://127.0.0.1:$hoofbeat_port/ws" "$@"; }; then
 		echo "bench: hoofbeat failed in: $*" >&2
 		failed=1
 	fi
 	stop_broker
-	[ -n "$rabbitmq" ] || return 0
-	if ! { start_rabbitmq && measure "$work/rabbitmq.json" "$rabbit_port" "$@" "${guest[@]}"; }; then
-		echo "bench: RabbitMQ failed in: $*" >&2
+	if [ -n "$with" ] && [ -n "$nats" ]; then
+		if ! { start_nats && measure "$work/nats.json" "nats+ws://127.0.0.1:$nats_port/" "$@"; }; then
+			echo "bench: NATS failed in: $*" >&2
+		fi
+		stop_broker
 	fi
-	stop_broker
-	[ "${BENCH_COMPARE:-all}" = all ] || rabbitmq=
+	if [ -n "$rabbitmq" ]; then
+		if ! { start_rabbitmq && measure "$work/rabbitmq.json" "ws://127.0.0.1:$rabbit_port/ws" "$@" "${guest[@]}"; }; then
+			echo "bench: RabbitMQ failed in: $*" >&2
+		fi
+		stop_broker
+	fi
+	[ "${BENCH_COMPARE:-all}" = all ] || rabbitmq='' nats=''
 }
 
 # build_against builds the other revision.
@@ -174,7 +211,7 @@ build_against() {
 one() {
 	local binary=$1 file=$2
 	shift 2
-	if ! { start_hoofbeat "$binary" && measure "$file" "$hoofbeat_port" "$@"; }; then
+	if ! { start_hoofbeat "$binary" && measure "$file" "ws://127.0.0.1:$hoofbeat_port/ws" "$@"; }; then
 		echo "bench: $binary failed in: $*" >&2
 		failed=1
 	fi
@@ -206,18 +243,18 @@ compare_builds() {
 	in_turn queue --pairs 4 --ack client-individual --receipt --persistent --window 256 "${timing[@]}"
 	storage=
 	echo "$(nproc) processors shared by broker and generator, $duration each, bodies of 128 bytes, $pairs pairs of runs in turn"
-	"$root/bin/hoofbeat" bench compare --repeated --other "$against" ${out:+--out "$out"} "$work/hoofbeat.json" "$work/against.json"
+	"$root/bin/hoofbeat" bench compare --repeated --names "hoofbeat,$against" ${out:+--out "$out"} "$work/hoofbeat.json" "$work/against.json"
 	exit "$failed"
 }
 
 go build -o bin/hoofbeat ./cmd/hoofbeat
-for p in $(seq "$port" $((port + 4))); do
+for p in $(seq "$port" $((port + 5))); do
 	if listening "$p"; then
 		echo "bench: port $p is in use, set BENCH_PORT" >&2
 		exit 1
 	fi
 done
-touch "$work/hoofbeat.json" "$work/rabbitmq.json"
+touch "$work/hoofbeat.json" "$work/nats.json" "$work/rabbitmq.json"
 timing=(--warmup "$warmup" --duration "$duration" --timeout 60s)
 if [ -n "$against" ]; then
 	build_against
@@ -230,20 +267,32 @@ else
 	prepare_rabbitmq
 fi
 
-guest=(--host / --login guest --passcode guest) # RabbitMQ takes the host for a virtual host's name
-both fanout --subscribers 50 "${timing[@]}"
-both fanout --subscribers 50 --stalled 1 "${timing[@]}"
-both fanout --subscribers 500 "${timing[@]}"
-both fanout --subscribers 50 --rate 200 "${timing[@]}"
-both pairs --pairs 4 "${timing[@]}"
-both queue --pairs 4 --ack client-individual "${timing[@]}"
-storage=data
-both queue --pairs 4 --ack client-individual --receipt --persistent --window 256 "${timing[@]}"
-storage=
-both connections --connections "$connections" --timeout 60s
+if ! nats=$(find_nats); then
+	nats=
+	echo "bench: nats-server could not be had and is skipped" >&2
+fi
 
-echo "$(nproc) processors shared by broker and generator, $duration each, bodies of 128 bytes; us is the broker's processor time per delivery or connection"
-files=("$work/hoofbeat.json")
-[ ! -s "$work/rabbitmq.json" ] || files+=("$work/rabbitmq.json")
-"$root/bin/hoofbeat" bench compare ${out:+--out "$out"} "${files[@]}"
+guest=(--host / --login guest --passcode guest) # RabbitMQ takes the host for a virtual host's name
+topics fanout --subscribers 50 "${timing[@]}"
+topics fanout --subscribers 50 --stalled 1 "${timing[@]}"
+topics fanout --subscribers 500 "${timing[@]}"
+topics fanout --subscribers 50 --size 1024 "${timing[@]}"
+topics fanout --subscribers 50 --size 16384 "${timing[@]}"
+topics fanout --subscribers 50 --rate 200 "${timing[@]}"
+topics pairs --pairs 4 "${timing[@]}"
+all queue --pairs 4 --ack client-individual "${timing[@]}"
+storage=data
+all queue --pairs 4 --ack client-individual --receipt --persistent --window 256 "${timing[@]}"
+storage=
+topics connections --connections "$connections" --timeout 60s
+
+echo "$(nproc) processors shared by broker and generator, $duration each, bodies of 128 bytes unless said; us is the processor time per delivery or connection"
+files=("$work/hoofbeat.json") names=hoofbeat
+if [ -s "$work/nats.json" ]; then
+	files+=("$work/nats.json") names+=',NATS'
+fi
+if [ -s "$work/rabbitmq.json" ]; then
+	files+=("$work/rabbitmq.json") names+=',RabbitMQ'
+fi
+"$root/bin/hoofbeat" bench compare --names "$names" --markdown ${out:+--out "$out"} "${files[@]}"
 exit "$failed"

@@ -87,7 +87,7 @@ func writeResult(w io.Writer, result *load.Result, asJSON bool) error {
 
 // brokerFlags adds the flags for the broker's address and the credentials.
 func brokerFlags(f *pflag.FlagSet, o *load.Options) {
-	f.StringVar(&o.URL, "url", o.URL, "broker: ws, wss, tcp, stomp, tcps or stomps")
+	f.StringVar(&o.URL, "url", o.URL, "broker: ws, wss, tcp, stomp, tcps or stomps; for comparison, nats or nats+ws")
 	f.StringVar(&o.Name, "name", o.Name, "name of the result (default: made from the scenario)")
 	f.StringVar(&o.Host, "host", o.Host, "host header of CONNECT; RabbitMQ takes it as the virtual host (default: the URL's host)")
 	f.StringVar(&o.Login, "login", o.Login, "login header of CONNECT")
@@ -147,59 +147,68 @@ func connectionFlags(f *pflag.FlagSet, o *load.Options) {
 
 // comparison has the options of bench compare.
 type comparison struct {
-	names    [2]string // of the brokers
-	out      string    // file for the comparison as JSON, or ""
-	repeated bool      // the files contain several runs of two builds, alternating
+	names    []string // of the brokers, in the order of their files
+	out      string   // file for the comparison as JSON, or ""
+	markdown bool     // write the table of the README as well
+	repeated bool     // the files contain several runs of two builds, alternating
 }
 
-// newBenchCompareCommand returns the command that compares two files of
-// results.
+// newBenchCompareCommand returns the command that compares files of results.
 func newBenchCompareCommand() *cobra.Command {
 	var c comparison
 	cmd := &cobra.Command{
-		Use:    "compare FIRST [OTHER]",
-		Short:  "Set the JSON results of two brokers beside each other",
+		Use:    "compare FIRST [OTHER...]",
+		Short:  "Set the JSON results of brokers beside each other",
 		Hidden: true,
-		Args:   cobra.RangeArgs(1, 2),
+		Args:   cobra.MinimumNArgs(1),
 		RunE:   func(cmd *cobra.Command, files []string) error { return c.write(cmd.OutOrStdout(), files) },
 	}
-	cmd.Flags().StringVar(&c.names[0], "first", "hoofbeat", "name of the first broker")
-	cmd.Flags().StringVar(&c.names[1], "other", "rabbitmq", "name of the other broker")
+	cmd.Flags().StringSliceVar(&c.names, "names", []string{"hoofbeat"}, "names of the brokers, in the order of their files")
 	cmd.Flags().StringVar(&c.out, "out", "", "`file` to write the comparison to as JSON")
-	cmd.Flags().BoolVar(&c.repeated, "repeated", false, "the files hold several runs of each scenario, made in turn: give the median of their ratios")
+	cmd.Flags().BoolVar(&c.markdown, "markdown", false, "write the table of the README as well")
+	cmd.Flags().BoolVar(&c.repeated, "repeated", false, "two files hold several runs of each scenario, made in turn: give the median of their ratios")
 	return cmd
 }
 
-// write reads one or two files of results and writes the comparison.
+// write reads files of results and writes the comparison.
 func (c *comparison) write(w io.Writer, files []string) error {
-	var sides [2][]*load.Result
+	if len(c.names) != len(files) || c.repeated && len(files) != 2 {
+		return fmt.Errorf("--names: %d names for %d files", len(c.names), len(files))
+	}
+	var sides []load.Side
 	for i, name := range files {
 		results, err := readResults(name)
 		if err != nil {
 			return err
 		}
-		sides[i] = results
+		sides = append(sides, load.Side{Name: c.names[i], Results: results})
 	}
 	if c.repeated {
-		return c.writeRepeated(w, load.CompareRepeated(sides[0], sides[1]))
+		return c.writeRepeated(w, load.CompareRepeated(sides[0].Results, sides[1].Results))
 	}
-	rows := load.Compare(sides[0], sides[1])
+	rows := load.Compare(sides)
 	if c.out != "" {
 		if err := writeRows(c.out, rows); err != nil {
 			return err
 		}
 	}
-	if err := load.WriteRows(w, rows, c.names[0], c.names[1]); err != nil {
+	if err := load.WriteRows(w, rows, sides); err != nil {
 		return err
 	}
-	for i, name := range c.names {
-		for _, note := range load.StalledNotes(sides[i], name) {
+	for _, side := range sides {
+		for _, note := range load.StalledNotes(side.Results, side.Name) {
 			if _, err := fmt.Fprintln(w, note); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	if !c.markdown {
+		return nil
+	}
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	return load.WriteMarkdown(w, rows, sides)
 }
 
 // writeRepeated writes the comparison of two builds.

@@ -93,14 +93,17 @@ func TestBenchConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	both := filepath.Join(t.TempDir(), "both.json")
-	out, err = runBench(t, "compare", file, file, "--out", both)
-	if err != nil || !strings.Contains(out, "connections 20") || !strings.Contains(out, "ratio") {
+	out, err = runBench(t, "compare", "--names", "hoofbeat,other", "--markdown", file, file, "--out", both)
+	if err != nil || !strings.Contains(out, "connections 20") || !strings.Contains(out, "| scenario | hoofbeat | CPU each | other |") {
 		t.Errorf("%v: %s", err, out)
 	}
-	if rows, err := os.ReadFile(both); err != nil || !strings.Contains(string(rows), `"ratio": 1`) {
+	if rows, err := os.ReadFile(both); err != nil || !strings.Contains(string(rows), "1\n    ]") {
 		t.Errorf("%v: %s", err, rows)
 	}
-	out, err = runBench(t, "compare", "--repeated", "--other", "before", file, file, "--out", both)
+	if out, err = runBench(t, "compare", file, file); err == nil {
+		t.Errorf("a file has no name: %s", out)
+	}
+	out, err = runBench(t, "compare", "--repeated", "--names", "hoofbeat,before", file, file, "--out", both)
 	if err != nil || !strings.Contains(out, "hoofbeat / before") || !strings.Contains(out, "1.000 to 1.000") {
 		t.Errorf("%v: %s", err, out)
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// session is a STOMP 1.2 session on one connection.
+// session is a client on one connection.
 type session struct {
 	conn   *Conn
 	name   string // for error messages, like "subscriber 3"
@@ -19,13 +19,16 @@ type session struct {
 func brokerError(f *Frame) error {
 	body := strings.TrimSpace(string(f.Body[:min(len(f.Body), 512)]))
 	message := f.Header("message")
+	if message == "" {
+		return fmt.Errorf("the broker sent ERROR: %s", body)
+	}
 	if body == "" || body == message {
 		return fmt.Errorf("the broker sent ERROR: %s", message)
 	}
 	return fmt.Errorf("the broker sent ERROR: %s: %s", message, body)
 }
 
-// open dials and performs the CONNECT exchange.
+// open dials and introduces the client.
 func (o *Options) open(ctx context.Context, d *Dialer, index int, name string) (*session, error) {
 	conn, err := d.Dial(ctx, index)
 	if err != nil {
@@ -39,54 +42,34 @@ func (o *Options) open(ctx context.Context, d *Dialer, index int, name string) (
 	return s, nil
 }
 
-// connect sends CONNECT and expects CONNECTED (STOMP 1.2, CONNECT).
+// connect introduces the client.
 func (s *session) connect(o *Options) error {
-	headers := []string{"accept-version:1.2", "host:" + o.Host, "heart-beat:0,0"}
-	if o.Login != "" {
-		headers = append(headers, "login:"+o.Login, "passcode:"+o.Passcode)
-	}
-	if o.Token != "" {
-		headers = append(headers, "Authorization:Bearer "+o.Token)
-	}
-	if err := s.send("CONNECT", headers...); err != nil {
+	if err := s.send(s.conn.protocol.connect(o)); err != nil {
 		return err
 	}
 	return s.await(o.Timeout, func(f *Frame) (bool, error) {
-		if f.Command != CommandConnected {
-			return false, nil
-		}
-		s.server = f.Header("server")
-		if v := f.Header("version"); v != "1.2" {
-			return true, fmt.Errorf("the broker speaks STOMP %q, not 1.2", v)
-		}
-		return true, nil
+		server, done, err := s.conn.protocol.connected(f)
+		s.server = or(server, s.server)
+		return done, err
 	})
 }
 
-// subscribe sends SUBSCRIBE with id 0 and waits for the RECEIPT, so that no
-// later message is missed.
-func (s *session) subscribe(o *Options, destination, ack string) error {
-	headers := []string{"id:0", "destination:" + escape(destination), "ack:" + ack, "receipt:ready"}
-	if o.Prefetch > 0 {
-		headers = append(headers, fmt.Sprintf("prefetch-count:%d", o.Prefetch))
-	}
-	headers = append(headers, o.SubscribeHeaders...)
-	if err := s.send("SUBSCRIBE", headers...); err != nil {
+// subscribe subscribes and waits until that is in force, so that no later message is
+// missed.
+func (s *session) subscribe(o *Options, destination string) error {
+	if err := s.send(s.conn.protocol.subscribe(o, destination)); err != nil {
 		return fmt.Errorf("%s: SUBSCRIBE: %w", s.name, err)
 	}
-	err := s.await(o.Timeout, func(f *Frame) (bool, error) {
-		return f.Command == CommandReceipt && f.Header("receipt-id") == "ready", nil
-	})
+	err := s.await(o.Timeout, func(f *Frame) (bool, error) { return s.conn.protocol.subscribed(f), nil })
 	if err != nil {
 		return fmt.Errorf("%s: SUBSCRIBE %s: %w", s.name, destination, err)
 	}
 	return nil
 }
 
-// send writes one frame without a body.
-func (s *session) send(command string, headers ...string) error {
-	frame := command + "\n" + strings.Join(headers, "\n") + "\n\n\x00"
-	return s.conn.Write(s.conn.framer.message(nil, opText, []byte(frame)))
+// send writes bytes of the protocol as one message.
+func (s *session) send(p []byte) error {
+	return s.conn.Write(s.conn.framer.message(nil, s.conn.protocol.opcode(), p))
 }
 
 // await serves the connection until found returns true for a frame. An ERROR
@@ -128,11 +111,14 @@ func (w *waiter) Frame(f *Frame) error {
 // leaveTimeout bounds the writing of DISCONNECT.
 const leaveTimeout = time.Second
 
-// leave sends DISCONNECT and closes the connection without waiting for an
+// leave says goodbye and closes the connection without waiting for an
 // answer.
 func (s *session) leave() {
 	framing := newFramer(s.conn.framer.websocket, MaskZero)
-	farewell := framing.message(nil, opText, []byte("DISCONNECT\n\n\x00"))
+	var farewell []byte
+	if last := s.conn.protocol.leave(); last != nil {
+		farewell = framing.message(nil, s.conn.protocol.opcode(), last)
+	}
 	if framing.websocket {
 		farewell = framing.message(farewell, opClose, []byte{1000 >> 8, 1000 & 0xff})
 	}

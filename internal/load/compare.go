@@ -9,12 +9,17 @@ import (
 	"text/tabwriter"
 )
 
+// A Side is a broker that is compared.
+type Side struct {
+	Name    string
+	Results []*Result
+}
+
 // Row compares the results of one scenario.
 type Row struct {
-	Name  string  `json:"name"`
-	First *Result `json:"first,omitempty"`
-	Other *Result `json:"other,omitempty"`
-	Ratio float64 `json:"ratio,omitempty"` // of the rates, first to other
+	Name    string    `json:"name"`
+	Results []*Result `json:"results"` // one for each side; nil: it has none
+	Ratios  []float64 `json:"ratios"`  // of the first side's rate to that of each other; 0: unknown
 }
 
 // ReadResults reads a sequence of JSON objects written by runs.
@@ -33,24 +38,23 @@ func ReadResults(r io.Reader) ([]*Result, error) {
 	}
 }
 
-// Compare pairs results by name: first in the order of first, then the names
-// that only other has.
-func Compare(first, other []*Result) []Row {
+// Compare puts results of the same name into a row: in the order of the first side,
+// then the names that only others have.
+func Compare(sides []Side) []Row {
 	var rows []Row
 	index := map[string]int{}
-	for _, r := range first {
-		index[r.Name] = len(rows)
-		rows = append(rows, Row{Name: r.Name, First: r})
-	}
-	for _, r := range other {
-		i, ok := index[r.Name]
-		if !ok {
-			i = len(rows)
-			rows = append(rows, Row{Name: r.Name})
-		}
-		rows[i].Other = r
-		if first := rows[i].First; first != nil && r.rate() > 0 {
-			rows[i].Ratio = first.rate() / r.rate()
+	for n, side := range sides {
+		for _, r := range side.Results {
+			i, ok := index[r.Name]
+			if !ok {
+				i = len(rows)
+				index[r.Name] = i
+				rows = append(rows, Row{Name: r.Name, Results: make([]*Result, len(sides)), Ratios: make([]float64, max(0, len(sides)-1))})
+			}
+			rows[i].Results[n] = r
+			if first := rows[i].Results[0]; n > 0 && first != nil && r.rate() > 0 {
+				rows[i].Ratios[n-1] = first.rate() / r.rate()
+			}
 		}
 	}
 	return rows
@@ -65,39 +69,103 @@ func (r *Result) rate() float64 {
 	return r.DeliveredRate
 }
 
-// WriteRows writes a comparison as one table, with the given names of the
-// brokers.
-func WriteRows(w io.Writer, rows []Row, firstName, otherName string) error {
+// WriteRows writes a comparison as one table.
+func WriteRows(w io.Writer, rows []Row, sides []Side) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	both := false
-	for _, r := range rows {
-		both = both || r.Other != nil
+	head := []string{"scenario"}
+	for i, side := range sides {
+		head = append(head, side.Name+"/s", "us each", "p99", "memory", "generator us")
+		if i > 0 {
+			head = append(head, "ratio")
+		}
 	}
-	head := []string{"scenario", firstName + "/s", "us each", "p99", "memory"}
-	if both {
-		head = append(head, otherName+"/s", "us each", "p99", "memory", "ratio")
-	}
-	head = append(head, "generator cpu")
 	fmt.Fprintln(t, strings.Join(head, "\t")+"\t")
 	for _, r := range rows {
-		cells := append([]string{r.Name}, r.First.cells()...)
-		generator := r.First.generator()
-		if both {
-			cells = append(cells, r.Other.cells()...)
-			cells = append(cells, r.ratio())
-			generator += " / " + r.Other.generator()
+		cells := []string{r.Name}
+		for i, result := range r.Results {
+			cells = append(append(cells, result.cells()...), result.generator())
+			if i > 0 {
+				cells = append(cells, ratio(r.Ratios[i-1]))
+			}
 		}
-		fmt.Fprintln(t, strings.Join(append(cells, generator), "\t")+"\t")
+		fmt.Fprintln(t, strings.Join(cells, "\t")+"\t")
 	}
 	return t.Flush()
 }
 
-// ratio returns the ratio as text, or "-".
-func (r *Row) ratio() string {
-	if r.Ratio == 0 {
-		return "-"
+// WriteMarkdown writes a comparison as the table of the README: rates, processor time
+// for each delivery or connection, and ratios. Connections have a row more, for the
+// memory of each.
+func WriteMarkdown(w io.Writer, rows []Row, sides []Side) error {
+	var b strings.Builder
+	line := func(cells []string) { b.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
+	head := []string{"scenario"}
+	for i, side := range sides {
+		head = append(head, side.Name, "CPU each")
+		if i > 0 {
+			head = append(head, "ratio")
+		}
 	}
-	return fmt.Sprintf("%.3g", r.Ratio)
+	line(head)
+	b.WriteString(strings.Repeat("|---", len(head)) + "|\n")
+	for _, r := range rows {
+		cells, memory := []string{r.Name}, []string{"memory of each"}
+		known := false
+		for i, result := range r.Results {
+			rate, each := result.brief()
+			cells, memory = append(cells, rate, each), append(memory, result.memoryEach(), "")
+			known = known || result.memoryEach() != ""
+			if i > 0 {
+				cells, memory = append(cells, ratio(r.Ratios[i-1])), append(memory, "")
+			}
+		}
+		if line(cells); known {
+			line(memory)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// brief returns the rate and the broker's processor time for each as text; empty
+// without a result.
+func (r *Result) brief() (rate, each string) {
+	if r == nil {
+		return "", ""
+	}
+	us := 0.0
+	switch {
+	case r.Connections != nil:
+		us = r.Connections.BrokerCPUMicros
+	case r.Broker != nil:
+		us = r.Broker.CPUPerDelivery
+	}
+	rate = count(r.rate()) + "/s"
+	switch {
+	case us >= 1000:
+		each = fmt.Sprintf("%.2g ms", us/1000)
+	case us >= 100:
+		each = fmt.Sprintf("%.0f us", us)
+	case us > 0:
+		each = fmt.Sprintf("%.2g us", us)
+	}
+	return rate, each
+}
+
+// memoryEach returns the memory of a connection as text; empty if it is not known.
+func (r *Result) memoryEach() string {
+	if r == nil || r.Connections == nil || r.Connections.ResidentEach <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.0f KiB", r.Connections.ResidentEach/1024)
+}
+
+// ratio returns a ratio as text, or "" if it is unknown.
+func ratio(x float64) string {
+	if x == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.3g", x)
 }
 
 // cells returns a result's rate, processor time, latency and memory as text.
@@ -130,12 +198,12 @@ func (r *Result) cells() []string {
 	return cells
 }
 
-// generator returns the generator's processor share as text.
+// generator returns the generator's processor time for each delivery as text.
 func (r *Result) generator() string {
-	if r == nil {
+	if r == nil || r.Generator.CPUPerDelivery == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%.0f%%", r.Generator.CPUPercent)
+	return fmt.Sprintf("%.3g", r.Generator.CPUPerDelivery)
 }
 
 // StalledNotes reports, for each pair of results that differ only in stalled

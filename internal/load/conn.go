@@ -46,6 +46,8 @@ type Conn struct {
 	timeout time.Duration
 	closing atomic.Bool
 
+	protocol protocol
+
 	writing sync.Mutex // held during a write to net
 
 	// Owned by the goroutine in Serve.
@@ -74,6 +76,11 @@ func (c *Conn) write(b []byte, timeout time.Duration) error {
 // pong answers a WebSocket ping.
 func (c *Conn) pong(payload []byte) error {
 	return c.Write(c.framer.message(nil, opPong, payload))
+}
+
+// alive answers a ping of the protocol.
+func (c *Conn) alive() error {
+	return c.Write(c.framer.message(nil, c.protocol.opcode(), c.protocol.alive()))
 }
 
 // Close closes the connection. A running Serve then returns nil.

@@ -71,7 +71,7 @@ func (d *idle) connect(ctx context.Context, i int) error {
 		return err
 	}
 	d.sessions[i] = s
-	if err := s.subscribe(&d.options, d.destination(i), d.options.Ack); err != nil {
+	if err := s.subscribe(&d.options, d.destination(i)); err != nil {
 		return err
 	}
 	one := recorder{to: d.times}

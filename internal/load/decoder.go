@@ -55,6 +55,8 @@ const (
 // owned by the reading goroutine.
 type decoder struct {
 	websocket bool
+	protocol  protocol
+	alive     func() error               // answers a frame of CommandPing
 	pong      func(payload []byte) error // answers a ping; may be nil without WebSocket
 
 	plain      int    // bytes at the start of the buffer that are already unwrapped
@@ -124,12 +126,17 @@ func (d *decoder) frames(b []byte, h Handler) (used int, err error) {
 		if used == len(b) {
 			return used, nil
 		}
-		n, err := d.frame.parse(b[used:])
+		n, err := d.protocol.parse(&d.frame, b[used:])
 		if n == 0 || err != nil {
 			return used, err
 		}
 		used += n
-		if err := h.Frame(&d.frame); err != nil {
+		if d.frame.Command == CommandPing {
+			err = d.alive()
+		} else {
+			err = h.Frame(&d.frame)
+		}
+		if err != nil {
 			return used, err
 		}
 	}

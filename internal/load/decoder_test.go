@@ -110,7 +110,7 @@ func TestDecodeAnyChunks(t *testing.T) {
 			if ws {
 				data, pings = inWebSocket(stream, random)
 			}
-			d := &decoder{websocket: ws, pong: func([]byte) error { pongs++; return nil }}
+			d := &decoder{protocol: stomp{}, websocket: ws, pong: func([]byte) error { pongs++; return nil }}
 			var got transcript
 			if err := feed(d, data, &got, next); err != nil {
 				t.Fatalf("seed %d, WebSocket %t: %v", seed, ws, err)
@@ -134,7 +134,7 @@ func TestDecodeStops(t *testing.T) {
 		if ws {
 			data = serverFrame(true, opText, stream)
 		}
-		d := &decoder{websocket: ws}
+		d := &decoder{protocol: stomp{}, websocket: ws}
 		first := &waiter{found: func(f *Frame) (bool, error) { return f.Header("receipt-id") == "1", nil }}
 		left, err := d.decode(data, first)
 		if !errors.Is(err, errStop) || !first.done {
@@ -168,7 +168,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"long ping":              {true, "\x89\x7e\x00\x80", errWebSocket},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := &decoder{websocket: test.websocket}
+			d := &decoder{protocol: stomp{}, websocket: test.websocket}
 			if err := feed(d, []byte(test.data), &transcript{}, func() int { return 1 << 20 }); !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
@@ -177,7 +177,7 @@ func TestDecodeRefuses(t *testing.T) {
 }
 
 func TestDecodeClose(t *testing.T) {
-	d := &decoder{websocket: true}
+	d := &decoder{protocol: stomp{}, websocket: true}
 	err := feed(d, serverFrame(true, opClose, "\x03\xf0too slow"), &transcript{}, func() int { return 3 })
 	var closed *CloseError
 	if !errors.As(err, &closed) || closed.Code != 1008 || closed.Reason != "too slow" {
@@ -195,7 +195,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte("\x88\x02\x03\xe8"), true, uint8(1))
 	f.Fuzz(func(t *testing.T, data []byte, ws bool, cut uint8) {
 		decode := func(next func() int) ([]string, bool) {
-			d := &decoder{websocket: ws, pong: func([]byte) error { return nil }}
+			d := &decoder{protocol: stomp{}, websocket: ws, pong: func([]byte) error { return nil }}
 			var got transcript
 			err := feed(d, data, &got, next)
 			return got.lines, errors.Is(err, errFrame) || errors.Is(err, errWebSocket)
@@ -213,7 +213,7 @@ func FuzzDecode(f *testing.F) {
 func received(ws bool, size, frames int) []byte {
 	o := DefaultOptions(ScenarioFanout)
 	o.Size = size
-	t := newTemplate(&o, 0, "/topic/bench", framer{})
+	t := newTemplate(&o, 0, "/topic/bench", stomp{}, framer{})
 	var b bytes.Buffer
 	for i := range frames {
 		body := t.appendTo(nil, uint32(i), 1)[t.body:]
@@ -238,7 +238,7 @@ func receiver(ws bool, ack string) (*subscriber, *decoder) {
 		tracks:  []track{{gate: newGate(1024, 1), checkpoint: 128}},
 	}
 	s.times.to.from.Store(0)
-	return s, &decoder{websocket: ws}
+	return s, &decoder{protocol: stomp{}, websocket: ws}
 }
 
 func TestReceiveDoesNotAllocate(t *testing.T) {

@@ -31,7 +31,7 @@ func (d *Dialer) Dial(ctx context.Context, index int) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{net: plain, buffers: d.buffers, timeout: d.timeout, framer: newFramer(d.target.websocket, d.mask)}
+	c := &Conn{net: plain, buffers: d.buffers, timeout: d.timeout, protocol: d.target.protocol, framer: newFramer(d.target.websocket, d.mask)}
 	if err := c.open(ctx, d); err != nil {
 		_ = plain.Close() // the first error is the one to report
 		return nil, err
@@ -69,6 +69,7 @@ func (c *Conn) open(ctx context.Context, d *Dialer) error {
 		}
 		c.net = secured
 	}
+	c.decoder.protocol, c.decoder.alive = c.protocol, c.alive
 	if d.target.websocket {
 		c.decoder.websocket = true
 		c.decoder.pong = c.pong

@@ -104,7 +104,7 @@ func (f *flow) connectSubscriber(ctx context.Context, i int) error {
 	}
 	l := f.lanes[i/f.lanes[0].subscribers]
 	f.subscribers[i] = newSubscriber(s, &f.options, l.first, l.gates, f.times)
-	return s.subscribe(&f.options, l.destination, f.options.Ack)
+	return s.subscribe(&f.options, l.destination)
 }
 
 // connectStalled opens subscriber i of those that will never read again.
@@ -114,7 +114,7 @@ func (f *flow) connectStalled(ctx context.Context, i int) error {
 		return err
 	}
 	f.stalled[i] = s
-	return s.subscribe(&f.options, f.lanes[0].destination, f.options.Ack)
+	return s.subscribe(&f.options, f.lanes[0].destination)
 }
 
 // serve starts reading on all connections except the stalled ones.

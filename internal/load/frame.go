@@ -10,13 +10,17 @@ import (
 // Command is the kind of a broker's frame.
 type Command uint8
 
-// The commands of STOMP 1.2, "Server Frames".
+// The commands of STOMP 1.2, "Server Frames", and of NATS.
 const (
 	CommandUnknown Command = iota
 	CommandConnected
 	CommandMessage
 	CommandReceipt
 	CommandError
+	// NATS's.
+	CommandInfo
+	CommandPing
+	CommandPong
 )
 
 // String returns the command as written on the wire.
@@ -30,6 +34,12 @@ func (c Command) String() string {
 		return "RECEIPT"
 	case CommandError:
 		return "ERROR"
+	case CommandInfo:
+		return "INFO"
+	case CommandPing:
+		return "PING"
+	case CommandPong:
+		return "PONG"
 	default:
 		return "unknown"
 	}

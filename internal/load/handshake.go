@@ -11,9 +11,6 @@ import (
 	"strings"
 )
 
-// subprotocols are offered in the WebSocket handshake, preferred first.
-const subprotocols = "v12.stomp, v11.stomp, v10.stomp"
-
 // handshakeLimit bounds the size of a handshake response, in bytes.
 const handshakeLimit = 16 << 10
 
@@ -27,7 +24,10 @@ func upgrade(c io.ReadWriter, t *target, token string) (early []byte, err error)
 	key := base64.StdEncoding.EncodeToString(nonce)
 	var b strings.Builder
 	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n", t.path, t.host)
-	fmt.Fprintf(&b, "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\nSec-WebSocket-Protocol: %s\r\n", key, subprotocols)
+	fmt.Fprintf(&b, "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n", key)
+	if offered := t.protocol.subprotocols(); offered != "" {
+		fmt.Fprintf(&b, "Sec-WebSocket-Protocol: %s\r\n", offered)
+	}
 	if token != "" {
 		fmt.Fprintf(&b, "Authorization: Bearer %s\r\n", token)
 	}

@@ -28,7 +28,7 @@ type Options struct {
 	Scenario string `json:"scenario"` // one of the Scenario constants
 	Name     string `json:"name"`     // of the result; "": derived from the scenario
 
-	URL      string `json:"url"`  // ws, wss, tcp, stomp, tcps or stomps
+	URL      string `json:"url"`  // see schemes
 	Host     string `json:"host"` // of the CONNECT frame; "": the URL's
 	Login    string `json:"-"`
 	Passcode string `json:"-"`
@@ -71,17 +71,23 @@ type Options struct {
 	PIDTree bool `json:"pid_tree"`
 }
 
+// Defaults that others look at.
+const (
+	topicPrefix = "/topic/"
+	defaultSize = 128
+)
+
 // DefaultOptions returns the defaults of the bench command.
 func DefaultOptions(scenario string) Options {
 	o := Options{
 		Scenario:    scenario,
 		URL:         "ws://127.0.0.1:15674/ws",
-		TopicPrefix: "/topic/",
+		TopicPrefix: topicPrefix,
 		QueuePrefix: "/queue/",
 		Publishers:  1,
 		Subscribers: 50,
 		Pairs:       4,
-		Size:        128,
+		Size:        defaultSize,
 		Batch:       256,
 		Mask:        MaskZero,
 		Ack:         "auto",
@@ -118,6 +124,9 @@ func (o *Options) Validate() error {
 	check(o.Batch >= 1, "--batch %d: want at least 1", o.Batch)
 	check(o.Count > 0 || o.Duration > 0, "--duration %s: want more than 0", o.Duration)
 	check(o.Warmup >= 0 && o.Hold >= 0 && o.Timeout > 0, "--warmup and --hold must not be negative, --timeout must be more than 0")
+	if t, err := parseTarget(o.URL, "", true); err == nil {
+		faults = append(faults, t.protocol.check(o))
+	}
 	for _, h := range slices.Concat(o.SendHeaders, o.SubscribeHeaders) {
 		check(strings.Contains(h, ":") && !strings.ContainsAny(h, "\n\r\x00"), "header %q: want name:value", h)
 	}
@@ -128,6 +137,9 @@ func (o *Options) Validate() error {
 func (o Options) complete() Options {
 	if u, err := url.Parse(o.URL); err == nil && o.Host == "" {
 		o.Host = u.Hostname()
+	}
+	if t, err := parseTarget(o.URL, "", true); err == nil && t.protocol == (nats{}) && o.TopicPrefix == topicPrefix {
+		o.TopicPrefix = ""
 	}
 	if o.Window == 0 {
 		o.Window = o.defaultWindow()
@@ -166,6 +178,9 @@ func (o *Options) defaultName() string {
 		return fmt.Sprintf("connections %d", o.Connections)
 	default:
 		parts = append(parts, fmt.Sprintf("%s %d", o.Scenario, o.Pairs))
+	}
+	if o.Size != defaultSize {
+		parts = append(parts, size(float64(o.Size)))
 	}
 	if o.Rate > 0 {
 		parts = append(parts, count(o.Rate)+" messages/s")

@@ -131,12 +131,21 @@ func TestCompare(t *testing.T) {
 		t.Fatalf("%d results, %v", len(first), err)
 	}
 	other := []*Result{{Name: "a", DeliveredRate: 50_000, Lost: 1}, {Name: "c"}}
-	rows := Compare(first, other)
-	if len(rows) != 4 || rows[0].Ratio != 60 || rows[1].Other != nil || rows[3].First != nil {
+	third := []*Result{{Name: "a", DeliveredRate: 100_000, Broker: &BrokerUsage{CPUPerDelivery: 12.3}}}
+	sides := []Side{{"x", first}, {"y", other}, {"z", third}}
+	rows := Compare(sides)
+	if len(rows) != 4 || rows[0].Ratios[0] != 60 || rows[0].Ratios[1] != 30 || rows[1].Results[1] != nil || rows[3].Results[0] != nil {
 		t.Errorf("rows %+v", rows)
 	}
 	var table bytes.Buffer
-	if err := WriteRows(&table, rows, "x", "y"); err != nil || !strings.Contains(table.String(), "50k LOST") {
+	if err := WriteRows(&table, rows, sides); err != nil || !strings.Contains(table.String(), "50k LOST") {
+		t.Errorf("%v\n%s", err, table.String())
+	}
+	table.Reset()
+	want := "| scenario | x | CPU each | y | CPU each | ratio | z | CPU each | ratio |\n" +
+		"|---|---|---|---|---|---|---|---|---|\n" +
+		"| a | 3.00M/s |  | 50k/s |  | 60 | 100k/s | 12 us | 30 |\n"
+	if err := WriteMarkdown(&table, rows, sides); err != nil || !strings.HasPrefix(table.String(), want) {
 		t.Errorf("%v\n%s", err, table.String())
 	}
 	if notes := StalledNotes(first, "x"); len(notes) != 1 || !strings.Contains(notes[0], "50 %") {

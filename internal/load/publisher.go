@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -29,40 +28,26 @@ type publisher struct {
 	ended     chan struct{} // shared: closed when its connection is no longer served
 }
 
-// template is an encoded SEND frame, with positions of the parts that change
+// template is an encoded message, with positions of the parts that change
 // with each message.
 type template struct {
 	bytes   []byte
-	payload int // start of the STOMP frame
+	payload int // start of the frame
 	receipt int // position of the eight digits of the receipt id; 0: none
 	body    int // start of the body
 	framing framer
 }
 
-// newTemplate encodes the SEND frame of one publisher.
-func newTemplate(o *Options, number int, destination string, framing framer) template {
-	var b strings.Builder
-	fmt.Fprintf(&b, "SEND\ndestination:%s\ncontent-length:%d\n", escape(destination), o.Size)
-	for _, h := range o.SendHeaders {
-		b.WriteString(h + "\n")
-	}
-	if o.Persistent {
-		b.WriteString("persistent:true\n")
-	}
+// newTemplate encodes the message of one publisher.
+func newTemplate(o *Options, number int, destination string, p protocol, framing framer) template {
+	message, body, receipt := p.send(o, destination)
 	t := template{framing: framing}
-	if o.Receipt {
-		t.receipt = b.Len() + len("receipt:")
-		b.WriteString("receipt:00000000\n")
-	}
-	b.WriteString("\n")
-	t.body = b.Len()
-	b.WriteString(strings.Repeat("x", o.Size) + "\x00")
-	t.bytes = framing.open(nil, opText, b.Len())
+	t.bytes = framing.open(nil, p.opcode(), len(message))
 	t.payload = len(t.bytes)
-	t.bytes = append(t.bytes, b.String()...)
-	t.body += t.payload
-	if o.Receipt {
-		t.receipt += t.payload
+	t.bytes = append(t.bytes, message...)
+	t.body = t.payload + body
+	if receipt > 0 {
+		t.receipt = t.payload + receipt
 	}
 	putHex(t.bytes[t.body:], uint32(number))
 	return t
@@ -86,7 +71,7 @@ func newPublisher(s *session, o *Options, number int, destination string, clock 
 	p := &publisher{
 		session:  s,
 		clock:    clock,
-		messages: newTemplate(o, number, destination, newFramer(s.conn.framer.websocket, o.Mask)),
+		messages: newTemplate(o, number, destination, s.conn.protocol, newFramer(s.conn.framer.websocket, o.Mask)),
 		gate:     g,
 		ended:    make(chan struct{}),
 		count:    o.Count,

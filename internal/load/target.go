@@ -17,6 +17,7 @@ type target struct {
 	host      string // as in the URL, with the port if given
 	path      string // of the WebSocket endpoint, including the query
 	websocket bool
+	protocol  protocol
 	tls       *tls.Config // nil without TLS
 }
 
@@ -24,13 +25,16 @@ type target struct {
 var schemes = map[string]struct {
 	websocket, tls bool
 	port           string
+	protocol       protocol
 }{
-	"ws":     {true, false, "80"},
-	"wss":    {true, true, "443"},
-	"tcp":    {false, false, "61613"},
-	"stomp":  {false, false, "61613"},
-	"tcps":   {false, true, "61614"},
-	"stomps": {false, true, "61614"},
+	"ws":      {true, false, "80", stomp{}},
+	"wss":     {true, true, "443", stomp{}},
+	"tcp":     {false, false, "61613", stomp{}},
+	"stomp":   {false, false, "61613", stomp{}},
+	"tcps":    {false, true, "61614", stomp{}},
+	"stomps":  {false, true, "61614", stomp{}},
+	"nats":    {false, false, "4222", nats{}},
+	"nats+ws": {true, false, "80", nats{}},
 }
 
 // parseTarget parses a broker's URL. caFile is a PEM file of certificates to
@@ -42,7 +46,7 @@ func parseTarget(raw, caFile string, insecure bool) (*target, error) {
 	}
 	scheme, ok := schemes[u.Scheme]
 	if !ok || u.Hostname() == "" {
-		return nil, fmt.Errorf("url %q: want ws, wss, tcp, stomp, tcps or stomps, then ://host:port", raw)
+		return nil, fmt.Errorf("url %q: want ws, wss, tcp, stomp, tcps, stomps, nats or nats+ws, then ://host:port", raw)
 	}
 	port := u.Port()
 	if port == "" {
@@ -53,6 +57,7 @@ func parseTarget(raw, caFile string, insecure bool) (*target, error) {
 		host:      u.Host,
 		path:      u.RequestURI(),
 		websocket: scheme.websocket,
+		protocol:  scheme.protocol,
 	}
 	if scheme.tls {
 		t.tls = &tls.Config{ServerName: u.Hostname(), InsecureSkipVerify: insecure, MinVersion: tls.VersionTLS12}

@@ -59,13 +59,13 @@ func OverHTTP(ctx context.Context, web *http.Client, url string, streaming bool,
 	var err error
 	select {
 	case <-s.opened:
-		return s, nil
 	case <-ended:
-		if err = s.Err(); errors.Is(err, io.EOF) {
-			return s, nil // the broker has given a reason; Err returns it
-		}
+		err = s.Err()
 	case <-ctx.Done():
 		err = ctx.Err()
+	}
+	if s.wasOpened() || errors.Is(err, io.EOF) {
+		return s, nil // if it has ended since, or the broker has given a reason, Err returns it
 	}
 	_ = s.Close()
 	return nil, err
@@ -152,12 +152,19 @@ func (s *XHR) lines(from *bufio.Reader) error {
 
 // open marks the session as open. It returns false if it was open already.
 func (s *XHR) open() bool {
+	if s.wasOpened() {
+		return false
+	}
+	close(s.opened)
+	return true
+}
+
+func (s *XHR) wasOpened() bool {
 	select {
 	case <-s.opened:
-		return false
-	default:
-		close(s.opened)
 		return true
+	default:
+		return false
 	}
 }
 
