@@ -47,9 +47,10 @@ type gatherer struct {
 }
 
 const (
-	// GatherBytes is the size at which gathered bytes are sent at once: the
-	// kernel accepts that much in one piece.
-	GatherBytes = 64 << 10
+	// GatherBytes is the most that is gathered for one write. The kernel makes one
+	// packet of up to 64 KiB of a write, with its headers; a little more costs a
+	// second packet (docs/adr/0034).
+	GatherBytes = 60 << 10
 	readBytes   = 16 << 10
 	// directRead is the size from which a read goes directly to the caller's
 	// buffer.
@@ -189,11 +190,15 @@ func (g *gatherer) write(p []byte) (int, error) {
 
 // writeFrame adds a frame to the batch, in parts. Only the writer calls it.
 func (g *gatherer) writeFrame(header, p, shared []byte) error {
-	b := g.begin()
-	if len(p)+len(shared) <= GatherBytes {
+	if n := len(header) + len(p) + len(shared); n <= GatherBytes {
+		b, err := g.room(n)
+		if err != nil {
+			return err
+		}
 		*b = append(append(append(*b, header...), p...), shared...)
-		return g.sendFull()
+		return nil
 	}
+	b := g.begin()
 	*b = append(*b, header...)
 	if err := g.addLarge(p, shared); err != nil {
 		return err
@@ -203,17 +208,31 @@ func (g *gatherer) writeFrame(header, p, shared []byte) error {
 
 // writeLine adds p, shared and a LF to the batch. Only the writer calls it.
 func (g *gatherer) writeLine(p, shared []byte) error {
-	b := g.begin()
-	if len(p)+len(shared) <= GatherBytes {
+	if n := len(p) + len(shared) + 1; n <= GatherBytes {
+		b, err := g.room(n)
+		if err != nil {
+			return err
+		}
 		*b = append(append(append(*b, p...), shared...), '\n')
-		return g.sendFull()
+		return nil
 	}
 	if err := g.addLarge(p, shared); err != nil {
 		return err
 	}
-	b = g.begin()
+	b := g.begin()
 	*b = append(*b, '\n')
 	return g.sendFull()
+}
+
+// room returns the batch with room for n bytes more. It sends what is in it, if both
+// together are more than GatherBytes.
+func (g *gatherer) room(n int) (*[]byte, error) {
+	if g.batch != nil && len(*g.batch)+n > GatherBytes {
+		if err := g.sendBatch(nil); err != nil {
+			return nil, err
+		}
+	}
+	return g.begin(), nil
 }
 
 // addLarge adds parts to the batch, or writes them directly if they are too large

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -139,6 +140,39 @@ func TestWriteFrame(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.want(t, "fg")
+}
+
+// Frames of any length that fit into a packet leave in writes that do: none is larger
+// than GatherBytes, and none is sent as long as the next frame would fit.
+func TestBatchesFitAPacket(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	c := &tape{}
+	g := newGatherer(c, nil)
+	var want strings.Builder
+	var sizes []int
+	for i := range 2000 {
+		text := strings.Repeat(string(rune('a'+i%26)), 1+r.IntN(1<<(1+r.IntN(15))))
+		if err := g.writeFrame([]byte("h"), []byte(text), []byte("s")); err != nil {
+			t.Fatal(err)
+		}
+		want.WriteString("h" + text + "s")
+		sizes = append(sizes, len(text)+2)
+	}
+	if err := g.flush(); err != nil {
+		t.Fatal(err)
+	}
+	for i, w := range c.writes {
+		n := 0
+		for n < len(w) && len(sizes) > 0 {
+			n, sizes = n+sizes[0], sizes[1:]
+		}
+		if len(w) > GatherBytes || n != len(w) || len(sizes) > 0 && n+sizes[0] <= GatherBytes {
+			t.Fatalf("write %d has %d bytes of %d", i, len(w), n)
+		}
+	}
+	if strings.Join(c.writes, "") != want.String() {
+		t.Error("other bytes were written")
+	}
 }
 
 func TestWriteFails(t *testing.T) {
