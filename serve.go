@@ -8,9 +8,9 @@ import (
 	"hoofbeat/transport"
 )
 
-// operatorsPatience is the time that a shutdown waits for requests of operators
+// operatorsTimeout is the time that a shutdown waits for requests of operators
 // after the clients have gone.
-const operatorsPatience = 5 * time.Second
+const operatorsTimeout = 5 * time.Second
 
 // Serve accepts clients and operators, and applies changes of the configuration
 // file. When ctx ends, or Shutdown is called, or an operator drains the broker,
@@ -92,13 +92,13 @@ func (s *Server) wait(ctx context.Context, ended <-chan error, n int) error {
 		s.operators.draining.Store(true)
 		n--
 	}
-	s.disconnect(s.patience)
+	s.disconnect(s.closing)
 	for range n {
 		if err := <-ended; !errors.Is(err, transport.ErrServerClosed) { // it stopped before it served
 			failed = errors.Join(failed, err)
 		}
 	}
-	last, cancel := context.WithTimeout(s.patience, operatorsPatience)
+	last, cancel := context.WithTimeout(s.closing, operatorsTimeout)
 	defer cancel()
 	if err := s.operators.close(last); err != nil {
 		s.log.Warn("operators were cut off", "error", err)
@@ -125,7 +125,7 @@ func (s *Server) linger(d time.Duration, ended <-chan error) error {
 	select {
 	case <-t.C:
 		return nil
-	case <-s.patience.Done():
+	case <-s.closing.Done():
 		return nil
 	case err := <-ended:
 		return err

@@ -51,9 +51,9 @@ type Server struct {
 	listeners   []listener
 
 	// draining ends when Shutdown is called or an operator drains the broker,
-	// patience when the context of Shutdown does.
-	draining, patience context.Context
-	drain, cut         context.CancelFunc
+	// closing when the context of Shutdown does.
+	draining, closing context.Context
+	drain, cut        context.CancelFunc
 
 	closers []func() error // called by release, the last first
 	done    chan struct{}  // closed when everything has been released
@@ -76,7 +76,7 @@ func NewContext(ctx context.Context, o Options) (_ *Server, err error) {
 	}
 	s := &Server{options: o, config: o.Config, done: make(chan struct{})}
 	s.draining, s.drain = context.WithCancel(context.Background())
-	s.patience, s.cut = context.WithCancel(context.Background())
+	s.closing, s.cut = context.WithCancel(context.Background())
 	s.reloader = &reloader{load: o.Load, current: o.Config, started: o.Config, known: fingerprint(o.Config.Files())}
 	for _, step := range []func(context.Context) error{s.openLogs, s.openAccess, s.openPorts, s.openAudit, s.openBroker, s.openTransport} {
 		if err := step(ctx); err != nil {

@@ -52,9 +52,9 @@ type counters struct {
 }
 
 // newRemote fetches the keys for the first time, within ctx and the timeout,
-// and goes on refreshing them until stop. Patience says that it is no error if
-// that fails.
-func newRemote(ctx context.Context, address string, o RemoteOptions, outer Options, c *counters, patience bool) (*remote, error) {
+// and goes on refreshing them until stop. With retry, it is no
+// error if that fails: it tries again later.
+func newRemote(ctx context.Context, address string, o RemoteOptions, outer Options, c *counters, retry bool) (*remote, error) {
 	if err := checkURL(address); err != nil {
 		return nil, fmt.Errorf("auth.jwt.jwks_url: %w", err)
 	}
@@ -69,7 +69,7 @@ func newRemote(ctx context.Context, address string, o RemoteOptions, outer Optio
 	}
 	failed := 0
 	if err != nil {
-		if !patience || ctx.Err() != nil {
+		if !retry || ctx.Err() != nil {
 			r.cancel()
 			return nil, fmt.Errorf("auth.jwt.jwks_url: the keys could not be fetched: %w", err)
 		}

@@ -257,7 +257,7 @@ func (c *commitment) awaitDead(done func(error)) func(error) {
 	return done
 }
 
-// deadLetter moves claimed messages that have died. Others are buried by unlock:
+// deadLetter moves claimed messages that have died. Others are moved by unlock:
 // if a reload came between find and lock, the dead letter queue is not
 // locked; and the drops that make room for the messages may not fit into the
 // batch.

@@ -57,7 +57,7 @@ func (p *Publisher) allTake(queues []*queue, m *Message) verdict {
 
 // goOn lets locked queues deliver, and unlocks them. Dead messages move when no
 // queue is locked; then the function for their queue is called, if there is one.
-func goOn(queues []*queue, buried map[*queue]func(error)) {
+func goOn(queues []*queue, moved map[*queue]func(error)) {
 	type dying struct {
 		q    *queue
 		dead []deadLetter
@@ -72,6 +72,6 @@ func goOn(queues []*queue, buried map[*queue]func(error)) {
 		}
 	}
 	for _, d := range all {
-		d.q.moveDead(d.dead, buried[d.q])
+		d.q.moveDead(d.dead, moved[d.q])
 	}
 }

@@ -13,8 +13,8 @@ import (
 //	Restored + Enqueued = Acked + DeadLettered + Moved + Dropped + messages in queues
 //	Delivered = Acked + Rejected + Requeued + messages with consumers
 type Stats struct {
-	tallies [tallies]counters
-	turn    atomic.Uint32 // the counters of the next Publisher
+	shards [counterShards]counters
+	turn   atomic.Uint32 // the counters of the next Publisher
 
 	Refused atomic.Int64 // messages that were refused: a queue was full, or its store failed
 	// Unstorable are those of Refused that the store could not have kept.

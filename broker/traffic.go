@@ -19,10 +19,10 @@ type TopicFlow struct {
 	Deliveries int64 // of these, but for those that go through a queue: of durable subscriptions, and with acknowledgement
 }
 
-// tallies is the number of parts of those counters that every message counts
+// counterShards is the number of parts of those counters that every message counts
 // in, so that processors do not wait for each other: that costs more than all
 // other work for a message in a queue.
-const tallies = 16
+const counterShards = 16
 
 // counters count for some of the queues and Publishers.
 type counters struct {
@@ -33,8 +33,8 @@ type counters struct {
 
 // Sent is how many messages came, those that were refused included.
 func (s *Stats) Sent() (n int64) {
-	for i := range s.tallies {
-		n += s.tallies[i].sent.Load()
+	for i := range s.shards {
+		n += s.shards[i].sent.Load()
 	}
 	return n
 }
@@ -42,16 +42,16 @@ func (s *Stats) Sent() (n int64) {
 // Published is how many deliveries there were from topics, but for those that
 // go through a queue.
 func (s *Stats) Published() (n int64) {
-	for i := range s.tallies {
-		n += s.tallies[i].published.Load()
+	for i := range s.shards {
+		n += s.shards[i].published.Load()
 	}
 	return n
 }
 
 // Flow counts the messages that have gone through all queues.
 func (s *Stats) Flow() (f Flow) {
-	for i := range s.tallies {
-		t := &s.tallies[i]
+	for i := range s.shards {
+		t := &s.shards[i]
 		f.Acked += t.acked.Load() // first, so that none was acknowledged before it was delivered
 		f.Redelivered += t.redelivered.Load()
 		f.Delivered += t.delivered.Load()
@@ -61,7 +61,7 @@ func (s *Stats) Flow() (f Flow) {
 }
 
 // nextCounters returns the counters of a new Publisher.
-func (s *Stats) nextCounters() *counters { return &s.tallies[s.turn.Add(1)%tallies] }
+func (s *Stats) nextCounters() *counters { return &s.shards[s.turn.Add(1)%counterShards] }
 
 // countSent is called before anybody sees the messages: a sender with a
 // receipt finds them counted. Nil counters count nothing.
@@ -72,7 +72,7 @@ func (t *counters) countSent(n int) {
 }
 
 // counters are those of a queue.
-func (q *queue) counters() *counters { return &q.set.stats.tallies[q.id%tallies] }
+func (q *queue) counters() *counters { return &q.set.stats.shards[q.id%counterShards] }
 
 // countEnqueued and the others count in the queue and in all; its lock is held.
 func (q *queue) countEnqueued() {

@@ -15,7 +15,7 @@ func (s *Session) EndForMemory() {
 	s.options.Log.Warn("a connection is ended because it holds most of the memory (limits.memory)",
 		"session", s.id, "user", s.user(), "remote", s.info.Remote, "bytes", s.account.Used())
 	s.End(fault(OutOfMemory, "The broker has nearly used up its memory (limits.memory) for %v, and this connection holds most of it: %d bytes. "+
-		"Connect again later; acknowledge sooner, subscribe to less, send less at a time.", memory.Patience, s.account.Used()))
+		"Connect again later; acknowledge sooner, subscribe to less, send less at a time.", memory.GracePeriod, s.account.Used()))
 }
 
 // MemoryRelieved implements memory.Holder.

@@ -116,7 +116,7 @@ func (f *linkFlags) tls() (*tls.Config, error) {
 // call is waiting.
 type link struct {
 	*stomp.Conn
-	patience   time.Duration // time limit for every answer of the broker
+	answerTimeout   time.Duration // time limit for every answer of the broker
 	receipts   atomic.Int64  // number of RECEIPT frames received
 	subscribed chan struct{} // closed by the RECEIPT of SUBSCRIBE
 
@@ -142,7 +142,7 @@ func (f *linkFlags) dial(ctx context.Context, pending int) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &link{patience: f.receiptTimeout, subscribed: make(chan struct{}), ended: make(chan struct{})}
+	l := &link{answerTimeout: f.receiptTimeout, subscribed: make(chan struct{}), ended: make(chan struct{})}
 	o.Pending, o.Observe = pending, l.observe
 	timed, cancel := context.WithTimeoutCause(ctx, f.connectTimeout, fmt.Errorf("nothing came within %v", f.connectTimeout))
 	defer cancel()
@@ -191,7 +191,7 @@ func isClosed(c <-chan struct{}) bool {
 func (l *link) do(ctx context.Context, operation func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- operation() }()
-	timer := time.NewTimer(l.patience)
+	timer := time.NewTimer(l.answerTimeout)
 	defer timer.Stop()
 	select {
 	case err := <-done:
@@ -199,7 +199,7 @@ func (l *link) do(ctx context.Context, operation func() error) error {
 	case <-ctx.Done():
 		return interrupted()
 	case <-timer.C:
-		return fmt.Errorf("%w within %v", errNoAnswer, l.patience)
+		return fmt.Errorf("%w within %v", errNoAnswer, l.answerTimeout)
 	case <-l.ended:
 	}
 	timer.Reset(settle)

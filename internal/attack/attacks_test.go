@@ -111,7 +111,7 @@ func (c *crew) fill(queue string) {
 	const clients = 8
 	c.each(clients, func(int) {
 		a := c.connect()
-		a.patience = proctest.Patience
+		a.patience = proctest.StepTimeout
 		for range volume / clients / len(mebibyte) {
 			if !a.send(queue, "", mebibyte) {
 				c.Error("a sender was cut off")
@@ -187,7 +187,7 @@ func unreadAnswers(c *crew) {
 	const clients, requests = 40, 200
 	asked := strings.Repeat("GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n", requests)
 	c.each(clients, func(int) {
-		conn, err := net.DialTimeout("tcp", c.w.admin, proctest.Patience)
+		conn, err := net.DialTimeout("tcp", c.w.admin, proctest.StepTimeout)
 		if err != nil {
 			c.Error(err)
 			return

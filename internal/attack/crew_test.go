@@ -54,7 +54,7 @@ func (c *crew) connect() *attacker {
 
 // dial connects from a loopback address; empty for any.
 func (c *crew) dial(from string) *attacker {
-	d := net.Dialer{Timeout: proctest.Patience}
+	d := net.Dialer{Timeout: proctest.StepTimeout}
 	if from != "" {
 		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
 	}
@@ -147,7 +147,7 @@ func (c *crew) count(frame []byte) {
 
 // await waits for the first RECEIPT or ERROR, and reports whether it has come.
 func (a *attacker) await(c <-chan struct{}) bool {
-	late := time.NewTimer(proctest.Patience)
+	late := time.NewTimer(proctest.StepTimeout)
 	defer late.Stop()
 	select {
 	case <-c:

@@ -61,7 +61,7 @@ func (w *world) descriptors(t *testing.T) (n int) {
 }
 
 // operators uses a connection per request, so that none is left.
-var operators = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: proctest.Patience}
+var operators = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: proctest.StepTimeout}
 
 // ask sends an operator's request, with a body unless that is empty.
 func (w *world) ask(method, path, body string) (string, error) {
@@ -146,11 +146,11 @@ func (f figures) above(before figures) string {
 	return strings.Join(all, "; ")
 }
 
-// until polls for a condition several times a second, for Patience at most.
+// until polls for a condition several times a second, for StepTimeout at most.
 func until(condition func() bool) bool {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(proctest.Patience); !condition(); <-tick.C {
+	for deadline := time.Now().Add(proctest.StepTimeout); !condition(); <-tick.C {
 		if time.Now().After(deadline) {
 			return false
 		}

@@ -17,7 +17,7 @@ import (
 const (
 	lanes = 3
 	// patience is the time limit for every step.
-	patience = proctest.Patience
+	patience = proctest.StepTimeout
 )
 
 // rounds returns how often the program is killed.

@@ -31,9 +31,9 @@ const (
 	lowPercent  = 80
 )
 
-// Patience is how long the budget may be nearly used up before the largest
+// GracePeriod is how long the budget may be nearly used up before the largest
 // holder is ended.
-const Patience = 10 * time.Second
+const GracePeriod = 10 * time.Second
 
 // New returns a Budget of limit bytes; 0: unlimited.
 func New(limit int) *Budget {

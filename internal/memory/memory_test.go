@@ -170,7 +170,7 @@ func TestUsersAreForgotten(t *testing.T) {
 	}
 }
 
-// After Patience, the largest holder is ended, then the next one, until the
+// After GracePeriod, the largest holder is ended, then the next one, until the
 // budget is relieved. Small holders stay.
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -182,7 +182,7 @@ func TestWatch(t *testing.T) {
 		small.account.Add(1 << 10)
 		second.account.Add(45 << 20)
 		first.account.Add(50 << 20)
-		time.Sleep(Patience - time.Second)
+		time.Sleep(GracePeriod - time.Second)
 		synctest.Wait()
 		if first.ended.Load()+second.ended.Load() > 0 {
 			t.Error("somebody was ended at once")
@@ -211,7 +211,7 @@ func TestWatchPatience(t *testing.T) {
 		h := open(b, 0)
 		for range 5 {
 			h.account.Add(90 << 20)
-			time.Sleep(Patience - time.Second)
+			time.Sleep(GracePeriod - time.Second)
 			h.account.Add(-90 << 20)
 			time.Sleep(time.Second)
 		}
@@ -232,14 +232,14 @@ func TestWatchPatienceAgain(t *testing.T) {
 		go b.Watch(ctx)
 		first, second, third := open(b, 0), open(b, 0), open(b, 0)
 		first.account.Add(90 << 20)
-		time.Sleep(Patience + time.Second)
+		time.Sleep(GracePeriod + time.Second)
 		synctest.Wait()
 		if first.ended.Load() != 1 {
 			t.Fatal("the first was not ended")
 		}
 		second.account.Add(45 << 20)
 		third.account.Add(44 << 20)
-		time.Sleep(Patience - time.Second)
+		time.Sleep(GracePeriod - time.Second)
 		synctest.Wait()
 		if second.ended.Load()+third.ended.Load() > 0 {
 			t.Error("somebody was ended at once")
@@ -262,7 +262,7 @@ func TestWatchSparesSmall(t *testing.T) {
 		u, h := b.EnterUser("u"), open(b, 0)
 		u.Add(95 << 20)
 		h.account.Add(100)
-		time.Sleep(10 * Patience)
+		time.Sleep(10 * GracePeriod)
 		synctest.Wait()
 		if h.ended.Load() > 0 {
 			t.Error("ended for nothing")

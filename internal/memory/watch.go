@@ -6,7 +6,7 @@ import (
 )
 
 // Watch ends holders, the largest first, when the budget has been nearly used
-// up for [Patience], and calls MemoryRelieved of all holders when that is over.
+// up for [GracePeriod], and calls MemoryRelieved of all holders when that is over.
 // It returns when the context is done.
 func (b *Budget) Watch(ctx context.Context) {
 	for {
@@ -27,11 +27,11 @@ func (b *Budget) Watch(ctx context.Context) {
 // next one is ended as well.
 const slowEnd = 5 * time.Second
 
-// endLargest waits until the budget is relieved. After Patience, it ends one
+// endLargest waits until the budget is relieved. After GracePeriod, it ends one
 // holder after the other.
 func (b *Budget) endLargest(ctx context.Context) {
 	relief := b.Relief()
-	wait := time.NewTimer(Patience)
+	wait := time.NewTimer(GracePeriod)
 	defer wait.Stop()
 	var gone <-chan struct{} // b.gone, once a holder was ended
 	for b.near.Load() {

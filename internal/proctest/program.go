@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Patience is the time limit for every step that is not measured.
-const Patience = 60 * time.Second
+// StepTimeout is the time limit for every step that is not measured.
+const StepTimeout = 60 * time.Second
 
 // Build builds the broker into dir, as make build does, and returns the path of
 // the program.
@@ -72,9 +72,9 @@ func Start(name string, args ...string) (*Program, error) {
 // PID returns the process id.
 func (p *Program) PID() int { return p.process.Pid }
 
-// WaitFor waits until the program listens on address, for Patience at most.
+// WaitFor waits until the program listens on address, for StepTimeout at most.
 func (p *Program) WaitFor(address string) error {
-	for deadline := time.Now().Add(Patience); ; {
+	for deadline := time.Now().Add(StepTimeout); ; {
 		c, err := net.Dial("tcp", address)
 		if err == nil {
 			return c.Close()
@@ -96,14 +96,14 @@ func (p *Program) Result() error { return p.result }
 // Signal sends a signal. It does nothing if the program has ended.
 func (p *Program) Signal(s syscall.Signal) { _ = p.process.Signal(s) }
 
-// End sends a signal and waits until the program has ended, for Patience at
+// End sends a signal and waits until the program has ended, for StepTimeout at
 // most.
 func (p *Program) End(s syscall.Signal) error {
 	p.Signal(s)
 	select {
 	case <-p.Ended:
 		return nil
-	case <-time.After(Patience):
+	case <-time.After(StepTimeout):
 		p.Signal(syscall.SIGKILL)
 		return fmt.Errorf("%s did not end after %v:\n%s", p.name, s, p.Log)
 	}

@@ -59,8 +59,8 @@ func (p *population) next(o *operator) {
 	}
 }
 
-// until polls for a condition, for Patience at most.
-func (w *world) until(condition func() bool) bool { return w.within(proctest.Patience, condition) }
+// until polls for a condition, for StepTimeout at most.
+func (w *world) until(condition func() bool) bool { return w.within(proctest.StepTimeout, condition) }
 
 // within polls for a condition several times a second.
 func (w *world) within(d time.Duration, condition func() bool) bool {

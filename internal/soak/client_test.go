@@ -163,7 +163,7 @@ func (c *client) waits() bool { return c.role.jams && len(c.asked) >= window/2 }
 // if none came.
 func (c *client) disconnect() bool {
 	c.Send("DISCONNECT\nreceipt:bye\n\n\x00")
-	late := time.NewTimer(proctest.Patience)
+	late := time.NewTimer(proctest.StepTimeout)
 	defer late.Stop()
 	select {
 	case <-c.left:
@@ -178,12 +178,12 @@ func (c *client) disconnect() bool {
 
 // gone waits until the broker has ended the connection.
 func (c *client) gone(why string) {
-	late := time.NewTimer(proctest.Patience)
+	late := time.NewTimer(proctest.StepTimeout)
 	defer late.Stop()
 	select {
 	case <-c.Done:
 	case <-late.C:
-		c.w.faults.add("%s (%v, user %s) was kept for %v", why, c.who.path, c.who.user, proctest.Patience)
+		c.w.faults.add("%s (%v, user %s) was kept for %v", why, c.who.path, c.who.user, proctest.StepTimeout)
 	}
 }
 

@@ -126,7 +126,7 @@ func (s *sockets) each(f func(*net.TCPConn)) {
 // bytes that the client receives without reading them; 0: the system's default.
 func (w *world) dial(p path, from net.IP, buffer int) (over *wire, err error) {
 	below := &sockets{dialer: net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}, buffer: buffer}
-	ctx, cancel := context.WithTimeout(context.Background(), proctest.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), proctest.StepTimeout)
 	defer cancel()
 	switch p.by {
 	case overTCP:

@@ -19,7 +19,7 @@ func (w *world) drain() {
 	o, r := newOperator(w.admin), rand.New(rand.NewPCG(w.o.seed, 0))
 	consumers := make(map[string]*client)
 	empty := 0
-	if !w.within(3*proctest.Patience, func() bool {
+	if !w.within(3*proctest.StepTimeout, func() bool {
 		all, err := o.queues()
 		if err != nil {
 			w.faults.add("%v", err)
@@ -104,7 +104,7 @@ func (w *world) reach(r *rand.Rand, as identity, role *role) *client {
 	case <-c.connected:
 		return c
 	case <-c.Done:
-	case <-time.After(proctest.Patience):
+	case <-time.After(proctest.StepTimeout):
 	}
 	w.faults.add("%s: not connected", role.name)
 	c.end()
@@ -147,8 +147,8 @@ func (w *world) unsubscribe(r *rand.Rand, index int) {
 		c.disconnect()
 	case <-c.Done:
 		w.faults.add("the durable subscription of keeper %d was not deleted", index)
-	case <-time.After(proctest.Patience):
-		w.faults.add("the durable subscription of keeper %d was not deleted in %v", index, proctest.Patience)
+	case <-time.After(proctest.StepTimeout):
+		w.faults.add("the durable subscription of keeper %d was not deleted in %v", index, proctest.StepTimeout)
 	}
 }
 

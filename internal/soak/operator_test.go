@@ -27,7 +27,7 @@ type operator struct {
 func newOperator(address string) *operator {
 	return &operator{
 		base: "http://" + address, token: token("olga", "operator", time.Now().Add(forever)),
-		client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: proctest.Patience},
+		client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: proctest.StepTimeout},
 	}
 }
 

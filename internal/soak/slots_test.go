@@ -195,7 +195,7 @@ func (s *slot) connect(as identity, role *role) *client {
 		w.heard.add(fmt.Sprintf("no connection over %v", as.path))
 		return nil
 	}
-	late := time.NewTimer(proctest.Patience)
+	late := time.NewTimer(proctest.StepTimeout)
 	defer late.Stop()
 	select {
 	case <-c.connected:
@@ -422,10 +422,10 @@ var babble = []string{
 // ended waits until the broker has ended a connection.
 func (s *slot) ended(over *wire, why string) {
 	defer over.close()
-	over.patient(proctest.Patience)
+	over.patient(proctest.StepTimeout)
 	said, err := io.ReadAll(over)
 	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
-		s.p.w.faults.add("%s was kept for %v", why, proctest.Patience)
+		s.p.w.faults.add("%s was kept for %v", why, proctest.StepTimeout)
 	}
 	if strings.Contains(string(said), frame.ERROR+"\n") {
 		s.p.w.heard.add("strangers that got an ERROR")

@@ -97,7 +97,7 @@ func (w *world) attach(index int) {
 	select {
 	case <-subscribed:
 		c.disconnect()
-	case <-time.After(proctest.Patience):
+	case <-time.After(proctest.StepTimeout):
 		w.faults.add("a durable subscription has no RECEIPT")
 	}
 }
@@ -112,7 +112,7 @@ func (w *world) settled(before figures) (now figures) {
 	}
 	w.fillTables(o)
 	began := int64(-1)
-	w.within(2*proctest.Patience, func() bool {
+	w.within(2*proctest.StepTimeout, func() bool {
 		s, err := o.scrape()
 		if err != nil {
 			w.faults.add("%v", err)
@@ -170,8 +170,8 @@ func (w *world) fillTables(o *operator) {
 		c.disconnect()
 	case <-c.Done:
 		w.faults.add("the sender of much was not let")
-	case <-time.After(3 * proctest.Patience):
-		w.faults.add("%d messages were not stored in %v", messages, 3*proctest.Patience)
+	case <-time.After(3 * proctest.StepTimeout):
+		w.faults.add("%d messages were not stored in %v", messages, 3*proctest.StepTimeout)
 	}
 }
 

@@ -49,12 +49,12 @@ func (v *vanishing) freeze() {
 // returns an error if the connection does not end.
 func (v *vanishing) ended() error {
 	defer func() { _ = v.client.Close(); _ = v.broker.Close() }()
-	if err := v.broker.SetDeadline(time.Now().Add(proctest.Patience)); err != nil {
+	if err := v.broker.SetDeadline(time.Now().Add(proctest.StepTimeout)); err != nil {
 		return nil // it is closed
 	}
 	_, err := io.Copy(io.Discard, v.broker)
 	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
-		return fmt.Errorf("a peer that has vanished was kept for %v", proctest.Patience)
+		return fmt.Errorf("a peer that has vanished was kept for %v", proctest.StepTimeout)
 	}
 	return nil
 }

@@ -96,10 +96,10 @@ func (o *Outbox) Overrun(from *Source, end func(refused bool) Ending) {
 	}
 }
 
-// endSlow disconnects a client that does not read, with little patience: its
+// endSlow disconnects a client that does not read, within a short time: its
 // socket is full already. The lock is held.
 func (o *Outbox) endSlow(e Ending) {
-	e.Timeout, e.Discard = slowPatience, true
+	e.Timeout, e.Discard = slowTimeout, true
 	o.drain(e)
 	if !o.writing && !o.held {
 		o.writing = true
@@ -107,6 +107,6 @@ func (o *Outbox) endSlow(e Ending) {
 	}
 }
 
-// slowPatience is how long a slow consumer has to take the ERROR that ends
+// slowTimeout is how long a slow consumer has to take the ERROR that ends
 // its session.
-const slowPatience = 2 * time.Second
+const slowTimeout = 2 * time.Second

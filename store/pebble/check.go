@@ -27,7 +27,7 @@ func Check(dir string, o Options, report func(string)) error {
 	if err := s.start(true); err != nil {
 		return errors.Join(err, s.release())
 	}
-	c := checker{s: s, report: report, actual: make(map[laneID]*tally), shared: make(map[uint64]*sharedTally)}
+	c := checker{s: s, report: report, actual: make(map[laneID]*content), shared: make(map[uint64]*sharedContent)}
 	err := errors.Join(c.all(), s.guard(s.db.Close), s.release())
 	switch {
 	case err != nil:
@@ -43,18 +43,18 @@ type checker struct {
 	s      *Store
 	report func(string)
 	faults int
-	actual map[laneID]*tally
-	shared map[uint64]*sharedTally
+	actual map[laneID]*content
+	shared map[uint64]*sharedContent
 }
 
-// A sharedTally counts the records of a shared message.
-type sharedTally struct {
+// A sharedContent counts the records of a shared message.
+type sharedContent struct {
 	body             *int // the message's Size; nil: it is missing
 	said, references int
 }
 
-// A tally is the real content of a lane.
-type tally struct {
+// A content is what a lane really has.
+type content struct {
 	count, size int
 	shared      int // of them, references
 	first       place
@@ -171,7 +171,7 @@ func (c *checker) message(id broker.QueueID, at broker.Position, value []byte) {
 	}
 	t := c.actual[laneID{id, at.Lane}]
 	if t == nil {
-		t = &tally{first: placeOf(at)}
+		t = &content{first: placeOf(at)}
 		c.actual[laneID{id, at.Lane}] = t
 	}
 	t.count++
@@ -189,7 +189,7 @@ func (c *checker) size(q *queue, value []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		t := c.sharedTally(id)
+		t := c.sharedContent(id)
 		if t.references++; t.body == nil {
 			return 0, fmt.Errorf("the shared message %d is missing", id)
 		}
@@ -206,10 +206,10 @@ func (c *checker) size(q *queue, value []byte) (int, error) {
 	return m.Size(), nil
 }
 
-func (c *checker) sharedTally(id uint64) *sharedTally {
+func (c *checker) sharedContent(id uint64) *sharedContent {
 	t := c.shared[id]
 	if t == nil {
-		t = &sharedTally{}
+		t = &sharedContent{}
 		c.shared[id] = t
 	}
 	return t
@@ -227,12 +227,12 @@ func (c *checker) bodies() error {
 			c.fault("shared message %d: its number is above %d, the highest that was given", id, c.s.ids)
 		}
 		size := m.Size()
-		c.sharedTally(uint64(id)).body = &size
+		c.sharedContent(uint64(id)).body = &size
 		return nil
 	})
 	return firstError(err, c.s.each(prefixCount, func(id broker.QueueID, value []byte) error {
 		n := numbers{rest: value}
-		if c.sharedTally(uint64(id)).said = int(n.unsigned()); n.bad {
+		if c.sharedContent(uint64(id)).said = int(n.unsigned()); n.bad {
 			c.fault("shared message %d: its count is damaged", id)
 		}
 		return nil
@@ -266,7 +266,7 @@ func (c *checker) compare(q *queue) {
 		}
 		t := c.actual[laneID{q.id, l}]
 		if t == nil {
-			t = &tally{first: said.head}
+			t = &content{first: said.head}
 		}
 		shared += t.shared
 		if said.count != t.count || said.size != t.size {

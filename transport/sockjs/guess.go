@@ -42,8 +42,8 @@ const (
 	// of sockjs-client have 41 bits: at this pace a right guess takes 1,700
 	// years.
 	guessPace = 50 * time.Millisecond
-	// guessPatience is the longest delay of a request.
-	guessPatience = 5 * time.Second
+	// maxGuessDelay is the longest delay of a request.
+	maxGuessDelay = 5 * time.Second
 )
 
 func newGuesses() *guesses { return &guesses{byNet: make(map[netip.Prefix]*guesser)} }
@@ -78,7 +78,7 @@ func (g *guesses) count(network netip.Prefix, n float64, now time.Time) {
 }
 
 // delay returns how long a request of the network must wait. ok is false if
-// that exceeds guessPatience.
+// that exceeds maxGuessDelay.
 func (g *guesses) delay(network netip.Prefix, now time.Time) (d time.Duration, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -94,7 +94,7 @@ func (g *guesses) delay(network netip.Prefix, now time.Time) (d time.Duration, o
 		slot = now
 	}
 	slot = slot.Add(guessPace)
-	if d = slot.Sub(now); d > guessPatience {
+	if d = slot.Sub(now); d > maxGuessDelay {
 		return 0, false
 	}
 	e.slot = slot

@@ -272,14 +272,14 @@ const (
 
 // receiveText reads the body of a request. Broken JSON fails the request only;
 // a body that is too long ends the session.
-func (c *xhrConn) receiveText(r *http.Request, control *http.ResponseController, patience time.Duration) (d delivery, bad string) {
+func (c *xhrConn) receiveText(r *http.Request, control *http.ResponseController, timeout time.Duration) (d delivery, bad string) {
 	chunk := wire.TakeChunk()
 	defer wire.RecycleChunk(chunk)
 	u := c.unquote
 	u.reset()
 	limit, read := c.messageLimit(), 0
 	for {
-		_ = control.SetReadDeadline(time.Now().Add(patience))
+		_ = control.SetReadDeadline(time.Now().Add(timeout))
 		n, err := r.Body.Read(chunk[:])
 		read += n
 		var broken error
