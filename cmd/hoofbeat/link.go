@@ -116,9 +116,9 @@ func (f *linkFlags) tls() (*tls.Config, error) {
 // call is waiting.
 type link struct {
 	*stomp.Conn
-	answerTimeout   time.Duration // time limit for every answer of the broker
-	receipts   atomic.Int64  // number of RECEIPT frames received
-	subscribed chan struct{} // closed by the RECEIPT of SUBSCRIBE
+	answerTimeout time.Duration // time limit for every answer of the broker
+	receipts      atomic.Int64  // number of RECEIPT frames received
+	subscribed    chan struct{} // closed by the RECEIPT of SUBSCRIBE
 
 	ended chan struct{} // closed by the broker's ERROR or the end of the connection, whichever comes first
 	why   error         // set before ended is closed
