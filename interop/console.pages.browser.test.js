@@ -36,7 +36,7 @@ describe('the console, other pages', { skip, concurrency: 3 }, () => {
     for (const wanted of [topic, own]) {
       await page.place('#/topics', 'Topics');
       const last = wanted.split('/').at(-1);
-      await page.fill('[name=q]', last);
+      await page.filter(last);
       await page.click(`[aria-label^="1 subscriber of"][aria-label$="${last}"]${wanted === own ? '[aria-label*="%2F"]' : ''}`);
       await page.says('h1', 'Subscriptions');
       await page.says('.pager', '1 subscription');
