@@ -52,8 +52,8 @@ type counters struct {
 }
 
 // newRemote fetches the keys for the first time, within ctx and the timeout,
-// and goes on refreshing them until stop. With retry, it is no
-// error if that fails: it tries again later.
+// and goes on refreshing them until stop. With retry, it is no error if that
+// fails: it tries again later.
 func newRemote(ctx context.Context, address string, o RemoteOptions, outer Options, c *counters, retry bool) (*remote, error) {
 	if err := checkURL(address); err != nil {
 		return nil, fmt.Errorf("auth.jwt.jwks_url: %w", err)

@@ -20,10 +20,10 @@ const (
 	// lacking is how long a file may be missing before that counts as a change:
 	// some programs remove a file and write it again.
 	lacking = time.Second
-	// recheck is how often the files are read without an event: network file
+	// recheckEvery is how often the files are read without an event: network file
 	// systems report no changes of other machines, and no system reports that a
 	// directory further up was replaced.
-	recheck = 10 * time.Second
+	recheckEvery = 10 * time.Second
 	// maxTraces limits how often refresh follows a way that changes meanwhile.
 	maxTraces = 10
 )
@@ -46,7 +46,7 @@ func Watch(ctx context.Context, files func() []string, changed func()) error {
 	if err != nil {
 		return fmt.Errorf("watching files: %w", err)
 	}
-	rechecks := time.NewTicker(recheck)
+	rechecks := time.NewTicker(recheckEvery)
 	defer rechecks.Stop()
 	w.run(ctx, rechecks.C, files, changed)
 	return w.close()

@@ -12,6 +12,7 @@ import (
 // nats is the client protocol of NATS, for comparison with its topics.
 type nats struct{}
 
+func (nats) topics() string       { return "" }
 func (nats) subprotocols() string { return "" }
 func (nats) opcode() byte         { return opBinary }
 func (nats) alive() []byte        { return []byte("PONG\r\n") }

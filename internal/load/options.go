@@ -138,8 +138,8 @@ func (o Options) complete() Options {
 	if u, err := url.Parse(o.URL); err == nil && o.Host == "" {
 		o.Host = u.Hostname()
 	}
-	if t, err := parseTarget(o.URL, "", true); err == nil && t.protocol == (nats{}) && o.TopicPrefix == topicPrefix {
-		o.TopicPrefix = ""
+	if t, err := parseTarget(o.URL, "", true); err == nil && o.TopicPrefix == topicPrefix {
+		o.TopicPrefix = t.protocol.topics()
 	}
 	if o.Window == 0 {
 		o.Window = o.defaultWindow()

@@ -8,6 +8,8 @@ import (
 // A protocol is the language of a broker. Its implementations are values without
 // state.
 type protocol interface {
+	// topics is what names of topics begin with.
+	topics() string
 	// subprotocols are offered in the WebSocket handshake; "": none.
 	subprotocols() string
 	// opcode is that of WebSocket messages.
@@ -37,6 +39,7 @@ type protocol interface {
 // stomp is STOMP 1.2.
 type stomp struct{}
 
+func (stomp) topics() string         { return topicPrefix }
 func (stomp) subprotocols() string   { return "v12.stomp, v11.stomp, v10.stomp" }
 func (stomp) opcode() byte           { return opText }
 func (stomp) alive() []byte          { return nil }
