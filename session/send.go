@@ -24,7 +24,8 @@ type sendHeaders struct {
 // readSend reads the headers in one pass; the first of repeated ones counts.
 func readSend(h *frame.Header) (out sendHeaders, err error) {
 	out.Priority = broker.DefaultPriority
-	var hasDestination bool
+	var transaction, receipt string
+	var hasDestination, hasTransaction, hasReceipt bool
 	for i := range h.Len() {
 		k, v := h.GetAt(i)
 		switch k {
@@ -33,9 +34,9 @@ func readSend(h *frame.Header) (out sendHeaders, err error) {
 		case replyToHeader:
 			out.replyTos.add(v)
 		case frame.Transaction:
-			out.inTransaction = out.inTransaction || v != ""
+			first(&transaction, &hasTransaction, v)
 		case frame.Receipt:
-			out.wantsReceipt = out.wantsReceipt || v != ""
+			first(&receipt, &hasReceipt, v)
 		case frame.ContentType, frame.ContentLength:
 		default:
 			if err := out.properties.read(k, v); err != nil {
@@ -46,6 +47,7 @@ func readSend(h *frame.Header) (out sendHeaders, err error) {
 			}
 		}
 	}
+	out.inTransaction, out.wantsReceipt = transaction != "", receipt != ""
 	return out, nil
 }
 

@@ -185,6 +185,23 @@ func TestEmptyTransactionHeader(t *testing.T) {
 	})
 }
 
+// The first of repeated headers counts (STOMP 1.2, Repeated Header Entries), also if
+// it is empty.
+func TestRepeatedTransactionHeader(t *testing.T) {
+	converse(t, func(t *testing.T, w *world) {
+		c := w.connect()
+		c.Send("SEND", "destination:/queue/a", "transaction:", "transaction:t", "receipt:", "receipt:r", "", "1")
+		c.Send("BEGIN", "transaction:t", "receipt:b")
+		c.WantReceipt("b")
+		w.wantDepth("/queue/a", 1, 0)
+		c.Send("SEND", "destination:/queue/a", "transaction:t", "transaction:", "receipt:r", "receipt:", "", "2")
+		c.Send("COMMIT", "transaction:t", "receipt:c")
+		c.WantReceipt("r")
+		c.WantReceipt("c")
+		w.wantDepth("/queue/a", 2, 0)
+	})
+}
+
 // COMMIT checks its SENDs again if rights have changed since.
 func TestCommitAfterChangeOfRights(t *testing.T) {
 	for name, tc := range map[string]struct {
